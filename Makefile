@@ -1,0 +1,59 @@
+# Everything a newcomer or a maintainer does here. `make` alone lists the targets.
+# Nothing needs to be installed first but Python 3.11+ and make.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fmt bench fuzz soak crash-test lock clean venv venv-run
+
+BIN := .venv/bin
+ONCE_FLAG := $(if $(filter 1,$(ONCE)),--once,)
+FRESH_FLAG := $(if $(filter 1,$(FRESH)),--fresh,)
+PORT_FLAG := $(if $(BASE_PORT),--base-port $(BASE_PORT),)
+MINUTES ?= 10
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+venv-run:
+	@sh tools/bootstrap.sh run
+
+venv:
+	@sh tools/bootstrap.sh dev
+
+demo: venv-run ## the whole system on this machine; ONCE=1 ends after the story, FRESH=1 forgets the last run, BASE_PORT=8100
+	@$(BIN)/jigap demo $(ONCE_FLAG) $(FRESH_FLAG) $(PORT_FLAG)
+
+test: venv ## all tests that need no service; lists every skip with its reason
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: venv ## format, lint, types, import contracts, docstrings, catalogue
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/interrogate --quiet wallet_core issuer verifier holder_app demo
+	@$(BIN)/jigap catalogue check
+
+fmt: venv ## format and fix what can be fixed by itself
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: venv ## speed as ratios to raw OpenSSL; also written to bench.json
+	@$(BIN)/python -m tests.bench
+
+fuzz: venv ## fuzz every parser for MINUTES
+	@JIGAP_FUZZ_MINUTES=$(MINUTES) $(BIN)/python -m pytest -n 2 -m fuzz
+
+soak: venv ## the job soaks in their long form
+	@JIGAP_LONG=1 $(BIN)/python -m pytest -n 0 -m soak
+
+crash-test: venv ## kill every server at every step of the story, in the long form
+	@JIGAP_LONG=1 $(BIN)/python -m pytest -n 0 tests/e2e/test_killed_servers.py
+
+lock: ## resolve the lock files anew (needs uv)
+	@printf "hatchling\neditables\n" | uv pip compile pyproject.toml - --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --quiet -o requirements/run.txt
+	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --quiet -o requirements/dev.txt
+
+clean: ## remove the virtual environment, caches and the demo's state
+	@rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench.json

@@ -1,0 +1,1 @@
+"""The agencies' side: many Credential Issuers in one service."""

@@ -1,0 +1,43 @@
+#!/bin/sh
+# Makes or refreshes .venv from a lock file: sh tools/bootstrap.sh run|dev
+# Needs Python 3.11 or newer with the venv module, nothing else. Safe to repeat.
+set -eu
+
+kind=${1:?usage: bootstrap.sh run|dev}
+cd "$(dirname "$0")/.."
+venv=.venv
+
+find_python() {
+  for name in ${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11; do
+    if command -v "$name" >/dev/null 2>&1 &&
+      "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      command -v "$name"
+      return
+    fi
+  done
+  echo "Jigap needs Python 3.11 or newer. On Debian: apt-get install python3 python3-venv" >&2
+  exit 1
+}
+
+# One checksum of everything that decides what is installed; the dev set contains the run set.
+wanted=$(cat "requirements/$kind.txt" pyproject.toml | cksum | cut -d' ' -f1)
+if [ -f "$venv/.installed-$kind" ] && [ "$(cat "$venv/.installed-$kind")" = "$wanted" ]; then
+  exit 0
+fi
+
+python=$(find_python)
+if [ ! -x "$venv/bin/python" ]; then
+  echo "Making $venv with $("$python" --version) ..." >&2
+  if ! "$python" -m venv "$venv" >"$venv.log" 2>&1; then
+    rm -rf "$venv"
+    cat "$venv.log" >&2
+    rm -f "$venv.log"
+    echo "Python cannot make virtual environments. On Debian: apt-get install python3-venv" >&2
+    exit 1
+  fi
+  rm -f "$venv.log"
+fi
+echo "Installing requirements/$kind.txt (about a minute the first time) ..." >&2
+PIP_DISABLE_PIP_VERSION_CHECK=1 "$venv/bin/python" -m pip install --quiet --require-hashes -r "requirements/$kind.txt"
+PIP_DISABLE_PIP_VERSION_CHECK=1 "$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation -e .
+echo "$wanted" >"$venv/.installed-$kind"

@@ -1,0 +1,1 @@
+"""The companies' side: many Verifiers in one service."""

@@ -1,0 +1,1 @@
+"""The catalogue: credential types and policies as data, parsed from texts."""

@@ -1,0 +1,1 @@
+"""Bytes and text: base64url and JSON, strict in both directions."""

@@ -1,0 +1,54 @@
+"""Base64url without padding (RFC 4648 section 5, RFC 7515 appendix C), strict both ways.
+
+Strict means: exactly one text stands for each byte string. Padding, line breaks, characters of the other alphabet,
+impossible lengths and non-zero trailing bits are refused, so that no one can change a token without changing its bytes.
+"""
+
+import binascii
+import re
+
+from wallet_core.errors import MalformedError
+
+_TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/???")
+_FROM_STANDARD = bytes.maketrans(b"+/", b"-_")
+_ALPHABET = re.compile(r"[A-Za-z0-9_-]*\Z")
+
+# The last character of a group of two holds 4 unused bits, of three 2 unused bits: they must be zero.
+_LAST_OF_TWO = frozenset("AQgw")
+_LAST_OF_THREE = frozenset("AEIMQUYcgkosw048")
+
+
+def encode(data: bytes) -> str:
+    """Return ``data`` as base64url text without padding."""
+    return binascii.b2a_base64(data, newline=False).translate(_FROM_STANDARD, b"=").decode("ascii")
+
+
+def decode(text: str, *, what: str = "value") -> bytes:
+    """Return the bytes that ``text`` stands for.
+
+    Args:
+        text: base64url without padding.
+        what: how the error names the text.
+
+    Raises:
+        MalformedError: ``text`` is not the base64url form of any byte string.
+    """
+    remainder = len(text) & 3
+    last = text[-1:]
+    if (
+        remainder == 1
+        or (remainder == 2 and last not in _LAST_OF_TWO)
+        or (remainder == 3 and last not in _LAST_OF_THREE)
+    ):
+        raise MalformedError(f"{what} is not base64url", clause="RFC 7515 2")
+    try:
+        # Every character outside the alphabet becomes "?", which strict_mode refuses.
+        standard = text.encode("ascii").translate(_TO_STANDARD)
+        return binascii.a2b_base64(standard + b"=" * (-len(standard) & 3), strict_mode=True)
+    except (binascii.Error, UnicodeEncodeError) as exc:
+        raise MalformedError(f"{what} is not base64url", clause="RFC 7515 2") from exc
+
+
+def is_alphabet(text: str) -> bool:
+    """Return whether every character of ``text`` belongs to the base64url alphabet."""
+    return _ALPHABET.match(text) is not None

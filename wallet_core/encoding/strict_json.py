@@ -1,0 +1,143 @@
+"""JSON from strangers: no duplicate members, no NaN, no surprise in size or depth (RFC 8259, I-JSON RFC 7493)."""
+
+import json
+import re
+from typing import Any, NoReturn, cast
+
+import orjson
+
+from wallet_core.errors import MalformedError
+from wallet_core.types import Json, JsonObject
+
+MAX_BYTES = 256 * 1024
+"""Bytes of one JSON text; the largest honest one here is a credential with a portrait, about 60 kB."""
+
+MAX_DEPTH = 32
+"""Levels of arrays and objects; the deepest honest one here is issuer metadata with 9."""
+
+MAX_INTEGER = 2**53 - 1
+"""Largest integer every JSON reader holds exactly (RFC 7493 2.2)."""
+
+_OPENING = re.compile(rb"[\[{]")
+
+
+def loads(text: bytes | str, *, what: str = "JSON", max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> Json:
+    """Return the value of one JSON text.
+
+    Args:
+        text: UTF-8 bytes, or text.
+        what: how the error names the text.
+        max_bytes: size that is refused beyond.
+        max_depth: nesting that is refused beyond.
+
+    Raises:
+        MalformedError: not JSON, too large, too deep, a duplicate member, NaN, a lone surrogate or an integer that
+            other readers would round.
+    """
+    data = _utf8(text, what)
+    if len(data) > max_bytes:
+        raise MalformedError(f"{what} is larger than {max_bytes} bytes")
+    # Counting the brackets bounds the depth without parsing; strings with brackets only send us the longer way.
+    if len(data) > max_depth and len(_OPENING.findall(data)) > max_depth:
+        _check_depth(data, what, max_depth)
+    try:
+        value = orjson.loads(data)
+    except ValueError as exc:
+        raise MalformedError(f"{what} is not valid JSON") from exc
+    # A text that survives the round trip has no duplicate member and no number that was rounded. Texts with other
+    # spacing or escapes are read again by a parser that reports duplicates.
+    if orjson.dumps(value) == data:
+        return cast("Json", value)
+    return _loads_slowly(data, what)
+
+
+def loads_object(
+    text: bytes | str, *, what: str = "JSON", max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
+) -> JsonObject:
+    """Return the members of one JSON object. Raises as :func:`loads`, and if the text is not an object."""
+    value = loads(text, what=what, max_bytes=max_bytes, max_depth=max_depth)
+    if not isinstance(value, dict):
+        raise MalformedError(f"{what} is not a JSON object")
+    return value
+
+
+def dumps(value: Any) -> bytes:
+    """Return ``value`` as compact UTF-8 JSON. Members keep their order.
+
+    Raises:
+        TypeError: ``value`` holds something that JSON does not have (a mistake of our own code).
+    """
+    return orjson.dumps(value)
+
+
+def dumps_text(value: Any) -> str:
+    """Return ``value`` as compact JSON text."""
+    return orjson.dumps(value).decode()
+
+
+def _utf8(text: bytes | str, what: str) -> bytes:
+    if isinstance(text, bytes):
+        return text
+    try:
+        return text.encode()
+    except UnicodeEncodeError as exc:
+        raise MalformedError(f"{what} is not valid Unicode") from exc
+
+
+def _check_depth(data: bytes, what: str, max_depth: int) -> None:
+    depth = 0
+    in_string = escaped = False
+    for byte in data:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                in_string = False
+        elif byte == 0x22:
+            in_string = True
+        elif byte in b"[{":
+            depth += 1
+            if depth > max_depth:
+                raise MalformedError(f"{what} is nested deeper than {max_depth} levels")
+        elif byte in b"]}":
+            depth -= 1
+
+
+def _loads_slowly(data: bytes, what: str) -> Json:
+    try:
+        return cast(
+            "Json",
+            json.loads(
+                data.decode(),
+                object_pairs_hook=_object_without_duplicates,
+                parse_constant=_refuse_constant,
+                parse_int=_integer,
+            ),
+        )
+    except (ValueError, RecursionError) as exc:
+        reason = str(exc) if isinstance(exc, _RefusedJsonError) else "is not valid JSON"
+        raise MalformedError(f"{what} {reason}") from exc
+
+
+class _RefusedJsonError(ValueError):
+    pass
+
+
+def _object_without_duplicates(pairs: list[tuple[str, Json]]) -> JsonObject:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _RefusedJsonError("has a member twice")
+    return members
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _RefusedJsonError(f"holds {name}, which JSON does not have")
+
+
+def _integer(digits: str) -> int:
+    # The length comes first: turning a million digits into a number takes seconds.
+    if len(digits) > len(str(MAX_INTEGER)) + 1 or abs(int(digits)) > MAX_INTEGER:
+        raise _RefusedJsonError("holds an integer beyond 2^53")
+    return int(digits)

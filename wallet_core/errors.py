@@ -1,0 +1,317 @@
+"""Every error that may leave the core, and what each means.
+
+```text
+WalletError                     code: the registered error name
+├─ MalformedError               does not parse
+├─ VerificationError            parsed, but a check failed; has .step
+│  ├─ InvalidSignature
+│  ├─ UntrustedError            no path to an anchor, or an anchor for another purpose
+│  ├─ NotYetValid / Expired
+│  ├─ RevokedError / StatusUnknown
+│  ├─ HolderBindingError        aud, nonce, sd_hash, device signature
+│  └─ QueryNotSatisfied
+├─ ProtocolError                a rule of OAuth, OpenID4VCI or OpenID4VP
+│  ├─ LocalProtocolError        we were about to break it (a bug: HTTP 500)
+│  └─ RemoteProtocolError       the peer broke it (HTTP 4xx)
+│     ├─ InvalidRequest InvalidClient InvalidGrant InvalidToken InsufficientScope UnsupportedGrantType AccessDenied
+│     ├─ InvalidCredentialRequest UnknownCredentialConfiguration UnknownCredentialIdentifier InvalidProof
+│     │  InvalidNonce InvalidEncryptionParameters CredentialRequestDenied InvalidNotificationId
+│     │  InvalidNotificationRequest
+│     └─ VpFormatsNotSupported InvalidRequestUriMethod InvalidTransactionData WalletUnavailable
+├─ StateConflict                the session moved, ended, or the secret was already spent
+├─ NotFound                     nothing is known by that name
+├─ KeyUnavailable               key missing, locked or of the wrong kind
+└─ OutsideError                 I/O failed: FetchError, StorageError
+```
+
+Wrong arguments of our own code are plain ``TypeError`` or ``ValueError`` and stand outside this tree.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+Fault = Literal["you", "us", "peer"]
+
+# OpenID4VCI 8.3.1.2 and RFC 6749 5.2: %x20-21 / %x23-5B / %x5D-7E.
+_DESCRIPTION_CHARACTERS = frozenset(chr(c) for c in range(0x20, 0x7F)) - {'"', "\\"}
+
+
+class WalletError(Exception):
+    """Anything the core refuses, with one text for the peer and one for our log.
+
+    Attributes:
+        code: the registered error name that goes on the wire.
+        http_status: the status a server answers with when the specification names none.
+        fault: whose mistake it is, seen by whoever receives the error.
+        description: for the peer: ASCII without quotation mark and backslash, no personal data.
+        detail: for our log: which rule, what to change. No claim value, token or key either.
+        clause: the clause of the specification that was broken, where known.
+    """
+
+    code: ClassVar[str] = "server_error"
+    http_status: ClassVar[int] = 500
+    fault: ClassVar[Fault] = "us"
+
+    def __init__(self, description: str, *, detail: str | None = None, clause: str | None = None) -> None:
+        super().__init__(detail or description)
+        self.description = peer_text(description)
+        self.detail = detail or description
+        self.clause = clause
+
+
+def peer_text(text: str) -> str:
+    """Return ``text`` with every character that may not stand in an ``error_description`` replaced."""
+    return "".join(c if c in _DESCRIPTION_CHARACTERS else "'" if c in '"\\' else "?" for c in text)
+
+
+class MalformedError(WalletError):
+    """Bytes, text, JSON or CBOR that do not parse."""
+
+    code = "invalid_request"
+    http_status = 400
+    fault = "you"
+
+
+class VerificationError(WalletError):
+    """It parsed, but a check failed. ``step`` is the number of the check in the verifying function's docstring."""
+
+    code = "invalid_request"
+    http_status = 400
+    fault = "you"
+
+    def __init__(
+        self,
+        description: str,
+        *,
+        step: int | None = None,
+        detail: str | None = None,
+        clause: str | None = None,
+    ) -> None:
+        super().__init__(description, detail=detail, clause=clause)
+        self.step = step
+
+
+class InvalidSignature(VerificationError):
+    """A signature does not verify with the key it was checked against."""
+
+
+class UntrustedError(VerificationError):
+    """No path leads to a trust anchor, or the anchor is there for another purpose."""
+
+
+class NotYetValid(VerificationError):
+    """Valid only from a later time on."""
+
+
+class Expired(VerificationError):
+    """No longer valid."""
+
+
+class RevokedError(VerificationError):
+    """The issuer withdrew or suspended it."""
+
+
+class StatusUnknown(VerificationError):
+    """The status could not be learnt, and the policy asks for it."""
+
+
+class HolderBindingError(VerificationError):
+    """Audience, nonce, hash or signature of the holder's proof do not fit."""
+
+
+class QueryNotSatisfied(VerificationError):
+    """What was presented does not answer the query."""
+
+
+class ProtocolError(WalletError):
+    """A rule of OAuth, OpenID4VCI or OpenID4VP."""
+
+
+class LocalProtocolError(ProtocolError):
+    """We were about to break a rule: a bug of ours."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer broke a rule.
+
+    ``headers`` are response headers that the specification demands with this error.
+    """
+
+    code = "invalid_request"
+    http_status = 400
+    fault = "you"
+
+    def __init__(
+        self,
+        description: str,
+        *,
+        detail: str | None = None,
+        clause: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(description, detail=detail, clause=clause)
+        self.headers = dict(headers or {})
+
+
+class InvalidRequest(RemoteProtocolError):
+    """RFC 6749 5.2: a parameter is missing, repeated, unknown or malformed."""
+
+
+class InvalidClient(RemoteProtocolError):
+    """RFC 6749 5.2: client authentication failed or is missing."""
+
+    code = "invalid_client"
+    http_status = 401
+
+
+class InvalidGrant(RemoteProtocolError):
+    """RFC 6749 5.2: the code is wrong, expired or used."""
+
+    code = "invalid_grant"
+
+
+class UnsupportedGrantType(RemoteProtocolError):
+    """RFC 6749 5.2: the grant type is not offered here."""
+
+    code = "unsupported_grant_type"
+
+
+class InvalidToken(RemoteProtocolError):
+    """RFC 6750 3.1: the access token is missing, malformed, expired or for another resource."""
+
+    code = "invalid_token"
+    http_status = 401
+
+    def __init__(self, description: str, *, detail: str | None = None, clause: str | None = None) -> None:
+        challenge = f'Bearer error="{self.code}", error_description="{peer_text(description)}"'
+        super().__init__(description, detail=detail, clause=clause, headers={"WWW-Authenticate": challenge})
+
+
+class InsufficientScope(InvalidToken):
+    """RFC 6750 3.1: the token is good but not for this."""
+
+    code = "insufficient_scope"
+    http_status = 403
+
+
+class AccessDenied(RemoteProtocolError):
+    """RFC 6749 4.1.2.1: the person or the server said no."""
+
+    code = "access_denied"
+    http_status = 403
+
+
+class InvalidCredentialRequest(RemoteProtocolError):
+    """OpenID4VCI 8.3.1.2: a parameter is missing, unsupported, repeated or malformed."""
+
+    code = "invalid_credential_request"
+
+
+class UnknownCredentialConfiguration(RemoteProtocolError):
+    """OpenID4VCI 8.3.1.2: no such credential configuration."""
+
+    code = "unknown_credential_configuration"
+
+
+class UnknownCredentialIdentifier(RemoteProtocolError):
+    """OpenID4VCI 8.3.1.2: no such credential identifier."""
+
+    code = "unknown_credential_identifier"
+
+
+class InvalidProof(RemoteProtocolError):
+    """OpenID4VCI 8.3.1.2: proofs are missing, one is invalid, or one lacks the ``c_nonce``."""
+
+    code = "invalid_proof"
+
+
+class InvalidNonce(RemoteProtocolError):
+    """OpenID4VCI 8.3.1.2: a proof carries a wrong, expired or used ``c_nonce``; fetch a new one."""
+
+    code = "invalid_nonce"
+
+
+class InvalidEncryptionParameters(RemoteProtocolError):
+    """OpenID4VCI 8.3.1.2: encryption parameters are missing or not supported."""
+
+    code = "invalid_encryption_parameters"
+
+
+class CredentialRequestDenied(RemoteProtocolError):
+    """OpenID4VCI 8.3.1.2: refused for good; do not retry."""
+
+    code = "credential_request_denied"
+
+
+class InvalidNotificationId(RemoteProtocolError):
+    """OpenID4VCI 11.3: the ``notification_id`` is unknown."""
+
+    code = "invalid_notification_id"
+
+
+class InvalidNotificationRequest(RemoteProtocolError):
+    """OpenID4VCI 11.3: the notification is malformed."""
+
+    code = "invalid_notification_request"
+
+
+class VpFormatsNotSupported(RemoteProtocolError):
+    """OpenID4VP 8.5: the wallet has none of the requested formats."""
+
+    code = "vp_formats_not_supported"
+
+
+class InvalidRequestUriMethod(RemoteProtocolError):
+    """OpenID4VP 8.5: ``request_uri_method`` is neither ``get`` nor ``post``."""
+
+    code = "invalid_request_uri_method"
+
+
+class InvalidTransactionData(RemoteProtocolError):
+    """OpenID4VP 8.5: transaction data is unknown, malformed or not supported."""
+
+    code = "invalid_transaction_data"
+
+
+class WalletUnavailable(RemoteProtocolError):
+    """OpenID4VP 8.5: the wallet cannot answer now."""
+
+    code = "wallet_unavailable"
+
+
+class StateConflict(WalletError):
+    """The session moved, ended, or the secret was already spent."""
+
+    code = "invalid_request"
+    http_status = 409
+    fault = "you"
+
+
+class NotFound(WalletError):
+    """Nothing is known by that name here."""
+
+    code = "not_found"
+    http_status = 404
+    fault = "you"
+
+
+class KeyUnavailable(WalletError):
+    """A key is missing, locked or of the wrong kind."""
+
+
+class OutsideError(WalletError):
+    """Input or output failed."""
+
+    code = "temporarily_unavailable"
+    http_status = 503
+
+
+class FetchError(OutsideError):
+    """Another server could not be reached, or its answer broke a limit."""
+
+    http_status = 502
+    fault = "peer"
+
+
+class StorageError(OutsideError):
+    """The database or a file could not be used."""

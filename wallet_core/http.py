@@ -1,0 +1,75 @@
+"""HTTP as values, and the type of a client flow.
+
+A client side of a protocol is a generator that yields :class:`HttpRequest` and receives :class:`HttpResponse`. The
+driver that runs it over a real client is ``adapters.http``; a test runs it over a list.
+"""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, TypeVar
+from urllib.parse import urlencode
+
+from wallet_core.types import Json
+
+T = TypeVar("T")
+Flow: TypeAlias = Generator["HttpRequest", "HttpResponse", T]
+
+DEFAULT_RESPONSE_LIMIT = 1 << 20
+"""Bytes of a response body that a flow accepts when it says nothing: metadata of a large issuer is about 200 kB."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One request a flow wants made. Redirects are never followed, whatever the driver."""
+
+    method: Literal["GET", "POST", "DELETE"]
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    response_limit: int = DEFAULT_RESPONSE_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """One answer. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def media_type(self) -> str:
+        """The media type of ``Content-Type`` in lower case, without parameters; empty if absent."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status < 300
+
+
+def get(url: str, *, accept: str, response_limit: int = DEFAULT_RESPONSE_LIMIT) -> HttpRequest:
+    """Return a GET request that asks for one media type."""
+    return HttpRequest("GET", url, {"Accept": accept}, response_limit=response_limit)
+
+
+def post_form(
+    url: str,
+    fields: Mapping[str, str],
+    *,
+    accept: str = "application/json",
+    headers: Mapping[str, str] | None = None,
+) -> HttpRequest:
+    """Return a POST request with an ``application/x-www-form-urlencoded`` body."""
+    all_headers = {"Accept": accept, "Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
+    return HttpRequest("POST", url, all_headers, urlencode(fields).encode())
+
+
+def post_json(
+    url: str, body: Json, *, accept: str = "application/json", headers: Mapping[str, str] | None = None
+) -> HttpRequest:
+    """Return a POST request with a JSON body."""
+    from wallet_core.encoding import strict_json
+
+    all_headers = {"Accept": accept, "Content-Type": "application/json", **(headers or {})}
+    return HttpRequest("POST", url, all_headers, strict_json.dumps(body))

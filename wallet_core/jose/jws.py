@@ -1,0 +1,121 @@
+"""JSON Web Signature, compact form (RFC 7515), over bytes.
+
+The invariant: the header of a token never chooses the key or the algorithm. The caller names the key, the key has one
+algorithm, and the header must agree.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wallet_core.encoding import base64url, strict_json
+from wallet_core.errors import InvalidSignature, MalformedError, VerificationError
+from wallet_core.keys.algorithms import PublicKey
+from wallet_core.keys.signer import Signer
+from wallet_core.types import JsonObject
+
+MAX_TOKEN_BYTES = 128 * 1024
+"""Longest compact JWS that is looked at; a credential with a portrait is about 60 kB."""
+
+MAX_HEADER_BYTES = 16 * 1024
+"""Longest decoded header: an x5c of three certificates is about 4 kB."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnverifiedJws:
+    """A compact JWS that parsed. Nothing in it is to be believed yet."""
+
+    header: JsonObject
+    payload: bytes
+    signing_input: bytes
+    signature: bytes
+
+    def claims(self) -> JsonObject:
+        """Return the payload as JSON object, still unverified. Raises ``MalformedError``."""
+        return strict_json.loads_object(self.payload, what="JWT payload")
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedJws:
+    """A JWS whose signature verified with ``key``. Only :func:`verify` makes one."""
+
+    header: JsonObject
+    payload: bytes
+    key: PublicKey
+
+    def claims(self) -> JsonObject:
+        """Return the payload as JSON object. Raises ``MalformedError``."""
+        return strict_json.loads_object(self.payload, what="JWT payload")
+
+
+def parse(token: str, *, what: str = "JWT") -> UnverifiedJws:
+    """Split a compact JWS and decode its parts.
+
+    Raises:
+        MalformedError: not three strict base64url parts, too long, or a header that is not a JSON object.
+    """
+    if len(token) > MAX_TOKEN_BYTES:
+        raise MalformedError(f"{what} is longer than {MAX_TOKEN_BYTES} characters")
+    parts = token.split(".")
+    if len(parts) != 3:
+        raise MalformedError(f"{what} does not have three parts", clause="RFC 7515 3.1")
+    header_part, payload_part, signature_part = parts
+    header_bytes = base64url.decode(header_part, what=f"header of the {what}")
+    header = strict_json.loads_object(header_bytes, what=f"header of the {what}", max_bytes=MAX_HEADER_BYTES)
+    return UnverifiedJws(
+        header=header,
+        payload=base64url.decode(payload_part, what=f"payload of the {what}"),
+        signing_input=token[: len(header_part) + 1 + len(payload_part)].encode("ascii"),
+        signature=base64url.decode(signature_part, what=f"signature of the {what}"),
+    )
+
+
+def verify(jws: UnverifiedJws, key: PublicKey, *, typ: str | None) -> VerifiedJws:
+    """Check type, algorithm and signature of ``jws`` and return what can now be believed.
+
+    Args:
+        jws: the parsed token.
+        key: the key the caller trusts for this token.
+        typ: the exact ``typ`` the header must carry; None only where the specification names none.
+
+    Steps:
+        1. ``typ`` is the expected one (RFC 8725 3.11).
+        2. No critical extension is asked for (RFC 7515 4.1.11).
+        3. ``alg`` is the algorithm of the key (RFC 8725 3.1).
+        4. The signature verifies (RFC 7515 5.2).
+
+    Not done here: claims such as ``exp``, ``aud`` and ``nonce``.
+
+    Raises:
+        VerificationError: step 1, 2 or 3 failed.
+        InvalidSignature: step 3 or 4 failed.
+    """
+    # 1.
+    if typ is not None and jws.header.get("typ") != typ:
+        raise VerificationError(f"the token is not of type {typ}", step=1, clause="RFC 8725 3.11")
+    # 2. We understand no extension, so a token that makes one critical must be refused.
+    if "crit" in jws.header:
+        raise VerificationError("the token asks for an extension that is not known", step=2, clause="RFC 7515 4.1.11")
+    # 3. "none" and MAC algorithms fail here like any other: no key has them.
+    if jws.header.get("alg") != key.algorithm.value:
+        raise InvalidSignature("the algorithm of the token is not that of the key", step=3, clause="RFC 8725 3.1")
+    # 4.
+    key.verify(jws.signature, jws.signing_input)
+    return VerifiedJws(jws.header, jws.payload, key)
+
+
+def signing_input(header: Mapping[str, Any], payload: bytes) -> bytes:
+    """Return the bytes to sign: ``BASE64URL(header) || "." || BASE64URL(payload)`` (RFC 7515 5.1)."""
+    return f"{base64url.encode(strict_json.dumps(header))}.{base64url.encode(payload)}".encode("ascii")
+
+
+def attach_signature(signing_input: bytes, signature: bytes) -> str:
+    """Return the compact JWS of a signing input and its signature, made here or by the holder's own key."""
+    return f"{signing_input.decode('ascii')}.{base64url.encode(signature)}"
+
+
+def sign(header: Mapping[str, Any], payload: Mapping[str, Any], signer: Signer) -> str:
+    """Return a compact JWS over the JSON of ``payload``. ``alg`` is set from the key and stands first."""
+    protected = {"alg": signer.public_key.algorithm.value, **header}
+    data = signing_input(protected, strict_json.dumps(payload))
+    return attach_signature(data, signer.sign(data))

@@ -1,0 +1,1 @@
+"""Keys: the closed list of signature algorithms, JWK, and the Signer that every signature goes through."""

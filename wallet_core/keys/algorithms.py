@@ -1,0 +1,132 @@
+"""The closed list of signature algorithms, and public keys that know theirs.
+
+A key decides its algorithm (RFC 7518 3.4: each curve has exactly one), never the header of a token.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from cryptography.exceptions import InvalidSignature as _RawInvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+
+from wallet_core.errors import InvalidSignature, KeyUnavailable, MalformedError
+
+
+class SignatureAlgorithm(StrEnum):
+    """JOSE names (RFC 7518, RFC 9864 for Ed25519's predecessor ``EdDSA`` of RFC 8037)."""
+
+    ES256 = "ES256"
+    ES384 = "ES384"
+    ES512 = "ES512"
+    EDDSA = "EdDSA"
+
+
+RawPublicKey: TypeAlias = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+RawPrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class _Curve:
+    algorithm: SignatureAlgorithm
+    ecdsa: ec.ECDSA
+    coordinate_bytes: int
+
+
+_CURVES = {
+    "secp256r1": _Curve(SignatureAlgorithm.ES256, ec.ECDSA(hashes.SHA256()), 32),
+    "secp384r1": _Curve(SignatureAlgorithm.ES384, ec.ECDSA(hashes.SHA384()), 48),
+    "secp521r1": _Curve(SignatureAlgorithm.ES512, ec.ECDSA(hashes.SHA512()), 66),
+}
+_ED25519_SIGNATURE_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A key to verify with, bound to the one algorithm it may be used with."""
+
+    raw: RawPublicKey
+    algorithm: SignatureAlgorithm = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a key outside the closed list (``KeyUnavailable``)."""
+        object.__setattr__(self, "algorithm", algorithm_of(self.raw))
+
+    def verify(self, signature: bytes, data: bytes) -> None:
+        """Check ``signature`` (JOSE form: r and s of fixed length, or the 64 bytes of Ed25519) over ``data``.
+
+        Raises:
+            InvalidSignature: it does not verify, or has not the length of this algorithm.
+        """
+        try:
+            if isinstance(self.raw, ed25519.Ed25519PublicKey):
+                self.raw.verify(signature, data)
+            else:
+                curve = _CURVES[self.raw.curve.name]
+                self.raw.verify(der_signature(signature, curve.coordinate_bytes), data, curve.ecdsa)
+        except _RawInvalidSignature as exc:
+            raise InvalidSignature("the signature does not verify", clause="RFC 7515 5.2") from exc
+
+
+def algorithm_of(key: PublicKeyTypes | PrivateKeyTypes) -> SignatureAlgorithm:
+    """Return the one algorithm for ``key``.
+
+    Raises:
+        KeyUnavailable: the kind or curve of the key is not in the closed list.
+    """
+    if isinstance(key, ed25519.Ed25519PublicKey | ed25519.Ed25519PrivateKey):
+        return SignatureAlgorithm.EDDSA
+    if isinstance(key, ec.EllipticCurvePublicKey | ec.EllipticCurvePrivateKey) and key.curve.name in _CURVES:
+        return _CURVES[key.curve.name].algorithm
+    raise KeyUnavailable("the key is of a kind that is not supported here", clause="RFC 7518 3.1")
+
+
+def public_key(raw: PublicKeyTypes) -> PublicKey:
+    """Return ``raw`` as a key of the closed list.
+
+    Raises:
+        MalformedError: the kind or curve is not in the closed list.
+    """
+    try:
+        algorithm_of(raw)
+    except KeyUnavailable as exc:
+        raise MalformedError("the public key is of a kind that is not supported here") from exc
+    assert isinstance(raw, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey)  # noqa: S101 - narrowed above
+    return PublicKey(raw)
+
+
+def sign(key: RawPrivateKey, data: bytes) -> bytes:
+    """Return the JOSE-form signature of ``data``."""
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return key.sign(data)
+    curve = _CURVES[key.curve.name]
+    return jose_signature(key.sign(data, curve.ecdsa), curve.coordinate_bytes)
+
+
+def jose_signature(der: bytes, coordinate_bytes: int) -> bytes:
+    """Return a DER ECDSA signature as r and s of fixed length (RFC 7518 3.4)."""
+    r, s = decode_dss_signature(der)
+    return r.to_bytes(coordinate_bytes, "big") + s.to_bytes(coordinate_bytes, "big")
+
+
+def der_signature(signature: bytes, coordinate_bytes: int) -> bytes:
+    """Return a JOSE ECDSA signature as DER.
+
+    Raises:
+        InvalidSignature: the length is not that of the curve.
+    """
+    if len(signature) != 2 * coordinate_bytes:
+        raise InvalidSignature("the signature has the wrong length", clause="RFC 7518 3.4")
+    r = int.from_bytes(signature[:coordinate_bytes], "big")
+    s = int.from_bytes(signature[coordinate_bytes:], "big")
+    return encode_dss_signature(r, s)
+
+
+def signature_bytes(algorithm: SignatureAlgorithm) -> int:
+    """Return the length of a JOSE signature of this algorithm."""
+    if algorithm is SignatureAlgorithm.EDDSA:
+        return _ED25519_SIGNATURE_BYTES
+    return next(2 * c.coordinate_bytes for c in _CURVES.values() if c.algorithm is algorithm)

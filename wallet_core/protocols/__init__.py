@@ -1,0 +1,1 @@
+"""Protocols as pure transitions (server side) and flows (client side)."""

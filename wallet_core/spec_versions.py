@@ -1,0 +1,43 @@
+"""Every identifier string that a specification fixes, in one place, with the edition in force.
+
+Editions: OpenID4VCI 1.0, OpenID4VP 1.0, HAIP 1.0, RFC 9901 (SD-JWT), SD-JWT VC draft (HAIP pins -13; see
+``specs/README.md``). A new edition is one diff of this file.
+"""
+
+from typing import Final
+
+# --- media types -----------------------------------------------------------------------------------------------------
+JSON: Final = "application/json"
+JWT_MEDIA_TYPE: Final = "application/jwt"
+FORM: Final = "application/x-www-form-urlencoded"
+REQUEST_OBJECT_MEDIA_TYPE: Final = "application/oauth-authz-req+jwt"
+
+# --- JOSE typ header values ------------------------------------------------------------------------------------------
+TYP_SD_JWT_VC: Final = "dc+sd-jwt"
+TYP_KEY_BINDING: Final = "kb+jwt"
+TYP_KEY_PROOF: Final = "openid4vci-proof+jwt"
+TYP_REQUEST_OBJECT: Final = "oauth-authz-req+jwt"
+TYP_ISSUER_METADATA: Final = "openidvci-issuer-metadata+jwt"
+
+# --- formats ---------------------------------------------------------------------------------------------------------
+FORMAT_SD_JWT_VC: Final = "dc+sd-jwt"
+FORMAT_MDOC: Final = "mso_mdoc"
+
+# --- OAuth and OpenID4VCI --------------------------------------------------------------------------------------------
+GRANT_PRE_AUTHORIZED_CODE: Final = "urn:ietf:params:oauth:grant-type:pre-authorized_code"
+GRANT_AUTHORIZATION_CODE: Final = "authorization_code"
+OFFER_SCHEME: Final = "openid-credential-offer://"
+WELL_KNOWN_CREDENTIAL_ISSUER: Final = "openid-credential-issuer"
+WELL_KNOWN_AUTHORIZATION_SERVER: Final = "oauth-authorization-server"
+WELL_KNOWN_JWT_VC_ISSUER: Final = "jwt-vc-issuer"
+
+# --- OpenID4VP -------------------------------------------------------------------------------------------------------
+REQUEST_SCHEME: Final = "openid4vp://"
+SELF_ISSUED_AUDIENCE: Final = "https://self-issued.me/v2"
+RESPONSE_TYPE_VP_TOKEN: Final = "vp_token"
+RESPONSE_MODE_DIRECT_POST: Final = "direct_post"
+RESPONSE_MODE_DIRECT_POST_JWT: Final = "direct_post.jwt"
+PREFIX_REDIRECT_URI: Final = "redirect_uri"
+PREFIX_X509_SAN_DNS: Final = "x509_san_dns"
+PREFIX_X509_HASH: Final = "x509_hash"
+DEFAULT_ENC: Final = "A128GCM"

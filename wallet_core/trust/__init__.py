@@ -1,0 +1,1 @@
+"""Who is believed for what: anchors, certificate chains and certificate profiles."""
