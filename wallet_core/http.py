@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
-from wallet_core.types import Json
-
 T = TypeVar("T")
 Flow: TypeAlias = Generator["HttpRequest", "HttpResponse", T]
 
@@ -66,10 +64,8 @@ def post_form(
 
 
 def post_json(
-    url: str, body: Json, *, accept: str = "application/json", headers: Mapping[str, str] | None = None
+    url: str, body: bytes, *, accept: str = "application/json", headers: Mapping[str, str] | None = None
 ) -> HttpRequest:
-    """Return a POST request with a JSON body."""
-    from wallet_core.encoding import strict_json
-
+    """Return a POST request whose body is JSON text, as ``encoding.strict_json.dumps`` gives it."""
     all_headers = {"Accept": accept, "Content-Type": "application/json", **(headers or {})}
-    return HttpRequest("POST", url, all_headers, strict_json.dumps(body))
+    return HttpRequest("POST", url, all_headers, body)
