@@ -12,6 +12,7 @@ WalletError                     code: the registered error name
 │  └─ QueryNotSatisfied
 ├─ ProtocolError                a rule of OAuth, OpenID4VCI or OpenID4VP
 │  ├─ LocalProtocolError        we were about to break it (a bug: HTTP 500)
+│  ├─ PeerRefusal               the peer answered our request with an error
 │  └─ RemoteProtocolError       the peer broke it (HTTP 4xx)
 │     ├─ InvalidRequest InvalidClient InvalidGrant InvalidToken InsufficientScope UnsupportedGrantType AccessDenied
 │     ├─ InvalidCredentialRequest UnknownCredentialConfiguration UnknownCredentialIdentifier InvalidProof
@@ -129,6 +130,24 @@ class ProtocolError(WalletError):
 
 class LocalProtocolError(ProtocolError):
     """We were about to break a rule: a bug of ours."""
+
+
+class PeerRefusal(ProtocolError):
+    """The peer answered our request with an error of the protocol.
+
+    ``status`` is the HTTP status and ``error`` the registered error name that the peer sent (empty if it sent none).
+    """
+
+    code = "refused_by_peer"
+    http_status = 502
+    fault = "peer"
+
+    def __init__(self, who: str, *, status: int, error: str = "", error_description: str = "") -> None:
+        self.status = status
+        self.error = peer_text(error)
+        self.error_description = peer_text(error_description)
+        answer = " ".join(part for part in (str(status), self.error) if part)
+        super().__init__(f"{who} answered {answer}" + (f": {self.error_description}" if self.error_description else ""))
 
 
 class RemoteProtocolError(ProtocolError):

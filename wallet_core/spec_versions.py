@@ -30,6 +30,7 @@ OFFER_SCHEME: Final = "openid-credential-offer://"
 WELL_KNOWN_CREDENTIAL_ISSUER: Final = "openid-credential-issuer"
 WELL_KNOWN_AUTHORIZATION_SERVER: Final = "oauth-authorization-server"
 WELL_KNOWN_JWT_VC_ISSUER: Final = "jwt-vc-issuer"
+WELL_KNOWN_OPENID_CONFIGURATION: Final = "openid-configuration"
 
 # --- OpenID4VP -------------------------------------------------------------------------------------------------------
 REQUEST_SCHEME: Final = "openid4vp://"

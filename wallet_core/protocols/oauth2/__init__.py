@@ -1,1 +1,1 @@
-"""What OpenID4VCI takes from OAuth 2.0: metadata and the token endpoint."""
+"""OAuth 2.0 as far as issuance needs it: metadata, the token endpoint, identifiers and forms."""

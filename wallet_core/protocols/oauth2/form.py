@@ -1,0 +1,35 @@
+"""Parameters of an ``application/x-www-form-urlencoded`` body (RFC 6749 appendix B)."""
+
+from typing import Final
+from urllib.parse import parse_qsl
+
+from wallet_core import spec_versions as spec
+from wallet_core.errors import InvalidRequest
+
+MAX_FORM_BYTES: Final = 16 * 1024
+"""Bytes of a form; a token request with client assertion is about 3 kB."""
+
+MAX_PARAMETERS: Final = 64
+"""Parameters of a form; the specifications together name about 20."""
+
+
+def parse_form(media_type: str, body: bytes) -> dict[str, str]:
+    """Return the parameters of a form. A parameter without value counts as left out (RFC 6749 3.2).
+
+    Raises:
+        InvalidRequest: not a form, too large, not UTF-8, or a parameter twice.
+    """
+    # RFC 6749 3.2, 4.1.3: parameters are sent in the "application/x-www-form-urlencoded" format.
+    if media_type != spec.FORM:
+        raise InvalidRequest(f"the body is not {spec.FORM}", clause="RFC 6749 3.2")
+    if len(body) > MAX_FORM_BYTES:
+        raise InvalidRequest(f"the body is larger than {MAX_FORM_BYTES} bytes")
+    try:
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS)
+    except ValueError as exc:
+        raise InvalidRequest("the body is not a form that can be read", clause="RFC 6749 B") from exc
+    parameters = dict(pairs)
+    # RFC 6749 3.2: "Request and response parameters MUST NOT be included more than once."
+    if len(parameters) != len(pairs):
+        raise InvalidRequest("a parameter is there twice", clause="RFC 6749 3.2")
+    return {name: value for name, value in parameters.items() if value}

@@ -1,0 +1,93 @@
+"""Authorization Server metadata (RFC 8414) for the pre-authorized code grant (OpenID4VCI 12.3).
+
+One identifier names an agency as Credential Issuer and as its own Authorization Server.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from wallet_core import spec_versions as spec
+from wallet_core.errors import MalformedError
+from wallet_core.protocols.oauth2.identifiers import (
+    appended_location,
+    parse_identifier,
+    parse_url,
+    well_known_location,
+)
+from wallet_core.types import Json, JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationServer:
+    """What a wallet needs to know of an Authorization Server."""
+
+    issuer: str
+    token_endpoint: str
+    grant_types: tuple[str, ...]
+    anonymous_pre_authorized: bool
+
+    def to_json(self) -> JsonObject:
+        """Return the members of RFC 8414 that this object came from."""
+        return {
+            "issuer": self.issuer,
+            "token_endpoint": self.token_endpoint,
+            "grant_types_supported": list(self.grant_types),
+            "pre-authorized_grant_anonymous_access_supported": self.anonymous_pre_authorized,
+        }
+
+
+def create_authorization_server_metadata(issuer: str, *, token_endpoint: str, scopes: Iterable[str]) -> JsonObject:
+    """Return the metadata document of an agency (RFC 8414 2, OpenID4VCI 12.3).
+
+    Only what is served is named: ``response_types_supported`` is left out, as OpenID4VCI 12.3 allows where there is no
+    authorization endpoint.
+    """
+    return {
+        "issuer": issuer,
+        "token_endpoint": token_endpoint,
+        "grant_types_supported": [spec.GRANT_PRE_AUTHORIZED_CODE],
+        # Never absent: some clients then assume client_secret_basic (RFC 8414 2).
+        "token_endpoint_auth_methods_supported": ["none"],
+        "scopes_supported": list(scopes),
+        # OpenID4VCI 12.3: said because the default is false.
+        "pre-authorized_grant_anonymous_access_supported": True,
+    }
+
+
+def metadata_locations(issuer: str) -> tuple[str, ...]:
+    """Return where to look for the metadata of ``issuer``: the place of RFC 8414 first, others only after 404."""
+    return (
+        well_known_location(issuer, spec.WELL_KNOWN_AUTHORIZATION_SERVER),
+        appended_location(issuer, spec.WELL_KNOWN_AUTHORIZATION_SERVER),
+        appended_location(issuer, spec.WELL_KNOWN_OPENID_CONFIGURATION),
+        well_known_location(issuer, spec.WELL_KNOWN_OPENID_CONFIGURATION),
+    )
+
+
+def parse_authorization_server_metadata(document: Mapping[str, Json], *, issuer: str) -> AuthorizationServer:
+    """Return what the metadata of ``issuer`` say. Unknown members are ignored.
+
+    Raises:
+        MalformedError: a member is missing or of the wrong type, or the document speaks of another issuer.
+    """
+    # RFC 8414 3.3: "The issuer value returned MUST be identical to the authorization server's issuer identifier".
+    if parse_identifier(document.get("issuer"), what="issuer of the authorization server") != issuer:
+        raise MalformedError("the authorization server metadata name another issuer", clause="RFC 8414 3.3")
+    anonymous = document.get("pre-authorized_grant_anonymous_access_supported", False)
+    if not isinstance(anonymous, bool):
+        raise MalformedError("pre-authorized_grant_anonymous_access_supported is not a boolean")
+    return AuthorizationServer(
+        issuer=issuer,
+        token_endpoint=parse_url(document.get("token_endpoint"), what="token_endpoint"),
+        grant_types=_strings(document, "grant_types_supported", default=(spec.GRANT_AUTHORIZATION_CODE, "implicit")),
+        anonymous_pre_authorized=anonymous,
+    )
+
+
+def _strings(document: Mapping[str, Json], member: str, *, default: tuple[str, ...]) -> tuple[str, ...]:
+    value = document.get(member)
+    if value is None:
+        return default
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise MalformedError(f"{member} is not an array of strings", clause="RFC 8414 2")
+    return tuple(str(item) for item in value)
