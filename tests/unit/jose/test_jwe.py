@@ -1,0 +1,157 @@
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, x25519
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wallet_core.encoding import base64url, strict_json
+from wallet_core.errors import MalformedError, VerificationError, WalletError
+from wallet_core.jose import jwe
+from wallet_core.keys import jwk
+from wallet_core.keys.algorithms import PublicKey
+
+KEY = ec.generate_private_key(ec.SECP256R1())
+JWK = {**jwk.public_jwk(PublicKey(KEY.public_key())), "kid": "k1", "use": "enc", "alg": "ECDH-ES"}
+OKP = x25519.X25519PrivateKey.generate()
+OKP_JWK = {
+    "kty": "OKP",
+    "crv": "X25519",
+    "x": base64url.encode(OKP.public_key().public_bytes_raw()),
+    "kid": "k2",
+    "alg": "ECDH-ES",
+}
+KEYS = {"k1": KEY, "k2": OKP}
+
+
+def change_header(token: str, **members: Any) -> str:
+    parts = token.split(".")
+    header = {**json.loads(base64url.decode(parts[0])), **members}
+    parts[0] = base64url.encode(strict_json.dumps({k: v for k, v in header.items() if v is not None}))
+    return ".".join(parts)
+
+
+@pytest.mark.parametrize("enc", jwe.ENC_VALUES)
+@pytest.mark.parametrize("recipient", [JWK, OKP_JWK])
+def test_what_is_encrypted_can_be_decrypted(enc: str, recipient: Any) -> None:
+    token = jwe.encrypt(b"secret", recipient, enc=enc, header={"apu": "QWxpY2U", "apv": "Qm9i"})
+    assert jwe.decrypt(token, KEYS) == b"secret"
+    header = jwe.parse_header(token)
+    assert (header["kid"], header["alg"], header["enc"]) == (recipient["kid"], "ECDH-ES", enc)
+
+
+def test_the_largest_plaintext_fits_and_a_larger_one_is_refused() -> None:
+    token = jwe.encrypt(bytes(jwe.MAX_PLAINTEXT_BYTES), JWK, enc="A256GCM")
+    assert len(jwe.decrypt(token, KEYS)) == jwe.MAX_PLAINTEXT_BYTES
+    with pytest.raises(ValueError, match="too long"):
+        jwe.encrypt(bytes(jwe.MAX_PLAINTEXT_BYTES + 1), JWK, enc="A256GCM")
+    with pytest.raises(MalformedError):
+        jwe.decrypt("a" * (jwe.MAX_TOKEN_BYTES + 1), KEYS)
+
+
+def test_an_enc_that_was_not_offered_is_refused() -> None:
+    token = jwe.encrypt(b"secret", JWK, enc="A128GCM")
+    with pytest.raises(VerificationError, match="not offered") as caught:
+        jwe.decrypt(token, KEYS, enc_values=["A256GCM"])
+    assert caught.value.step == 2
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"alg": "ECDH-ES+A128KW"},
+        {"alg": "dir"},
+        {"alg": None},
+        {"enc": "A128CBC-HS256"},
+        {"enc": ["A128GCM"]},
+        {"zip": "DEF"},
+        {"crit": ["exp"]},
+        {"kid": "other"},
+        {"kid": None},
+        {"kid": ["k1"]},
+        {"epk": None},
+        {"epk": {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}},
+        {"epk": OKP_JWK},
+        {"epk": jwk.public_jwk(PublicKey(ec.generate_private_key(ec.SECP384R1()).public_key()))},
+        {"apu": 1},
+        {"apv": "=="},
+        {"apu": "QWxpY2U"},
+        {"cty": "json"},
+    ],
+)
+def test_a_changed_header_is_refused(members: Any) -> None:
+    token = jwe.encrypt(b"secret", JWK, enc="A128GCM")
+    with pytest.raises((MalformedError, VerificationError)):
+        jwe.decrypt(change_header(token, **members), KEYS)
+
+
+@pytest.mark.parametrize("part", [2, 3, 4])
+def test_a_changed_byte_is_refused(part: int) -> None:
+    parts = jwe.encrypt(b"secret", JWK, enc="A128GCM").split(".")
+    data = bytearray(base64url.decode(parts[part]))
+    data[0] ^= 1
+    parts[part] = base64url.encode(bytes(data))
+    with pytest.raises(VerificationError) as caught:
+        jwe.decrypt(".".join(parts), KEYS)
+    assert caught.value.step == 5
+
+
+def test_an_x25519_point_of_low_order_is_refused() -> None:
+    token = jwe.encrypt(b"secret", OKP_JWK, enc="A128GCM")
+    low = change_header(token, epk={"kty": "OKP", "crv": "X25519", "x": base64url.encode(bytes(32))})
+    with pytest.raises(VerificationError):
+        jwe.decrypt(low, KEYS)
+
+
+@pytest.mark.parametrize(
+    ("change", "usable"),
+    [
+        ({}, True),
+        ({"use": None}, True),
+        ({"use": "sig"}, False),
+        ({"alg": None}, False),
+        ({"alg": "RSA-OAEP"}, False),
+        ({"kty": "PQC"}, False),
+        ({"crv": "P-384"}, False),
+        ({"d": "AA"}, False),
+        ({"x": "AA"}, False),
+    ],
+)
+def test_only_keys_we_can_use_are_usable(change: Any, usable: Any) -> None:
+    assert jwe.is_usable({k: v for k, v in {**JWK, **change}.items() if v is not None}) is usable
+    assert not jwe.is_usable("key")
+
+
+def test_encrypting_to_a_bad_key_is_a_wallet_error() -> None:
+    with pytest.raises(MalformedError):
+        jwe.encrypt(b"", {"kty": "OKP", "crv": "X25519", "x": base64url.encode(bytes(32))}, enc="A128GCM")
+    with pytest.raises(MalformedError):
+        jwe.encrypt(b"", {"kty": "oct", "k": "AA"}, enc="A128GCM")
+
+
+LEAVES = st.none() | st.integers(-(2**53), 2**53) | st.text()
+JSON_VALUES = st.recursive(LEAVES, lambda x: st.lists(x) | st.dictionaries(st.text(), x))
+TOKEN = jwe.encrypt(b"secret", JWK, enc="A128GCM")
+
+
+@settings(max_examples=300)
+@given(
+    st.one_of(
+        st.text(max_size=200),
+        st.tuples(st.integers(0, len(TOKEN) - 1), st.characters()).map(
+            lambda t: TOKEN[: t[0]] + t[1] + TOKEN[t[0] + 1 :]
+        ),
+        st.dictionaries(
+            st.sampled_from(["alg", "enc", "kid", "epk", "apu", "apv", "zip", "cty", "p2s", "p2c"]),
+            st.recursive(
+                st.none() | st.integers(-(2**53), 2**53) | st.text(),
+                lambda x: st.lists(x) | st.dictionaries(st.text(), x),
+            ),
+        ).map(lambda m: change_header(TOKEN, **m)),
+    )
+)
+def test_only_wallet_errors_leave(token: str) -> None:
+    with contextlib.suppress(WalletError):
+        assert jwe.decrypt(token, KEYS) == b"secret"

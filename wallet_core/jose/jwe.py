@@ -1,0 +1,161 @@
+"""JSON Web Encryption, compact form, with ECDH-ES (RFC 7516, RFC 7518 4.6), as OpenID4VP 8.3 uses it: a thin layer.
+
+The invariant: the header of a token chooses nothing that the caller did not offer: not the key agreement, not the
+content encryption, not compression. The cryptography is joserfc's; strictness, limits and errors are ours.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Final, TypeAlias
+
+from cryptography.hazmat.primitives.asymmetric import ec, x25519
+from joserfc import jwe as _jwe
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, OKPKey
+
+from wallet_core.encoding import base64url, strict_json
+from wallet_core.errors import MalformedError, VerificationError
+from wallet_core.keys import jwk
+from wallet_core.types import Json, JsonObject
+
+ALG: Final = "ECDH-ES"
+ENC_VALUES: Final = ("A128GCM", "A256GCM")
+
+MAX_PLAINTEXT_BYTES: Final = 192 * 1024
+"""Bytes of one plaintext: three credentials with a portrait of 60 kB each."""
+
+MAX_TOKEN_BYTES: Final = MAX_PLAINTEXT_BYTES * 4 // 3 + 4096
+"""Longest compact JWE that is looked at: the largest plaintext in base64url, and a header."""
+
+_MAX_HEADER_BYTES: Final = 2048
+_X25519_BYTES: Final = 32
+
+DecryptionKey: TypeAlias = ec.EllipticCurvePrivateKey | x25519.X25519PrivateKey
+_JoseKey: TypeAlias = ECKey | OKPKey
+
+
+class _Registry(_jwe.JWERegistry):
+    max_protected_header_length = _MAX_HEADER_BYTES
+    max_ciphertext_length = MAX_TOKEN_BYTES
+
+
+_REGISTRY: Final = _Registry(algorithms=[ALG, *ENC_VALUES], strict_check_header=False)
+
+
+def encrypt(plaintext: bytes, recipient_jwk: JsonObject, *, enc: str, header: Mapping[str, Json] | None = None) -> str:
+    """Return the compact JWE of ``plaintext`` for the key of ``recipient_jwk``.
+
+    Args:
+        plaintext: at most ``MAX_PLAINTEXT_BYTES``.
+        recipient_jwk: a public JWK on P-256 or X25519, as :func:`is_usable` accepts it; its ``kid`` is copied.
+        enc: one of ``ENC_VALUES``.
+        header: further protected members, such as ``apu`` and ``apv`` (base64url), which enter the key derivation.
+
+    Raises:
+        MalformedError: the JWK is not a key this function can encrypt to.
+        ValueError: ``enc`` or ``plaintext`` is outside the limits (a mistake of our own code).
+    """
+    if enc not in ENC_VALUES or len(plaintext) > MAX_PLAINTEXT_BYTES:
+        raise ValueError(f"enc {enc} is not supported, or the plaintext of {len(plaintext)} bytes is too long")
+    protected: dict[str, Json] = {"alg": ALG, "enc": enc, **(header or {})}
+    # OpenID4VP 8.3: the JWE must carry the kid of the chosen JWK, if there is one.
+    if "kid" in recipient_jwk:
+        protected["kid"] = recipient_jwk["kid"]
+    try:
+        return _jwe.encrypt_compact(protected, plaintext, _recipient_key(recipient_jwk, "jwk"), registry=_REGISTRY)
+    except (JoseError, ValueError) as exc:
+        raise MalformedError("the JWK cannot be encrypted to", clause="RFC 7518 4.6") from exc
+
+
+def decrypt(token: str, keys: Mapping[str, DecryptionKey], *, enc_values: Collection[str] = ENC_VALUES) -> bytes:
+    """Return the plaintext of a compact JWE that was encrypted to one of ``keys``.
+
+    Args:
+        token: the compact JWE.
+        keys: private keys by ``kid``.
+        enc_values: the ``enc`` values that were offered.
+
+    Steps:
+        1. The token is short enough and has five strict base64url parts, the second empty (RFC 7518 4.6).
+        2. ``alg`` and ``enc`` are ones that were offered; nothing is compressed or critical (RFC 7516 4.1.3, 4.1.13).
+        3. ``kid`` names one of the keys (OpenID4VP 8.3).
+        4. ``epk`` is a point on the curve of that key (RFC 7518 4.6.1.1).
+        5. The authentication tag fits (RFC 7516 5.2).
+
+    Raises:
+        MalformedError: step 1 or 4 failed.
+        VerificationError: step 2, 3 or 5 failed.
+    """
+    header = parse_header(token)
+    # 2.
+    if header.get("alg") != ALG or header.get("enc") not in enc_values:
+        raise VerificationError(
+            "the response is encrypted in a way that was not offered", step=2, clause="RFC 7516 4.1"
+        )
+    if "zip" in header or "crit" in header:
+        raise VerificationError("the response asks for an extension that is refused", step=2, clause="RFC 7516 4.1.13")
+    # 3.
+    kid = header.get("kid")
+    key = keys.get(kid) if isinstance(kid, str) else None
+    if key is None:
+        raise VerificationError("the response is encrypted to a key we do not have", step=3, clause="OpenID4VP 8.3")
+    # 4.
+    epk = _recipient_key(header.get("epk"), "epk")
+    if isinstance(epk, ECKey) != isinstance(key, ec.EllipticCurvePrivateKey):
+        raise MalformedError("epk is on another curve than the key", clause="RFC 7518 4.6.1.1")
+    # 5.
+    private = ECKey(key, key) if isinstance(key, ec.EllipticCurvePrivateKey) else OKPKey(key, key)
+    try:
+        opened = _jwe.decrypt_compact(token, private, registry=_REGISTRY).plaintext
+    except (JoseError, ValueError) as exc:
+        raise VerificationError("the response cannot be decrypted", step=5, clause="RFC 7516 5.2") from exc
+    return opened or b""
+
+
+def parse_header(token: str) -> JsonObject:
+    """Return the protected header of a compact JWE, unverified.
+
+    Raises:
+        MalformedError: too long, not five strict base64url parts, an encrypted key (ECDH-ES has none), or a header
+            that is not an object.
+    """
+    if len(token) > MAX_TOKEN_BYTES:
+        raise MalformedError(f"the encrypted response is longer than {MAX_TOKEN_BYTES} characters")
+    parts = token.split(".")
+    if len(parts) != 5 or parts[1]:
+        raise MalformedError("the encrypted response is not a compact JWE with ECDH-ES", clause="RFC 7518 4.6")
+    decoded = [base64url.decode(part, what="a part of the encrypted response") for part in parts]
+    if len(decoded[2]) != 12 or len(decoded[4]) != 16:
+        raise MalformedError("initialization vector or tag has the wrong length", clause="RFC 7518 5.3")
+    header = strict_json.loads_object(decoded[0], what="header of the JWE", max_bytes=_MAX_HEADER_BYTES)
+    # The key derivation reads both as base64url text (RFC 7518 4.6.1.2, 4.6.1.3).
+    for member in ("apu", "apv"):
+        value = header.get(member, "")
+        if not isinstance(value, str):
+            raise MalformedError(f"{member} is not text", clause="RFC 7518 4.6.1")
+        base64url.decode(value, what=member)
+    return header
+
+
+def is_usable(value: Json) -> bool:
+    """Return whether a JWK offered by a peer is one that :func:`encrypt` can use (OpenID4VP 8.3)."""
+    if not isinstance(value, dict) or value.get("alg") != ALG or value.get("use", "enc") != "enc":
+        return False
+    try:
+        _recipient_key(value, "jwk")
+    except MalformedError:
+        return False
+    return True
+
+
+def _recipient_key(value: Json, what: str) -> _JoseKey:
+    if isinstance(value, dict) and value.get("kty") == "OKP" and value.get("crv") == "X25519":
+        x = value.get("x")
+        data = base64url.decode(x, what=f"x of {what}") if isinstance(x, str) else b""
+        if len(data) != _X25519_BYTES or "d" in value:
+            raise MalformedError(f"{what} is not an X25519 public key", clause="RFC 8037 2")
+        okp = x25519.X25519PublicKey.from_public_bytes(data)
+        return OKPKey(okp, okp)
+    raw = jwk.parse_public_jwk(value, what=what).raw
+    if not isinstance(raw, ec.EllipticCurvePublicKey) or not isinstance(raw.curve, ec.SECP256R1):
+        raise MalformedError(f"{what} is not on P-256 or X25519", clause="HAIP 5")
+    return ECKey(raw, raw)
