@@ -1,0 +1,271 @@
+import base64
+import contextlib
+import hashlib
+import os
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.trust.conftest import ISSUER, NOW, Pki, new_ca
+from wallet_core.errors import Expired, MalformedError, NotYetValid, UntrustedError, WalletError
+from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors
+from wallet_core.trust.certificates import create_issuer_certificate, create_verifier_certificate
+from wallet_core.trust.x509 import (
+    MAX_CHAIN,
+    VerdictCache,
+    format_x5c,
+    parse_x5c,
+    validate_dns_name,
+    validate_issuer_name,
+    verify_chain,
+    x509_hash,
+)
+from wallet_core.types import CredentialIssuerId
+
+ISSUER_PURPOSE = AnchorPurpose.CREDENTIAL_ISSUER
+VERIFIER_PURPOSE = AnchorPurpose.VERIFIER_ACCESS
+
+
+def leaf_by(pki: Pki, **extensions: x509.ExtensionType) -> bytes:
+    """A leaf made by hand below the issuers' CA, with exactly these extensions."""
+    key = extensions.pop("key", None) or ec.generate_private_key(ec.SECP256R1())
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "By hand")]))
+        .issuer_name(pki.issuer_ca.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW - timedelta(days=1))
+        .not_valid_after(NOW + timedelta(days=1))
+    )
+    for extension in extensions.values():
+        builder = builder.add_extension(extension, critical=False)
+    return builder.sign(pki.issuer_ca.private_key, SHA256()).public_bytes(Encoding.DER)
+
+
+def test_a_good_chain_gives_key_names_and_period(pki: Pki) -> None:
+    trusted = verify_chain([pki.issuer_leaf], pki.anchors, purpose=ISSUER_PURPOSE, at=NOW)
+    assert trusted.public_key == pki.issuer_signer.public_key
+    assert trusted.name == "서울특별시경찰청 (시험용)"
+    assert (trusted.dns_names, trusted.uris) == (("localhost",), (ISSUER,))
+    assert trusted.sha256 == hashlib.sha256(pki.issuer_leaf).digest()
+    assert trusted.valid_until == NOW + timedelta(days=365)
+
+
+def test_the_common_name_stands_in_for_a_missing_organization(pki: Pki) -> None:
+    assert verify_chain([leaf_by(pki)], pki.anchors, purpose=ISSUER_PURPOSE, at=NOW).name == "By hand"
+
+
+def test_x5c_round_trip(pki: Pki) -> None:
+    assert parse_x5c(list(format_x5c([pki.issuer_leaf, pki.verifier_leaf]))) == (pki.issuer_leaf, pki.verifier_leaf)
+
+
+@pytest.mark.parametrize("value", [None, "text", [], [1], ["*"], ["a-_="], ["é"], ["AAAA"] * (MAX_CHAIN + 1)])
+def test_x5c_of_a_wrong_shape_is_malformed(value: object) -> None:
+    with pytest.raises(MalformedError):
+        parse_x5c(value)
+
+
+def test_x509_hash_is_the_base64url_sha256_of_the_der(pki: Pki) -> None:
+    digest = hashlib.sha256(pki.verifier_leaf).digest()
+    assert x509_hash(pki.verifier_leaf) == base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def test_an_anchor_for_another_purpose_is_no_anchor(pki: Pki) -> None:
+    with pytest.raises(UntrustedError) as caught:
+        verify_chain([pki.issuer_leaf], pki.anchors, purpose=VERIFIER_PURPOSE, at=NOW)
+    assert caught.value.step == 4
+    assert "anchor for credential_issuer" in caught.value.detail
+
+
+def test_no_anchor_for_the_purpose(pki: Pki) -> None:
+    anchors = TrustAnchors([TrustAnchor(pki.verifier_ca.certificate, VERIFIER_PURPOSE)])
+    with pytest.raises(UntrustedError, match="no anchor"):
+        verify_chain([pki.issuer_leaf], anchors, purpose=ISSUER_PURPOSE, at=NOW)
+
+
+def test_the_ca_of_both_purposes_does_not_make_a_verifier_an_issuer(pki: Pki) -> None:
+    ca = new_ca("For both")
+    leaf = create_verifier_certificate(
+        ca,
+        response_uri="https://rp.example/r",
+        organization="RP",
+        public_key=SoftwareSigner.generate().public_key,
+        now=NOW,
+        random=os.urandom,
+    ).public_bytes(Encoding.DER)
+    anchors = TrustAnchors([TrustAnchor(ca.certificate, purpose) for purpose in AnchorPurpose])
+    assert verify_chain([leaf], anchors, purpose=VERIFIER_PURPOSE, at=NOW).dns_names == ("rp.example",)
+    with pytest.raises(UntrustedError) as caught:
+        verify_chain([leaf], anchors, purpose=ISSUER_PURPOSE, at=NOW)
+    assert caught.value.step == 5
+
+
+def test_an_unknown_ca(pki: Pki) -> None:
+    stranger = new_ca("Issuers")
+    anchors = TrustAnchors([TrustAnchor(stranger.certificate, ISSUER_PURPOSE)])
+    with pytest.raises(UntrustedError) as caught:
+        verify_chain([pki.issuer_leaf], anchors, purpose=ISSUER_PURPOSE, at=NOW)
+    assert caught.value.step == 4
+
+
+@pytest.mark.parametrize(
+    ("shift", "error"),
+    [(timedelta(days=366), Expired), (-timedelta(days=2), NotYetValid)],
+)
+def test_the_time_counts(pki: Pki, shift: timedelta, error: type[WalletError]) -> None:
+    with pytest.raises(error):
+        verify_chain([pki.issuer_leaf], pki.anchors, purpose=ISSUER_PURPOSE, at=NOW + shift)
+
+
+def test_an_expired_anchor_is_no_anchor(pki: Pki) -> None:
+    old = new_ca("Old", NOW - timedelta(days=10 * 365))
+    leaf = create_issuer_certificate(
+        old,
+        issuer=ISSUER,
+        organization="O",
+        public_key=pki.issuer_signer.public_key,
+        now=NOW - timedelta(days=2 * 365),
+        random=os.urandom,
+    )
+    anchors = TrustAnchors([TrustAnchor(old.certificate, ISSUER_PURPOSE)])
+    assert leaf.not_valid_after_utc == old.certificate.not_valid_after_utc
+    with pytest.raises(Expired):
+        verify_chain([leaf.public_bytes(Encoding.DER)], anchors, purpose=ISSUER_PURPOSE, at=NOW)
+
+
+def test_a_root_in_the_chain_is_refused(pki: Pki) -> None:
+    root = pki.issuer_ca.certificate.public_bytes(Encoding.DER)
+    with pytest.raises(UntrustedError) as caught:
+        verify_chain([pki.issuer_leaf, root], pki.anchors, purpose=ISSUER_PURPOSE, at=NOW)
+    assert caught.value.step == 2
+
+
+def test_a_self_signed_leaf_is_refused_even_if_it_is_an_anchor(pki: Pki) -> None:
+    root = pki.issuer_ca.certificate.public_bytes(Encoding.DER)
+    with pytest.raises(UntrustedError) as caught:
+        verify_chain([root], pki.anchors, purpose=ISSUER_PURPOSE, at=NOW)
+    assert caught.value.step == 2
+
+
+def test_a_certificate_too_many_is_refused(pki: Pki) -> None:
+    with pytest.raises(UntrustedError):
+        verify_chain([pki.issuer_leaf, pki.verifier_leaf], pki.anchors, purpose=ISSUER_PURPOSE, at=NOW)
+
+
+def test_a_changed_certificate_is_refused(pki: Pki) -> None:
+    changed = pki.issuer_leaf[:-3] + bytes([pki.issuer_leaf[-3] ^ 1]) + pki.issuer_leaf[-2:]
+    with pytest.raises(WalletError):
+        verify_chain([changed], pki.anchors, purpose=ISSUER_PURPOSE, at=NOW)
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [
+        x509.BasicConstraints(ca=True, path_length=None),
+        x509.KeyUsage(
+            digital_signature=False,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=True,
+            key_cert_sign=False,
+            crl_sign=False,
+            encipher_only=False,
+            decipher_only=False,
+        ),
+        x509.ExtendedKeyUsage([x509.ObjectIdentifier("1.0.18013.5.1.6")]),
+    ],
+)
+def test_a_leaf_that_may_not_sign_credentials_is_refused(pki: Pki, extension: x509.ExtensionType) -> None:
+    with pytest.raises(UntrustedError):
+        verify_chain([leaf_by(pki, one=extension)], pki.anchors, purpose=ISSUER_PURPOSE, at=NOW)
+
+
+def test_foreign_usages_do_not_shut_out_a_strangers_certificate(pki: Pki) -> None:
+    usage = x509.ExtendedKeyUsage([x509.ObjectIdentifier("1.2.3.4")])
+    assert verify_chain([leaf_by(pki, one=usage)], pki.anchors, purpose=ISSUER_PURPOSE, at=NOW)
+
+
+def test_an_rsa_key_is_refused(pki: Pki) -> None:
+    leaf = leaf_by(pki, key=rsa.generate_private_key(65537, 2048))
+    with pytest.raises(UntrustedError) as caught:
+        verify_chain([leaf], pki.anchors, purpose=ISSUER_PURPOSE, at=NOW)
+    assert caught.value.step == 6
+
+
+@pytest.mark.parametrize("chain", [[], [b""], [b"\x30\x03\x02\x01\x01"], [b"\0" * 9000], [b"x"] * (MAX_CHAIN + 1)])
+def test_malformed_chains(pki: Pki, chain: list[bytes]) -> None:
+    with pytest.raises(MalformedError):
+        verify_chain(chain, pki.anchors, purpose=ISSUER_PURPOSE, at=NOW)
+
+
+def test_the_issuer_must_be_the_one_the_certificate_names(pki: Pki) -> None:
+    trusted = verify_chain([pki.issuer_leaf], pki.anchors, purpose=ISSUER_PURPOSE, at=NOW)
+    validate_issuer_name(trusted, ISSUER)
+    # the same host, another agency: the URI entry decides
+    with pytest.raises(UntrustedError):
+        validate_issuer_name(trusted, CredentialIssuerId("http://localhost:8100/agencies/city"))
+
+
+def test_a_certificate_without_uri_speaks_for_its_hosts(pki: Pki) -> None:
+    leaf = leaf_by(pki, names=x509.SubjectAlternativeName([x509.DNSName("Issuer.example")]))
+    trusted = verify_chain([leaf], pki.anchors, purpose=ISSUER_PURPOSE, at=NOW)
+    validate_issuer_name(trusted, CredentialIssuerId("https://issuer.example/agencies/city"))
+    with pytest.raises(UntrustedError):
+        validate_issuer_name(trusted, CredentialIssuerId("https://other.example/agencies/city"))
+
+
+def test_the_host_must_be_the_one_the_certificate_names(pki: Pki) -> None:
+    trusted = verify_chain([pki.verifier_leaf], pki.anchors, purpose=VERIFIER_PURPOSE, at=NOW)
+    validate_dns_name(trusted, "LOCALHOST")
+    with pytest.raises(UntrustedError):
+        validate_dns_name(trusted, "bank.example")
+
+
+def test_the_cache_answers_as_the_check_and_stays_small(pki: Pki) -> None:
+    cache = VerdictCache(max_entries=2)
+    first = cache.verify_chain([pki.issuer_leaf], pki.anchors, purpose=ISSUER_PURPOSE, at=NOW)
+    assert cache.verify_chain([pki.issuer_leaf], pki.anchors, purpose=ISSUER_PURPOSE, at=NOW) is first
+    with pytest.raises(UntrustedError):
+        cache.verify_chain([pki.issuer_leaf], pki.anchors, purpose=VERIFIER_PURPOSE, at=NOW)
+    with pytest.raises(Expired):
+        cache.verify_chain([pki.issuer_leaf], pki.anchors, purpose=ISSUER_PURPOSE, at=NOW + timedelta(days=400))
+    with pytest.raises(UntrustedError):
+        cache.verify_chain([pki.issuer_leaf], TrustAnchors(), purpose=ISSUER_PURPOSE, at=NOW)
+    for _ in range(3):
+        cache.verify_chain([leaf_by(pki)], pki.anchors, purpose=ISSUER_PURPOSE, at=NOW)
+    assert len(cache) == 2
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
+def test_only_wallet_errors_leave_for_changed_bytes(pki: Pki, data: st.DataObject) -> None:
+    der = bytearray(pki.issuer_leaf)
+    for _ in range(data.draw(st.integers(1, 4))):
+        der[data.draw(st.integers(0, len(der) - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(der)))
+    chain = [bytes(der[:cut] if data.draw(st.booleans()) else der)]
+    with contextlib.suppress(WalletError):
+        verify_chain(chain, pki.anchors, purpose=ISSUER_PURPOSE, at=NOW)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda each: st.lists(each) | st.dictionaries(st.text(), each),
+)
+
+
+@given(_JSON)
+def test_only_wallet_errors_leave_parse_x5c(value: object) -> None:
+    with contextlib.suppress(WalletError):
+        parse_x5c(value)

@@ -1,0 +1,333 @@
+"""X.509 chains to anchors of a purpose (RFC 5280; ``x5c`` of RFC 7515 4.1.6; HAIP 6.1.1).
+
+The one invariant: only :func:`verify_chain` makes a :class:`TrustedCertificate`, and it holds for one purpose.
+"""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509 import verification
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+
+from wallet_core.encoding import base64url
+from wallet_core.errors import Expired, MalformedError, NotYetValid, UntrustedError
+from wallet_core.keys.algorithms import PublicKey, public_key
+from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
+from wallet_core.types import CredentialIssuerId, Json
+
+MAX_CHAIN: Final = 4
+"""Certificates in one ``x5c``: a leaf and three intermediates; no ecosystem here uses more than two."""
+
+MAX_CERTIFICATE: Final = 8192
+"""Bytes of one certificate: ten times an honest one with an elliptic-curve key."""
+
+EKU_CREDENTIAL_ISSUER: Final = ObjectIdentifier("1.0.23220.4.1.2")
+EKU_VERIFIER_ACCESS: Final = ObjectIdentifier("1.0.23220.4.1.6")
+
+# A certificate that names only the other trade is refused, so that one CA for both purposes is still safe.
+_EKU_OF: Final = {
+    AnchorPurpose.CREDENTIAL_ISSUER: frozenset({EKU_CREDENTIAL_ISSUER, ObjectIdentifier("1.0.18013.5.1.2")}),
+    AnchorPurpose.VERIFIER_ACCESS: frozenset({EKU_VERIFIER_ACCESS, ObjectIdentifier("1.0.18013.5.1.6")}),
+}
+_EKU_ALL = frozenset().union(*_EKU_OF.values())
+
+# What cryptography raises for bytes that are no certificate, or for an extension that does not parse.
+_PARSE_ERRORS = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+
+_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedCertificate:
+    """The leaf of a chain that leads to an anchor of ``purpose``.
+
+    Attributes:
+        leaf: the certificate itself.
+        purpose: what it is trusted for.
+        public_key: the key that signs.
+        name: the organisation, for people to read; the common name where there is none.
+        dns_names: dNSName entries of the subject alternative name.
+        uris: URI entries of it.
+        sha256: SHA-256 of the DER form, 32 bytes.
+        valid_from: from when the whole chain is valid.
+        valid_until: until when the whole chain is valid.
+    """
+
+    leaf: x509.Certificate
+    purpose: AnchorPurpose
+    public_key: PublicKey
+    name: str
+    dns_names: tuple[str, ...]
+    uris: tuple[str, ...]
+    sha256: bytes
+    valid_from: datetime
+    valid_until: datetime
+
+
+def parse_x5c(value: Json) -> tuple[bytes, ...]:
+    """Return the DER certificates of a JOSE ``x5c`` header member, leaf first (RFC 7515 4.1.6). No trust in them yet.
+
+    Raises:
+        MalformedError: not a non-empty array of standard base64 text, or over a limit.
+    """
+    if not isinstance(value, list) or not value or len(value) > MAX_CHAIN:
+        raise MalformedError(f"x5c is not an array of 1 to {MAX_CHAIN} certificates", clause="RFC 7515 4.1.6")
+    return tuple(_decode_certificate(entry) for entry in value)
+
+
+def format_x5c(chain: Sequence[bytes]) -> list[str]:
+    """Return DER certificates, leaf first, as the ``x5c`` header member."""
+    return [base64.b64encode(der).decode("ascii") for der in chain]
+
+
+def x509_hash(leaf_der: bytes) -> str:
+    """Return what follows ``x509_hash:`` in a Client Identifier (OpenID4VP 5.9.3), 43 characters."""
+    return base64url.encode(hashlib.sha256(leaf_der).digest())
+
+
+def verify_chain(
+    chain: Sequence[bytes], anchors: TrustAnchors, *, purpose: AnchorPurpose, at: datetime
+) -> TrustedCertificate:
+    """Return the leaf of ``chain`` if it leads to an anchor for ``purpose`` at the time ``at``.
+
+    RFC 5280 section 6, with the rules of HAIP 6.1.1 for what may stand in ``x5c``.
+
+    Steps:
+        1. Parse every certificate.
+        2. Refuse an anchor or a self-signed certificate in the chain (HAIP 6.1.1).
+        3. Check that every certificate of the chain is valid at ``at`` (RFC 5280 6.1.3 a 2).
+        4. Build the path to an anchor of this purpose; it is the chain as given, in its order (RFC 7515 4.1.6).
+        5. Check the leaf: it may sign, is no CA, and is not made for another purpose (RFC 5280 4.2.1.3, 4.2.1.12).
+        6. Take the leaf's key, of the closed list of algorithms.
+
+    Not done here: revocation of certificates; whether the leaf may speak for a name
+    (:func:`validate_issuer_name`, :func:`validate_dns_name`).
+
+    Raises:
+        MalformedError: a certificate does not parse, or the chain is empty or too long.
+        NotYetValid, Expired: step 3.
+        UntrustedError: any other step.
+    """
+    # 1
+    if not 1 <= len(chain) <= MAX_CHAIN:
+        raise MalformedError(f"the chain does not have 1 to {MAX_CHAIN} certificates")
+    certificates = [_load(der) for der in chain]
+    # 2
+    for certificate in certificates:
+        _refuse_root(certificate, anchors)
+    # 3
+    for certificate in certificates:
+        _validate_time(certificate, at)
+    # 4
+    path = _build_path(certificates, anchors, purpose, at)
+    # 5
+    leaf = certificates[0]
+    _validate_leaf(leaf, purpose)
+    # 6
+    return _trusted(leaf, path, purpose)
+
+
+def validate_issuer_name(certificate: TrustedCertificate, issuer: CredentialIssuerId) -> None:
+    """Check that ``certificate`` may sign credentials of ``issuer`` (M22: URI SAN = ``iss``; its host as dNSName).
+
+    A certificate with URI entries speaks for exactly those: many agencies share a host. One without speaks for
+    every issuer of its hosts, as earlier editions of SD-JWT VC had it.
+
+    Raises:
+        UntrustedError: it is for another issuer.
+    """
+    if certificate.uris:
+        named = str(issuer) in certificate.uris
+    else:
+        named = (urlsplit(issuer).hostname or "").lower() in certificate.dns_names
+    if not named:
+        raise UntrustedError("the certificate is not for this credential issuer", clause="SD-JWT VC 3.5")
+
+
+def validate_dns_name(certificate: TrustedCertificate, host: str) -> None:
+    """Check that ``host`` is a dNSName of ``certificate`` (OpenID4VP 5.9.3, ``x509_san_dns``).
+
+    Raises:
+        UntrustedError: it is not. Wildcards match nothing.
+    """
+    if host.lower() not in certificate.dns_names:
+        raise UntrustedError("the certificate is not for this host", clause="OpenID4VP 5.9.3")
+
+
+class VerdictCache:
+    """Remembers which chains were trusted, by the hash of chain, purpose and anchors, until the first of them ends.
+
+    Only success is remembered: a refusal costs the sender, not us.
+    """
+
+    def __init__(self, max_entries: int = 1024) -> None:
+        self._max_entries = max_entries
+        self._verdicts: dict[bytes, TrustedCertificate] = {}
+
+    def verify_chain(
+        self, chain: Sequence[bytes], anchors: TrustAnchors, *, purpose: AnchorPurpose, at: datetime
+    ) -> TrustedCertificate:
+        """Return what :func:`verify_chain` returns, and raise what it raises."""
+        key = _verdict_key(chain, anchors, purpose)
+        verdict = self._verdicts.get(key)
+        if verdict is not None and verdict.valid_from <= at <= verdict.valid_until:
+            return verdict
+        verdict = verify_chain(chain, anchors, purpose=purpose, at=at)
+        while len(self._verdicts) >= self._max_entries:
+            self._verdicts.pop(next(iter(self._verdicts)), None)
+        self._verdicts[key] = verdict
+        return verdict
+
+    def __len__(self) -> int:
+        return len(self._verdicts)
+
+
+def _verdict_key(chain: Sequence[bytes], anchors: TrustAnchors, purpose: AnchorPurpose) -> bytes:
+    digest = hashlib.sha256(anchors.fingerprint + purpose.encode())
+    for der in chain:
+        digest.update(len(der).to_bytes(4, "big") + der)
+    return digest.digest()
+
+
+def _decode_certificate(entry: Json) -> bytes:
+    if not isinstance(entry, str) or len(entry) > 2 * MAX_CERTIFICATE:
+        raise MalformedError("a certificate in x5c is not a short text", clause="RFC 7515 4.1.6")
+    try:
+        # RFC 7515 4.1.6: standard base64 with padding, "not base64url-encoded".
+        return base64.b64decode(entry.encode("ascii"), validate=True)
+    except (binascii.Error, UnicodeEncodeError) as exc:
+        raise MalformedError("a certificate in x5c is not base64", clause="RFC 7515 4.1.6") from exc
+
+
+def _load(der: bytes) -> x509.Certificate:
+    if len(der) > MAX_CERTIFICATE:
+        raise MalformedError(f"a certificate is longer than {MAX_CERTIFICATE} bytes")
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        _ = certificate.extensions, certificate.subject, certificate.issuer  # parsed late by the library: parse now
+    except _PARSE_ERRORS as exc:
+        raise MalformedError("a certificate does not parse", clause="RFC 5280 4.1") from exc
+    return certificate
+
+
+def _refuse_root(certificate: x509.Certificate, anchors: TrustAnchors) -> None:
+    # HAIP 6.1.1: the trust anchor is not in x5c, and the leaf is not self-signed.
+    if certificate.issuer == certificate.subject:
+        raise UntrustedError("the chain contains a self-signed certificate", step=2, clause="HAIP 6.1.1")
+    if any(anchor.certificate == certificate for anchor in anchors.anchors):
+        raise UntrustedError("the chain contains its trust anchor", step=2, clause="HAIP 6.1.1")
+
+
+def _validate_time(certificate: x509.Certificate, at: datetime) -> None:
+    if at < certificate.not_valid_before_utc:
+        raise NotYetValid("a certificate is not yet valid", step=3, clause="RFC 5280 4.1.2.5")
+    if at > certificate.not_valid_after_utc:
+        raise Expired("a certificate has expired", step=3, clause="RFC 5280 4.1.2.5")
+
+
+def _build_path(
+    certificates: list[x509.Certificate], anchors: TrustAnchors, purpose: AnchorPurpose, at: datetime
+) -> list[x509.Certificate]:
+    roots = anchors.certificates(purpose)
+    if not roots:
+        raise UntrustedError("no trust anchor is known for this purpose", step=4, detail=f"no anchor for {purpose}")
+    verifier = (
+        verification.PolicyBuilder()
+        .store(verification.Store(list(roots)))
+        .time(at.astimezone(UTC).replace(tzinfo=None))
+        .max_chain_depth(MAX_CHAIN)
+        .extension_policies(
+            ca_policy=verification.ExtensionPolicy.webpki_defaults_ca(),
+            ee_policy=verification.ExtensionPolicy.permit_all(),
+        )
+        .build_client_verifier()
+    )
+    try:
+        path = verifier.verify(certificates[0], certificates[1:]).chain
+    except (verification.VerificationError, *_PARSE_ERRORS) as exc:
+        raise UntrustedError(
+            "the certificate chain leads to no trust anchor for this purpose",
+            step=4,
+            detail=f"no path to an anchor for {purpose}; {_other_purposes(certificates[-1], anchors, purpose)}",
+            clause="RFC 5280 6.1",
+        ) from exc
+    # RFC 7515 4.1.6: each certificate certifies the one before it; nothing is left over.
+    if path[:-1] != certificates:
+        raise UntrustedError("the certificates of the chain are not in order", step=4, clause="RFC 7515 4.1.6")
+    return path
+
+
+def _other_purposes(last: x509.Certificate, anchors: TrustAnchors, purpose: AnchorPurpose) -> str:
+    issuer_of = {
+        anchor.purpose.value
+        for anchor in anchors.anchors
+        if anchor.purpose is not purpose and anchor.certificate.subject == last.issuer
+    }
+    return f"its issuer is an anchor for {', '.join(sorted(issuer_of))}" if issuer_of else "its issuer is unknown"
+
+
+def _validate_leaf(leaf: x509.Certificate, purpose: AnchorPurpose) -> None:
+    constraints = _extension(leaf, x509.BasicConstraints)
+    if constraints is not None and constraints.ca:
+        raise UntrustedError("the leaf certificate is a CA certificate", step=5, clause="RFC 5280 4.2.1.9")
+    usage = _extension(leaf, x509.KeyUsage)
+    if usage is not None and not usage.digital_signature:
+        raise UntrustedError("the certificate is not for signatures", step=5, clause="RFC 5280 4.2.1.3")
+    extended = _extension(leaf, x509.ExtendedKeyUsage)
+    if extended is not None and not _serves(frozenset(extended), purpose):
+        raise UntrustedError("the certificate is for another purpose", step=5, clause="RFC 5280 4.2.1.12")
+
+
+def _serves(usages: frozenset[ObjectIdentifier], purpose: AnchorPurpose) -> bool:
+    if ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in usages or not usages & _EKU_ALL:
+        return True
+    return bool(usages & _EKU_OF[purpose])
+
+
+def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _trusted(leaf: x509.Certificate, path: list[x509.Certificate], purpose: AnchorPurpose) -> TrustedCertificate:
+    try:
+        key = public_key(leaf.public_key())
+    except (MalformedError, *_PARSE_ERRORS) as exc:
+        raise UntrustedError("the certificate has a key of a kind that is not supported here", step=6) from exc
+    names = _extension(leaf, x509.SubjectAlternativeName)
+    return TrustedCertificate(
+        leaf=leaf,
+        purpose=purpose,
+        public_key=key,
+        name=_subject_name(leaf),
+        dns_names=tuple(name.lower() for name in names.get_values_for_type(x509.DNSName)) if names else (),
+        uris=tuple(names.get_values_for_type(x509.UniformResourceIdentifier)) if names else (),
+        sha256=leaf.fingerprint(SHA256()),
+        valid_from=max(each.not_valid_before_utc for each in path),
+        valid_until=min(each.not_valid_after_utc for each in path),
+    )
+
+
+def _subject_name(certificate: x509.Certificate) -> str:
+    for oid in (NameOID.ORGANIZATION_NAME, NameOID.COMMON_NAME):
+        for attribute in certificate.subject.get_attributes_for_oid(oid):
+            return attribute.value if isinstance(attribute.value, str) else attribute.value.hex()
+    return ""
