@@ -1,0 +1,181 @@
+"""Settings from the environment, checked at start-up, and the catalogue from its folder.
+
+Only this module reads ``os.environ``. A variable that begins with an app's prefix and names no setting stops the start:
+a misspelt switch that is silently ignored is how insecure deployments happen.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from wallet_core.adapters.keystore import Sealer
+from wallet_core.errors import WalletError
+
+_SHIPPED_CATALOGUE = Path(__file__).parent / "catalogue_files"
+_CHECKOUT_CATALOGUE = Path(__file__).parents[2] / "specs" / "catalogue"
+
+
+class SettingsError(WalletError):
+    """A setting is unknown, missing or wrong. ``detail`` names the variable and what to do."""
+
+
+def _split_paths(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Paths = Annotated[tuple[Path, ...], BeforeValidator(_split_paths)]
+"""Several paths, separated by commas in the environment."""
+
+
+class Settings(BaseModel):
+    """Base of an app's settings: a field ``public_url`` is read from ``<prefix>PUBLIC_URL``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    prefix: ClassVar[str]
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> Self:
+        """Read the settings.
+
+        Args:
+            environment: instead of the process's own environment.
+            overrides: values that win over the environment (command line options); None means not given.
+
+        Raises:
+            SettingsError: a variable with the prefix names no setting, a value is missing, or one does not fit.
+        """
+        source = os.environ if environment is None else environment  # noqa: TID251 - the one reader
+        named = {name.removeprefix(cls.prefix): name for name in source if name.startswith(cls.prefix)}
+        for rest, name in named.items():
+            if rest.lower() not in cls.model_fields or rest != rest.upper():
+                raise SettingsError(cls._unknown(name))
+        values: dict[str, Any] = {rest.lower(): source[name] for rest, name in named.items()}
+        values.update((name, value) for name, value in overrides.items() if value is not None)
+        try:
+            return cls(**values)
+        except ValidationError as exc:
+            raise SettingsError(cls._explain(exc)) from exc
+
+    @classmethod
+    def _unknown(cls, name: str) -> str:
+        known = [cls.prefix + field.upper() for field in cls.model_fields]
+        close = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.0)
+        return f"{name} is not a setting; the closest one is {close[0] if close else known[0]}"
+
+    @classmethod
+    def _explain(cls, error: ValidationError) -> str:
+        # The value is left out: it may be a secret.
+        return "; ".join(
+            f"{cls.prefix}{str(problem['loc'][0]).upper() if problem['loc'] else '*'}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_url=False)
+        )
+
+
+class AppSettings(Settings):
+    """What every app needs.
+
+    Attributes:
+        public_url: origin under which others reach the app; identifiers are built from it, never from ``Host``.
+        database_url: ``sqlite:///file.db`` or ``postgresql://…``.
+        key_store: folder of signing keys.
+        trust_anchors: PEM files of roots.
+        catalogue: folder of the catalogue; the shipped one if absent.
+        sealing_key: key text for :class:`~wallet_core.adapters.keystore.Sealer`, or
+        sealing_key_file: a file that holds it.
+        insecure_allow_loopback: admits http and private addresses, for one machine's own demo and tests.
+        demo: switches on what only a demo may do (sign-in by printed code, consoles without a person's account).
+    """
+
+    public_url: str
+    database_url: str
+    key_store: Path | None = None
+    trust_anchors: Paths = ()
+    catalogue: Path | None = None
+    sealing_key: SecretStr | None = None
+    sealing_key_file: Path | None = None
+    insecure_allow_loopback: bool = False
+    demo: bool = False
+
+    @field_validator("public_url")
+    @classmethod
+    def _origin(cls, value: str) -> str:
+        parts = urlsplit(value)
+        # Well-known paths are at the host root (OpenID4VCI 12.2.2), so a path would break them.
+        if parts.scheme not in {"http", "https"} or not parts.hostname or value != f"{parts.scheme}://{parts.netloc}":
+            raise ValueError("must be an origin such as https://issuer.example, without path and closing slash")
+        if parts.username is not None or value != value.lower():
+            raise ValueError("must have no user information and be in lower case")
+        return value
+
+    @model_validator(mode="after")
+    def _https_unless_insecure(self) -> Self:
+        if self.public_url.startswith("http://") and not self.insecure_allow_loopback:
+            raise ValueError(f"PUBLIC_URL must be https unless {self.prefix}INSECURE_ALLOW_LOOPBACK is true")
+        if self.sealing_key is not None and self.sealing_key_file is not None:
+            raise ValueError("give SEALING_KEY or SEALING_KEY_FILE, not both")
+        return self
+
+    @property
+    def secure(self) -> bool:
+        """Whether the app is reached by https."""
+        return self.public_url.startswith("https://")
+
+    def insecure_switches(self) -> list[str]:
+        """Return the names of the insecure switches that are on, for a warning at start-up."""
+        return [
+            self.prefix + name.upper()
+            for name in type(self).model_fields
+            if (name.startswith("insecure_") or name == "demo") and getattr(self, name) is True
+        ]
+
+    def sealer(self) -> Sealer:
+        """Return the sealer of the configured key.
+
+        Raises:
+            SettingsError: none is configured, or its file cannot be read.
+            KeyUnavailable: it does not parse.
+        """
+        if self.sealing_key is not None:
+            return Sealer.from_text(self.sealing_key.get_secret_value())
+        if self.sealing_key_file is None:
+            raise SettingsError(f"set {self.prefix}SEALING_KEY or {self.prefix}SEALING_KEY_FILE")
+        try:
+            return Sealer.from_text(self.sealing_key_file.read_text())
+        except OSError as exc:
+            raise SettingsError(f"{self.prefix}SEALING_KEY_FILE cannot be read: {exc.strerror}") from exc
+
+
+def catalogue_folder(folder: Path | None = None) -> Path:
+    """Return ``folder``, or the catalogue of this checkout, or the one shipped in the wheel."""
+    if folder is not None:
+        return folder
+    return _SHIPPED_CATALOGUE if _SHIPPED_CATALOGUE.is_dir() else _CHECKOUT_CATALOGUE
+
+
+def read_catalogue_texts(folder: Path | None = None) -> dict[str, str]:
+    """Return the text of every catalogue file by its path below the folder, with forward slashes.
+
+    Raises:
+        SettingsError: the folder is not there, or a file cannot be read as UTF-8.
+    """
+    root = catalogue_folder(folder)
+    if not root.is_dir():
+        raise SettingsError("the catalogue folder does not exist", detail=f"no catalogue folder {root}")
+    files = sorted(path for path in root.rglob("*") if path.suffix in {".toml", ".json"} and path.is_file())
+    try:
+        return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in files}
+    except (OSError, UnicodeDecodeError) as exc:
+        raise SettingsError("a catalogue file cannot be read", detail=f"in {root}: {exc}") from exc

@@ -1,0 +1,174 @@
+"""Keys at rest: a folder of signing keys with their certificate chains, and the sealing of everything else."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from cryptography import x509
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from wallet_core.encoding import base64url
+from wallet_core.errors import KeyUnavailable, MalformedError
+from wallet_core.keys.algorithms import RawPrivateKey, algorithm_of
+from wallet_core.keys.signer import SoftwareSigner
+
+KEY_BYTES = 32
+"""AES-256."""
+
+NONCE_BYTES = 12
+"""Nonce of AES-GCM (NIST SP 800-38D 8.2.2: random, so at most 2^32 seals under one key version)."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}\Z")
+_VERSION_BYTES = 2
+
+
+class Sealer:
+    """Encrypts what must not lie in the clear, bound to where it belongs.
+
+    AES-256-GCM; the context (table, column and id, say) is authenticated, so a sealed value moved to another row does
+    not open. A sealed value names the version of its key: after a rotation old ones still open.
+
+    Args:
+        keys: version (1 to 65535) to key; the highest version seals.
+    """
+
+    def __init__(self, keys: Mapping[int, bytes]) -> None:
+        if not keys or any(len(key) != KEY_BYTES or not 0 < version < 1 << 16 for version, key in keys.items()):
+            raise KeyUnavailable(f"a sealing key has {KEY_BYTES} bytes and a version from 1 to 65535")
+        self._keys = dict(keys)
+        self._current = max(keys)
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read ``KEY`` or ``VERSION:KEY VERSION:KEY …``, each key 32 bytes in base64url (see :func:`new_key_text`)."""
+        keys: dict[int, bytes] = {}
+        for entry in text.replace(",", " ").split():
+            version, _, key = entry.rpartition(":")
+            try:
+                keys[int(version or 1)] = base64url.decode(key.rstrip("="))
+            except (ValueError, MalformedError) as exc:
+                raise KeyUnavailable("the sealing key is not VERSION:KEY with the key in base64url") from exc
+        return cls(keys)
+
+    def seal(self, data: bytes, context: str) -> bytes:
+        """Return ``data`` sealed for ``context``: key version (2 bytes), nonce (12), ciphertext with tag."""
+        version = self._current.to_bytes(_VERSION_BYTES, "big")
+        nonce = os.urandom(NONCE_BYTES)
+        return version + nonce + AESGCM(self._keys[self._current]).encrypt(nonce, data, version + context.encode())
+
+    def open(self, sealed: bytes, context: str) -> bytes:
+        """Return what was sealed for ``context``.
+
+        Raises:
+            KeyUnavailable: sealed under a key we do not have, for another context, or changed since.
+        """
+        version, rest = sealed[:_VERSION_BYTES], sealed[_VERSION_BYTES:]
+        key = self._keys.get(int.from_bytes(version, "big"))
+        if key is None or len(rest) < NONCE_BYTES:
+            raise KeyUnavailable("a sealed value cannot be opened", detail="its key version is not configured")
+        try:
+            return AESGCM(key).decrypt(rest[:NONCE_BYTES], rest[NONCE_BYTES:], version + context.encode())
+        except InvalidTag as exc:
+            raise KeyUnavailable(
+                "a sealed value cannot be opened", detail="wrong sealing key or context, or the value was changed"
+            ) from exc
+
+    def derive(self, purpose: str, version: int = 1) -> bytes:
+        """Return 32 bytes for ``purpose``, the secret of a MAC. Rotations leave it: it comes from key ``version``."""
+        key = self._keys.get(version) or self._keys[min(self._keys)]
+        return HKDF(hashes.SHA256(), KEY_BYTES, salt=None, info=purpose.encode()).derive(key)
+
+
+def new_key_text() -> str:
+    """Return a new sealing key as :meth:`Sealer.from_text` reads it."""
+    return f"1:{base64url.encode(os.urandom(KEY_BYTES))}"
+
+
+class KeyStore:
+    """A folder with ``NAME.key.pem`` (PKCS#8) and ``NAME.chain.pem`` (leaf first) for each signing key.
+
+    The files are read once; add an entry and the next look-up finds it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._signers: dict[str, SoftwareSigner] = {}
+        self._chains: dict[str, tuple[bytes, ...]] = {}
+
+    def names(self) -> list[str]:
+        """Return the names of all keys, sorted."""
+        return sorted(path.name.removesuffix(".key.pem") for path in self._folder.glob("*.key.pem"))
+
+    def signer(self, name: str) -> SoftwareSigner:
+        """Return the signer of that name.
+
+        Raises:
+            KeyUnavailable: there is no such key, or it does not parse.
+        """
+        if name not in self._signers:
+            self._signers[name] = SoftwareSigner.from_key(_read_private_key(self._path(name, "key")))
+        return self._signers[name]
+
+    def chain(self, name: str) -> tuple[bytes, ...]:
+        """Return the DER certificates of that key, leaf first, without the root.
+
+        Raises:
+            KeyUnavailable: there is no chain, it does not parse, or its leaf is for another key.
+        """
+        if name not in self._chains:
+            self._chains[name] = _read_chain(self._path(name, "chain"), self.signer(name))
+        return self._chains[name]
+
+    def add(self, name: str, key: RawPrivateKey, chain: Sequence[bytes] = ()) -> None:
+        """Write a key, readable by its owner only, and its chain of DER certificates. An existing key is kept.
+
+        Raises:
+            KeyUnavailable: there is a key of that name, or the folder cannot be written.
+        """
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        if self._path(name, "key").exists():
+            raise KeyUnavailable("there is a key of that name already", detail=name)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # The chain first: whoever sees the key can rely on its chain.
+            if chain:
+                self._path(name, "chain").write_bytes(b"".join(map(_certificate_pem, chain)))
+            with os.fdopen(os.open(self._path(name, "key"), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(pem)
+        except OSError as exc:
+            raise KeyUnavailable("the key store cannot be written", detail=f"{name}: {exc.strerror}") from exc
+
+    def _path(self, name: str, kind: str) -> Path:
+        if not _NAME.match(name):
+            raise KeyUnavailable("the name of a key has only a-z, 0-9, dot, hyphen and underscore")
+        return self._folder / f"{name}.{kind}.pem"
+
+
+def _certificate_pem(der: bytes) -> bytes:
+    return x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM)
+
+
+def _read_private_key(path: Path) -> RawPrivateKey:
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError) as exc:
+        raise KeyUnavailable("a signing key cannot be read", detail=f"{path.name}: {type(exc).__name__}") from exc
+    algorithm_of(key)
+    return key  # type: ignore[return-value]  # algorithm_of refuses the other kinds
+
+
+def _read_chain(path: Path, signer: SoftwareSigner) -> tuple[bytes, ...]:
+    try:
+        certificates = x509.load_pem_x509_certificates(path.read_bytes())
+    except (OSError, ValueError) as exc:
+        raise KeyUnavailable("a certificate chain cannot be read", detail=path.name) from exc
+    if certificates[0].public_key() != signer.public_key.raw:
+        raise KeyUnavailable("the certificate chain is for another key", detail=path.name)
+    return tuple(certificate.public_bytes(serialization.Encoding.DER) for certificate in certificates)
