@@ -104,9 +104,19 @@ def verify(jws: UnverifiedJws, key: PublicKey, *, typ: str | None) -> VerifiedJw
     return VerifiedJws(jws.header, jws.payload, key)
 
 
+def encode_header(header: Mapping[str, Any]) -> str:
+    """Return the encoded protected header. Whoever signs often with one header keeps this text."""
+    return base64url.encode(strict_json.dumps(header))
+
+
+def signing_input_for(encoded_header: str, payload: bytes) -> bytes:
+    """Return the bytes to sign under an encoded header: ``header || "." || BASE64URL(payload)`` (RFC 7515 5.1)."""
+    return f"{encoded_header}.{base64url.encode(payload)}".encode("ascii")
+
+
 def signing_input(header: Mapping[str, Any], payload: bytes) -> bytes:
     """Return the bytes to sign: ``BASE64URL(header) || "." || BASE64URL(payload)`` (RFC 7515 5.1)."""
-    return f"{base64url.encode(strict_json.dumps(header))}.{base64url.encode(payload)}".encode("ascii")
+    return signing_input_for(encode_header(header), payload)
 
 
 def attach_signature(signing_input: bytes, signature: bytes) -> str:

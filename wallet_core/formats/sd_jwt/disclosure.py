@@ -1,0 +1,246 @@
+"""Disclosures and Digests, and putting the former where the latter stand (RFC 9901 sections 4.2 and 7.1).
+
+The invariant: a claim appears in :attr:`OpenedPayload.claims` only if it stood in the signed payload or hangs from it
+by a chain of Digests, each met exactly once.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeAlias
+
+from wallet_core.encoding import base64url, strict_json
+from wallet_core.encoding.claims_path import ConcretePath
+from wallet_core.errors import MalformedError, VerificationError
+from wallet_core.types import Json, JsonObject
+
+MAX_DISCLOSURES: Final = 1000
+"""Disclosures of one SD-JWT: the largest credential of the catalogue, a family register, has about 200."""
+
+SD: Final = "_sd"
+SD_ALG: Final = "_sd_alg"
+DOTS: Final = "..."
+RESERVED_NAMES: Final = frozenset({SD, SD_ALG, DOTS})
+"""Names that no claim may have (RFC 9901 4.1)."""
+
+DEFAULT_DIGEST_ALGORITHM: Final = "sha-256"
+
+
+class _Hash(Protocol):
+    def digest(self) -> bytes: ...
+
+
+HashFunction: TypeAlias = Callable[[bytes], _Hash]
+
+# RFC 9901 9.4: the registry holds truncated hashes too, so the acceptable ones are listed, never looked up.
+DIGEST_ALGORITHMS: Final[dict[str, HashFunction]] = {
+    "sha-256": hashlib.sha256,
+    "sha-384": hashlib.sha384,
+    "sha-512": hashlib.sha512,
+}
+"""Acceptable values of ``_sd_alg`` (names of the IANA registry "Named Information Hash Algorithm")."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedPayload:
+    """A payload with every disclosed claim in its place and no trace of the rest.
+
+    Attributes:
+        claims: the Processed SD-JWT Payload (RFC 9901 7.1).
+        paths: for each Disclosure, in the order of the SD-JWT, the path of the claim it opens in ``claims``.
+        gaps: for each array that lost undisclosed elements, by its path in ``claims``: the index that each element left
+            had in the signed payload.
+    """
+
+    claims: JsonObject
+    paths: tuple[ConcretePath, ...]
+    gaps: dict[ConcretePath, tuple[int, ...]]
+
+
+def digest_of(text: str, hash_function: HashFunction) -> str:
+    """Return the Digest of a Disclosure, or the ``sd_hash`` of a presentation (RFC 9901 4.2.3, 4.3.1).
+
+    Args:
+        text: ASCII text; the hash is over its characters, not over what they encode.
+        hash_function: one of :data:`DIGEST_ALGORITHMS`.
+    """
+    return base64url.encode(hash_function(text.encode("ascii")).digest())
+
+
+def hash_function_of(payload: JsonObject) -> HashFunction:
+    """Return the hash function that the payload of an Issuer-signed JWT names (RFC 9901 4.1.1).
+
+    Raises:
+        VerificationError: ``_sd_alg`` is not one of :data:`DIGEST_ALGORITHMS`.
+    """
+    name = payload.get(SD_ALG, DEFAULT_DIGEST_ALGORITHM)
+    if not isinstance(name, str) or name not in DIGEST_ALGORITHMS:
+        raise VerificationError("the digest algorithm of the SD-JWT is not acceptable", step=2, clause="RFC 9901 7.1")
+    return DIGEST_ALGORITHMS[name]
+
+
+def open_disclosures(payload: JsonObject, disclosures: Sequence[str]) -> OpenedPayload:
+    """Put every Disclosure where its Digest stands and remove what is left of the mechanism.
+
+    RFC 9901 7.1, steps 2.d to 5. The steps below are numbered as in ``verifier.verify_sd_jwt``, which this is part of.
+
+    Steps:
+        2. ``_sd_alg`` is acceptable.
+        3. Every Disclosure is well-formed, fits its place, and brings no name that is reserved or taken.
+        4. No Digest occurs twice.
+        5. Every Disclosure was referenced by a Digest.
+
+    Not done here: signature and validity times.
+
+    Raises:
+        VerificationError: a step failed; ``step`` is its number.
+    """
+    opening = _Opening(disclosures, hash_function_of(payload))
+    claims = opening.open_object(payload, ())
+    claims.pop(SD_ALG, None)
+    # 5. Whatever was sent but hangs from no Digest was not signed by the issuer.
+    paths = tuple(path for path in opening.paths if path is not None)
+    if len(paths) != len(disclosures):
+        raise VerificationError("a Disclosure is not referenced by any Digest", step=5, clause="RFC 9901 7.1")
+    return OpenedPayload(claims, paths, opening.gaps)
+
+
+def refuse_reserved_names(value: Json) -> None:
+    """Check that claims about to be issued use none of the names RFC 9901 4.1 reserves.
+
+    Raises:
+        ValueError: one of them does.
+    """
+    if isinstance(value, dict):
+        if SD in value or DOTS in value or SD_ALG in value:
+            raise ValueError("claims may not use the names _sd, _sd_alg and ... (RFC 9901 4.1)")
+        value = list(value.values())
+    if isinstance(value, list):
+        for element in value:
+            if isinstance(element, dict | list):
+                refuse_reserved_names(element)
+
+
+class _Opening:
+    """One walk through a payload; ``paths`` fills up as Digests are met."""
+
+    __slots__ = ("_numbers", "_seen", "_texts", "gaps", "paths")
+
+    def __init__(self, texts: Sequence[str], hash_function: HashFunction) -> None:
+        self._texts = texts
+        self._numbers = {digest_of(text, hash_function): number for number, text in enumerate(texts)}
+        # RFC 9901 7.2: a Disclosure must not be sent more than once.
+        if len(self._numbers) != len(texts):
+            raise VerificationError("a Disclosure was sent twice", step=4, clause="RFC 9901 7.2")
+        self._seen: set[str] = set()
+        self.paths: list[ConcretePath | None] = [None] * len(texts)
+        self.gaps: dict[ConcretePath, tuple[int, ...]] = {}
+
+    def open_value(self, value: Json, path: ConcretePath) -> Json:
+        if isinstance(value, dict):
+            return self.open_object(value, path)
+        if isinstance(value, list):
+            return self._open_array(value, path)
+        return value
+
+    def open_object(self, source: JsonObject, path: ConcretePath) -> JsonObject:
+        self._check_object(source, path)
+        result: JsonObject = {}
+        for name, value in source.items():
+            if isinstance(value, dict | list):
+                if name != SD:
+                    result[name] = self.open_value(value, (*path, name))
+            else:
+                result[name] = value
+        if SD in source:
+            self._open_members(source[SD], result, path)
+        return result
+
+    def _check_object(self, source: JsonObject, path: ConcretePath) -> None:
+        # Each text is shallow by itself; Disclosures nested in each other could still exhaust the stack.
+        if len(path) > strict_json.MAX_DEPTH:
+            raise VerificationError(f"claims are nested deeper than {strict_json.MAX_DEPTH} levels", step=3)
+        # RFC 9901 4.2.4.2: "..." stands only in an array, alone in its object.
+        if DOTS in source:
+            raise VerificationError("a claim is named ...", step=3, clause="RFC 9901 4.2.4.2")
+        # RFC 9901 4.1.1: only at the top level.
+        if path and SD_ALG in source:
+            raise VerificationError("_sd_alg stands below the top level", step=3, clause="RFC 9901 4.1.1")
+
+    def _open_members(self, digests: Json, result: JsonObject, path: ConcretePath) -> None:
+        # RFC 9901 4.2.4.1: an array of strings, possibly empty.
+        if not isinstance(digests, list):
+            raise VerificationError("_sd is not an array", step=3, clause="RFC 9901 4.2.4.1")
+        for digest in digests:
+            number = self._find(digest)
+            if number is None:
+                continue
+            name, value = _member(self._parse(number))
+            # 7.1, step 3.c.ii: a name that is not reserved and not taken at this level.
+            if name in RESERVED_NAMES or name in result:
+                raise VerificationError("a Disclosure brings a reserved or taken name", step=3, clause="RFC 9901 7.1")
+            place = (*path, name)
+            self.paths[number] = place
+            result[name] = self.open_value(value, place)
+
+    def _open_array(self, source: list[Json], path: ConcretePath) -> list[Json]:
+        if len(path) > strict_json.MAX_DEPTH:
+            raise VerificationError(f"claims are nested deeper than {strict_json.MAX_DEPTH} levels", step=3)
+        result: list[Json] = []
+        kept: list[int] = []
+        for index, element in enumerate(source):
+            place = (*path, len(result))
+            if isinstance(element, dict) and DOTS in element:
+                number = self._find_element(element)
+                # 7.1, step 3.d: an element whose Digest was not found is removed.
+                if number is None:
+                    continue
+                self.paths[number] = place
+                element = self._element_value(number)  # noqa: PLW2901 - the element is what the Digest stands for
+            result.append(self.open_value(element, place))
+            kept.append(index)
+        if len(kept) != len(source):
+            self.gaps[path] = tuple(kept)
+        return result
+
+    def _find_element(self, placeholder: JsonObject) -> int | None:
+        # RFC 9901 4.2.4.2: no other member may stand beside "...".
+        if len(placeholder) != 1:
+            raise VerificationError("a member stands beside ...", step=3, clause="RFC 9901 4.2.4.2")
+        return self._find(placeholder[DOTS])
+
+    def _element_value(self, number: int) -> Json:
+        parts = self._parse(number)
+        # 7.1, step 3.c.iii.
+        if len(parts) != 2:
+            raise VerificationError("a Disclosure of an element is no [salt, value]", step=3, clause="RFC 9901 7.1")
+        return parts[1]
+
+    def _find(self, digest: Json) -> int | None:
+        """Return the number of the Disclosure with this Digest; None for one that is withheld, or a decoy."""
+        if not isinstance(digest, str):
+            raise VerificationError("a Digest is not a string", step=3, clause="RFC 9901 4.2.4")
+        # 4. Also among Digests whose Disclosure is not here, and inside Disclosures.
+        if digest in self._seen:
+            raise VerificationError("a Digest occurs twice", step=4, clause="RFC 9901 7.1")
+        self._seen.add(digest)
+        return self._numbers.get(digest)
+
+    def _parse(self, number: int) -> list[Json]:
+        try:
+            parts = strict_json.loads(base64url.decode(self._texts[number], what="a Disclosure"), what="a Disclosure")
+        except MalformedError as exc:
+            raise VerificationError(exc.description, step=3, clause="RFC 9901 4.2") from exc
+        # RFC 9901 4.2.1, 4.2.2: an array that begins with the salt, a string.
+        if not isinstance(parts, list) or not parts or not isinstance(parts[0], str):
+            raise VerificationError(
+                "a Disclosure is not an array that begins with a salt", step=3, clause="RFC 9901 4.2"
+            )
+        return parts
+
+
+def _member(parts: list[Json]) -> tuple[str, Json]:
+    # 7.1, step 3.c.ii: three elements, the name a string (4.2.1).
+    if len(parts) == 3 and isinstance(parts[1], str):
+        return parts[1], parts[2]
+    raise VerificationError("a Disclosure of a member is no [salt, name, value]", step=3, clause="RFC 9901 7.1")
