@@ -1,0 +1,68 @@
+"""Rules for every test: what `JIGAP_REQUIRE` names must be there. pyproject.toml shuts sockets beyond this machine."""
+
+import os
+import secrets
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.support import postgres
+from wallet_core.adapters.sql import Database
+
+REQUIRED = {name.strip() for name in os.environ.get("JIGAP_REQUIRE", "").split(",") if name.strip()}  # noqa: TID251
+"""Services a run insists on (``postgres,chromium,interop``): a test that lacks one fails instead of skipping."""
+
+settings.register_profile("default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")  # noqa: TID251
+
+
+def lacking(service: str, reason: str) -> None:
+    """Skip the test for want of ``service``, or fail it where the run insists on that service."""
+    if service in REQUIRED:
+        pytest.fail(f"JIGAP_REQUIRE names {service}, but {reason}")
+    pytest.skip(reason)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the browser's tests in one worker of a parallel run."""
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster() -> Iterator[postgres.Cluster]:
+    """A PostgreSQL of this test process."""
+    programs = postgres.find_programs()
+    if programs is None:
+        lacking("postgres", "PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    with postgres.Cluster(programs) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def postgres_url(postgres_cluster: postgres.Cluster) -> Iterator[str]:
+    """URL of an empty PostgreSQL database."""
+    name = f"test_{secrets.token_hex(6)}"
+    yield postgres_cluster.create_database(name)
+    postgres_cluster.drop_database(name)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """URL of an empty database, once for each engine."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path_factory.mktemp('database')}/test.db"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """An empty database, once for each engine."""
+    opened = Database(database_url)
+    yield opened
+    opened.close()

@@ -1,0 +1,328 @@
+"""The database: one engine for SQLite and PostgreSQL, units of work, compare-and-set and spend-once.
+
+Each app has its own registry and naming convention, so that equal table names never meet and three databases or one
+both work::
+
+    class IssuerBase(SQLModel, registry=app_registry()):
+        '''Base of the issuer's tables; names begin with ``issuer_``.'''
+
+    TABLES = app_tables("issuer", IssuerBase.metadata)  # adapters.app_tables: job, spent, idempotency, api_key, …
+"""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import lru_cache
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+from sqlalchemy import (
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    Float,
+    FunctionElement,
+    MetaData,
+    Table,
+    TypeDecorator,
+    Update,
+    bindparam,
+    create_engine,
+    delete,
+    event,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import registry
+from sqlalchemy.pool import StaticPool
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlmodel import SQLModel
+
+from wallet_core.encoding.strict_json import dumps_text
+from wallet_core.errors import StateConflict, StorageError
+from wallet_core.types import JsonObject
+
+BUSY_TIMEOUT_MS = 30_000
+"""Milliseconds a SQLite writer waits for another one; nobody holds the file longer than a migration."""
+
+IDLE_IN_TRANSACTION_MS = 60_000
+"""Milliseconds after which PostgreSQL ends a transaction that does nothing: dead rows behind it slow every queue."""
+
+NAMING_CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+_READ_ONLY = "jigap_read_only"
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware time in UTC on both engines. SQLite keeps no zone, so nothing but UTC is let in."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the value to store. A naive time is a mistake of ours (``ValueError``)."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a stored time must be aware")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the stored time, aware, in UTC."""
+        del dialect
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class database_now(FunctionElement[float]):  # noqa: N801 - reads as the SQL function it is
+    """Seconds since 1970 by the database's own clock, the only one all workers share."""
+
+    type = Float()
+    inherit_cache = True
+
+
+@compiles(database_now, "sqlite")
+def _now_sqlite(_element: database_now, _compiler: SQLCompiler, **_options: Any) -> str:
+    # SQLite 3.40 has no unixepoch('subsec'); a Julian day in a double resolves 40 microseconds.
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(database_now, "postgresql")
+def _now_postgresql(_element: database_now, _compiler: SQLCompiler, **_options: Any) -> str:
+    # clock_timestamp() moves on within a transaction; now() does not.
+    return "extract(epoch from clock_timestamp())::double precision"
+
+
+def app_registry() -> registry:
+    """Return a registry of its own for one app's SQLModel base."""
+    return registry(metadata=MetaData(naming_convention=NAMING_CONVENTION))
+
+
+class Database:
+    """One app's database.
+
+    Args:
+        url: ``sqlite:///file.db`` (local disk only), ``sqlite://`` (in memory, one connection, for tests and
+            measurements) or ``postgresql://user@host/name``.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = _create_engine(url)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the engine is SQLite."""
+        return self.engine.dialect.name == "sqlite"
+
+    def unit(self) -> "UnitOfWork":
+        """Return a unit of work: ``with unit:`` begins, commits at the end, rolls back on an exception."""
+        return UnitOfWork(self.engine)
+
+    def reader(self) -> "UnitOfWork":
+        """Return a unit that sees one consistent state, cannot write, and waits for no writer."""
+        return UnitOfWork(self.engine.execution_options(**{_READ_ONLY: True, "postgresql_readonly": True}))
+
+    def close(self) -> None:
+        """Close all connections; the next use opens new ones."""
+        self.engine.dispose()
+
+
+class UnitOfWork:
+    """One transaction. May be entered again after it ended, never inside itself, and nothing is awaited within."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, between entering and leaving."""
+        if self._connection is None:
+            raise RuntimeError("the unit of work has not been entered")
+        return self._connection
+
+    def __enter__(self) -> Self:
+        if self._connection is not None:
+            raise RuntimeError("the unit of work has been entered already")
+        with _storage_errors():
+            connection = self._engine.connect()
+            try:
+                connection.begin()
+            except BaseException:
+                connection.close()
+                raise
+        self._connection = connection
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        connection, self._connection = self.connection, None
+        try:
+            if kind is None:
+                with _storage_errors():
+                    connection.commit()
+        finally:
+            # Closing rolls back what was not committed.
+            with suppress(SQLAlchemyError):
+                connection.close()
+        if isinstance(error, SQLAlchemyError):
+            raise _storage_error(error) from error
+
+
+class _storage_errors:  # noqa: N801 - reads as a function in `with`
+    """Turn SQLAlchemy's errors into ours."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, SQLAlchemyError):
+            raise _storage_error(error) from error
+
+
+def _storage_error(error: SQLAlchemyError) -> StateConflict | StorageError:
+    # The message of a driver quotes values of rows, so only its class goes into our log.
+    reason = type(getattr(error, "orig", None) or error).__name__
+    if isinstance(error, IntegrityError):
+        return StateConflict("this exists already, or what it belongs to does not", detail=f"database: {reason}")
+    return StorageError("the database could not be used", detail=f"database: {reason}")
+
+
+def _create_engine(url: str) -> Engine:
+    address = make_url(url)
+    options: dict[str, Any] = {
+        "json_serializer": dumps_text,
+        "json_deserializer": orjson.loads,
+        "hide_parameters": True,  # values of rows never stand in an error or a log
+    }
+    if address.get_backend_name() == "sqlite":
+        if address.database in {None, "", ":memory:"}:
+            options.update(poolclass=StaticPool, connect_args={"check_same_thread": False})
+        engine = create_engine(address, **options)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    if address.drivername in {"postgresql", "postgres"}:
+        address = address.set(drivername="postgresql+psycopg")
+    settings = f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_MS} -c timezone=UTC"
+    return create_engine(address, pool_recycle=1800, connect_args={"options": settings}, **options)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver begins nothing by itself: _begin_sqlite does
+    for pragma in (
+        f"busy_timeout = {BUSY_TIMEOUT_MS}",
+        "journal_mode = WAL",
+        "synchronous = FULL",  # NORMAL survives kill -9 but not a power cut
+        "foreign_keys = ON",
+        "temp_store = MEMORY",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    if connection.get_execution_options().get(_READ_ONLY):
+        connection.exec_driver_sql("PRAGMA query_only = ON")
+        connection.exec_driver_sql("BEGIN")
+    else:
+        connection.exec_driver_sql("PRAGMA query_only = OFF")
+        # A writer takes its lock at once: a reader that turns writer cannot wait and fails.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+# --- two atomic tools -------------------------------------------------------------------------------------------------
+
+
+def advance(
+    connection: Connection,
+    table: Table | type[SQLModel],
+    *,
+    id: str,  # noqa: A002 - the name of the column
+    version: int,
+    kind: str,
+    body: JsonObject,
+    **columns: Any,
+) -> int:
+    """Move the state row ``id`` from ``version`` to the next and return that version (compare-and-set).
+
+    Args:
+        connection: of the unit of work.
+        table: with the columns ``id``, ``version``, ``kind`` and ``body``.
+        id: of the row.
+        version: that was read.
+        kind: name of the new state.
+        body: of the new state.
+        columns: further columns to set.
+
+    Raises:
+        StateConflict: the row is not there in that version: somebody else moved it.
+    """
+    statement = _advance_statement(_core_table(table), tuple(sorted(columns)))
+    values = {"row_id": id, "seen": version, "version": version + 1, "kind": kind, "body": body, **columns}
+    if connection.execute(statement, values).rowcount != 1:
+        raise StateConflict(
+            "the session moved on or ended", detail=f"{_core_table(table).name} changed since it was read"
+        )
+    return version + 1
+
+
+@lru_cache(maxsize=256)
+def _advance_statement(table: Table, columns: tuple[str, ...]) -> Update:
+    # Built once: putting a statement together costs as much as running it.
+    names = ("version", "kind", "body", *columns)
+    return (
+        update(table)
+        .where(table.c.id == bindparam("row_id"), table.c.version == bindparam("seen"))
+        .values({name: bindparam(name) for name in names})
+    )
+
+
+def spend(connection: Connection, table: Table | type[SQLModel], digest: bytes, *, expires_at: datetime) -> None:
+    """Record that the secret with this SHA-256 digest was used. It joins the unit of work.
+
+    Args:
+        connection: of the unit of work.
+        table: the app's ``spent`` table.
+        digest: of the secret, with whatever it is bound to.
+        expires_at: when the secret would be refused anyway, so that the row may go.
+
+    Raises:
+        StateConflict: it was used before.
+    """
+    statement = _spend_statement(_core_table(table), connection.dialect.name)
+    if connection.execute(statement, {"digest": digest, "expires_at": expires_at}).rowcount != 1:
+        raise StateConflict("this was used before")
+
+
+@lru_cache(maxsize=64)
+def _spend_statement(table: Table, dialect: str) -> sqlite.Insert | postgresql.Insert:
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    # DO NOTHING rather than an error: an error would end the whole transaction on PostgreSQL.
+    return insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+
+
+def forget_spent(connection: Connection, table: Table, *, now: datetime) -> int:
+    """Delete the digests whose secrets have expired and return how many: a job calls it now and then."""
+    return connection.execute(delete(table).where(table.c.expires_at < now)).rowcount
+
+
+def _core_table(table: Table | type[SQLModel]) -> Table:
+    if isinstance(table, Table):
+        return table
+    core: Table = table.__table__  # type: ignore[attr-defined]  # SQLModel adds it to classes with table=True
+    return core
