@@ -19,6 +19,9 @@ MAX_INTEGER = 2**53 - 1
 """Largest integer every JSON reader holds exactly (RFC 7493 2.2)."""
 
 _OPENING = re.compile(rb"[\[{]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+# A string, closed or not: a pattern that can fail to match would be tried again from every quotation mark inside it.
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+.?', re.DOTALL)
 
 
 def loads(text: bytes | str, *, what: str = "JSON", max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> Json:
@@ -46,7 +49,7 @@ def loads(text: bytes | str, *, what: str = "JSON", max_bytes: int = MAX_BYTES, 
         raise MalformedError(f"{what} is not valid JSON") from exc
     # A text that survives the round trip has no duplicate member and no number that was rounded. Texts with other
     # spacing or escapes are read again by a parser that reports duplicates.
-    if orjson.dumps(value) == data:
+    if _round_trip(value) == data:
         return cast("Json", value)
     return _loads_slowly(data, what)
 
@@ -86,23 +89,18 @@ def _utf8(text: bytes | str, what: str) -> bytes:
 
 def _check_depth(data: bytes, what: str, max_depth: int) -> None:
     depth = 0
-    in_string = escaped = False
-    for byte in data:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in b"[{":
-            depth += 1
-            if depth > max_depth:
-                raise MalformedError(f"{what} is nested deeper than {max_depth} levels")
-        elif byte in b"]}":
-            depth -= 1
+    for bracket in _STRING.sub(b"", data).translate(None, _NO_BRACKETS):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > max_depth:
+            raise MalformedError(f"{what} is nested deeper than {max_depth} levels")
+
+
+def _round_trip(value: Json) -> bytes | None:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER)
+    except TypeError:
+        # An integer beyond MAX_INTEGER.
+        return None
 
 
 def _loads_slowly(data: bytes, what: str) -> Json:
