@@ -171,7 +171,7 @@ def _tx_code_input(grant: Mapping[str, Json]) -> TxCodeInput | None:
     if tx_code is None:
         return None
     mode = tx_code.get("input_mode", "numeric")
-    if mode not in {"numeric", "text"}:
+    if not isinstance(mode, str) or mode not in {"numeric", "text"}:
         raise MalformedError("input_mode is neither numeric nor text", clause="OpenID4VCI 4.1.1")
     description = tx_code.get("description")
     if description is not None and (not isinstance(description, str) or len(description) > MAX_DESCRIPTION_CHARACTERS):

@@ -142,7 +142,8 @@ def verify_key_proofs(
 
 def _proof_key(parsed: jws.UnverifiedJws, algorithms: Collection[str]) -> PublicKey:
     # OpenID4VCI F.1: alg is one that proof_signing_alg_values_supported lists; "none" and MACs never are.
-    if parsed.header.get("alg") not in algorithms:
+    algorithm = parsed.header.get("alg")
+    if not isinstance(algorithm, str) or algorithm not in algorithms:
         raise InvalidProof("alg of the proof is not one of those published", clause="OpenID4VCI F.1")
     # OpenID4VCI F.1: jwk, kid and x5c exclude one another. We publish the binding method "jwk" only.
     if [name for name in _KEY_MEMBERS if name in parsed.header] != ["jwk"]:

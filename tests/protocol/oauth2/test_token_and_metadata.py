@@ -1,0 +1,163 @@
+from datetime import timedelta
+
+import pytest
+
+from wallet_core.errors import InvalidRequest, InvalidToken, MalformedError, PeerRefusal, UnsupportedGrantType
+from wallet_core.http import HttpResponse
+from wallet_core.protocols.oauth2.answers import parse_answer, peer_refusal
+from wallet_core.protocols.oauth2.identifiers import parse_identifier, parse_url, well_known_location
+from wallet_core.protocols.oauth2.metadata import (
+    create_authorization_server_metadata,
+    metadata_locations,
+    parse_authorization_server_metadata,
+)
+from wallet_core.protocols.oauth2.token import (
+    TokenRequest,
+    create_token_request,
+    create_token_response,
+    parse_bearer_token,
+    parse_token_request,
+    parse_token_response,
+)
+
+FORM = "application/x-www-form-urlencoded"
+GRANT = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Apre-authorized_code"
+CI = "https://issuer.example/agencies/police"
+
+
+def test_the_wallets_request_is_read_by_the_server():
+    request = create_token_request(f"{CI}/oauth/token", pre_authorized_code="code+/=", tx_code="가나 12")
+    parsed = parse_token_request(request.headers["Content-Type"], request.body)
+    assert parsed == TokenRequest("code+/=", "가나 12")
+
+
+def test_parameters_of_old_drafts_are_ignored():
+    body = f"{GRANT}&pre-authorized_code=c&user_pin=1&client_id=x&resource=y&tx_code=".encode()
+    assert parse_token_request(FORM, body) == TokenRequest("c", None)
+
+
+@pytest.mark.parametrize(
+    ("media_type", "body", "error"),
+    [
+        ("application/json", f"{GRANT}&pre-authorized_code=c", InvalidRequest),
+        (FORM, "", InvalidRequest),
+        (FORM, "pre-authorized_code=c", InvalidRequest),
+        (FORM, GRANT, InvalidRequest),
+        (FORM, f"{GRANT}&pre-authorized_code=", InvalidRequest),
+        (FORM, f"{GRANT}&pre-authorized_code=c&pre-authorized_code=d", InvalidRequest),
+        (FORM, f"{GRANT}&{GRANT}&pre-authorized_code=c", InvalidRequest),
+        (FORM, f"{GRANT}&pre-authorized_code=%FF", InvalidRequest),
+        (FORM, f"{GRANT}&pre-authorized_code=é", InvalidRequest),
+        (FORM, f"{GRANT}&pre-authorized_code={'c' * 20_000}", InvalidRequest),
+        (FORM, "&".join(f"a{n}=1" for n in range(100)), InvalidRequest),
+        (FORM, "grant_type=authorization_code&code=c", UnsupportedGrantType),
+        (FORM, "grant_type=refresh_token&refresh_token=r", UnsupportedGrantType),
+    ],
+)
+def test_token_requests_that_are_refused(media_type, body, error):
+    with pytest.raises(error) as caught:
+        parse_token_request(media_type, body.encode())
+    assert caught.value.http_status == 400
+
+
+def test_a_bearer_token_lives_at_most_five_minutes():
+    assert create_token_response("t") == {"access_token": "t", "token_type": "Bearer", "expires_in": 300}
+    with pytest.raises(ValueError, match="300"):
+        create_token_response("t", lifetime=timedelta(seconds=301))
+
+
+@pytest.mark.parametrize("header", ["Bearer abc", "bearer abc", "BEARER a-._~+/="])
+def test_bearer_tokens(header):
+    assert parse_bearer_token([header]) == header.split(" ")[1]
+
+
+@pytest.mark.parametrize(
+    "headers", [[], [""], ["Bearer"], ["Bearer "], ["Bearer a b"], ["DPoP abc"], ["abc"], ["Bearer a", "Bearer a"]]
+)
+def test_authorization_headers_that_are_refused(headers):
+    with pytest.raises(InvalidToken) as caught:
+        parse_bearer_token(headers)
+    assert caught.value.http_status == 401
+    assert caught.value.headers["WWW-Authenticate"].startswith('Bearer error="invalid_token"')
+
+
+def test_our_metadata_name_what_is_served_and_nothing_else():
+    document = create_authorization_server_metadata(CI, token_endpoint=f"{CI}/oauth/token", scopes=["a"])
+    assert parse_authorization_server_metadata(document, issuer=CI).anonymous_pre_authorized
+    assert set(document) == {
+        "issuer",
+        "token_endpoint",
+        "grant_types_supported",
+        "token_endpoint_auth_methods_supported",
+        "scopes_supported",
+        "pre-authorized_grant_anonymous_access_supported",
+    }
+
+
+def test_locations_of_server_metadata():
+    assert metadata_locations(CI) == (
+        "https://issuer.example/.well-known/oauth-authorization-server/agencies/police",
+        f"{CI}/.well-known/oauth-authorization-server",
+        f"{CI}/.well-known/openid-configuration",
+        "https://issuer.example/.well-known/openid-configuration/agencies/police",
+    )
+    assert well_known_location("https://h.example/a/", "x") == "https://h.example/.well-known/x/a"
+    assert well_known_location("https://h.example/a/", "x", keep_final_slash=True).endswith("/a/")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"issuer": "https://other.example"},
+        {"issuer": None},
+        {"token_endpoint": "x"},
+        {"grant_types_supported": "x"},
+        {"pre-authorized_grant_anonymous_access_supported": "yes"},
+    ],
+)
+def test_server_metadata_that_are_refused(change):
+    document = create_authorization_server_metadata(CI, token_endpoint=f"{CI}/oauth/token", scopes=[])
+    with pytest.raises(MalformedError):
+        parse_authorization_server_metadata({**document, **change}, issuer=CI)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://a.example", "https://a.example:8443/x?y=z", "http://localhost:8100/a", "http://[::1]/"]
+)
+def test_urls(url):
+    assert parse_url(url, what="url") == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [None, 1, "", "a", "http://a.example", "https://", "https://u@a.example", "https://a.example#f", "https://a b",
+     "https://a.example:port", "https://[", "//a.example", "https://a.example/\n", "javascript:alert(1)",
+     "https://" + "a" * 3000],
+)  # fmt: skip
+def test_what_is_no_url_here(url):
+    with pytest.raises(MalformedError):
+        parse_url(url, what="url")
+
+
+def test_an_identifier_has_no_query():
+    with pytest.raises(MalformedError):
+        parse_identifier("https://a.example/?x", what="issuer")
+
+
+def test_a_refusal_carries_what_the_peer_said_made_safe():
+    answer = HttpResponse(400, {}, b'{"error":"invalid_grant","error_description":"say \\"no\\" \\u00e9"}')
+    refusal = peer_refusal(answer, who="the server")
+    assert (refusal.status, refusal.error, refusal.error_description) == (400, "invalid_grant", "say 'no' ?")
+    assert refusal.description == "the server answered 400 invalid_grant: say 'no' ?"
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"error":5}'])
+def test_a_refusal_without_a_proper_body(body):
+    with pytest.raises(PeerRefusal) as caught:
+        parse_token_response(HttpResponse(502, {}, body))
+    assert (caught.value.status, caught.value.error) == (502, "")
+
+
+def test_an_answer_is_json_by_its_type():
+    with pytest.raises(MalformedError):
+        parse_answer(HttpResponse(200, {"content-type": "text/html"}, b"{}"), who="x")

@@ -1,0 +1,196 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wallet_core.encoding import strict_json
+from wallet_core.errors import (
+    CredentialRequestDenied,
+    InvalidGrant,
+    InvalidNotificationId,
+    InvalidRequest,
+    InvalidToken,
+    UnknownCredentialConfiguration,
+    WalletError,
+)
+from wallet_core.protocols.openid4vci.issuance import (
+    MAX_ISSUANCES,
+    TX_CODE_TRIES,
+    Authorized,
+    Expired,
+    Issuance,
+    Issued,
+    Offered,
+    RefusalReason,
+    Refused,
+    create_access_token,
+    create_offered,
+    create_pre_authorized_code,
+    create_tx_code,
+    digest_tx_code,
+    ends_at,
+    expire,
+    issue,
+    notify,
+    redeem_code,
+    state_from_json,
+    state_kind,
+    state_to_json,
+)
+from wallet_core.protocols.openid4vci.messages import NotificationEvent
+
+NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
+RIGHT, WRONG, TOKEN = b"r" * 32, b"w" * 32, b"t" * 32
+
+times = st.integers(-10_000, 10_000).map(lambda seconds: NOW + timedelta(seconds=seconds))
+ids = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, unique=True).map(tuple)
+issuances = st.lists(
+    st.builds(
+        Issuance,
+        st.sampled_from(["n1", "n2"]),
+        st.sampled_from(["a", "b"]),
+        st.integers(1, 10),
+        times,
+        st.none() | st.sampled_from(NotificationEvent),
+    ),
+    max_size=3,
+).map(tuple)
+offered = st.builds(Offered, ids, st.none() | st.just(RIGHT), st.integers(1, 5), times)
+authorized = st.builds(Authorized, ids, st.just(TOKEN), times)
+issued = st.builds(Issued, ids, st.just(TOKEN), times, issuances)
+refused = st.builds(Refused, ids, st.just(RefusalReason.TOO_MANY_TRIES))
+expired = st.builds(Expired, ids)
+states = offered | authorized | issued | refused | expired
+
+KINDS = ["offered", "authorized", "issued", "refused", "expired"]
+MOVES = {
+    ("offered", "redeem"): {"offered", "authorized", "refused", InvalidGrant, InvalidRequest},
+    ("offered", "expire"): {"offered", "expired"},
+    ("authorized", "issue"): {"issued", InvalidToken, UnknownCredentialConfiguration},
+    ("authorized", "notify"): {InvalidToken, InvalidNotificationId},
+    ("authorized", "expire"): {"authorized", "expired"},
+    ("issued", "issue"): {"issued", InvalidToken, UnknownCredentialConfiguration},
+    ("issued", "notify"): {"issued", InvalidToken, InvalidNotificationId},
+    ("issued", "expire"): {"issued"},
+    ("refused", "expire"): {"refused"},
+    ("expired", "expire"): {"expired"},
+}
+FALLBACK = {"redeem": {InvalidGrant}, "issue": {InvalidToken}, "notify": {InvalidToken}}
+INPUTS = {
+    "redeem": lambda s, now, tx: redeem_code(s, tx_code_digest=tx, token_digest=TOKEN, now=now),
+    "issue": lambda s, now, _: issue(s, configuration_id="a", copies=1, notification_id="n9", now=now),
+    "notify": lambda s, now, _: notify(s, notification_id="n1", event=NotificationEvent.CREDENTIAL_ACCEPTED, now=now),
+    "expire": lambda s, now, _: expire(s, now=now),
+}
+
+
+@pytest.mark.parametrize("name", INPUTS)
+@given(state=states, now=times, tx=st.sampled_from([None, RIGHT, WRONG]))
+def test_every_state_and_input_is_in_the_table(name, state, now, tx):
+    allowed = MOVES.get((state_kind(state), name)) or FALLBACK[name]
+    try:
+        outcome = state_kind(INPUTS[name](state, now, tx))
+    except WalletError as error:
+        outcome = type(error)
+    assert outcome in allowed
+
+
+@given(states)
+def test_states_survive_storage(state):
+    body = strict_json.loads_object(strict_json.dumps(state_to_json(state)))
+    assert state_from_json(state_kind(state), body) == state
+
+
+def test_an_unknown_kind_is_our_own_mistake():
+    with pytest.raises(ValueError, match="no state"):
+        state_from_json("deferred", {"configuration_ids": []})
+
+
+def waiting(tx_code_digest: bytes | None = RIGHT) -> Offered:
+    return create_offered(("a", "b"), tx_code_digest=tx_code_digest, now=NOW)
+
+
+def redeem(state, tx_code_digest: bytes | None = RIGHT, now: datetime = NOW):
+    return redeem_code(state, tx_code_digest=tx_code_digest, token_digest=TOKEN, now=now)
+
+
+def test_the_right_code_gives_a_token_of_five_minutes():
+    assert redeem(waiting()) == Authorized(("a", "b"), TOKEN, NOW + timedelta(seconds=300))
+
+
+def test_wrong_tries_are_counted_by_a_returned_state_and_then_the_code_dies():
+    state = waiting()
+    for used in range(1, TX_CODE_TRIES):
+        state = redeem(state, WRONG)
+        assert isinstance(state, Offered)
+        assert state.tries_left == TX_CODE_TRIES - used
+    state = redeem(state, WRONG)
+    assert state == Refused(("a", "b"), RefusalReason.TOO_MANY_TRIES)
+    with pytest.raises(InvalidGrant):
+        redeem(state)
+
+
+def test_the_right_code_after_wrong_ones_still_works():
+    assert isinstance(redeem(redeem(waiting(), WRONG)), Authorized)
+
+
+@pytest.mark.parametrize(("asked", "sent"), [(RIGHT, None), (None, RIGHT)])
+def test_a_transaction_code_too_few_or_too_many_is_invalid_request_and_no_try(asked, sent):
+    with pytest.raises(InvalidRequest):
+        redeem(waiting(asked), sent)
+
+
+def test_a_code_works_once_and_not_after_its_time():
+    with pytest.raises(InvalidGrant):
+        redeem(redeem(waiting()))
+    state = waiting()
+    with pytest.raises(InvalidGrant):
+        redeem(state, now=state.expires_at)
+    assert isinstance(redeem(state, now=state.expires_at - timedelta(seconds=1)), Authorized)
+
+
+def test_a_token_may_ask_again_until_it_expires():
+    state = redeem(waiting())
+    for number in range(MAX_ISSUANCES):
+        state = issue(state, configuration_id="a", copies=2, notification_id=f"n{number}", now=NOW)
+    assert len(state.issuances) == MAX_ISSUANCES
+    with pytest.raises(CredentialRequestDenied):
+        issue(state, configuration_id="a", copies=1, notification_id="more", now=NOW)
+    with pytest.raises(InvalidToken):
+        issue(state, configuration_id="a", copies=1, notification_id="late", now=state.token_expires_at)
+
+
+def test_notifications_are_idempotent():
+    state = issue(redeem(waiting()), configuration_id="a", copies=1, notification_id="n", now=NOW)
+    once = notify(state, notification_id="n", event=NotificationEvent.CREDENTIAL_ACCEPTED, now=NOW)
+    assert once.issuances[0].event is NotificationEvent.CREDENTIAL_ACCEPTED
+    assert notify(once, notification_id="n", event=NotificationEvent.CREDENTIAL_ACCEPTED, now=NOW) == once
+
+
+def test_time_alone_ends_what_was_not_used():
+    state = waiting()
+    assert expire(state, now=NOW) == state
+    assert expire(state, now=state.expires_at) == Expired(("a", "b"))
+    token = redeem(state)
+    assert expire(token, now=token.token_expires_at) == Expired(("a", "b"))
+    used = issue(token, configuration_id="a", copies=1, notification_id="n", now=NOW)
+    assert expire(used, now=NOW + timedelta(days=1)) == used
+    assert ends_at(used) == token.token_expires_at
+    assert ends_at(Expired(("a",))) is None
+
+
+def test_secrets_are_derived_or_random_and_of_the_right_form():
+    assert create_pre_authorized_code(b"s", "offer-1") == create_pre_authorized_code(b"s", "offer-1")
+    assert create_pre_authorized_code(b"s", "offer-1") != create_pre_authorized_code(b"s", "offer-2")
+    assert create_pre_authorized_code(b"s", "offer-1") != create_pre_authorized_code(b"t", "offer-1")
+    assert len(create_pre_authorized_code(b"s", "offer-1")) == 43
+    assert len(create_access_token(lambda n: b"\0" * n)) == 43
+    assert create_tx_code(lambda n: b"\0" * n) == "000000"
+    assert digest_tx_code(b"s", "offer-1", "000000") != digest_tx_code(b"s", "offer-2", "000000")
+
+
+def test_a_stored_state_holds_no_secret_in_clear():
+    text = strict_json.dumps_text(state_to_json(replace(waiting(), tx_code_digest=digest_tx_code(b"s", "o", "123456"))))
+    assert "123456" not in text
