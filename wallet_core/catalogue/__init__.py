@@ -1,1 +1,24 @@
-"""The catalogue: credential types and policies as data, parsed from texts."""
+"""The catalogue: credential types, verifier policies and agencies as data, parsed from texts."""
+
+from wallet_core.catalogue.catalogue import Catalogue, parse_catalogue
+from wallet_core.catalogue.credential_type import SEOUL, Claim, CredentialType, seoul_day
+from wallet_core.catalogue.parsing import Agency
+from wallet_core.catalogue.policy import Policy
+from wallet_core.catalogue.source import CatalogueError, CatalogueProblem
+from wallet_core.catalogue.text import Text
+from wallet_core.catalogue.validation import RecordProblem
+
+__all__ = [
+    "SEOUL",
+    "Agency",
+    "Catalogue",
+    "CatalogueError",
+    "CatalogueProblem",
+    "Claim",
+    "CredentialType",
+    "Policy",
+    "RecordProblem",
+    "Text",
+    "parse_catalogue",
+    "seoul_day",
+]

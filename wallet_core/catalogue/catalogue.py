@@ -1,0 +1,118 @@
+"""The catalogue as a whole: credential types, policies and agencies, read from texts and checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from wallet_core.catalogue.credential_type import CredentialType
+from wallet_core.catalogue.parsing import Agency, parse_agency, parse_credential_type, parse_policy
+from wallet_core.catalogue.policy import Policy
+from wallet_core.catalogue.policy_checks import check_policies
+from wallet_core.catalogue.source import CatalogueError, CatalogueProblem, Document, parse_document
+from wallet_core.catalogue.type_checks import check_types
+from wallet_core.errors import NotFound, UnknownCredentialConfiguration
+from wallet_core.types import AgencyId, CredentialConfigurationId, Vct
+
+AGENCIES_FILE = "agencies.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Everything under ``specs/catalogue``.
+
+    Attributes:
+        types: credential types by id.
+        policies: verifier policies by id.
+        agencies: agencies by id.
+        as_of: the day on which the examples hold.
+    """
+
+    types: Mapping[str, CredentialType]
+    policies: Mapping[str, Policy]
+    agencies: Mapping[AgencyId, Agency]
+    as_of: date
+
+    def by_vct(self, vct: Vct) -> CredentialType:
+        """Return the type with ``vct``. Raises ``NotFound`` if there is none."""
+        for credential_type in self.types.values():
+            if credential_type.vct == vct:
+                return credential_type
+        raise NotFound("no such credential type")
+
+    def by_configuration(self, configuration_id: CredentialConfigurationId) -> CredentialType:
+        """Return the type whose SD-JWT VC form has ``configuration_id``.
+
+        Raises:
+            UnknownCredentialConfiguration: there is none (OpenID4VCI 8.3.1.2).
+        """
+        for credential_type in self.types.values():
+            if credential_type.configuration_id == configuration_id:
+                return credential_type
+        raise UnknownCredentialConfiguration("no such credential configuration", clause="OpenID4VCI 8.3.1.2")
+
+    def issued_by(self, agency: AgencyId) -> tuple[CredentialType, ...]:
+        """Return the types that ``agency`` issues."""
+        return tuple(each for each in self.types.values() if each.agency == agency)
+
+
+def parse_catalogue(texts: Mapping[str, str]) -> Catalogue:
+    """Return the catalogue of ``texts``.
+
+    Args:
+        texts: file name below the catalogue folder → content: ``agencies.toml``, ``credentials/*.toml``,
+            ``policies/*.json``. Other names are ignored.
+
+    Raises:
+        CatalogueError: with every problem, its file and line.
+    """
+    problems: list[CatalogueProblem] = []
+    documents = {name: parse_document(name, text, problems) for name, text in sorted(texts.items()) if _is_ours(name)}
+    if AGENCIES_FILE not in documents:
+        problems.append(CatalogueProblem(AGENCIES_FILE, 1, "missing", "the file is missing"))
+    parsed = {name: document for name, document in documents.items() if document is not None}
+    agencies, as_of = _agencies(parsed.pop(AGENCIES_FILE, None))
+    types = [
+        (document, parse_credential_type(document.root)) for name, document in parsed.items() if "credentials/" in name
+    ]
+    policies = [(document, parse_policy(document.root)) for name, document in parsed.items() if "policies/" in name]
+    catalogue = Catalogue(
+        types={each.id: each for _, each in types},
+        policies={each.id: each for _, each in policies},
+        agencies=agencies,
+        as_of=as_of,
+    )
+    # The rules between the parts speak of parts that are whole.
+    if not problems:
+        check_types(types, frozenset(agencies), as_of)
+        check_policies(policies, types)
+    if problems:
+        raise CatalogueError(problems)
+    return catalogue
+
+
+def _is_ours(name: str) -> bool:
+    return (
+        name == AGENCIES_FILE
+        or (name.startswith("credentials/") and name.endswith(".toml"))
+        or (name.startswith("policies/") and name.endswith(".json"))
+    )
+
+
+def _agencies(document: Document | None) -> tuple[dict[AgencyId, Agency], date]:
+    if document is None:
+        return {}, date.min
+    root = document.root
+    root.value("notice")
+    as_of = root.value("as_of")
+    if type(as_of) is not date:
+        root.report("type", "as_of is not a day", "as_of")
+        as_of = date.min
+    nodes = root.tables("agencies")
+    agencies: dict[AgencyId, Agency] = {}
+    for node in nodes:
+        agency = parse_agency(node)
+        if agency.id in agencies:
+            node.report("unique", f"another agency has the id {agency.id}", "id")
+        agencies[agency.id] = agency
+    root.close()
+    return agencies, as_of

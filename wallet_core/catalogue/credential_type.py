@@ -1,0 +1,241 @@
+"""A credential type of the catalogue: what may be in it, how it is shown, and how long it lives."""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from enum import StrEnum
+from typing import Final, Literal
+
+from wallet_core.catalogue import derivation, metadata, validation
+from wallet_core.catalogue.derivation import Derivation
+from wallet_core.catalogue.text import Text
+from wallet_core.catalogue.validation import RecordProblem
+from wallet_core.errors import Expired
+from wallet_core.spec_versions import FORMAT_SD_JWT_VC
+from wallet_core.types import AgencyId, ClaimsPath, CredentialConfigurationId, Json, JsonObject, Vct
+
+SEOUL: Final = timezone(timedelta(hours=9), "Asia/Seoul")
+"""Korea has kept UTC+9 without summer time since 1988."""
+
+
+class ClaimType(StrEnum):
+    """What a claim's value is."""
+
+    STRING = "string"
+    DATE = "date"
+    BOOLEAN = "boolean"
+    INTEGER = "integer"
+    OBJECT = "object"
+    ARRAY = "array"
+    IMAGE = "image"
+
+
+class Sensitivity(StrEnum):
+    """How much a claim tells; ``special`` are unique identifiers and sensitive data (PIPA 23, 24)."""
+
+    NORMAL = "normal"
+    PERSONAL = "personal"
+    SPECIAL = "special"
+
+
+class Mask(StrEnum):
+    """How a claim is shortened in lists."""
+
+    NONE = "none"
+    NAME = "name"
+    NUMBER = "number"
+    YEAR = "year"
+    REGION = "region"
+    AMOUNT = "amount"
+    COUNT = "count"
+    PLATE = "plate"
+    HIDDEN = "hidden"
+
+
+@dataclass(frozen=True, slots=True)
+class MdocElement:
+    """Where the claim stands in the mdoc form: namespace, element and CBOR type."""
+
+    namespace: str
+    element: str
+    cbor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One claim of a type.
+
+    Attributes:
+        path: Claims Path Pointer; None is every element.
+        type: of the value.
+        items: of the elements of an array.
+        label: for people.
+        mandatory: always in the signed data; says nothing about disclosure.
+        sd: whether it can be withheld (SD-JWT VC 4.5.4).
+        element_sd: the same for the elements of an array.
+        sensitivity: special claims get their own line at consent.
+        mask: how lists show it.
+        default_issue: False = not signed unless an issuing desk asks for it.
+        codes: allowed values with their words; empty allows any.
+        pattern: regular expression of the whole value.
+        derived: how it is computed when signing; None for what the record gives.
+        mdoc: None = not in the mdoc form.
+        example: an invented value; None where there is none.
+        note: for those who edit the file.
+    """
+
+    path: ClaimsPath
+    type: ClaimType
+    label: Text
+    items: ClaimType | None = None
+    mandatory: bool = False
+    sd: Literal["always", "allowed", "never"] = "always"
+    element_sd: Literal["always", "allowed", "never"] = "always"
+    sensitivity: Sensitivity = Sensitivity.NORMAL
+    mask: Mask = Mask.NONE
+    default_issue: bool = True
+    codes: Mapping[str | int, Text] = field(default_factory=dict)
+    pattern: re.Pattern[str] | None = None
+    derived: Derivation | None = None
+    mdoc: MdocElement | None = None
+    example: Json = None
+    note: str = ""
+
+    @property
+    def computed(self) -> bool:
+        """Whether its value is computed from other claims when signing, so that a record must not bring it."""
+        return self.derived is not None and self.derived.rule != derivation.AGENCY
+
+
+@dataclass(frozen=True, slots=True)
+class FormatEntry:
+    """One credential format in which a type is issued."""
+
+    format: str
+    configuration_id: CredentialConfigurationId
+    scope: str
+    status_bits: int
+    doctype: str | None = None
+    namespaces: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IssuanceRules:
+    """Who may ask for a credential, and how it is handed out."""
+
+    who: tuple[str, ...]
+    proxy: str
+    identity_level: int
+    grants: tuple[str, ...]
+    tx_code: Literal["required", "optional", "none"]
+    login_by_credential: tuple[str, ...]
+    copies: int
+    clerk_decides: bool
+    ground: Text
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialType:
+    """A credential type, with everything that is derived from its file."""
+
+    id: str
+    vct: Vct
+    agency: AgencyId
+    name: Text
+    description: Text
+    cloth: str
+    front: tuple[ClaimsPath, ...]
+    formats: tuple[FormatEntry, ...]
+    validity_days: int
+    not_after_claim: tuple[ClaimsPath, ...]
+    renew_on: tuple[str, ...]
+    validity_ground: Text
+    revocable: bool
+    suspendable: bool
+    key_policy: Mapping[str, tuple[str, ...]]
+    issuance: IssuanceRules
+    claims: tuple[Claim, ...]
+    edge_cases: tuple[str, ...] = ()
+
+    @property
+    def sd_jwt(self) -> FormatEntry:
+        """The SD-JWT VC form, which every type has."""
+        return next(entry for entry in self.formats if entry.format == FORMAT_SD_JWT_VC)
+
+    @property
+    def configuration_id(self) -> CredentialConfigurationId:
+        """``credential_configuration_id`` of the SD-JWT VC form."""
+        return self.sd_jwt.configuration_id
+
+    @property
+    def scope(self) -> str:
+        """OAuth scope of the SD-JWT VC form."""
+        return self.sd_jwt.scope
+
+    def claim(self, path: ClaimsPath) -> Claim | None:
+        """Return the claim at ``path``; array indices stand for every element. None if there is none."""
+        general = tuple(None if isinstance(part, int) else part for part in path)
+        return next((claim for claim in self.claims if claim.path == general), None)
+
+    @property
+    def selectively_disclosable(self) -> tuple[ClaimsPath, ...]:
+        """Paths of everything that hides by itself: claims, members of containers, elements of arrays."""
+        paths: list[ClaimsPath] = []
+        for claim in self.claims:
+            if claim.sd != "never":
+                paths.append(claim.path)
+            if claim.type is ClaimType.ARRAY and claim.element_sd != "never":
+                paths.append((*claim.path, None))
+        return tuple(paths)
+
+    @property
+    def example_record(self) -> JsonObject:
+        """The invented record of the examples, as an agency would hold it: without what is computed when signing."""
+        return validation.example_record(self.claims)
+
+    def validate_record(self, record: JsonObject, *, today: date) -> list[RecordProblem]:
+        """Return everything that is wrong with an agency's ``record``; empty if it can be signed.
+
+        Args:
+            record: claims of one person, without those that are computed when signing.
+            today: the day in Asia/Seoul.
+        """
+        return validation.validate_record(self.claims, record, today=today)
+
+    def prepare_claims(self, record: JsonObject, *, today: date, also: Collection[ClaimsPath] = ()) -> JsonObject:
+        """Return the claims to sign: ``record`` with what is derived from it, in the catalogue's order.
+
+        Args:
+            record: one that :meth:`validate_record` finds no fault with.
+            today: the day of signing in Asia/Seoul.
+            also: claims with ``default_issue = false`` that the issuing desk turned on.
+        """
+        return derivation.prepare_claims(self.claims, record, today=today, also=also)
+
+    def expires_at(self, claims: JsonObject, *, today: date) -> datetime:
+        """Return when a copy signed on ``today`` ends: the end of its last day in Asia/Seoul, a full hour in UTC (M12).
+
+        Raises:
+            Expired: the facts themselves have ended, as those of a licence past its last day.
+        """
+        last = today + timedelta(days=self.validity_days)
+        for path in self.not_after_claim:
+            for value in derivation.select(claims, path):
+                last = min(last, date.fromisoformat(str(value)))
+        if last < today:
+            raise Expired("what the credential states is no longer valid", detail=f"{self.id}: past its last day")
+        return datetime.combine(last + timedelta(days=1), time.min, SEOUL).astimezone(UTC)
+
+    def credential_configuration(self) -> JsonObject:
+        """Return the entry of ``credential_configurations_supported`` (OpenID4VCI 12.2.4)."""
+        return metadata.credential_configuration(self)
+
+    def type_metadata(self) -> JsonObject:
+        """Return the type metadata document (SD-JWT VC 4)."""
+        return metadata.type_metadata(self)
+
+
+def seoul_day(now: datetime) -> date:
+    """Return the calendar day in Asia/Seoul at ``now``."""
+    return now.astimezone(SEOUL).date()
