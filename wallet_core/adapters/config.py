@@ -6,7 +6,7 @@ a misspelt switch that is silently ignored is how insecure deployments happen.
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import urlsplit
@@ -22,7 +22,9 @@ from pydantic import (
 )
 
 from wallet_core.adapters.keystore import Sealer
+from wallet_core.catalogue import Catalogue, parse_catalogue
 from wallet_core.errors import WalletError
+from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors, parse_trust_anchors
 
 _SHIPPED_CATALOGUE = Path(__file__).parent / "catalogue_files"
 _CHECKOUT_CATALOGUE = Path(__file__).parents[2] / "specs" / "catalogue"
@@ -179,3 +181,29 @@ def read_catalogue_texts(folder: Path | None = None) -> dict[str, str]:
         return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in files}
     except (OSError, UnicodeDecodeError) as exc:
         raise SettingsError("a catalogue file cannot be read", detail=f"in {root}: {exc}") from exc
+
+
+def load_catalogue(folder: Path | None = None) -> Catalogue:
+    """Return the catalogue of ``folder``, of this checkout, or of the wheel.
+
+    Raises:
+        SettingsError: the folder cannot be read.
+        CatalogueError: it breaks a rule; ``detail`` has every problem with file and line.
+    """
+    return parse_catalogue(read_catalogue_texts(folder))
+
+
+def load_trust_anchors(paths: Iterable[Path], *, purpose: AnchorPurpose | None = None) -> TrustAnchors:
+    """Return the trust anchors of PEM files; ``purpose`` is for certificates without a ``Purpose:`` line.
+
+    Raises:
+        SettingsError: a file cannot be read.
+        MalformedError: it holds no certificate, or one without a purpose.
+    """
+    anchors = TrustAnchors()
+    for path in paths:
+        try:
+            anchors += parse_trust_anchors(path.read_text(encoding="utf-8"), purpose=purpose)
+        except (OSError, UnicodeDecodeError) as exc:
+            raise SettingsError("a trust anchor file cannot be read", detail=f"{path.name}: {exc}") from exc
+    return anchors
