@@ -1,4 +1,4 @@
-// Brings what needs attention first into view.
+// Brings what needs attention first into view, unless the reader is already doing something.
 export default function focus(element) {
-  element.focus({ preventScroll: false });
+  if (document.activeElement === document.body) element.focus();
 }
