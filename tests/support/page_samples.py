@@ -1,0 +1,129 @@
+"""What pages are shown with when no app runs: one context per template, and empty and odd ones. Invented data."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from markupsafe import Markup
+
+from wallet_core.adapters.qr import qr_svg
+
+NOW = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
+LONG_NAME = "Maria-Theresia Wolfeschlegelsteinhausenbergerdorff van der Groenten"
+REQUEST = "openid4vp://?client_id=x509_hash%3AkZ3n&request_uri=https%3A%2F%2Fverifier.example%2Frequests%2FabCd"
+OFFER_URI = "openid-credential-offer://?credential_offer_uri=https%3A%2F%2Fissuer.example%2Foffers%2FabCd"
+QR = {text: Markup(qr_svg(text)) for text in (REQUEST, OFFER_URI)}  # noqa: S704 our own drawing
+
+LICENCE = {"ko": "모바일 운전면허증", "en": "Mobile driving licence"}
+POLICE = {"ko": "서울특별시경찰청장 (시험용)", "en": "Seoul Metropolitan Police (test)"}
+AGENCY = {"agency": {"id": "police", "name": POLICE}, "now": NOW, "csrf_token": "token"}
+PARTY = {"party": {"name": {"ko": "바람렌터카 제주점 (시험용)", "en": "Baram Car Rental (test)"}}, "now": NOW}
+
+
+def offer(state: str, **changes: Any) -> dict[str, Any]:
+    """Return an offer as the console shows it."""
+    return {
+        "id": "o-8k2d", "subject": "한지우", "types": [LICENCE], "state": state, "created_at": NOW,
+        "expires_at": NOW + timedelta(minutes=10), "tx_code": "493536", "uri": OFFER_URI,
+        "wallet_uri": "http://localhost:8300/credential-offer", "qr_svg": QR[OFFER_URI], "reason": "",
+    } | changes  # fmt: skip
+
+
+POLICY = {
+    "id": "car-rental",
+    "name": {"ko": "운전 자격 확인", "en": "Licence to drive"},
+    "purpose": {"ko": "차를 빌려 드려도 되는지 확인해요.", "en": "Checks whether a car may be rented to you."},
+    "asks": [
+        {"label": {"ko": "면허가 지금 쓸 수 있는지", "en": "Valid licence"}, "note": None, "required": True},
+        {
+            "label": {"ko": "주소", "en": "Address"},
+            "note": {"ko": "우편물을 받을 때만", "en": "Only for mail"},
+            "required": False,
+        },
+    ],
+    "not_asked": [{"ko": "주소", "en": "Address"}, {"ko": "생일", "en": "Birthday"}],
+    "retention": {"ko": "90일 뒤에 지워요.", "en": "Deleted after 90 days."},
+    "grounds": [{"ko": "여객자동차법 34", "en": "Passenger Transport Act 34"}],
+}
+CLAIMS = [("이름", "한지우"), ("만 19세 이상", "예")]
+
+
+def check(state: str, **changes: Any) -> dict[str, Any]:
+    """Return a check as the desk shows it."""
+    return {
+        "id": "c-3c91", "policy": POLICY, "state": state, "created_at": NOW, "at": NOW,
+        "expires_at": NOW + timedelta(minutes=5), "qr_svg": QR[REQUEST], "uri": REQUEST,
+        "wallet_uri": "http://localhost:8300/authorize", "match": "82", "kept_until": date(2027, 2, 20), "reason": "",
+        "passed": state == "verified", "credentials": [], "checks": [],
+    } | changes  # fmt: skip
+
+
+CREDENTIAL = {
+    "name": LICENCE, "issuer": POLICE, "cloth": "jjok", "claims": CLAIMS, "valid_until": date(2029, 12, 31),
+}  # fmt: skip
+PASSED = [{"name": "우리가 물은 것에 답했어요", "detail": "8f2Q", "ok": True}] * 8
+BROKEN = [*PASSED[:3], {"name": "발급 기관이 서명했어요", "detail": "서명이 맞지 않아요", "ok": False},
+          {"name": "기간 안이에요", "detail": "", "ok": None}]  # fmt: skip
+TYPE = {"id": "drivers-licence", "name": LICENCE, "cloth": "jjok", "validity_days": 30, "description": LICENCE}
+TYPE_CHOICE = {"value": "drivers-licence", "text": "모바일 운전면허증", "sub": "50명", "checked": True, "count": 50}
+PROBLEMS = [
+    {"line": 412, "column": "birth_date", "reason": "2026-11-31은 없는 날이에요", "cure": "11-30으로 고치기"},
+    {"line": 1077, "column": LONG_NAME, "reason": "too long " * 8, "cure": "shorten"},
+]
+REPORT = {"rows": 12_480, "good": 12_431, "bad": 49, "problems": PROBLEMS}
+GOOD_REPORT = {"rows": 50, "good": 50, "bad": 0, "problems": []}
+ROW = {"id": "o-1", "subject": "한*우", "types": [LICENCE], "state": "issued", "created_at": NOW}
+ISSUED = {"id": "i-1", "subject": "한*우", "type": LICENCE, "issued_at": NOW, "expires_at": NOW, "valid": True}
+
+ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
+    "landing": ("landing.html", {"agencies": [AGENCY["agency"] | {"types": [TYPE]}]}),
+    "landing-empty": ("landing.html", {"agencies": []}),
+    "sign-in": ("sign_in.html", {}),
+    "sign-in-refused": ("sign_in.html", {"error": True, "demo": True}),
+    "overview": ("overview.html", {"figures": {"records": 50, "open": 1, "issued": 12_480}, "offers": [ROW]}),
+    "overview-empty": ("overview.html", {"figures": {"records": 0, "open": 0, "issued": 0}, "offers": []}),
+    "offers": ("offers.html", {"offers": [ROW, ROW | {"state": "offered", "subject": ""}], "next_cursor": "x"}),
+    "offers-empty": ("offers.html", {"offers": []}),
+    "credentials": ("credentials.html", {"credentials": [ISSUED, ISSUED | {"valid": False, "subject": LONG_NAME}]}),
+    "credentials-empty": ("credentials.html", {"credentials": []}),
+    "records": ("records.html", {"types": [TYPE_CHOICE], "error": ""}),
+    "records-empty": ("records.html", {"types": [], "error": "파일이 비어 있어요"}),
+    "records-bad": ("records_check.html", {"report": REPORT, "type": TYPE, "csv": "a,b", "stored": False}),
+    "records-good": ("records_check.html", {"report": GOOD_REPORT, "type": TYPE, "csv": "<b>,\n", "stored": False}),
+    "records-stored": ("records_check.html", {"report": GOOD_REPORT, "type": TYPE, "csv": "", "stored": True}),
+    "offer-type": ("offer_new.html", {"types": [TYPE_CHOICE]}),
+    "offer-who": (
+        "offer_new.html",
+        {
+            "type": TYPE,
+            "subjects": [{"value": "p1", "text": "한*우", "sub": "1993-**-**", "mono": "한"}],
+            "query": "한",
+        },
+    ),
+    "offer-nobody": ("offer_new.html", {"type": TYPE, "subjects": [], "query": "홍"}),
+    "offer-confirm": (
+        "offer_confirm.html",
+        {"type": TYPE, "subject": {"id": "p1", "name": "한*우"}, "claims": [*CLAIMS, ("이름 (로마자)", LONG_NAME)]},
+    ),
+    **{
+        f"offer-{state}": ("offer.html", {"offer": offer(state)})
+        for state in ("offered", "authorized", "deferred", "issued", "refused", "expired")
+    },
+}
+VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
+    "landing": ("landing.html", {"policies": [POLICY]}),
+    "landing-empty": ("landing.html", {"policies": []}),
+    "sign-in": ("sign_in.html", {"demo": True}),
+    "sign-in-refused": ("sign_in.html", {"error": True}),
+    "choose": ("choose.html", {"policies": [{"value": "car-rental", "text": "운전 자격", "sub": "90일"}]}),
+    "choose-empty": ("choose.html", {"policies": []}),
+    "policy": ("policy.html", {"policy": POLICY}),
+    **{f"check-{state}": ("check.html", {"check": check(state)}) for state in ("requested", "retrieved", "answered")},
+    "result-verified": ("result.html", {"check": check("verified", credentials=[CREDENTIAL], checks=PASSED)}),
+    "result-gone": ("result.html", {"check": check("verified")}),
+    "result-refused": ("result.html", {"check": check("refused", checks=BROKEN, reason="서명", kept_until=None)}),
+    "result-declined": ("result.html", {"check": check("refused", kept_until=None)}),
+    "result-expired": ("result.html", {"check": check("expired", kept_until=None)}),
+    "checks": ("checks.html", {"checks": [{"id": "c-1", "name": POLICY["name"], "state": "verified", "at": NOW}]}),
+    "checks-empty": ("checks.html", {"checks": []}),
+    **{f"back-{kind}": ("back.html", {"kind": kind}) for kind in ("elsewhere", "stranger", "over")},
+}
