@@ -1,0 +1,300 @@
+"""Digital Credentials Query Language: the query as values (OpenID4VP 1.0 section 6).
+
+The invariant: every identifier that a parsed query uses is defined in it, exactly once.
+"""
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias, TypeVar
+
+from wallet_core import spec_versions as spec
+from wallet_core.encoding.claims_path import parse_claims_path
+from wallet_core.errors import InvalidRequest, MalformedError
+from wallet_core.types import ClaimsPath, Json, JsonObject, QueryId
+
+T = TypeVar("T")
+ClaimValue: TypeAlias = str | int | bool
+
+MAX_ENTRIES: Final = 64
+"""Entries of any array of a query; the largest honest one here asks for about 20 claims."""
+
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,128}\Z")
+# Which member of ``meta`` names the types, per format (OpenID4VP B.1.1, B.2.3, B.3.5).
+_TYPE_MEMBERS: Final = {
+    spec.FORMAT_SD_JWT_VC: "vct_values",
+    spec.FORMAT_MDOC: "doctype_value",
+    "jwt_vc_json": "type_values",
+    "ldp_vc": "type_values",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimsQuery:
+    """One claim that is asked for (6.3). ``values`` is None where any value will do."""
+
+    id: str | None
+    path: ClaimsPath
+    values: tuple[ClaimValue, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedAuthority:
+    """One way to recognise who certifies the issuer (6.1.1)."""
+
+    type: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialQuery:
+    """One credential that is asked for (6.1).
+
+    Attributes:
+        id: the key of its presentations in the VP Token.
+        format: a Credential Format Identifier; one that is unknown here matches nothing.
+        types: accepted ``vct`` values, or the one doctype; empty for other formats.
+        multiple: whether more than one credential may answer.
+        holder_binding: ``require_cryptographic_holder_binding``.
+        trusted_authorities: any of them suffices; empty if none is named.
+        claims: what is asked for; empty means nothing selectively disclosable.
+        claim_sets: alternatives of claims in the verifier's order of preference; never empty where ``claims`` is not.
+    """
+
+    id: QueryId
+    format: str
+    types: tuple[str, ...]
+    multiple: bool
+    holder_binding: bool
+    trusted_authorities: tuple[TrustedAuthority, ...]
+    claims: tuple[ClaimsQuery, ...]
+    claim_sets: tuple[tuple[ClaimsQuery, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialSetQuery:
+    """Alternatives of credentials (6.2), in the verifier's order."""
+
+    options: tuple[tuple[QueryId, ...], ...]
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DcqlQuery:
+    """A whole query. ``source`` is the JSON it came from.
+
+    ``credential_sets`` is never empty: without sets in the source it is one required set with all credentials (6.4.2).
+    """
+
+    credentials: tuple[CredentialQuery, ...]
+    credential_sets: tuple[CredentialSetQuery, ...]
+    source: JsonObject = field(compare=False, repr=False)
+
+    def credential(self, query_id: str) -> CredentialQuery | None:
+        """Return the Credential Query of that id, if there is one."""
+        return next((query for query in self.credentials if query.id == query_id), None)
+
+    def is_satisfied_by(self, answered: Collection[str]) -> bool:
+        """Return whether answers to these Credential Queries satisfy every required set (6.4.2)."""
+        return all(
+            any(all(query_id in answered for query_id in option) for option in credential_set.options)
+            for credential_set in self.credential_sets
+            if credential_set.required
+        )
+
+
+def parse_dcql_query(value: Json) -> DcqlQuery:
+    """Return the query in a JSON object. Unknown members and formats are kept out of the way, not refused (6).
+
+    Raises:
+        InvalidRequest: a rule of section 6 is broken; the text says which.
+    """
+    try:
+        return _parse_query(_object(value, "dcql_query"))
+    except MalformedError as exc:
+        raise InvalidRequest(exc.description, clause=exc.clause or "OpenID4VP 6") from exc
+
+
+def validate_own_query(query: DcqlQuery, *, formats: Collection[str] = (spec.FORMAT_SD_JWT_VC,)) -> None:
+    """Check what a Verifier must not send, though a Wallet tolerates it.
+
+    Raises:
+        InvalidRequest: a format outside ``formats``, or the same claim twice in one Credential Query.
+    """
+    for credential in query.credentials:
+        # Query engines of other wallets refuse a whole query for one format they do not know.
+        if credential.format not in formats:
+            raise InvalidRequest("dcql_query asks for a format that is not offered here", clause="OpenID4VP 6.1")
+        # 6.1: "Verifiers MUST NOT point to the same claim more than once in a single query."
+        paths = [claim.path for claim in credential.claims]
+        if len(set(paths)) != len(paths):
+            raise InvalidRequest("a Credential Query asks for the same claim twice", clause="OpenID4VP 6.1")
+
+
+def without_other_formats(source: JsonObject, formats: Collection[str]) -> JsonObject:
+    """Return a query without the Credential Queries of other formats and the options that need them.
+
+    Raises:
+        InvalidRequest: not a query, or what remains can no longer be satisfied.
+    """
+    query = parse_dcql_query(source)
+    kept = {credential.id for credential in query.credentials if credential.format in formats}
+    if len(kept) == len(query.credentials):
+        return source
+    sets: list[Json] = []
+    for credential_set in query.credential_sets:
+        options: list[Json] = [list(option) for option in credential_set.options if kept.issuperset(option)]
+        if not options and credential_set.required:
+            raise InvalidRequest("the query needs a format that is not offered here", clause="OpenID4VP 6.1")
+        if options:
+            sets.append({"options": options, "required": credential_set.required})
+    credentials = source["credentials"]
+    assert isinstance(credentials, list)  # noqa: S101 - parsed above
+    remaining: list[Json] = [entry for entry in credentials if isinstance(entry, dict) and entry["id"] in kept]
+    return {"credentials": remaining, **({"credential_sets": sets} if "credential_sets" in source else {})}
+
+
+def _parse_query(source: JsonObject) -> DcqlQuery:
+    credentials = _entries(source, "credentials", _parse_credential)
+    if credentials is None:
+        raise MalformedError("dcql_query has no credentials", clause="OpenID4VP 6")
+    ids = tuple(query.id for query in credentials)
+    # 6.1: "Within the Authorization Request, the same id MUST NOT be present more than once."
+    _require_distinct(ids, "id of a Credential Query", "OpenID4VP 6.1")
+    sets = _entries(source, "credential_sets", lambda entry: _parse_set(entry, ids))
+    # 6.4.2: without credential_sets, all credentials are requested.
+    return DcqlQuery(credentials, sets or (CredentialSetQuery((ids,), required=True),), source)
+
+
+def _parse_credential(value: Json) -> CredentialQuery:
+    entry = _object(value, "a Credential Query")
+    name = _string(entry, "format")
+    claims = _entries(entry, "claims", lambda claim: _parse_claim(claim, name)) or ()
+    return CredentialQuery(
+        id=QueryId(_identifier(entry.get("id"), "id of a Credential Query")),
+        format=name,
+        types=_parse_types(name, entry.get("meta")),
+        multiple=_boolean(entry, "multiple", default=False),
+        holder_binding=_boolean(entry, "require_cryptographic_holder_binding", default=True),
+        trusted_authorities=_entries(entry, "trusted_authorities", _parse_authority) or (),
+        claims=claims,
+        claim_sets=_parse_claim_sets(entry, claims),
+    )
+
+
+def _parse_types(name: str, meta: Json) -> tuple[str, ...]:
+    members = _object(meta, "meta")
+    member = _TYPE_MEMBERS.get(name)
+    if member is None or member == "type_values":
+        return ()
+    # B.2.3: doctype_value is one string; B.3.5: vct_values is a non-empty array of strings. Both are REQUIRED.
+    value = members.get(member)
+    values = [value] if member == "doctype_value" else value
+    if not isinstance(values, list) or not 0 < len(values) <= MAX_ENTRIES:
+        raise MalformedError(f"meta has no {member}", clause="OpenID4VP B.3.5")
+    return tuple(_text(item, member) for item in values)
+
+
+def _parse_authority(value: Json) -> TrustedAuthority:
+    entry = _object(value, "an entry of trusted_authorities")
+    values = _entries(entry, "values", lambda item: _text(item, "a value of trusted_authorities"))
+    if values is None:
+        raise MalformedError("an entry of trusted_authorities has no values", clause="OpenID4VP 6.1.1")
+    return TrustedAuthority(_string(entry, "type"), values)
+
+
+def _parse_claim(value: Json, format_name: str) -> ClaimsQuery:
+    entry = _object(value, "a Claims Query")
+    path = parse_claims_path(entry.get("path"))
+    # 7.2.1: for mdocs the path is exactly namespace and data element identifier.
+    if format_name == spec.FORMAT_MDOC and (len(path) != 2 or not all(isinstance(part, str) and part for part in path)):
+        raise MalformedError("the path of an mdoc claim is not namespace and element", clause="OpenID4VP 7.2")
+    return ClaimsQuery(
+        id=_identifier(entry["id"], "id of a Claims Query") if "id" in entry else None,
+        path=path,
+        values=_entries(entry, "values", _claim_value),
+    )
+
+
+def _parse_claim_sets(entry: JsonObject, claims: tuple[ClaimsQuery, ...]) -> tuple[tuple[ClaimsQuery, ...], ...]:
+    by_id = {claim.id: claim for claim in claims if claim.id is not None}
+    # 6.3: "Within the particular claims array, the same id MUST NOT be present more than once."
+    _require_distinct([claim.id for claim in claims if claim.id is not None], "id of a Claims Query", "OpenID4VP 6.3")
+    sets = _entries(entry, "claim_sets", lambda value: _references(value, "claim_sets"))
+    if sets is None:
+        return (claims,) if claims else ()
+    # 6.4.1: "claim_sets MUST NOT be present if claims is absent." 6.3: with claim_sets, id is REQUIRED.
+    if not claims or len(by_id) != len(claims):
+        raise MalformedError("claim_sets is there, but a claim has no id", clause="OpenID4VP 6.3")
+    if not all(name in by_id for option in sets for name in option):
+        raise MalformedError("claim_sets names a claim that is not listed", clause="OpenID4VP 6.1")
+    return tuple(tuple(by_id[name] for name in option) for option in sets)
+
+
+def _parse_set(value: Json, known: Collection[str]) -> CredentialSetQuery:
+    entry = _object(value, "a Credential Set Query")
+    options = _entries(entry, "options", lambda option: _references(option, "options"))
+    if options is None:
+        raise MalformedError("a Credential Set Query has no options", clause="OpenID4VP 6.2")
+    if not all(name in known for option in options for name in option):
+        raise MalformedError("options names a Credential Query that is not listed", clause="OpenID4VP 6.2")
+    return CredentialSetQuery(
+        tuple(tuple(QueryId(name) for name in option) for option in options), _boolean(entry, "required", default=True)
+    )
+
+
+def _claim_value(value: Json) -> ClaimValue:
+    # 6.3: strings, integers or booleans. An empty string can be no claim anyone asks for.
+    if isinstance(value, str | int) and value != "":
+        return value
+    raise MalformedError("values holds something else than strings, integers and booleans", clause="OpenID4VP 6.3")
+
+
+def _references(value: Json, what: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not 0 < len(value) <= MAX_ENTRIES:
+        raise MalformedError(f"{what} holds something else than arrays of identifiers", clause="OpenID4VP 6.2")
+    return tuple(_identifier(item, f"an entry of {what}") for item in value)
+
+
+def _entries(source: Mapping[str, Json], member: str, parse: Callable[[Json], T]) -> tuple[T, ...] | None:
+    if member not in source:
+        return None
+    value = source[member]
+    if not isinstance(value, list) or not 0 < len(value) <= MAX_ENTRIES:
+        raise MalformedError(f"{member} is not an array of 1 to {MAX_ENTRIES} entries", clause="OpenID4VP 6")
+    return tuple(parse(entry) for entry in value)
+
+
+def _object(value: Json, what: str) -> JsonObject:
+    if not isinstance(value, dict):
+        raise MalformedError(f"{what} is missing or not a JSON object", clause="OpenID4VP 6")
+    return value
+
+
+def _text(value: Json, what: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise MalformedError(f"{what} is missing, empty or not text", clause="OpenID4VP 6.1")
+    return value
+
+
+def _string(entry: JsonObject, member: str) -> str:
+    return _text(entry.get(member), member)
+
+
+def _identifier(value: Json, what: str) -> str:
+    # 6.1: "a non-empty string consisting of alphanumeric, underscore (_), or hyphen (-) characters".
+    if not isinstance(value, str) or not _IDENTIFIER.match(value):
+        raise MalformedError(f"{what} is not an identifier of letters, digits, _ and -", clause="OpenID4VP 6.1")
+    return value
+
+
+def _boolean(entry: JsonObject, member: str, *, default: bool) -> bool:
+    value = entry.get(member, default)
+    if not isinstance(value, bool):
+        raise MalformedError(f"{member} is not a boolean", clause="OpenID4VP 6.1")
+    return value
+
+
+def _require_distinct(values: Collection[object], what: str, clause: str) -> None:
+    if len(set(values)) != len(values):
+        raise MalformedError(f"{what} occurs twice", clause=clause)

@@ -1,0 +1,277 @@
+"""What a wallet may answer to a DCQL query, and what its holder agrees to (OpenID4VP 1.0 section 6.4).
+
+The invariant: only :func:`approve` makes an :class:`ApprovedDisclosure`, and only that can be presented. It holds
+nothing that the query did not select.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import InitVar, dataclass
+from typing import Final, TypeAlias
+
+from wallet_core.encoding.claims_path import ConcretePath, resolve, value_at
+from wallet_core.errors import MalformedError, QueryNotSatisfied
+from wallet_core.protocols.openid4vp.dcql import ClaimsQuery, CredentialQuery, DcqlQuery
+from wallet_core.types import Json, JsonObject, QueryId
+
+_SEAL: Final = object()
+
+TECHNICAL_CLAIMS: Final = frozenset(
+    {"iss", "iat", "nbf", "exp", "cnf", "vct", "vct#integrity", "aka_vcts", "status", "_sd_alg"}
+)
+"""Claims about the credential itself: they are always sent, and a consent screen does not list them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One credential a wallet holds, as far as matching needs it.
+
+    Attributes:
+        id: the wallet's own name of it.
+        format: Credential Format Identifier.
+        type: ``vct`` or doctype.
+        claims: everything in it, also what is hidden until disclosed.
+        hideable: the paths that stay hidden unless disclosed.
+        holder_bound: whether the holder can prove possession of its key.
+        authorities: what certifies the issuer, as (type, value) of 6.1.1; ("aki", …) per certificate of its chain.
+    """
+
+    id: str
+    format: str
+    type: str
+    claims: JsonObject
+    hideable: frozenset[ConcretePath] = frozenset()
+    holder_bound: bool = True
+    authorities: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimOption:
+    """One way a credential answers a Credential Query: the elements that it would show."""
+
+    selected: tuple[ConcretePath, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialMatch:
+    """A credential that answers a Credential Query. ``options`` stand in the verifier's order and are never empty."""
+
+    candidate: Candidate
+    options: tuple[ClaimOption, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetMatch:
+    """The options of a Credential Set Query that this wallet can answer. An optional set may have none."""
+
+    options: tuple[tuple[QueryId, ...], ...]
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """Everything that a wallet could answer to a query. ``by_query`` has a key for each Credential Query."""
+
+    query: DcqlQuery
+    by_query: Mapping[QueryId, tuple[CredentialMatch, ...]]
+    sets: tuple[SetMatch, ...]
+
+    @property
+    def satisfiable(self) -> bool:
+        """Whether each required set can be answered (6.4.2)."""
+        return all(match.options for match in self.sets if match.required)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """One credential the holder picks for a Credential Query, and which of the match's ``options``."""
+
+    credential_id: str
+    option: int = 0
+
+
+Choice: TypeAlias = Mapping[QueryId, Sequence[Selection]]
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovedCredential:
+    """What of one credential is shown to the verifier, and what is not.
+
+    Attributes:
+        query_id: the Credential Query that is answered.
+        credential_id: the wallet's name of the credential.
+        holder_binding: whether a proof of possession goes with it.
+        selected: the elements that were asked for.
+        disclosed: the hideable paths that are opened: the selected ones with their parents and all below them.
+        always_shown: claims that cannot be hidden, without the technical ones.
+        hidden: the hideable paths that stay hidden.
+    """
+
+    query_id: QueryId
+    credential_id: str
+    holder_binding: bool
+    selected: tuple[ConcretePath, ...]
+    disclosed: tuple[ConcretePath, ...]
+    always_shown: tuple[ConcretePath, ...]
+    hidden: tuple[ConcretePath, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovedDisclosure:
+    """What the holder agreed to send. Only :func:`approve` makes one."""
+
+    credentials: tuple[ApprovedCredential, ...]
+    seal: InitVar[object]
+
+    def __post_init__(self, seal: object) -> None:
+        """Refuse to exist without :func:`approve`."""
+        if seal is not _SEAL:
+            raise TypeError("only matching.approve makes an ApprovedDisclosure")
+
+
+def match(query: DcqlQuery, candidates: Iterable[Candidate]) -> Matches:
+    """Return what of ``candidates`` answers ``query``. Order: the query's for options, the caller's for credentials."""
+    held = tuple(candidates)
+    by_query = {
+        credential.id: tuple(found for candidate in held if (found := _match_credential(credential, candidate)))
+        for credential in query.credentials
+    }
+    sets = tuple(
+        SetMatch(
+            tuple(option for option in credential_set.options if all(by_query[query_id] for query_id in option)),
+            credential_set.required,
+        )
+        for credential_set in query.credential_sets
+    )
+    return Matches(query, by_query, sets)
+
+
+def default_choice(matches: Matches) -> Choice:
+    """Return the least that satisfies the query: per required set its first option, the first credential for each.
+
+    Raises:
+        QueryNotSatisfied: a required set cannot be answered.
+    """
+    if not matches.satisfiable:
+        raise QueryNotSatisfied("no credential here answers the query", clause="OpenID4VP 6.4.2")
+    wanted = [query_id for found in matches.sets if found.required for query_id in found.options[0]]
+    return {query_id: (Selection(matches.by_query[query_id][0].candidate.id),) for query_id in wanted}
+
+
+def approve(matches: Matches, choice: Choice | None = None) -> ApprovedDisclosure:
+    """Return the disclosure that the holder agreed to.
+
+    Args:
+        matches: what could be answered.
+        choice: what the holder picked; None for :func:`default_choice`.
+
+    Steps:
+        1. Each pick is one of the matches, and its option exists (6.4.1).
+        2. Only ``multiple`` queries have more than one credential, none twice (6.1).
+        3. Each required set is answered (6.4.2).
+        4. Each answer belongs to an option that is answered whole: nothing is sent that nobody asked for (6.4).
+
+    Raises:
+        QueryNotSatisfied: a step failed; ``step`` is its number.
+    """
+    picked = {query_id: tuple(picks) for query_id, picks in (default_choice(matches) if choice is None else choice).items() if picks}
+    approved: list[ApprovedCredential] = []
+    for query_id, picks in picked.items():
+        credential = matches.query.credential(query_id)
+        # 2. 8.1: when multiple is omitted or false, the array MUST contain only one Presentation.
+        names = {pick.credential_id for pick in picks}
+        if credential is None or len(names) != len(picks) or (len(picks) > 1 and not credential.multiple):
+            raise QueryNotSatisfied("one credential answers each query", step=2, clause="OpenID4VP 8.1")
+        approved.extend(_approve_credential(credential, matches.by_query[query_id], pick) for pick in picks)
+    # 3. "If the Wallet cannot deliver all non-optional Credentials […], it MUST NOT return any Credential(s)."
+    if not matches.query.is_satisfied_by(picked):
+        raise QueryNotSatisfied("a required credential is not part of the choice", step=3, clause="OpenID4VP 6.4.2")
+    # 4. "Wallets MUST NOT send selectively disclosable claims that have not been selected".
+    whole = {
+        query_id
+        for credential_set in matches.query.credential_sets
+        for option in credential_set.options
+        if all(other in picked for other in option)
+        for query_id in option
+    }
+    if not whole.issuperset(picked):
+        raise QueryNotSatisfied("a chosen credential completes no option", step=4, clause="OpenID4VP 6.4")
+    return ApprovedDisclosure(tuple(approved), _SEAL)
+
+
+def value_matches(claim: ClaimsQuery, value: Json) -> bool:
+    """Return whether ``value`` is one that the Claims Query accepts: "type and value […] match exactly" (6.3)."""
+    return claim.values is None or any(type(value) is type(wanted) and value == wanted for wanted in claim.values)
+
+
+def select(claim: ClaimsQuery, claims: JsonObject) -> tuple[ConcretePath, ...]:
+    """Return the elements of ``claims`` that answer a Claims Query; empty if none does (6.4.1, 7.1.1)."""
+    try:
+        found = resolve(claims, claim.path)
+    except MalformedError:
+        # 7.1.1: a path that meets the wrong type is an error, which here means that the claim is not there.
+        return ()
+    # 6.4.1: a claim whose value does not match "should be treated the same as if it did not exist".
+    return tuple(path for path in found if value_matches(claim, value_at(claims, path)))
+
+
+def disclosures_for(hideable: Iterable[ConcretePath], selected: Iterable[ConcretePath]) -> tuple[ConcretePath, ...]:
+    """Return which hideable paths must be opened to show ``selected`` whole: parents, itself, everything below."""
+    wanted = tuple(selected)
+    return tuple(path for path in sorted(hideable, key=_order) if any(_related(path, other) for other in wanted))
+
+
+def _match_credential(query: CredentialQuery, candidate: Candidate) -> CredentialMatch | None:
+    if candidate.format != query.format or candidate.type not in query.types:
+        return None
+    # 6.1: a proof of holder binding is required unless the query waives it.
+    if query.holder_binding and not candidate.holder_bound:
+        return None
+    accepted = {(authority.type, value) for authority in query.trusted_authorities for value in authority.values}
+    # 6.1: "Every Credential returned by the Wallet SHOULD match at least one of the conditions".
+    if accepted and accepted.isdisjoint(candidate.authorities):
+        return None
+    # 6.4.1: without claims nothing selectively disclosable is requested.
+    if not query.claims:
+        return CredentialMatch(candidate, (ClaimOption(()),))
+    options = tuple(option for claims in query.claim_sets if (option := _claim_option(claims, candidate)))
+    # 6.4.1: "If the Wallet cannot deliver all claims requested […], it MUST NOT return the respective Credential."
+    return CredentialMatch(candidate, options) if options else None
+
+
+def _claim_option(claims: Iterable[ClaimsQuery], candidate: Candidate) -> ClaimOption | None:
+    found = [select(claim, candidate.claims) for claim in claims]
+    if not all(found):
+        return None
+    return ClaimOption(tuple(dict.fromkeys(path for paths in found for path in paths)))
+
+
+def _approve_credential(
+    query: CredentialQuery, found: Sequence[CredentialMatch], pick: Selection
+) -> ApprovedCredential:
+    # 1.
+    chosen = next((one for one in found if one.candidate.id == pick.credential_id), None)
+    if chosen is None or not 0 <= pick.option < len(chosen.options):
+        raise QueryNotSatisfied("the chosen credential does not answer the query", step=1, clause="OpenID4VP 6.4.1")
+    candidate, selected = chosen.candidate, chosen.options[pick.option].selected
+    disclosed = disclosures_for(candidate.hideable, selected)
+    return ApprovedCredential(
+        query_id=query.id,
+        credential_id=candidate.id,
+        holder_binding=candidate.holder_bound,
+        selected=selected,
+        disclosed=disclosed,
+        always_shown=tuple(
+            (name,) for name in candidate.claims if (name,) not in candidate.hideable and name not in TECHNICAL_CLAIMS
+        ),
+        hidden=tuple(path for path in sorted(candidate.hideable, key=_order) if path not in disclosed),
+    )
+
+
+def _related(path: ConcretePath, other: ConcretePath) -> bool:
+    shared = min(len(path), len(other))
+    return path[:shared] == other[:shared]
+
+
+def _order(path: ConcretePath) -> tuple[tuple[bool, int, str], ...]:
+    # Indices and names cannot be compared with each other; indices come first, by number.
+    return tuple((isinstance(part, str), 0 if isinstance(part, str) else part, str(part)) for part in path)
