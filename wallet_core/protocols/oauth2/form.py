@@ -13,7 +13,7 @@ MAX_PARAMETERS: Final = 64
 """Parameters of a form; the specifications together name about 20."""
 
 
-def parse_form(media_type: str, body: bytes) -> dict[str, str]:
+def parse_form(media_type: str, body: bytes, *, max_bytes: int = MAX_FORM_BYTES) -> dict[str, str]:
     """Return the parameters of a form. A parameter without value counts as left out (RFC 6749 3.2).
 
     Raises:
@@ -22,8 +22,8 @@ def parse_form(media_type: str, body: bytes) -> dict[str, str]:
     # RFC 6749 3.2, 4.1.3: parameters are sent in the "application/x-www-form-urlencoded" format.
     if media_type != spec.FORM:
         raise InvalidRequest(f"the body is not {spec.FORM}", clause="RFC 6749 3.2")
-    if len(body) > MAX_FORM_BYTES:
-        raise InvalidRequest(f"the body is larger than {MAX_FORM_BYTES} bytes")
+    if len(body) > max_bytes:
+        raise InvalidRequest(f"the body is larger than {max_bytes} bytes")
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS)
     except ValueError as exc:

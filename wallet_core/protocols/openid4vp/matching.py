@@ -173,7 +173,11 @@ def approve(matches: Matches, choice: Choice | None = None) -> ApprovedDisclosur
     Raises:
         QueryNotSatisfied: a step failed; ``step`` is its number.
     """
-    picked = {query_id: tuple(picks) for query_id, picks in (default_choice(matches) if choice is None else choice).items() if picks}
+    picked = {
+        query_id: tuple(picks)
+        for query_id, picks in (default_choice(matches) if choice is None else choice).items()
+        if picks
+    }
     approved: list[ApprovedCredential] = []
     for query_id, picks in picked.items():
         credential = matches.query.credential(query_id)

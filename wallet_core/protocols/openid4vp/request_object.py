@@ -1,0 +1,139 @@
+"""Request Objects: signed by the Verifier, verified by the Wallet (OpenID4VP 1.0 sections 5.4, 5.9, 5.10; RFC 9101).
+
+The invariant: where there is a Request Object, only what stands in it counts, and only after its signature verified.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from wallet_core import spec_versions as spec
+from wallet_core.errors import Expired, MalformedError, NotYetValid, UntrustedError, VerificationError
+from wallet_core.jose import jws
+from wallet_core.keys.signer import Signer
+from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, verify_client
+from wallet_core.protocols.openid4vp.request import AuthorizationRequest, parse_request_members
+from wallet_core.trust.anchors import TrustAnchors
+from wallet_core.trust.x509 import TrustedCertificate, format_x5c, parse_x5c
+from wallet_core.types import Json, JsonObject
+
+LEEWAY: Final = timedelta(seconds=60)
+"""How far the clocks of Wallet and Verifier may differ."""
+
+
+def create_request_object(
+    request: AuthorizationRequest,
+    *,
+    signer: Signer,
+    chain: Sequence[bytes],
+    issued_at: datetime,
+    expires_at: datetime,
+    wallet_nonce: str | None = None,
+) -> str:
+    """Return the signed Request Object (5.4, 5.10.1).
+
+    Args:
+        request: what is asked.
+        signer: the key of the access certificate.
+        chain: DER certificates, leaf first, without root (M29).
+        issued_at: becomes ``iat``.
+        expires_at: becomes ``exp``.
+        wallet_nonce: the value the wallet posted, if it did; never one of our own making (5.10).
+
+    Raises:
+        ValueError: the Client Identifier is one whose requests cannot be signed.
+    """
+    if not request.client_id.signs:
+        raise ValueError("a request under redirect_uri cannot be signed")
+    claims: JsonObject = {
+        **request.to_json(),
+        # 5.8: with static discovery the audience is this value.
+        "aud": spec.SELF_ISSUED_AUDIENCE,
+        "iat": int(issued_at.timestamp()),
+        "exp": int(expires_at.timestamp()),
+    }
+    # 5.10: "When received, the Verifier MUST use it as the wallet_nonce value in the signed […] request object."
+    if wallet_nonce is not None:
+        claims["wallet_nonce"] = wallet_nonce
+    return jws.sign({"typ": spec.TYP_REQUEST_OBJECT, "x5c": format_x5c(chain)}, claims, signer)
+
+
+def verify_request_object(
+    token: str,
+    *,
+    client_id: ClientIdentifier,
+    anchors: TrustAnchors,
+    now: datetime,
+    wallet_nonce: str | None = None,
+    audiences: Collection[str] = (spec.SELF_ISSUED_AUDIENCE,),
+) -> tuple[AuthorizationRequest, TrustedCertificate]:
+    """Return the request in a Request Object, and the certificate of the Verifier that signed it.
+
+    Steps:
+        1. It is a JWT of type ``oauth-authz-req+jwt`` (5.4).
+        2. ``client_id`` in it is identical to the one outside, prefix included (5.10.1).
+        3. The Client Identifier fits a certificate chain in ``x5c`` that leads to an anchor (5.9.3).
+        4. The key of the leaf signed it (5.9.3); ``alg`` is that of the key, so never ``none``.
+        5. ``wallet_nonce`` is the one that was sent (5.10.1).
+        6. ``aud``, if there, names this wallet; ``exp``, ``nbf`` and ``iat``, if there, admit now (5.8, RFC 7519 4.1).
+        7. The parameters keep the rules of section 5; ``response_uri`` is one this Verifier may use (8.2).
+
+    Raises:
+        WalletError: a step failed; of the kinds ``MalformedError``, ``VerificationError`` (``step`` is its number) and
+            ``InvalidRequest``.
+    """
+    # 1. Checked before anything is looked up, so that no other kind of JWT of this Verifier passes as a request.
+    unverified = jws.parse(token, what="Request Object")
+    if unverified.header.get("typ") != spec.TYP_REQUEST_OBJECT:
+        raise VerificationError("the request is not a Request Object", step=1, clause="OpenID4VP 5.4")
+    # 2.
+    claims = unverified.claims()
+    if claims.get("client_id") != client_id.full:
+        raise VerificationError("the client_id inside the request is another one", step=2, clause="OpenID4VP 5.10.1")
+    # 3.
+    certificate = _verify_sender(unverified, client_id, anchors, now)
+    # 4.
+    jws.verify(unverified, certificate.public_key, typ=spec.TYP_REQUEST_OBJECT)
+    # 5. "If it does not, the Wallet MUST terminate request processing."
+    if wallet_nonce is not None and claims.get("wallet_nonce") != wallet_nonce:
+        raise VerificationError("the request does not carry our wallet_nonce", step=5, clause="OpenID4VP 5.10.1")
+    # 6.
+    _validate_audience(claims.get("aud"), audiences)
+    _validate_times(claims, now)
+    # 7.
+    return parse_request_members(claims), certificate
+
+
+def _verify_sender(
+    unverified: jws.UnverifiedJws, client_id: ClientIdentifier, anchors: TrustAnchors, now: datetime
+) -> TrustedCertificate:
+    try:
+        return verify_client(client_id, parse_x5c(unverified.header.get("x5c")), anchors, at=now)
+    except (Expired, NotYetValid, UntrustedError) as exc:
+        raise type(exc)(exc.description, step=3, detail=exc.detail, clause=exc.clause) from exc
+
+
+def _validate_audience(audience: Json, accepted: Collection[str]) -> None:
+    named = audience if isinstance(audience, list) else [audience]
+    if audience is not None and not any(isinstance(one, str) and one in accepted for one in named):
+        raise VerificationError("the request is for another wallet", step=6, clause="OpenID4VP 5.8")
+
+
+def _validate_times(claims: JsonObject, now: datetime) -> None:
+    expires_at, not_before, issued_at = (_time(claims, name) for name in ("exp", "nbf", "iat"))
+    if expires_at is not None and now >= expires_at + LEEWAY:
+        raise Expired("the request has expired", step=6, clause="RFC 7519 4.1.4")
+    if any(start is not None and now < start - LEEWAY for start in (not_before, issued_at)):
+        raise NotYetValid("the request is not valid yet", step=6, clause="RFC 7519 4.1.5")
+
+
+def _time(claims: JsonObject, name: str) -> datetime | None:
+    value = claims.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise MalformedError(f"{name} of the request is not a number", clause="RFC 7519 2")
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (OverflowError, ValueError, OSError) as exc:
+        raise MalformedError(f"{name} of the request is not a time", clause="RFC 7519 2") from exc
