@@ -221,7 +221,13 @@ def select(claim: ClaimsQuery, claims: JsonObject) -> tuple[ConcretePath, ...]:
 def disclosures_for(hideable: Iterable[ConcretePath], selected: Iterable[ConcretePath]) -> tuple[ConcretePath, ...]:
     """Return which hideable paths must be opened to show ``selected`` whole: parents, itself, everything below."""
     wanted = tuple(selected)
-    return tuple(path for path in sorted(hideable, key=_order) if any(_related(path, other) for other in wanted))
+    return tuple(path for path in sorted(hideable, key=_order) if any(overlap(path, other) for other in wanted))
+
+
+def overlap(path: ConcretePath, other: ConcretePath) -> bool:
+    """Return whether one path is the other, above it or below it."""
+    shared = min(len(path), len(other))
+    return path[:shared] == other[:shared]
 
 
 def _match_credential(query: CredentialQuery, candidate: Candidate) -> CredentialMatch | None:
@@ -269,11 +275,6 @@ def _approve_credential(
         ),
         hidden=tuple(path for path in sorted(candidate.hideable, key=_order) if path not in disclosed),
     )
-
-
-def _related(path: ConcretePath, other: ConcretePath) -> bool:
-    shared = min(len(path), len(other))
-    return path[:shared] == other[:shared]
 
 
 def _order(path: ConcretePath) -> tuple[tuple[bool, int, str], ...]:

@@ -5,7 +5,7 @@ answered by ``request_object``.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlencode
@@ -74,7 +74,7 @@ class AuthorizationRequest:
 
     def to_json(self) -> JsonObject:
         """Return the request as its parameters (5.1, 5.2), which :func:`parse_request_members` reads."""
-        metadata: JsonObject = {"vp_formats_supported": _vp_formats()}
+        metadata: JsonObject = {"vp_formats_supported": vp_formats_supported()}
         if self.encryption is not None:
             metadata["jwks"] = {"keys": [self.encryption.jwk]}
             # 5.1: MUST be present for anything but the default.
@@ -118,6 +118,12 @@ class UnsignedRequest:
 ParsedRequest: TypeAlias = RequestReference | RequestObject | UnsignedRequest
 
 
+def vp_formats_supported() -> JsonObject:
+    """Return the formats and algorithms that both our sides understand (11.1, B.3.4)."""
+    algorithms: list[Json] = list(SIGNATURE_ALGORITHMS)
+    return {spec.FORMAT_SD_JWT_VC: {"sd-jwt_alg_values": algorithms, "kb-jwt_alg_values": algorithms}}
+
+
 def create_request_uri_link(
     endpoint: str, client_id: ClientIdentifier, request_uri: str, *, method: RequestUriMethod = "get"
 ) -> str:
@@ -140,10 +146,11 @@ def create_unsigned_link(endpoint: str, request: AuthorizationRequest) -> str:
     if request.client_id.signs:
         raise ValueError("a request under this prefix is signed")
     # 5.1: "parameters containing objects are transferred as JSON-serialized strings".
-    texts = (
-        (name, value if isinstance(value, str) else strict_json.dumps_text(value)) for name, value in _items(request)
-    )
-    return _link(endpoint, dict(texts))
+    members = request.to_json()
+    texts = {
+        name: value if isinstance(value, str) else strict_json.dumps_text(value) for name, value in members.items()
+    }
+    return _link(endpoint, texts)
 
 
 def parse_authorization_request(request: str | Mapping[str, str]) -> ParsedRequest:
@@ -303,14 +310,5 @@ def _url_safe(value: Json, what: str) -> str:
     return value
 
 
-def _items(request: AuthorizationRequest) -> Collection[tuple[str, Json]]:
-    return request.to_json().items()
-
-
 def _link(endpoint: str, parameters: Mapping[str, str]) -> str:
     return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
-
-
-def _vp_formats() -> JsonObject:
-    algorithms: list[Json] = list(SIGNATURE_ALGORITHMS)
-    return {spec.FORMAT_SD_JWT_VC: {"sd-jwt_alg_values": algorithms, "kb-jwt_alg_values": algorithms}}

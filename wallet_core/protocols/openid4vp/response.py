@@ -100,7 +100,7 @@ def decrypt_response(response: EncryptedResponse, keys: Mapping[str, jwe.Decrypt
         InvalidRequest: neither an answer nor an error.
     """
     plaintext = jwe.decrypt(response.token, keys)
-    # "The payload of the encrypted JWT response MUST include the contents of the response […] as top-level members."
+    # 8.3: the payload has "the contents of the response […] as top-level JSON members".
     return _parse_members(strict_json.loads_object(plaintext, what="encrypted response"))
 
 
@@ -126,7 +126,7 @@ def _fields(request: AuthorizationRequest, members: JsonObject) -> dict[str, str
         return {
             name: value if isinstance(value, str) else strict_json.dumps_text(value) for name, value in members.items()
         }
-    # 8.3.1: nothing but one encrypted parameter is posted; the state and all the rest are inside.
+    # 8.3.1: nothing is posted but the encrypted text, and everything is inside it.
     encryption = request.encryption
     return {"response": jwe.encrypt(strict_json.dumps(members), encryption.jwk, enc=encryption.enc)}
 

@@ -1,0 +1,91 @@
+"""The numbered checks of an answer, as the Verifier's page and API show them: always the same list."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from wallet_core.errors import MalformedError, VerificationError
+from wallet_core.types import JsonObject
+
+
+class CheckStep(IntEnum):
+    """The numbers of the checks, in the order in which they are shown."""
+
+    ANSWER_FITS_REQUEST = 1
+    ISSUER_TRUSTED = 2
+    ISSUER_SIGNED = 3
+    CONTENT_UNCHANGED = 4
+    WITHIN_VALIDITY = 5
+    HOLDER_PRESENT = 6
+    NOT_WITHDRAWN = 7
+    ONLY_WHAT_WAS_ASKED = 8
+    QUERY_ANSWERED = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the list that pages and API show.
+
+    Attributes:
+        step: its number, from 1.
+        name: a stable name for programs; pages translate it.
+        clause: where the specification asks for it.
+        ok: True passed, False failed, None not reached because an earlier one failed.
+        detail: what was found, in English, without personal data; empty if there is nothing to add.
+    """
+
+    step: int
+    name: str
+    clause: str
+    ok: bool | None
+    detail: str = ""
+
+    def to_json(self) -> JsonObject:
+        """Return the line as our API shows it."""
+        return {"step": self.step, "name": self.name, "clause": self.clause, "ok": self.ok, "detail": self.detail}
+
+
+CHECKS: Final[Mapping[CheckStep, tuple[str, str]]] = {
+    CheckStep.ANSWER_FITS_REQUEST: ("answer_fits_request", "OpenID4VP 8.1, 8.2"),
+    CheckStep.ISSUER_TRUSTED: ("issuer_trusted", "OpenID4VP 8.6, HAIP 6.1.1"),
+    CheckStep.ISSUER_SIGNED: ("issuer_signed", "RFC 9901 7.1"),
+    CheckStep.CONTENT_UNCHANGED: ("content_unchanged", "RFC 9901 7.1"),
+    CheckStep.WITHIN_VALIDITY: ("within_validity", "RFC 9901 7.1, SD-JWT VC 2.2.2"),
+    CheckStep.HOLDER_PRESENT: ("holder_present", "OpenID4VP 14.1.2, RFC 9901 7.3"),
+    CheckStep.NOT_WITHDRAWN: ("not_withdrawn", "OpenID4VP 8.6"),
+    CheckStep.ONLY_WHAT_WAS_ASKED: ("only_what_was_asked", "OpenID4VP 6.4"),
+    CheckStep.QUERY_ANSWERED: ("query_answered", "OpenID4VP 6.4, 14.9"),
+}
+"""Name and clause of each check."""
+
+
+def failed_checks(error: VerificationError) -> tuple[Check, ...]:
+    """Return the list of checks with the one marked at which ``error`` was raised; later ones were not reached.
+
+    An error without step belongs to the first check: the answer could not even be read.
+    """
+    failing = error.step if error.step in set(CheckStep) else CheckStep.ANSWER_FITS_REQUEST
+    return tuple(
+        Check(
+            step,
+            name,
+            error.clause or clause if step == failing else clause,
+            ok=True if step < failing else False if step == failing else None,
+            detail=error.description if step == failing else "",
+        )
+        for step, (name, clause) in CHECKS.items()
+    )
+
+
+def check_failed(
+    step: CheckStep, description: str, cause: MalformedError | VerificationError | None = None
+) -> VerificationError:
+    """Return ``cause`` as the same kind of error, numbered as the check it belongs to."""
+    kind = type(cause) if isinstance(cause, VerificationError) else VerificationError
+    return kind(
+        description,
+        step=step,
+        detail=cause.detail if cause else None,
+        clause=(cause.clause if cause else None) or CHECKS[step][1],
+    )

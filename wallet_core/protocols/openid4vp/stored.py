@@ -1,0 +1,214 @@
+"""States of a presentation as JSON and back. The claims stand apart from the rest, so that they can be sealed."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from wallet_core.encoding import base64url
+from wallet_core.errors import MalformedError
+from wallet_core.protocols.openid4vp.checks import Check
+from wallet_core.protocols.openid4vp.presentation import (
+    Answered,
+    Credentials,
+    Expired,
+    Presentation,
+    PresentationFlow,
+    Refused,
+    Requested,
+    Retrieved,
+    Terms,
+    Verified,
+)
+from wallet_core.protocols.openid4vp.request import parse_request_members
+from wallet_core.protocols.openid4vp.validation import PresentedCredential
+from wallet_core.types import Json, JsonObject, QueryId
+
+
+def state_to_json(state: Presentation) -> JsonObject:
+    """Return everything of ``state`` but its claims and its kind."""
+    body: JsonObject = {"terms": _terms_to_json(state.terms)}
+    if isinstance(state, Answered | Verified | Refused):
+        body["checks"] = [check.to_json() for check in state.checks]
+    match state:
+        case Retrieved():
+            body["retrieved_at"] = _seconds(state.retrieved_at)
+        case Answered():
+            body["answered_at"] = _seconds(state.answered_at)
+            body["response_code_digest"] = base64url.encode(state.response_code_digest)
+            body["wrong_codes"] = state.wrong_codes
+        case Verified():
+            body["verified_at"], body["keep_until"] = _seconds(state.verified_at), _seconds(state.keep_until)
+        case Refused():
+            body["refused_at"], body["error"] = _seconds(state.refused_at), state.error
+            body["description"], body["clause"] = state.description, state.clause
+        case Expired():
+            body["expired_at"] = _seconds(state.expired_at)
+        case Requested():
+            pass
+    return body
+
+
+def state_from_json(kind: str, body: JsonObject, credentials: JsonObject | None) -> Presentation:
+    """Return the state that :func:`state_to_json` and :func:`credentials_to_json` gave.
+
+    Raises:
+        MalformedError: they did not.
+    """
+    try:
+        return _STATES[kind](body, _terms_from_json(_object(body, "terms")), _credentials_from_json(credentials))
+    except (KeyError, TypeError, ValueError, OverflowError) as exc:
+        raise MalformedError("a stored presentation cannot be read", detail=type(exc).__name__) from exc
+
+
+def credentials_of(state: Presentation) -> Credentials | None:
+    """Return the claims that ``state`` holds, if it is one that does."""
+    return state.credentials if isinstance(state, Answered | Verified) else None
+
+
+def credentials_to_json(credentials: Credentials) -> JsonObject:
+    """Return the claims of a presentation for storage."""
+    return {
+        query_id: [
+            {
+                "format": one.format,
+                "type": one.type,
+                "claims": one.claims,
+                "issuer": one.issuer,
+                "issuer_name": one.issuer_name,
+                "valid_until": None if one.valid_until is None else _seconds(one.valid_until),
+                "holder_bound": one.holder_bound,
+            }
+            for one in several
+        ]
+        for query_id, several in credentials.items()
+    }
+
+
+def _terms_to_json(terms: Terms) -> JsonObject:
+    return {
+        "request": terms.request.to_json(),
+        "flow": str(terms.flow),
+        "request_uri_method": terms.request_uri_method,
+        "redirect_uri": terms.redirect_uri,
+        "created_at": _seconds(terms.created_at),
+        "expires_at": _seconds(terms.expires_at),
+        "keep_for": terms.keep_for.total_seconds(),
+    }
+
+
+def _terms_from_json(value: JsonObject) -> Terms:
+    return Terms(
+        request=parse_request_members(_object(value, "request")),
+        flow=PresentationFlow(str(value["flow"])),
+        request_uri_method="post" if value["request_uri_method"] == "post" else "get",
+        redirect_uri=_optional_text(value, "redirect_uri"),
+        created_at=_time(value, "created_at"),
+        expires_at=_time(value, "expires_at"),
+        keep_for=timedelta(seconds=_number(value, "keep_for")),
+    )
+
+
+def _credentials_from_json(value: JsonObject | None) -> Credentials | None:
+    if value is None:
+        return None
+    found: Credentials = {}
+    for query_id, several in value.items():
+        if not isinstance(several, list):
+            raise TypeError(query_id)
+        found[QueryId(query_id)] = tuple(_credential_from_json(one) for one in several)
+    return found
+
+
+def _credential_from_json(value: Json) -> PresentedCredential:
+    if not isinstance(value, dict):
+        raise TypeError("credential")
+    return PresentedCredential(
+        format=str(value["format"]),
+        type=str(value["type"]),
+        claims=_object(value, "claims"),
+        issuer=_optional_text(value, "issuer"),
+        issuer_name=str(value["issuer_name"]),
+        valid_until=None if value["valid_until"] is None else _time(value, "valid_until"),
+        holder_bound=value["holder_bound"] is True,
+    )
+
+
+def _checks(body: JsonObject) -> tuple[Check, ...]:
+    entries = body["checks"]
+    if not isinstance(entries, list):
+        raise TypeError("checks")
+    return tuple(_check(entry) for entry in entries)
+
+
+def _check(value: Json) -> Check:
+    if not isinstance(value, dict):
+        raise TypeError("check")
+    ok = value["ok"]
+    return Check(
+        step=int(_number(value, "step")),
+        name=str(value["name"]),
+        clause=str(value["clause"]),
+        ok=ok if isinstance(ok, bool) else None,
+        detail=str(value["detail"]),
+    )
+
+
+def _required(credentials: Credentials | None) -> Credentials:
+    if credentials is None:
+        raise TypeError("credentials")
+    return credentials
+
+
+_Reader = Callable[[JsonObject, Terms, Credentials | None], Presentation]
+
+_STATES: Final[Mapping[str, _Reader]] = {
+    Requested.kind: lambda _, terms, __: Requested(terms),
+    Retrieved.kind: lambda body, terms, _: Retrieved(terms, _time(body, "retrieved_at")),
+    Answered.kind: lambda body, terms, credentials: Answered(
+        terms,
+        _checks(body),
+        _required(credentials),
+        _time(body, "answered_at"),
+        base64url.decode(str(body["response_code_digest"])),
+        int(_number(body, "wrong_codes")),
+    ),
+    Verified.kind: lambda body, terms, credentials: Verified(
+        terms, _checks(body), credentials, _time(body, "verified_at"), _time(body, "keep_until")
+    ),
+    Refused.kind: lambda body, terms, _: Refused(
+        terms,
+        str(body["error"]),
+        str(body["description"]),
+        _optional_text(body, "clause"),
+        _checks(body),
+        _time(body, "refused_at"),
+    ),
+    Expired.kind: lambda body, terms, _: Expired(terms, _time(body, "expired_at")),
+}
+
+
+def _seconds(time: datetime) -> float:
+    return time.timestamp()
+
+
+def _number(body: JsonObject, member: str) -> float:
+    value = body[member]
+    if not isinstance(value, int | float):
+        raise TypeError(member)
+    return value
+
+
+def _time(body: JsonObject, member: str) -> datetime:
+    return datetime.fromtimestamp(_number(body, member), UTC)
+
+
+def _object(body: JsonObject, member: str) -> JsonObject:
+    value = body[member]
+    if not isinstance(value, dict):
+        raise TypeError(member)
+    return value
+
+
+def _optional_text(body: JsonObject, member: str) -> str | None:
+    value = body[member]
+    return None if value is None else str(value)

@@ -1,0 +1,321 @@
+"""What the Verifier checks before it believes a VP Token (OpenID4VP 1.0 sections 8.6, 6.4, 14.1 and 14.9).
+
+The invariant: only :func:`validate_vp_token` makes a :class:`ValidatedResponse`, which holds only what was asked.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import InitVar, dataclass
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
+
+from wallet_core import spec_versions as spec
+from wallet_core.encoding.claims_path import ConcretePath, resolve, value_at
+from wallet_core.errors import (
+    Expired,
+    HolderBindingError,
+    MalformedError,
+    NotYetValid,
+    QueryNotSatisfied,
+    StatusUnknown,
+    UntrustedError,
+    VerificationError,
+)
+from wallet_core.formats.sd_jwt.vc import SdJwtVc, validate_sd_jwt_vc
+from wallet_core.formats.sd_jwt.verifier import LEEWAY, UnverifiedSdJwt, parse_sd_jwt, verify_sd_jwt, verify_sd_jwt_kb
+from wallet_core.keys.algorithms import PublicKey
+from wallet_core.protocols.openid4vp.checks import CHECKS, Check, CheckStep, check_failed
+from wallet_core.protocols.openid4vp.dcql import ClaimsQuery, CredentialQuery, DcqlQuery
+from wallet_core.protocols.openid4vp.matching import overlap, value_matches
+from wallet_core.protocols.openid4vp.response import VpToken
+from wallet_core.trust.x509 import TrustedCertificate, validate_issuer_name
+from wallet_core.types import ClaimsPath, ClientId, Json, JsonObject, Nonce, QueryId
+
+_SEAL: Final = object()
+
+ChainVerifier: TypeAlias = Callable[[Sequence[bytes], datetime], TrustedCertificate]
+"""Returns the leaf of a chain of DER certificates if it leads to an anchor for credential issuers at that time.
+
+``trust.x509.verify_chain``, or a cache in front of it, with the anchors bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class PresentedCredential:
+    """What the Verifier may rely on of one presentation.
+
+    Attributes:
+        format: Credential Format Identifier.
+        type: ``vct``.
+        claims: the claims that were asked for, nothing else.
+        issuer: ``iss``; None where the certificate alone names the issuer.
+        issuer_name: the organisation in the issuer's certificate, for people.
+        valid_until: ``exp`` of the credential; None if it has none.
+        holder_bound: whether the holder proved possession of the credential's key.
+    """
+
+    format: str
+    type: str
+    claims: JsonObject
+    issuer: str | None
+    issuer_name: str
+    valid_until: datetime | None
+    holder_bound: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ValidatedResponse:
+    """An answer that passed every check. Only :func:`validate_vp_token` makes one."""
+
+    credentials: Mapping[QueryId, tuple[PresentedCredential, ...]]
+    checks: tuple[Check, ...]
+    seal: InitVar[object]
+
+    def __post_init__(self, seal: object) -> None:
+        """Refuse to exist without :func:`validate_vp_token`."""
+        if seal is not _SEAL:
+            raise TypeError("only validate_vp_token makes a ValidatedResponse")
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What the answer to one request must fit.
+
+    Attributes:
+        query: what was asked.
+        client_id: our full Client Identifier, the audience of every proof.
+        nonce: of this request.
+        verify_chain: whom we trust to issue credentials.
+        leeway: how far clocks may differ.
+    """
+
+    query: DcqlQuery
+    client_id: ClientId
+    nonce: Nonce
+    verify_chain: ChainVerifier
+    leeway: timedelta = LEEWAY
+
+
+def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime) -> ValidatedResponse:
+    """Return what a VP Token proves, if it answers the request in every respect.
+
+    OpenID4VP 8.6. One presentation that fails refuses the whole answer: the wallet sent something it should not have.
+
+    Steps (their names and clauses: :class:`CheckStep`):
+        1. The VP Token has an entry only for queries of the request, and one presentation unless ``multiple`` (8.1).
+        2. Each issuer's certificate leads to an anchor, and speaks for ``iss`` (8.6).
+        3. Each issuer's signature verifies (RFC 9901 7.1).
+        4. Every Disclosure belongs to what was signed, and the rules of SD-JWT VC hold (RFC 9901 7.1).
+        5. Each credential is valid now (RFC 9901 7.1, step 6).
+        6. Each holder proved possession, for this request and for us: ``aud``, ``nonce``, ``sd_hash`` (14.1.2).
+        7. No credential is withdrawn; one whose status cannot be looked up is refused (8.6).
+        8. No claim was disclosed that the request did not ask for (6.4).
+        9. Each presentation answers its query, values included, and every required set is answered (6.4, 14.9).
+
+    Not done here: decryption, ``state``, whether the request was answered before.
+
+    Raises:
+        VerificationError: a check failed; ``step`` is its number.
+    """
+    # 1.
+    for query_id, presentations in vp_token.items():
+        query = expected.query.credential(query_id)
+        if query is None or (len(presentations) > 1 and not query.multiple):
+            raise check_failed(CheckStep.ANSWER_FITS_REQUEST, "the vp_token has an entry that was not asked for")
+    # 2. to 9.
+    credentials = {
+        query_id: tuple(_validate_presentation(text, query_id, expected, now) for text in presentations)
+        for query_id, presentations in vp_token.items()
+    }
+    # 9. "Check that the set of Presentations returned satisfies all requirements" (8.6).
+    if not expected.query.is_satisfied_by(credentials):
+        raise QueryNotSatisfied(
+            "a required credential is missing", step=CheckStep.QUERY_ANSWERED, clause="OpenID4VP 6.4.2"
+        )
+    return ValidatedResponse(credentials, _passed(credentials), _SEAL)
+
+
+def presented_paths(
+    claims: JsonObject, path: ClaimsPath, gaps: Mapping[ConcretePath, Sequence[int]]
+) -> tuple[ConcretePath, ...]:
+    """Return the elements of presented ``claims`` that a Claims Path Pointer selects; empty if none.
+
+    Withheld array elements leave no hole, so an index of the query is compared with the index that the element had in
+    the signed credential, which ``gaps`` tells.
+    """
+    try:
+        if not gaps or not any(isinstance(part, int) for part in path):
+            return resolve(claims, path)
+        found = resolve(claims, tuple(None if isinstance(part, int) else part for part in path))
+    except MalformedError:
+        return ()
+    return tuple(concrete for concrete in found if _at_asked_indices(concrete, path, gaps))
+
+
+def validate_claims(
+    query: CredentialQuery, claims: JsonObject, gaps: Mapping[ConcretePath, Sequence[int]]
+) -> tuple[ConcretePath, ...]:
+    """Return the elements of presented ``claims`` that answer ``query`` (check 9 for one presentation).
+
+    Raises:
+        QueryNotSatisfied: no claim set is there whole, or a value is not one that was asked for.
+    """
+    found = {claim: _answers(claim, claims, gaps) for claim in query.claims}
+    # 6.4.1, 14.9: the Verifier "MUST NOT rely on the Wallet to enforce these constraints".
+    if query.claim_sets and not any(all(found[claim] for claim in option) for option in query.claim_sets):
+        raise QueryNotSatisfied(
+            "a claim that was asked for is missing or has another value",
+            step=CheckStep.QUERY_ANSWERED,
+            clause="OpenID4VP 6.4.1",
+        )
+    return tuple(dict.fromkeys(path for paths in found.values() for path in paths))
+
+
+def _validate_presentation(text: str, query_id: QueryId, expected: Expectation, now: datetime) -> PresentedCredential:
+    query = expected.query.credential(query_id)
+    if query is None or query.format != spec.FORMAT_SD_JWT_VC:
+        raise check_failed(CheckStep.ANSWER_FITS_REQUEST, "the answer has a format that is not verified here")
+    try:
+        sd_jwt = parse_sd_jwt(text)
+        chain = sd_jwt.x5c()
+    except MalformedError as exc:
+        raise check_failed(CheckStep.ANSWER_FITS_REQUEST, exc.description, exc) from exc
+    certificate = _trusted_issuer(chain, expected, now)
+    credential = _verify(sd_jwt, certificate.public_key, query, expected, now)
+    _validate_issuer(credential, certificate)
+    # 7. 8.6: "Perform the checks required by the Verifier's policy […] (e.g., revocation checks)".
+    if credential.status is not None:
+        raise StatusUnknown(
+            "the status of the credential cannot be looked up", step=CheckStep.NOT_WITHDRAWN, clause="OpenID4VP 8.6"
+        )
+    # 9. before 8, whose rule needs to know what kind of credential this is.
+    if credential.vct not in query.types:
+        raise QueryNotSatisfied(
+            "the credential is of another type", step=CheckStep.QUERY_ANSWERED, clause="OpenID4VP B.3.5"
+        )
+    _validate_disclosed(credential, expected.query)
+    paths = validate_claims(query, credential.claims, credential.gaps)
+    return PresentedCredential(
+        format=query.format,
+        type=credential.vct,
+        claims=_project(credential.claims, paths),
+        issuer=credential.issuer,
+        issuer_name=certificate.name,
+        valid_until=credential.expires_at,
+        holder_bound=credential.key_binding is not None,
+    )
+
+
+def _trusted_issuer(chain: Sequence[bytes], expected: Expectation, now: datetime) -> TrustedCertificate:
+    # 2. HAIP 6.1.1: the issuer's key comes with a chain in x5c; there is no other way to trust one here.
+    if not chain:
+        raise UntrustedError("the credential has no certificate", step=CheckStep.ISSUER_TRUSTED, clause="HAIP 6.1.1")
+    try:
+        return expected.verify_chain(chain, now)
+    except (MalformedError, VerificationError) as exc:
+        raise check_failed(CheckStep.ISSUER_TRUSTED, exc.description, exc) from exc
+
+
+def _verify(
+    sd_jwt: UnverifiedSdJwt, issuer_key: PublicKey, query: CredentialQuery, expected: Expectation, now: datetime
+) -> SdJwtVc:
+    # Whether key binding is needed comes from the query, never from the presentation (RFC 9901 7.3, step 1).
+    bound = query.holder_binding or sd_jwt.key_binding_jwt is not None
+    try:
+        if bound:
+            verified = verify_sd_jwt_kb(
+                sd_jwt,
+                issuer_key=issuer_key,
+                audience=expected.client_id,
+                nonce=expected.nonce,
+                now=now,
+                leeway=expected.leeway,
+            )
+        else:
+            verified = verify_sd_jwt(sd_jwt, issuer_key=issuer_key, now=now, leeway=expected.leeway)
+        return validate_sd_jwt_vc(verified)
+    except (VerificationError, MalformedError) as exc:
+        raise check_failed(_step_of(exc), exc.description, exc) from exc
+
+
+def _step_of(error: VerificationError | MalformedError) -> CheckStep:
+    """Return the check to which a step of ``verify_sd_jwt_kb`` and ``validate_sd_jwt_vc`` belongs."""
+    if isinstance(error, HolderBindingError):
+        return CheckStep.HOLDER_PRESENT
+    if isinstance(error, Expired | NotYetValid) or getattr(error, "step", None) == 6:
+        return CheckStep.WITHIN_VALIDITY
+    return CheckStep.ISSUER_SIGNED if getattr(error, "step", None) == 1 else CheckStep.CONTENT_UNCHANGED
+
+
+def _validate_issuer(credential: SdJwtVc, certificate: TrustedCertificate) -> None:
+    if credential.issuer is None:
+        return
+    try:
+        validate_issuer_name(certificate, credential.issuer)
+    except UntrustedError as exc:
+        raise check_failed(CheckStep.ISSUER_TRUSTED, exc.description, exc) from exc
+
+
+def _validate_disclosed(credential: SdJwtVc, query: DcqlQuery) -> None:
+    # 6.4: more than one query may ask for the same credential, so what any of them asks for may come with it.
+    asked = [
+        path
+        for entry in query.credentials
+        if entry.format == spec.FORMAT_SD_JWT_VC and credential.vct in entry.types
+        for claim in entry.claims
+        for path in presented_paths(credential.claims, claim.path, credential.gaps)
+    ]
+    # 8. "Wallets MUST NOT send selectively disclosable claims that have not been selected".
+    if not all(any(overlap(path, other) for other in asked) for path in credential.disclosed):
+        raise QueryNotSatisfied(
+            "a claim was disclosed that was not asked for", step=CheckStep.ONLY_WHAT_WAS_ASKED, clause="OpenID4VP 6.4"
+        )
+
+
+def _answers(
+    claim: ClaimsQuery, claims: JsonObject, gaps: Mapping[ConcretePath, Sequence[int]]
+) -> tuple[ConcretePath, ...]:
+    found = presented_paths(claims, claim.path, gaps)
+    return tuple(path for path in found if value_matches(claim, value_at(claims, path)))
+
+
+def _at_asked_indices(concrete: ConcretePath, path: ClaimsPath, gaps: Mapping[ConcretePath, Sequence[int]]) -> bool:
+    for position, asked in enumerate(path):
+        index = concrete[position]
+        if isinstance(asked, int) and isinstance(index, int):
+            signed = gaps.get(concrete[:position])
+            if (signed[index] if signed is not None else index) != asked:
+                return False
+    return True
+
+
+def _project(value: JsonObject, paths: Sequence[ConcretePath]) -> JsonObject:
+    picked = _pick(value, paths)
+    return picked if isinstance(picked, dict) else {}
+
+
+def _pick(value: Json, paths: Sequence[ConcretePath]) -> Json:
+    if () in paths:
+        return value
+    tails: dict[str | int, list[ConcretePath]] = {}
+    for path in paths:
+        tails.setdefault(path[0], []).append(path[1:])
+    if isinstance(value, dict):
+        return {name: _pick(value[name], tails[name]) for name in value if name in tails}
+    if isinstance(value, list):
+        return [_pick(element, tails[index]) for index, element in enumerate(value) if index in tails]
+    return {}
+
+
+def _passed(credentials: Mapping[QueryId, Sequence[PresentedCredential]]) -> tuple[Check, ...]:
+    presented = [credential for several in credentials.values() for credential in several]
+    issuers = ", ".join(dict.fromkeys(credential.issuer_name for credential in presented))
+    until = [credential.valid_until for credential in presented if credential.valid_until is not None]
+    details = {
+        CheckStep.ISSUER_TRUSTED: issuers,
+        CheckStep.WITHIN_VALIDITY: f"until {min(until):%Y-%m-%d}" if until else "",
+        CheckStep.HOLDER_PRESENT: "" if all(c.holder_bound for c in presented) else "not asked for",
+        CheckStep.NOT_WITHDRAWN: "the credential has no status list",
+        CheckStep.QUERY_ANSWERED: f"{len(presented)} credential(s)",
+    }
+    return tuple(
+        Check(step, name, clause, ok=True, detail=details.get(step, "")) for step, (name, clause) in CHECKS.items()
+    )

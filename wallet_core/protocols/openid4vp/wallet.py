@@ -1,0 +1,238 @@
+"""The wallet's side of a presentation, as flows that end wherever a person or the holder's key must act.
+
+```text
+link ──resolve_request──▶ ResolvedRequest ──matching.match──▶ Matches ──(the person agrees) matching.approve──▶
+  ApprovedDisclosure ──create_presentation──▶ PresentationToSign ──(the keys sign)── send_response ──▶ Sent
+                     └──(the person says no, or nothing matches)── decline ──▶ Sent
+```
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+from urllib.parse import urlsplit
+
+from wallet_core import spec_versions as spec
+from wallet_core.encoding import base64url, strict_json
+from wallet_core.errors import AccessDenied, MalformedError
+from wallet_core.formats.sd_jwt.holder import HeldSdJwt, create_key_binding
+from wallet_core.http import Flow, HttpResponse, get, post_form
+from wallet_core.jose import jwe
+from wallet_core.jose.jws import attach_signature
+from wallet_core.keys.jwk import parse_public_jwk
+from wallet_core.protocols.oauth2.answers import peer_refusal
+from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix
+from wallet_core.protocols.openid4vp.matching import ApprovedCredential, ApprovedDisclosure
+from wallet_core.protocols.openid4vp.pending import (
+    PresentationItem,
+    PresentationToSign,
+    ResolvedRequest,
+    Sent,
+    VerifierIdentity,
+)
+from wallet_core.protocols.openid4vp.request import (
+    SIGNATURE_ALGORITHMS,
+    AuthorizationRequest,
+    RequestReference,
+    UnsignedRequest,
+    parse_authorization_request,
+    vp_formats_supported,
+)
+from wallet_core.protocols.openid4vp.request_object import verify_request_object
+from wallet_core.protocols.openid4vp.response import create_error_response, create_response, parse_response_answer
+from wallet_core.trust.anchors import TrustAnchors
+from wallet_core.trust.x509 import TrustedCertificate
+from wallet_core.types import Json, JsonObject, QueryId
+
+REQUEST_OBJECT_LIMIT: Final = 64 * 1024
+"""Bytes of a Request Object; one with a chain of three certificates and a long query is about 12 kB."""
+
+__all__ = [
+    "PresentationItem",
+    "PresentationToSign",
+    "ResolvedRequest",
+    "Sent",
+    "VerifierIdentity",
+    "create_presentation",
+    "decline",
+    "resolve_request",
+    "send_response",
+    "wallet_metadata",
+]
+
+
+def wallet_metadata() -> JsonObject:
+    """Return what this wallet can do, for ``request_uri`` by POST and for its own metadata document (OpenID4VP 10)."""
+    algorithms: list[Json] = list(SIGNATURE_ALGORITHMS)
+    return {
+        "response_types_supported": [spec.RESPONSE_TYPE_VP_TOKEN],
+        "response_modes_supported": [spec.RESPONSE_MODE_DIRECT_POST, spec.RESPONSE_MODE_DIRECT_POST_JWT],
+        "vp_formats_supported": vp_formats_supported(),
+        "client_id_prefixes_supported": [str(prefix) for prefix in ClientIdPrefix],
+        "request_object_signing_alg_values_supported": algorithms,
+        "authorization_encryption_alg_values_supported": [jwe.ALG],
+        "authorization_encryption_enc_values_supported": list(jwe.ENC_VALUES),
+    }
+
+
+def resolve_request(
+    link: str | Mapping[str, str],
+    *,
+    anchors: TrustAnchors,
+    now: datetime,
+    wallet_nonce: str,
+    audiences: Collection[str] = (spec.SELF_ISSUED_AUDIENCE,),
+) -> Flow[ResolvedRequest]:
+    """Fetch and verify a request. Call it only once the person has seen the host of the link and acted.
+
+    Args:
+        link: the link, the text of a QR code, or the parameters of an authorization endpoint.
+        anchors: who is trusted to certify Verifiers.
+        now: the time.
+        wallet_nonce: fresh and random (at least 128 bits, URL safe); sent where the link asks for POST.
+        audiences: what ``aud`` may name: the fixed value of static discovery, and this wallet's own issuer.
+
+    Raises:
+        WalletError: the request breaks a rule, or nobody trusted vouches for the sender. Nothing is posted then (M27).
+    """
+    parsed = parse_authorization_request(link)
+    if isinstance(parsed, UnsignedRequest):
+        return ResolvedRequest(parsed.request, _identity(parsed.request, None))
+    sent_nonce: str | None = None
+    if isinstance(parsed, RequestReference):
+        sent_nonce = wallet_nonce if parsed.method == "post" else None
+        token = yield from _fetch_request_object(parsed, sent_nonce)
+    else:
+        token = parsed.token
+    request, certificate = verify_request_object(
+        token,
+        client_id=parsed.client_id,
+        anchors=anchors,
+        now=now,
+        wallet_nonce=sent_nonce,
+        audiences=audiences,
+    )
+    return ResolvedRequest(request, _identity(request, certificate))
+
+
+def create_presentation(
+    resolved: ResolvedRequest,
+    approved: ApprovedDisclosure,
+    credentials: Mapping[str, HeldSdJwt],
+    *,
+    now: datetime,
+) -> PresentationToSign:
+    """Return the presentations that the holder agreed to, ready to sign.
+
+    Args:
+        resolved: the request.
+        approved: what may be shown, and nothing else is.
+        credentials: the held credentials by the wallet's name of them; at least those of ``approved``.
+        now: becomes ``iat`` of the Key Binding JWTs, which a Verifier accepts for a few minutes.
+
+    Raises:
+        MalformedError: a credential is bound to a key that is not supported.
+        KeyError: ``credentials`` lacks one (a mistake of our own code).
+    """
+    items = tuple(_item(resolved.request, one, credentials[one.credential_id], now) for one in approved.credentials)
+    return PresentationToSign(resolved, items)
+
+
+def send_response(pending: PresentationToSign, signatures: Sequence[bytes]) -> Flow[Sent]:
+    """Post the answer (OpenID4VP 8.2, 8.3.1).
+
+    Args:
+        pending: what was to be signed.
+        signatures: JOSE-form signatures of ``pending.to_sign``, in their order.
+
+    Raises:
+        ValueError: not one signature for each.
+        PeerRefusal: the Verifier did not accept the answer.
+        MalformedError: its answer breaks a rule.
+    """
+    if len(signatures) != len(pending.to_sign):
+        raise ValueError("one signature for each presentation is needed")
+    remaining = iter(signatures)
+    vp_token: dict[QueryId, list[str]] = {}
+    for item in pending.items:
+        vp_token.setdefault(item.query_id, []).append(_presentation_text(item, remaining))
+    return (yield from _post(pending.resolved.request, create_response(pending.resolved.request, vp_token)))
+
+
+def decline(resolved: ResolvedRequest) -> Flow[Sent]:
+    """Tell the Verifier that there is no answer (OpenID4VP 8.5).
+
+    The same ``access_denied`` whether the person said no or nothing matched: the Verifier must not learn which
+    (15.4.1, M27). Call it after the person acted, in either case.
+
+    Raises:
+        PeerRefusal: the Verifier did not accept the refusal.
+        MalformedError: its answer breaks a rule.
+    """
+    return (yield from _post(resolved.request, create_error_response(resolved.request, AccessDenied.code)))
+
+
+def _fetch_request_object(reference: RequestReference, wallet_nonce: str | None) -> Flow[str]:
+    if wallet_nonce is None:
+        response = yield get(
+            reference.request_uri, accept=spec.REQUEST_OBJECT_MEDIA_TYPE, response_limit=REQUEST_OBJECT_LIMIT
+        )
+    else:
+        # 5.10: POST, form encoded, with this Accept header; both parameters are optional, and we send both.
+        fields = {"wallet_metadata": strict_json.dumps_text(wallet_metadata()), "wallet_nonce": wallet_nonce}
+        response = yield post_form(reference.request_uri, fields, accept=spec.REQUEST_OBJECT_MEDIA_TYPE)
+    return _request_object_text(response)
+
+
+def _request_object_text(response: HttpResponse) -> str:
+    # 5.10.2: "If the Verifier responds with any HTTP error response, the Wallet MUST terminate the process." A redirect
+    # counts as one (5.10.1).
+    if not response.ok:
+        raise peer_refusal(response, who="the verifier")
+    # 5.10.1: the content type MUST be that of a Request Object.
+    if response.media_type != spec.REQUEST_OBJECT_MEDIA_TYPE or len(response.body) > REQUEST_OBJECT_LIMIT:
+        raise MalformedError("the verifier's answer is not a Request Object", clause="OpenID4VP 5.10.1")
+    try:
+        return response.body.decode("ascii").strip()
+    except UnicodeDecodeError as exc:
+        raise MalformedError("the verifier's answer is not a Request Object", clause="OpenID4VP 5.10.1") from exc
+
+
+def _identity(request: AuthorizationRequest, certificate: TrustedCertificate | None) -> VerifierIdentity:
+    return VerifierIdentity(
+        client_id=request.client_id.full,
+        host=urlsplit(request.response_uri).netloc,
+        name=certificate.name if certificate else None,
+        certificate_sha256=base64url.encode(certificate.sha256) if certificate else None,
+    )
+
+
+def _item(
+    request: AuthorizationRequest, approved: ApprovedCredential, held: HeldSdJwt, now: datetime
+) -> PresentationItem:
+    # 6.4.1: nothing is shown but what was selected; each path shows its element whole.
+    if not approved.holder_binding:
+        return PresentationItem(approved.query_id, approved.credential_id, held.select(approved.selected), None)
+    cnf = held.claims.get("cnf")
+    key = parse_public_jwk(cnf.get("jwk") if isinstance(cnf, dict) else None, what="cnf.jwk")
+    # 14.1.2, B.3.6: nonce and the full Client Identifier of the request go into the Key Binding JWT.
+    unsigned = create_key_binding(
+        held,
+        approved.selected,
+        audience=request.client_id.full,
+        nonce=request.nonce,
+        issued_at=now,
+        algorithm=key.algorithm,
+    )
+    return PresentationItem(approved.query_id, approved.credential_id, unsigned.sd_jwt, unsigned.signing_input)
+
+
+def _presentation_text(item: PresentationItem, signatures: Iterator[bytes]) -> str:
+    if item.signing_input is None:
+        return item.sd_jwt
+    return item.sd_jwt + attach_signature(item.signing_input, next(signatures))
+
+
+def _post(request: AuthorizationRequest, fields: Mapping[str, str]) -> Flow[Sent]:
+    response = yield post_form(request.response_uri, fields)
+    return Sent(parse_response_answer(response))
