@@ -9,6 +9,7 @@ both work::
     TABLES = app_tables("issuer", IssuerBase.metadata)  # adapters.app_tables: job, spent, idempotency, api_key, …
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -140,11 +141,12 @@ class Database:
 
 
 class UnitOfWork:
-    """One transaction. May be entered again after it ended, never inside itself, and nothing is awaited within."""
+    """One transaction; nothing is awaited within. Entered again inside itself, it joins the transaction it is in."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: Connection | None = None
+        self._depth = 0
 
     @property
     def connection(self) -> Connection:
@@ -155,7 +157,8 @@ class UnitOfWork:
 
     def __enter__(self) -> Self:
         if self._connection is not None:
-            raise RuntimeError("the unit of work has been entered already")
+            self._depth += 1
+            return self
         with _storage_errors():
             connection = self._engine.connect()
             try:
@@ -169,6 +172,9 @@ class UnitOfWork:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._depth:
+            self._depth -= 1
+            return
         connection, self._connection = self.connection, None
         try:
             if kind is None:
@@ -304,13 +310,20 @@ def spend(connection: Connection, table: Table | type[SQLModel], digest: bytes, 
     Raises:
         StateConflict: it was used before.
     """
-    statement = _spend_statement(_core_table(table), connection.dialect.name)
-    if connection.execute(statement, {"digest": digest, "expires_at": expires_at}).rowcount != 1:
+    if not insert_if_absent(connection, _core_table(table), {"digest": digest, "expires_at": expires_at}):
         raise StateConflict("this was used before")
 
 
+def insert_if_absent(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
+    """Insert ``row`` unless a unique key is taken, and return whether it was inserted.
+
+    While another transaction is inserting the same key, this waits for its end.
+    """
+    return connection.execute(_insert_if_absent(table, connection.dialect.name), dict(row)).rowcount == 1
+
+
 @lru_cache(maxsize=64)
-def _spend_statement(table: Table, dialect: str) -> sqlite.Insert | postgresql.Insert:
+def _insert_if_absent(table: Table, dialect: str) -> sqlite.Insert | postgresql.Insert:
     insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
     # DO NOTHING rather than an error: an error would end the whole transaction on PostgreSQL.
     return insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)

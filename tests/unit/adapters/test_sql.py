@@ -66,13 +66,24 @@ def test_an_exception_rolls_back(made: Database) -> None:
         assert unit.connection.execute(select(func.count()).select_from(Offer)).scalar_one() == 0
 
 
-def test_a_unit_serves_again_but_not_within_itself(made: Database) -> None:
+def test_a_unit_serves_again_and_joins_itself(made: Database) -> None:
     unit = made.unit()
     for _ in range(2):
-        with unit, pytest.raises(RuntimeError), unit:
+        with unit, unit:
             pass
     with pytest.raises(RuntimeError):
         _ = unit.connection
+
+
+def test_what_an_inner_unit_wrote_goes_with_the_outer_one(made: Database) -> None:
+    row = {"id": "b", "version": 1, "kind": "k", "body": {}, "expires_at": NOW}
+    unit = made.unit()
+    with pytest.raises(KeyError), unit:  # noqa: PT012
+        with unit:
+            unit.connection.execute(insert(Offer), row)
+        raise KeyError
+    with made.reader() as reader:
+        assert reader.connection.execute(select(Offer.id)).all() == []
 
 
 def test_advance_moves_a_row_once(made: Database) -> None:

@@ -1,0 +1,31 @@
+"""What every app's web side stands on.
+
+* `app`: the FastAPI app with errors, documentation page, static files and health check
+* `frame`: what surrounds every answer: trace id, security headers, session cookie, CORS of protocol paths, log line
+* `sessions`: sealed session cookies and CSRF tokens
+* `answers`: pages, JSON, redirects
+* `callers`: API keys and Idempotency-Key of our own APIs
+* `server`: uvicorn with its workers
+"""
+
+from wallet_core.adapters.web.answers import html, page_router, protocol_json, see_other
+from wallet_core.adapters.web.app import create_app
+from wallet_core.adapters.web.callers import idempotent, require_api_key
+from wallet_core.adapters.web.context import WebContext, context
+from wallet_core.adapters.web.server import serve
+from wallet_core.adapters.web.sessions import Session, session
+
+__all__ = [
+    "Session",
+    "WebContext",
+    "context",
+    "create_app",
+    "html",
+    "idempotent",
+    "page_router",
+    "protocol_json",
+    "require_api_key",
+    "see_other",
+    "serve",
+    "session",
+]

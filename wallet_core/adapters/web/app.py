@@ -1,0 +1,105 @@
+"""The FastAPI app that every app of ours begins with."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from wallet_core.adapters import log
+from wallet_core.adapters.app_tables import AppTables
+from wallet_core.adapters.clock import SystemClock
+from wallet_core.adapters.config import AppSettings
+from wallet_core.adapters.keystore import Sealer
+from wallet_core.adapters.sql import Database
+from wallet_core.adapters.ui import STATIC
+from wallet_core.adapters.ui.environment import STATIC_PATH, create_pages
+from wallet_core.adapters.ui.messages import load_messages
+from wallet_core.adapters.web import errors
+from wallet_core.adapters.web.answers import html, protocol_json
+from wallet_core.adapters.web.context import Clock, WebContext
+from wallet_core.adapters.web.frame import Frame
+
+MAX_BODY_BYTES = 512 * 1024
+"""Bytes of a request body; a route that takes files names its own ``max_body_size``."""
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_app(
+    settings: AppSettings,
+    *,
+    name: str,
+    title: str,
+    database: Database,
+    tables: AppTables,
+    sealer: Sealer | None = None,
+    clock: Clock | None = None,
+    template_folders: Sequence[Path] = (),
+    protocol_paths: Sequence[str] = (),
+    routers: Sequence[APIRouter] = (),
+    lifespan: Lifespan | None = None,
+) -> FastAPI:
+    """Return the app with errors, headers, pages, static files, ``/healthz``, ``/openapi.json`` and ``/docs``.
+
+    Args:
+        settings: of the app.
+        name: ``issuer``, ``verifier`` or ``wallet``: in cookie and log names, and the area of its message catalogue.
+        title: of the API document.
+        database: of the app.
+        tables: the shared ones of the app.
+        sealer: instead of the one the settings name.
+        clock: instead of the machine's.
+        template_folders: of the app's features.
+        protocol_paths: regular expressions of paths that wallets in a browser call (CORS; protocols.md M7).
+        routers: of the app's features.
+        lifespan: what runs around serving.
+    """
+    pages = create_pages(load_messages(["base", name]), template_folders)
+    web = WebContext(name, settings, database, tables, sealer or settings.sealer(), clock or SystemClock(), pages)
+    frame = Middleware(Frame, web=web, protocol_paths=protocol_paths, unexpected=errors.unexpected)
+    app = FastAPI(
+        title=title,
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # it answers 307, and protocol endpoints never redirect (protocols.md M6)
+        max_body_size=MAX_BODY_BYTES,
+        middleware=[frame],
+        lifespan=lifespan,
+    )
+    app.state.web = web
+    errors.install(app)
+    app.mount(STATIC_PATH, StaticFiles(directory=STATIC), name="static")
+    app.include_router(_common(app))
+    for router in routers:
+        app.include_router(router)
+    _warn(web)
+    return app
+
+
+def _common(app: FastAPI) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/healthz")
+    async def health(request: Request) -> Response:
+        with request.app.state.web.database.reader() as unit:
+            unit.connection.exec_driver_sql("SELECT 1")
+        return protocol_json({"status": "ok"})
+
+    @router.get("/docs")
+    async def docs(request: Request) -> Response:
+        return html(request, "docs.html", openapi=app.openapi())
+
+    return router
+
+
+def _warn(web: WebContext) -> None:
+    for switch in web.settings.insecure_switches():
+        log.get_logger(f"{web.name}.web").warning(
+            "insecure setting is on; never with real people's data", setting=switch
+        )

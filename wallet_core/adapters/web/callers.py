@@ -1,0 +1,50 @@
+"""Who calls our own APIs, and whether they called before."""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from wallet_core.adapters.api_keys import ApiKey, find_api_key
+from wallet_core.adapters.idempotency import Answer, RequestIdentity, answer_once
+from wallet_core.adapters.sql import UnitOfWork
+from wallet_core.adapters.web.answers import protocol_json
+from wallet_core.adapters.web.context import context
+
+
+def require_api_key(scope: str, *, owner_path: str | None = None) -> Callable[[Request], Awaitable[ApiKey]]:
+    """Return a dependency that admits callers whose key has ``scope``.
+
+    Args:
+        scope: such as ``offers:write``.
+        owner_path: path parameter that must be the key's owner (``agency_id``).
+    """
+
+    async def api_key(request: Request) -> ApiKey:
+        """Return the caller's key. Raises ``InvalidToken`` (401) or ``InsufficientScope`` (403)."""
+        web = context(request)
+        with web.database.reader() as unit:
+            key = find_api_key(unit.connection, web.tables, request.headers.get("authorization"), now=web.clock.now())
+        key.check(scope, request.path_params[owner_path] if owner_path else None)
+        return key
+
+    return api_key
+
+
+async def idempotent(request: Request, unit: UnitOfWork, key: ApiKey, create: Callable[[], Answer]) -> Response:
+    """Answer with ``create()``, or as the first time if this ``Idempotency-Key`` came before.
+
+    ``unit`` must be the unit of work that ``create`` writes with: both become one transaction.
+
+    Raises:
+        IdempotencyMismatch: the key came with another request (422).
+    """
+    name = request.headers.get("idempotency-key")
+    if name is None:
+        answer = create()
+    else:
+        web = context(request)
+        target = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
+        identity = RequestIdentity(key.owner, name, target + await request.body())
+        answer = answer_once(unit, web.tables, web.sealer, identity, now=web.clock.now(), create=create)
+    return protocol_json(answer.body, status=answer.status)

@@ -1,0 +1,49 @@
+"""What the web side of one app has at hand."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from starlette.requests import HTTPConnection
+
+from wallet_core.adapters.app_tables import AppTables
+from wallet_core.adapters.config import AppSettings
+from wallet_core.adapters.keystore import Sealer
+from wallet_core.adapters.sql import Database
+from wallet_core.adapters.ui.environment import Pages
+
+
+class Clock(Protocol):
+    """Tells the time."""
+
+    def now(self) -> datetime:
+        """Return the current time, aware, in UTC."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WebContext:
+    """Parts that requests share; it hangs on ``app.state.web``.
+
+    Attributes:
+        name: of the app (``issuer``, ``verifier``, ``wallet``), in cookies and logs.
+    """
+
+    name: str
+    settings: AppSettings
+    database: Database
+    tables: AppTables
+    sealer: Sealer
+    clock: Clock
+    pages: Pages
+
+    @property
+    def session_cookie(self) -> str:
+        """Name of the session cookie: the app's, because cookies ignore ports."""
+        return f"__Host-jigap-{self.name}" if self.settings.secure else f"jigap-{self.name}"
+
+
+def context(connection: HTTPConnection) -> WebContext:
+    """Return the context of the app that serves this request."""
+    found: WebContext = connection.app.state.web
+    return found

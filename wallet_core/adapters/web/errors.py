@@ -1,0 +1,86 @@
+"""Errors become answers here, once for all apps.
+
+Protocol endpoints get ``error`` and ``error_description`` only (OpenID4VCI 8.3.1.2); our own APIs below ``/api/`` also
+the trace id, the clause and whose fault it is; a browser that asked for a page gets a page.
+"""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from wallet_core.adapters import log
+from wallet_core.adapters.web.answers import html, protocol_json
+from wallet_core.adapters.web.context import context
+from wallet_core.errors import RemoteProtocolError, WalletError, peer_text
+from wallet_core.types import JsonObject
+
+_STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large", 415: "unsupported_media_type"}
+
+
+def install(app: FastAPI) -> None:
+    """Register the mapping."""
+
+    @app.exception_handler(WalletError)
+    async def wallet_error(request: Request, error: WalletError) -> Response:
+        _log(request, error)
+        headers = error.headers if isinstance(error, RemoteProtocolError) else {}
+        members: JsonObject = {"fault": error.fault}
+        if error.clause:
+            members["clause"] = error.clause
+        return error_answer(request, error.http_status, error.code, error.description, members, headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid_body(request: Request, error: RequestValidationError) -> Response:
+        return error_answer(request, 400, "invalid_request", _problems(error), {"fault": "you"})
+
+    @app.exception_handler(HTTPException)
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        code = _STATUS_CODES.get(error.status_code, "invalid_request")
+        headers = dict(error.headers or {})
+        return error_answer(request, error.status_code, code, str(error.detail), {"fault": "you"}, headers)
+
+
+async def unexpected(request: Request, error: Exception) -> Response:
+    """Answer what nobody foresaw: a bug. The caller learns the trace id, the log the rest."""
+    log.get_logger(f"{context(request).name}.web").error("unexpected", exc_info=error)
+    text = f"an unexpected error; quote trace id {log.trace_id.get()}"
+    return error_answer(request, 500, "server_error", text, {"fault": "us"})
+
+
+def error_answer(
+    request: Request,
+    status: int,
+    code: str,
+    description: str,
+    members: JsonObject,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """Return an error as whoever asked can read it."""
+    trace = log.trace_id.get()
+    own_api = request.url.path.startswith("/api/")
+    if "text/html" in request.headers.get("accept", "") and not own_api:
+        page = html(request, "error.html", status=status, error=code, trace_id=trace)
+        page.headers.update(headers or {})
+        return page
+    body: JsonObject = {"error": code, "error_description": peer_text(description)}
+    return protocol_json(body | {"trace_id": trace} | members if own_api else body, status=status, headers=headers)
+
+
+def _log(request: Request, error: WalletError) -> None:
+    logger = log.get_logger(f"{context(request).name}.web")
+    facts: dict[str, Any] = {"error": error.code, "kind": type(error).__name__, "detail": error.detail}
+    facts |= {name: value for name in ("clause", "step") if (value := getattr(error, name, None)) is not None}
+    if error.http_status >= 500:
+        logger.error("failed", **facts, cause=type(error.__cause__).__name__ if error.__cause__ else None)
+    else:
+        logger.info("refused", **facts)
+
+
+def _problems(error: RequestValidationError) -> str:
+    """Where and what, never the value that was sent."""
+    parts = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()]
+    return "; ".join(parts[:5])
