@@ -82,5 +82,5 @@ def _children(element: tuple[ConcretePath, Json], component: str | int | None) -
         raise MalformedError("a claims path selects in something that is no array", clause=_PROCESSING)
     if component is None:
         yield from (((*concrete, index), item) for index, item in enumerate(value))
-    elif component < len(value):
+    elif 0 <= component < len(value):
         yield (*concrete, component), value[component]
