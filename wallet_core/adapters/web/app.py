@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
@@ -68,8 +69,8 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # it answers 307, and protocol endpoints never redirect (protocols.md M6)
-        max_body_size=MAX_BODY_BYTES,
-        middleware=[frame],
+        # Inside the frame, unlike FastAPI's own max_body_size, so that its answer has our headers too.
+        middleware=[frame, Middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY_BYTES)],
         lifespan=lifespan,
     )
     app.state.web = web
