@@ -4,6 +4,9 @@ Exit codes: 0 done, 1 refused, 2 wrong usage. The apps and the demo join through
 """
 
 import sys
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from importlib.metadata import entry_points, version
 from typing import Annotated, Any
 
@@ -15,6 +18,11 @@ from wallet_core.errors import WalletError
 
 COMMANDS = "jigap.commands"
 """The entry-point group: a name and a ``typer.Typer``."""
+
+_OWN_COMMANDS = {
+    "keys": "wallet_core.adapters.cli_keys",
+    "catalogue": "wallet_core.adapters.cli_catalogue",
+}
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 """Type of the ``--json`` option of every command."""
@@ -60,10 +68,16 @@ def show_version(*, as_json: JsonFlag = False) -> None:
 
 def _add_commands(wanted: str | None) -> None:
     """Add the groups of the apps: only the wanted one, if there is one of that name, so that it starts fast."""
-    found = {point.name: point for point in entry_points(group=COMMANDS)}
-    for name, point in found.items():
+    found: dict[str, Callable[[], typer.Typer]] = {point.name: point.load for point in entry_points(group=COMMANDS)}
+    found |= {name: partial(_own_commands, module) for name, module in _OWN_COMMANDS.items()}
+    for name, load in found.items():
         if wanted not in found or name == wanted:
-            app.add_typer(point.load(), name=name)
+            app.add_typer(load(), name=name)
+
+
+def _own_commands(module: str) -> typer.Typer:
+    commands: typer.Typer = import_module(module).app
+    return commands
 
 
 def main() -> None:

@@ -134,7 +134,9 @@ class KeyStore:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         if self._path(name, "key").exists():
-            raise KeyUnavailable("there is a key of that name already", detail=name)
+            raise KeyUnavailable(
+                "there is a key of that name already", detail=f"there is already a key {name}; it is kept"
+            )
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             # The chain first: whoever sees the key can rely on its chain.

@@ -157,6 +157,11 @@ class CredentialType:
     issuance: IssuanceRules
     claims: tuple[Claim, ...]
     edge_cases: tuple[str, ...] = ()
+    _by_path: Mapping[ClaimsPath, Claim] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Index the claims by path: imports look them up once per cell."""
+        object.__setattr__(self, "_by_path", {claim.path: claim for claim in self.claims})
 
     @property
     def sd_jwt(self) -> FormatEntry:
@@ -176,7 +181,7 @@ class CredentialType:
     def claim(self, path: ClaimsPath) -> Claim | None:
         """Return the claim at ``path``; array indices stand for every element. None if there is none."""
         general = tuple(None if isinstance(part, int) else part for part in path)
-        return next((claim for claim in self.claims if claim.path == general), None)
+        return self._by_path.get(general)
 
     @property
     def selectively_disclosable(self) -> tuple[ClaimsPath, ...]:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 MAX_TEXT: Final = 2000
 """Characters of one text; the longest honest one is an address history entry of about 100."""
 
-MAX_IMAGE: Final = 200_000
-"""Characters of a portrait's data URL: 150 kB of JPEG."""
+MAX_IMAGE: Final = 130_000
+"""Characters of a portrait's data URL: 97 kB of JPEG, and what one CSV cell may hold."""
 
 MAX_ELEMENTS: Final = 500
 """Elements of one array; a transcript of ten years has about 100 courses."""
