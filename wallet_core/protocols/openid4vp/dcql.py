@@ -119,7 +119,8 @@ def validate_own_query(query: DcqlQuery, *, formats: Collection[str] = (spec.FOR
     """Check what a Verifier must not send, though a Wallet tolerates it.
 
     Raises:
-        InvalidRequest: a format outside ``formats``, or the same claim twice in one Credential Query.
+        InvalidRequest: a format outside ``formats``, the same claim twice in one Credential Query, or a claim that no
+            claim set names.
     """
     for credential in query.credentials:
         # Query engines of other wallets refuse a whole query for one format they do not know.
@@ -129,6 +130,10 @@ def validate_own_query(query: DcqlQuery, *, formats: Collection[str] = (spec.FOR
         paths = [claim.path for claim in credential.claims]
         if len(set(paths)) != len(paths):
             raise InvalidRequest("a Credential Query asks for the same claim twice", clause="OpenID4VP 6.1")
+        # A claim that no claim set names can never be answered: a slip of whoever wrote the query.
+        named = {claim for option in credential.claim_sets for claim in option}
+        if not named.issuperset(credential.claims):
+            raise InvalidRequest("a claim is listed that no claim set names", clause="OpenID4VP 6.4.1")
 
 
 def without_other_formats(source: JsonObject, formats: Collection[str]) -> JsonObject:
