@@ -3,16 +3,10 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from markupsafe import Markup
-
-from wallet_core.adapters.qr import qr_svg
-
 NOW = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
 LONG_NAME = "Maria-Theresia Wolfeschlegelsteinhausenbergerdorff van der Groenten"
 REQUEST = "openid4vp://?client_id=x509_hash%3AkZ3n&request_uri=https%3A%2F%2Fverifier.example%2Frequests%2FabCd"
 OFFER_URI = "openid-credential-offer://?credential_offer_uri=https%3A%2F%2Fissuer.example%2Foffers%2FabCd"
-QR = {text: Markup(qr_svg(text)) for text in (REQUEST, OFFER_URI)}  # noqa: S704 our own drawing
-
 LICENCE = {"ko": "모바일 운전면허증", "en": "Mobile driving licence"}
 POLICE = {"ko": "서울특별시경찰청장 (시험용)", "en": "Seoul Metropolitan Police (test)"}
 AGENCY = {"agency": {"id": "police", "name": POLICE}, "now": NOW, "csrf_token": "token"}
@@ -24,7 +18,7 @@ def offer(state: str, **changes: Any) -> dict[str, Any]:
     return {
         "id": "o-8k2d", "subject": "한지우", "types": [LICENCE], "state": state, "created_at": NOW,
         "expires_at": NOW + timedelta(minutes=10), "tx_code": "493536", "uri": OFFER_URI,
-        "wallet_uri": "http://localhost:8300/credential-offer", "qr_svg": QR[OFFER_URI], "reason": "",
+        "wallet_uri": "http://localhost:8300/credential-offer", "reason": "",
     } | changes  # fmt: skip
 
 
@@ -51,7 +45,7 @@ def check(state: str, **changes: Any) -> dict[str, Any]:
     """Return a check as the desk shows it."""
     return {
         "id": "c-3c91", "policy": POLICY, "state": state, "created_at": NOW, "at": NOW,
-        "expires_at": NOW + timedelta(minutes=5), "qr_svg": QR[REQUEST], "uri": REQUEST,
+        "expires_at": NOW + timedelta(minutes=5), "uri": REQUEST,
         "wallet_uri": "http://localhost:8300/authorize", "match": "82", "kept_until": date(2027, 2, 20), "reason": "",
         "passed": state == "verified", "credentials": [], "checks": [],
     } | changes  # fmt: skip

@@ -20,6 +20,7 @@ import jinja2
 from jinja2.runtime import Context
 from markupsafe import Markup
 
+from wallet_core.adapters.qr import qr_svg
 from wallet_core.adapters.ui import STATIC, TEMPLATES, masking, text
 from wallet_core.adapters.ui.display import COOKIES, Display
 from wallet_core.adapters.ui.messages import Messages
@@ -163,6 +164,11 @@ def _local(context: Context, texts: Mapping[str, str]) -> str:
     return texts.get(context["lang"]) or texts["ko"]
 
 
+def _qr(content: str, label: str) -> Markup:
+    """Return the QR code of ``content`` as SVG, named ``label`` for those who do not see it."""
+    return Markup(qr_svg(content, title=label))  # noqa: S704 drawn by us, title escaped there
+
+
 def _initial(name: str) -> str:
     """Return the letter that stands for a name in its square."""
     return name.strip()[:1].upper()
@@ -175,5 +181,5 @@ def _iso(value: datetime) -> str:
 _FILTERS: Mapping[str, Any] = {
     "day": _day, "full_day": _full_day, "short_day": _short_day, "clock": _clock, "moment": _moment,
     "won": _won, "number": _number, "mask": _mask, "words": _words, "local": _local,
-    "initial": _initial, "josa": text.josa, "iso": _iso,
+    "initial": _initial, "qr": _qr, "josa": text.josa, "iso": _iso,
 }  # fmt: skip

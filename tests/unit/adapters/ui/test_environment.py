@@ -96,7 +96,7 @@ COMPONENTS = [
     "<ul>{{ ui.row('/x', '도담은행에 보냈어요', '오전', letter='도', tagged=ui.tag('막았어요', 'bad')) }}</ul>",
     "{% call ui.receipt('보냈어요', '오늘') %}{{ ui.kv([('이름', '한지우')], large=true) }}{% endcall %}",
     "{{ ui.checks([{'name': 'a', 'detail': 'b', 'ok': true}, {'name': 'a', 'detail': '', 'ok': false}]) }}",
-    "{{ ui.qrbox('<svg/>'|safe, 'QR', expires_at=now, created_at=now) }}",
+    "{{ ui.qrbox('https://a.example', 'QR', expires_at=now, created_at=now) }}",
     "{{ ui.copybox('https://a.example', '주소') }}",
     "{{ ui.steps(['하나', '둘', '셋'], 2, '단계') }}{{ ui.nums([('줄', 3, false), ('고칠 줄', 1, true)]) }}",
     "{{ ui.table(['줄', '칸'], [['1', '이름']], '고칠 줄') }}{{ ui.toast('껐어요', '/undo') }}",

@@ -1,0 +1,44 @@
+"""One Chromium for all browser tests: the distribution's own. Without it they skip, or fail in CI."""
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Playwright
+
+from tests.browser.looks import watch
+from tests.conftest import lacking
+
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--lang=ko-KR",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    """The distribution's Chromium, headless."""
+    program = shutil.which("chromium")
+    if program is None:
+        lacking("chromium", "Chromium is not installed (Debian: apt-get install chromium fonts-noto-cjk)")
+    browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def screen(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A fresh window; a refusal of the content security policy or a script error fails the test at its end.
+
+    Parametrise indirectly with a dict of ``Browser.new_context`` options, say ``{"viewport": …, "locale": …}``.
+    """
+    options: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}, "locale": "ko-KR"}
+    context = chromium.new_context(**options | getattr(request, "param", {}))
+    context.set_default_timeout(10_000)
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    complaints = watch(page)
+    yield page
+    context.close()
+    assert complaints == []

@@ -1,0 +1,80 @@
+"""Serves every template with its sample context, so that pages are judged in states an app reaches only rarely."""
+
+import threading
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import issuer.console
+import verifier.console
+from tests.support.page_samples import AGENCY, ISSUER, NOW, PARTY, VERIFIER
+from wallet_core.adapters.ui import STATIC
+from wallet_core.adapters.ui.display import choose_display
+from wallet_core.adapters.ui.environment import STATIC_PATH, Pages, create_pages
+from wallet_core.adapters.ui.messages import load_messages
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+
+def _pages(area: str, module: Any) -> Pages:
+    return create_pages(load_messages(["base", area]), [Path(module.__file__).parent / "templates"])
+
+
+SHELVES: Mapping[str, tuple[Pages, dict[str, Any], dict[str, tuple[str, dict[str, Any]]]]] = {
+    "issuer": (_pages("issuer", issuer.console), AGENCY, {k: (f"console/{t}", c) for k, (t, c) in ISSUER.items()}),
+    "verifier": (
+        _pages("verifier", verifier.console),
+        PARTY,
+        {k: (f"console/{t}", c) for k, (t, c) in VERIFIER.items()},
+    ),
+    "base": (
+        create_pages(load_messages(["base"])),
+        {"now": NOW},
+        {
+            **{
+                f"error-{status}": ("error.html", {"status": status, "error": "invalid_request", "trace_id": "7f3a"})
+                for status in (400, 401, 403, 404, 409, 413, 422, 429, 500, 502)
+            },
+            "blank": ("blank.html", {"heading": "아직 카드가 없어요", "action": {"href": "/", "text": "받기"}}),
+        },
+    ),
+}
+ADDRESSES = [f"/{shelf}/{name}" for shelf, (_, _, samples) in SHELVES.items() for name in samples]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        address = urlsplit(self.path)
+        if address.path.startswith(STATIC_PATH):
+            file = STATIC / address.path.removeprefix(STATIC_PATH + "/")
+            return self.answer(file.read_bytes(), TYPES[file.suffix])
+        _, shelf, name = address.path.split("/")
+        pages, common, samples = SHELVES[shelf]
+        template, context = samples[name]
+        display = choose_display(dict(parse_qsl(address.query)), {})
+        html = pages.render(template, display, self.path, **{**common, **context})
+        return self.answer(html.encode(), "text/html; charset=utf-8")
+
+    def answer(self, body: bytes, kind: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Security-Policy", POLICY)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 the base class names it so
+        pass
+
+
+def start_gallery() -> ThreadingHTTPServer:
+    """Return a running server of all samples on a free port of this machine."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server

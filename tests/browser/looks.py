@@ -1,0 +1,65 @@
+"""How a page is judged: axe, sideways scroll, size of targets, complaints on the console."""
+
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import ConsoleMessage, Page
+
+SERIOUS = {"serious", "critical"}
+SMALLEST_TARGET = 43.5
+"""Pixels; 44 less rounding."""
+
+_SMALL_TARGETS = """(smallest) => [...document.querySelectorAll('a, button, summary, input, select, textarea')]
+  .filter((e) => e.checkVisibility() && !e.closest('.hide, p, dd, .skip') && !e.matches('.skip, [type=hidden]'))
+  .map((e) => [e.getBoundingClientRect(), e.outerHTML.slice(0, 120)])
+  .filter(([box]) => box.width > 0 && (box.height < smallest || box.width < smallest))
+  .map(([box, html]) => `${Math.round(box.width)}x${Math.round(box.height)} ${html}`)"""
+# Links inside a sentence are exempt (WCAG 2.5.8), so are checkboxes whose label is the target.
+
+
+def watch(page: Page) -> list[str]:
+    """Return a list that fills with what the browser complains about: errors of scripts, refusals of the CSP."""
+    complaints: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error" and "favicon" not in message.text and "status of" not in message.text:
+            complaints.append(f"{page.url}: {message.text}")
+
+    page.on("console", note)
+    page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
+    return complaints
+
+
+def ready(page: Page) -> None:
+    """Wait until every module of the page has started."""
+    page.wait_for_selector("html[data-ready]", state="attached")
+
+
+def accessibility_problems(page: Page) -> list[str]:
+    """Return axe's serious and critical findings, one line each."""
+    violations: list[dict[str, Any]] = Axe().run(page).response["violations"]
+    return [
+        f"{page.url} {rule['id']}: {node['html'][:160]}"
+        for rule in violations
+        if rule["impact"] in SERIOUS
+        for node in rule["nodes"]
+    ]
+
+
+def sideways_scroll(page: Page) -> int:
+    """Return by how many pixels the page is wider than the window."""
+    width: int = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    return width
+
+
+def small_targets(page: Page) -> list[str]:
+    """Return what can be pressed and is smaller than a finger tip."""
+    found: list[str] = page.evaluate(_SMALL_TARGETS, SMALLEST_TARGET)
+    return found
+
+
+def assert_fit(page: Page) -> None:
+    """Check one page as it stands: accessibility, width, targets."""
+    assert accessibility_problems(page) == []
+    assert sideways_scroll(page) <= 0, page.url
+    assert small_targets(page) == [], page.url
