@@ -1,16 +1,14 @@
-// Text size and theme change at once and are remembered; without this module the same links load the page anew.
-const YEAR = 365 * 24 * 3600;
-
+// Text size and theme change at once; the server remembers them when the same link is fetched. Without this module the
+// link loads the page anew.
 export default function display(element) {
   for (const link of element.querySelectorAll('a[data-size], a[data-theme]')) {
     const name = link.dataset.size ? 'size' : 'theme';
     link.addEventListener('click', (event) => {
       event.preventDefault();
-      const value = link.dataset[name];
-      document.documentElement.dataset[name] = value;
-      document.cookie = `jigap-${name}=${value}; Path=/; Max-Age=${YEAR}; SameSite=Lax`;
-      for (const other of link.closest('ul').querySelectorAll('a')) other.toggleAttribute('aria-current', false);
+      document.documentElement.dataset[name] = link.dataset[name];
+      for (const other of link.closest('ul').querySelectorAll('a')) other.removeAttribute('aria-current');
       link.setAttribute('aria-current', 'true');
+      fetch(link.href);
     });
   }
 }
