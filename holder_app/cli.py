@@ -1,5 +1,335 @@
-"""The ``jigap wallet`` commands."""
+"""The ``jigap wallet`` commands: a wallet for one person in a folder, and the web wallet's server."""
+
+import asyncio
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True)
+from holder_app.accounts.ports import Account
+from holder_app.accounts.use_cases import create_person, create_sign_in_code, list_people
+from holder_app.cli_views import Words, card_json, record_json
+from holder_app.credentials.use_cases import delete_card, list_cards, list_history, show_card, show_record, view_card
+from holder_app.dependencies import Wallet, create_wallet
+from holder_app.home import open_home
+from holder_app.issuance.describe import describe_offer
+from holder_app.issuance.states import Failed, Issuance, Kept, Preview, Reviewed, Signing
+from holder_app.issuance.use_cases import accept_offer, decline_offer, fetch_offer, keep_cards, take_offer_link
+from holder_app.presentation import states as presentation_states
+from holder_app.presentation.describe import RequestView
+from holder_app.presentation.states import Answered, Blocked, Presentation
+from holder_app.presentation.use_cases import (
+    answer_request,
+    decline_request,
+    fetch_request,
+    review_request,
+    take_request_link,
+)
+from holder_app.settings import WalletSettings
+from wallet_core.adapters import log
+from wallet_core.adapters.cli import JsonFlag, out, say
+from wallet_core.adapters.migrations import migrate as run_migrations
+from wallet_core.errors import AccessDenied, MalformedError, QueryNotSatisfied, UntrustedError, WalletError
+
+app = typer.Typer(no_args_is_help=True, help="Hold cards: receive, show, present; or serve the web wallet.")
+people = typer.Typer(no_args_is_help=True, help="People of a demo's web wallet and their sign-in codes.")
+app.add_typer(people, name="person")
+
+DEFAULT_HOME = Path("~/.jigap/wallet")
+
+Home = Annotated[Path, typer.Option("--home", help="Folder of the wallet.")]
+Trust = Annotated[list[Path] | None, typer.Option("--trust", help="PEM file of a trust anchor; may be repeated.")]
+Loopback = Annotated[
+    bool,
+    typer.Option(
+        "--insecure-allow-loopback",
+        envvar="JIGAP_WALLET_INSECURE_ALLOW_LOOPBACK",
+        help="Admit http and private addresses: for one machine's own tests.",
+    ),
+]
+Lang = Annotated[str, typer.Option("--lang", envvar="LANG", help="ko or en.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Ask nothing: I have decided.")]
+
+
+class IssuanceFailed(WalletError):
+    """The card could not be received; ``detail`` says which server answered what."""
+
+    code = "issuance_failed"
+
+
+class WrongCode(WalletError):
+    """The transaction code was wrong."""
+
+    code = "wrong_tx_code"
+
+
+class PresentationFailed(WalletError):
+    """The verifier did not take the answer; ``detail`` says what it answered."""
+
+    code = "presentation_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """One command's wallet, person and language."""
+
+    wallet: Wallet
+    owner: Account
+    words: Words
+
+
+def _desk(home: Path, trust: list[Path] | None, lang: str, *, loopback: bool) -> _Desk:
+    wallet, owner = open_home(home.expanduser(), trust=trust or (), allow_loopback=loopback)
+    return _Desk(wallet, owner, Words(lang))
+
+
+@app.command()
+def accept(
+    uri: str,
+    tx_code: Annotated[str | None, typer.Option("--tx-code", help="The code that came by another way.")] = None,
+    yes: Yes = False,
+    home: Home = DEFAULT_HOME,
+    trust: Trust = None,
+    lang: Lang = "ko",
+    loopback: Loopback = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Receive the cards of a Credential Offer."""
+    desk = _desk(home, trust, lang, loopback=loopback)
+    issuance = asyncio.run(_accept(desk, uri, tx_code, ask=not yes))
+    card_ids = issuance.state.card_ids if isinstance(issuance.state, Kept) else ()
+    cards = [show_card(desk.wallet.card_ports(), desk.owner.id, card_id) for card_id in card_ids]
+    text = "\n".join([desk.words.say("received"), *map(desk.words.card, cards)])
+    out(as_json, {"cards": [card_json(card) for card in cards]}, text)
+
+
+async def _accept(desk: _Desk, uri: str, tx_code: str | None, *, ask: bool) -> Issuance:
+    ports, owner = desk.wallet.issuance_ports(), desk.owner.id
+    issuance = await fetch_offer(ports, owner, take_offer_link(ports, owner, uri).id)
+    issuance = _checked(issuance)
+    if isinstance(issuance.state, Reviewed):
+        say(desk.words.offer(describe_offer(issuance.state.offer, desk.wallet.catalogue)))
+        await _agree(desk, issuance, "accept", ask=ask)
+        issuance = await _redeem(desk, issuance, tx_code, ask=ask)
+    if isinstance(issuance.state, Preview):
+        card_ports = desk.wallet.card_ports()
+        say("\n".join(desk.words.card(view_card(card_ports, card)) for card in issuance.state.cards))
+        await _agree(desk, issuance, "keep", ask=ask)
+        issuance = await keep_cards(ports, owner, issuance.id)
+    return issuance
+
+
+async def _redeem(desk: _Desk, issuance: Issuance, tx_code: str | None, *, ask: bool) -> Issuance:
+    ports = desk.wallet.issuance_ports()
+    while isinstance(state := issuance.state, Reviewed | Signing):
+        if tx_code is None and isinstance(state, Reviewed) and state.offer.needs_tx_code:
+            if not ask:
+                raise typer.BadParameter(desk.words.say("tx_code_needed"), param_hint="--tx-code")
+            tx_code = typer.prompt(desk.words.say("tx_code"), err=True)
+        before = state.wrong_codes if isinstance(state, Reviewed) else 0
+        issuance = _checked(await accept_offer(ports, desk.owner.id, issuance.id, tx_code))
+        if isinstance(issuance.state, Reviewed) and issuance.state.wrong_codes > before:
+            text = desk.words.say("wrong_code", left=issuance.state.tries_left or "?")
+            if not ask:
+                raise WrongCode("the transaction code is wrong", detail=text)
+            say(text)
+            tx_code = None
+    return issuance
+
+
+async def _agree(desk: _Desk, issuance: Issuance, question: str, *, ask: bool) -> None:
+    if ask and not typer.confirm(desk.words.say(f"confirm_{question}"), err=True):
+        await decline_offer(desk.wallet.issuance_ports(), desk.owner.id, issuance.id)
+        raise AccessDenied("declined")
+
+
+def _checked(issuance: Issuance) -> Issuance:
+    state = issuance.state
+    if isinstance(state, Failed):
+        if state.reason == "untrusted":
+            raise UntrustedError("the issuer is not trusted by this wallet", detail=state.detail)
+        raise IssuanceFailed(f"{state.reason}: {state.detail}")
+    return issuance
+
+
+@app.command()
+def present(
+    uri: str,
+    yes: Yes = False,
+    choose: Annotated[
+        list[str] | None,
+        typer.Option("--choose", help="A choice as the request lists it: group-0=1, send-1, extra-0-0-0=0."),
+    ] = None,
+    home: Home = DEFAULT_HOME,
+    trust: Trust = None,
+    lang: Lang = "ko",
+    loopback: Loopback = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Answer an Authorization Request with cards of this wallet."""
+    desk = _desk(home, trust, lang, loopback=loopback)
+    answers = dict(_pair(entry) for entry in choose or ())
+    presentation = asyncio.run(_present(desk, uri, answers, ask=not yes))
+    state = presentation.state
+    if not isinstance(state, Answered):
+        raise PresentationFailed("the answer was not taken")
+    record = show_record(desk.wallet.card_ports(), desk.owner.id, state.record_id)
+    result = {"redirect_uri": state.redirect_uri, "record": record_json(record)}
+    out(as_json, result, desk.words.say("sent") + (f"\n{state.redirect_uri}" if state.redirect_uri else ""))
+
+
+async def _present(desk: _Desk, uri: str, answers: dict[str, str], *, ask: bool) -> Presentation:
+    ports, owner = desk.wallet.presentation_ports(), desk.owner.id
+    presentation = await fetch_request(ports, owner, take_request_link(ports, owner, uri).id)
+    if isinstance(presentation.state, Blocked):
+        error = UntrustedError if presentation.state.reason == "untrusted" else PresentationFailed
+        raise error(f"{presentation.state.reason}: {presentation.state.detail}")
+    view = review_request(ports, presentation)
+    say(desk.words.request(view))
+    if not view.satisfiable:
+        await decline_request(ports, owner, presentation.id)
+        raise QueryNotSatisfied("no card of this wallet answers the request", detail=desk.words.say("no_match"))
+    if ask:
+        answers |= _ask(desk, view)
+        if not typer.confirm(desk.words.say("confirm_send"), err=True):
+            await decline_request(ports, owner, presentation.id)
+            raise AccessDenied("declined")
+    done = await answer_request(ports, owner, presentation.id, answers)
+    if isinstance(done.state, presentation_states.Failed):
+        raise PresentationFailed(done.state.detail)
+    return done
+
+
+def _ask(desk: _Desk, view: RequestView) -> dict[str, str]:
+    """Ask for what can be chosen; the answer to everything optional is no unless the person says yes."""
+    answers: dict[str, str] = {}
+    for group in view.groups:
+        number = group.number
+        if not group.required:
+            if not typer.confirm(desk.words.say("confirm_optional", number=number), default=False, err=True):
+                continue
+            answers[f"send-{number}"] = "on"
+        if len(group.alternatives) > 1:
+            answers[f"group-{number}"] = typer.prompt(desk.words.say("which", number=number), default="0", err=True)
+    return answers
+
+
+def _pair(entry: str) -> tuple[str, str]:
+    name, _, value = entry.partition("=")
+    if not name.startswith(("group-", "send-", "extra-")):
+        raise MalformedError("a choice looks like group-0=1, send-1 or extra-0-0-0=0")
+    return name, value or "on"
+
+
+@app.command("list")
+def list_(home: Home = DEFAULT_HOME, lang: Lang = "ko", as_json: JsonFlag = False) -> None:
+    """List the cards."""
+    desk = _desk(home, None, lang, loopback=False)
+    cards = list_cards(desk.wallet.card_ports(), desk.owner.id)
+    text = "\n".join(map(desk.words.card_line, cards)) or desk.words.say("empty")
+    out(as_json, {"cards": [card_json(card) for card in cards]}, text)
+
+
+@app.command()
+def show(card_id: str, home: Home = DEFAULT_HOME, lang: Lang = "ko", as_json: JsonFlag = False) -> None:
+    """Show a card with everything in it."""
+    desk = _desk(home, None, lang, loopback=False)
+    card = show_card(desk.wallet.card_ports(), desk.owner.id, card_id)
+    out(as_json, card_json(card), desk.words.card(card))
+
+
+@app.command()
+def delete(
+    card_id: str, yes: Yes = False, home: Home = DEFAULT_HOME, lang: Lang = "ko", as_json: JsonFlag = False
+) -> None:
+    """Remove a card and its keys for good."""
+    desk = _desk(home, None, lang, loopback=False)
+    card = show_card(desk.wallet.card_ports(), desk.owner.id, card_id)
+    if not yes and not typer.confirm(desk.words.say("confirm_delete", name=desk.words.local(card.name)), err=True):
+        raise AccessDenied("declined")
+    delete_card(desk.wallet.card_ports(), desk.owner.id, card_id)
+    out(as_json, {"deleted": card_id}, desk.words.say("deleted"))
+
+
+@app.command()
+def history(home: Home = DEFAULT_HOME, lang: Lang = "ko", as_json: JsonFlag = False) -> None:
+    """List everything that came and went."""
+    desk = _desk(home, None, lang, loopback=False)
+    records = list_history(desk.wallet.card_ports(), desk.owner.id)
+    text = "\n".join(map(desk.words.record, records)) or desk.words.say("empty_history")
+    out(as_json, {"records": [record_json(record) for record in records]}, text)
+
+
+@people.command("add")
+def person_add(
+    name: str,
+    account_id: Annotated[str | None, typer.Option("--id", help="Id of the account; a known one is kept.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make a wallet for an invented person."""
+    person = create_person(_demo_wallet().account_ports(), name, account_id)
+    out(as_json, {"id": person.id, "name": person.name}, f"{person.id}  {person.name}")
+
+
+@people.command("list")
+def person_list(as_json: JsonFlag = False) -> None:
+    """List the people."""
+    found = list_people(_demo_wallet().account_ports())
+    text = "\n".join(f"{person.id}  {person.name}" for person in found)
+    out(as_json, {"people": [{"id": person.id, "name": person.name} for person in found]}, text)
+
+
+@people.command("code")
+def person_code(account_id: str, as_json: JsonFlag = False) -> None:
+    """Print a new one-time sign-in code."""
+    code = create_sign_in_code(_demo_wallet().account_ports(), account_id)
+    out(as_json, {"account_id": account_id, "code": code}, code)
+
+
+def _demo_wallet() -> Wallet:
+    settings = WalletSettings.from_environment()
+    if not settings.demo:
+        raise AccessDenied("sign-in by printed code is for demos", detail="set JIGAP_WALLET_DEMO=true")
+    return create_wallet(settings)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the web wallet's database up to date."""
+    run_migrations(create_wallet(WalletSettings.from_environment()).database, "holder_app")
+    say("the database is up to date")
+
+
+@app.command()
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 8300,
+    workers: int = 1,
+    no_worker: Annotated[bool, typer.Option("--no-worker", help="Run no durable jobs beside the web workers.")] = False,
+) -> None:
+    """Serve the web wallet."""
+    from holder_app.tasks import create_worker
+    from wallet_core.adapters.web import serve as run_server
+
+    log.configure()
+    wallet = create_wallet(WalletSettings.from_environment())
+    run_migrations(wallet.database, "holder_app")
+    work = None if no_worker else create_worker(wallet).run
+    run_server("holder_app.app:create", host=host, port=port, workers=workers, work=work)
+
+
+@app.command()
+def work() -> None:
+    """Run durable jobs until interrupted."""
+    from holder_app.tasks import create_worker
+
+    log.configure()
+    stop = threading.Event()
+    try:
+        create_worker(create_wallet(WalletSettings.from_environment())).run(stop)
+    except KeyboardInterrupt:
+        stop.set()
+        sys.exit(0)

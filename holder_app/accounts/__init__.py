@@ -1,0 +1,1 @@
+"""Who the wallet belongs to: people, one-time sign-in codes, sessions."""

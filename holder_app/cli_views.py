@@ -1,0 +1,137 @@
+"""What the command-line wallet says: offers, cards and requests in words, in Korean and English, and as JSON."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from holder_app.credentials.describe import CardView, Field, Text
+from holder_app.credentials.ports import HistoryRecord
+from holder_app.issuance.describe import OfferView
+from holder_app.presentation.describe import PickView, RequestView
+from wallet_core.adapters.ui.masking import words
+from wallet_core.adapters.ui.messages import Messages, load_messages
+from wallet_core.adapters.ui.text import Language
+from wallet_core.types import Json, JsonObject
+
+
+class Words:
+    """The texts of the command line in one language."""
+
+    def __init__(self, language: str) -> None:
+        self.language: Language = "ko" if language.lower().startswith("ko") else "en"
+        self._messages: Messages = load_messages(["base", "wallet"])
+
+    def say(self, key: str, **values: Any) -> str:
+        """Return the text of ``wallet.cli.<key>``, plain."""
+        return self._messages.text(self.language, f"wallet.cli.{key}", **values).unescape()
+
+    def local(self, text: Mapping[str, str]) -> str:
+        """Return a text of two languages in this one."""
+        return text.get(self.language) or text.get("ko") or ""
+
+    def value(self, field: Field) -> str:
+        """Return a claim's value in words."""
+        if field.is_image:
+            return self.say("picture")
+        return self.local(field.words) if field.words else words(field.value, self.language)
+
+    def fields(self, fields: Iterable[Field]) -> Iterator[str]:
+        """Yield one line for each claim."""
+        for field in fields:
+            yield f"    {self.local(field.label)}: {self.value(field)}"
+
+    def labels(self, fields: Iterable[Field]) -> str:
+        """Return the labels of claims, joined."""
+        return ", ".join(self.local(field.label) for field in fields)
+
+    def offer(self, view: OfferView) -> str:
+        """Return an offer."""
+        lines = [self.say("offer", name=self.local(view.issuer_name), host=view.host)]
+        for card in view.cards:
+            lines += [f"  {self.local(card.name)}", f"    {', '.join(map(self.local, card.claims))}"]
+        return "\n".join(lines)
+
+    def card(self, card: CardView) -> str:
+        """Return a card with its claims."""
+        until = self.say("until", date=f"{card.expires_at:%Y-%m-%d}") if card.expires_at else ""
+        head = f"  {self.local(card.name)} · {card.issuer_name} {until}".rstrip()
+        return "\n".join([head, f"    id {card.id}", *self.fields(card.fields)])
+
+    def card_line(self, card: CardView) -> str:
+        """Return a card in one line."""
+        until = f"{card.expires_at:%Y-%m-%d}" if card.expires_at else "-"
+        return f"{card.id}  {self.local(card.name)} · {card.issuer_name} · {until}"
+
+    def request(self, view: RequestView) -> str:
+        """Return who asks for what, why, and what stays hidden."""
+        who = view.verifier
+        lines = [
+            self.say("asks", name=who.name, host=who.host) if who.name else self.say("asks_unknown", host=who.host)
+        ]
+        if view.policy:
+            lines.append(f"  {self.say('why')}: {self.local(text_of(view.policy.purpose))}")
+            lines.append(f"  {self.say('kept')}: {self.local(text_of(view.policy.retention.text))}")
+        for group in view.groups:
+            heading = self.say("needed") if group.required else self.say("optional", number=group.number)
+            lines.append(f"  {heading}")
+            for number, picks in enumerate(group.alternatives):
+                mark = f"[group-{group.number}={number}] " if len(group.alternatives) > 1 else ""
+                for position, pick in enumerate(picks):
+                    lines += self._pick(pick, mark, f"extra-{group.number}-{number}-{position}")
+        return "\n".join(lines)
+
+    def _pick(self, pick: PickView, mark: str, extra: str) -> Iterator[str]:
+        yield f"  {mark}{self.local(pick.name)} · {pick.issuer_name}"
+        yield from self.fields(asked.field for asked in pick.asked)
+        for view in pick.extras:
+            yield f"    [{extra}={view.number}] {self.say('may_add')}: {self.labels(view.fields)}"
+        yield f"    {self.say('hidden')}: {self.labels(pick.hidden) or '-'}"
+
+    def record(self, record: HistoryRecord) -> str:
+        """Return a line of the history."""
+        peer, cards = record.body.get("peer"), record.body.get("cards")
+        name = _peer_name(peer, self) if isinstance(peer, dict) else ""
+        names = ", ".join(_card_names(cards if isinstance(cards, list) else [], self))
+        what = " · ".join(part for part in (name, names) if part)
+        return f"{record.at:%Y-%m-%d %H:%M:%S}  {self.say(f'kind_{record.kind}')}  {what}  {record.id}"
+
+
+def text_of(text: Any) -> Text:
+    """Return a text of the catalogue as a mapping."""
+    return {"ko": text.ko, "en": text.en}
+
+
+def card_json(card: CardView) -> JsonObject:
+    """Return a card for scripts."""
+    return {
+        "id": card.id,
+        "name": dict(card.name),
+        "issuer": card.issuer_name,
+        "received_at": card.received_at.isoformat(),
+        "expires_at": card.expires_at.isoformat() if card.expires_at else None,
+        "state": card.state,
+        "copies": card.copies,
+        "claims": [field_json(field) for field in card.fields],
+    }
+
+
+def field_json(field: Field) -> JsonObject:
+    """Return a claim for scripts."""
+    return {"path": list(field.path), "label": dict(field.label), "value": None if field.is_image else field.value}
+
+
+def record_json(record: HistoryRecord) -> JsonObject:
+    """Return a line of the history for scripts."""
+    return {"id": record.id, "kind": record.kind, "at": record.at.isoformat(), **record.body}
+
+
+def _peer_name(peer: JsonObject, words_: Words) -> str:
+    name = peer.get("verified_name") or peer.get("name")
+    if isinstance(name, dict):
+        return words_.local({str(k): str(v) for k, v in name.items()})
+    return str(name or peer.get("host") or "")
+
+
+def _card_names(cards: Sequence[Json], words_: Words) -> Iterator[str]:
+    for card in cards:
+        if isinstance(card, dict) and isinstance(name := card.get("name"), dict):
+            yield words_.local({str(k): str(v) for k, v in name.items()})

@@ -1,0 +1,219 @@
+"""Put cards and claims into words: names and labels of the catalogue, or of the issuer's metadata for other cards.
+
+Everything here is pure. Texts are mappings of language to text, ``{"ko": …, "en": …}``.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from holder_app.credentials.ports import Card
+from wallet_core.catalogue import Catalogue, Claim, CredentialType
+from wallet_core.catalogue import Text as CatalogueText
+from wallet_core.catalogue.credential_type import ClaimType
+from wallet_core.encoding.claims_path import ConcretePath, resolve, value_at
+from wallet_core.errors import MalformedError, NotFound
+from wallet_core.types import ClaimsPath, Json, JsonObject, Vct
+
+Text = dict[str, str]
+"""A text in each language."""
+
+EXPIRES_SOON = timedelta(days=14)
+"""From how long before its end a card says how many days are left."""
+
+NOT_CLAIMS = frozenset(
+    {"iss", "vct", "vct#integrity", "cnf", "iat", "nbf", "exp", "status", "aka_vcts", "sub", "_sd_alg"}
+)
+"""Members of an SD-JWT VC that say something about the credential, not about the person (SD-JWT VC 3.2.2)."""
+
+MISSING: Text = {"ko": "이름 없는 카드", "en": "Card without a name"}
+
+
+def texts(text: CatalogueText) -> Text:
+    """Return a text of the catalogue as JSON keeps it."""
+    return {"ko": text.ko, "en": text.en}
+
+
+class CardState(StrEnum):
+    """Whether a card can be used now, as far as the card itself tells."""
+
+    USABLE = "usable"
+    ENDS_SOON = "ends_soon"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One claim of a card with its value."""
+
+    path: ConcretePath
+    label: Text
+    value: Json
+    mask: str = "none"
+    codes: Mapping[str, Text] = field(default_factory=dict)
+    is_image: bool = False
+
+    @property
+    def words(self) -> Text | None:
+        """The words of a coded value; None where the value speaks for itself."""
+        return self.codes.get(str(self.value))
+
+    def to_json(self) -> JsonObject:
+        """Return label, value and words as a receipt keeps them; of a picture only that there is one."""
+        words = self.words
+        return {
+            "path": list(self.path),
+            "label": dict(self.label),
+            "value": None if self.is_image else self.value,
+            "words": dict(words) if words else None,
+            "mask": str(self.mask),
+            "is_image": self.is_image,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CardView:
+    """One card in words."""
+
+    id: str
+    name: Text
+    cloth: str
+    issuer_name: str
+    received_at: datetime
+    expires_at: datetime | None
+    state: CardState
+    days_left: int | None
+    front: tuple[Field, ...]
+    fields: tuple[Field, ...]
+    copies: int
+
+
+def describe_card(card: Card, claims: JsonObject, catalogue: Catalogue, now: datetime) -> CardView:
+    """Return the card in words. ``claims`` is everything the credential holds."""
+    known = credential_type(catalogue, card.vct)
+    fields = describe_claims(claims, known, card.display)
+    left = (card.expires_at - now) if card.expires_at else None
+    state = CardState.USABLE
+    if left is not None and left < EXPIRES_SOON:
+        state = CardState.EXPIRED if left <= timedelta(0) else CardState.ENDS_SOON
+    return CardView(
+        card.id, card_name(known, card.display), known.cloth if known else "jjok", card.issuer_name, card.received_at,
+        card.expires_at, state, None if left is None else max(0, left.days), _front(fields, known), fields,
+        len(card.copies),
+    )  # fmt: skip
+
+
+def credential_type(catalogue: Catalogue, vct: Vct) -> CredentialType | None:
+    """Return the catalogue's type of that ``vct``, if it has one."""
+    try:
+        return catalogue.by_vct(vct)
+    except NotFound:
+        return None
+
+
+def card_name(known: CredentialType | None, display: JsonObject) -> Text:
+    """Return the name of a card: the catalogue's, else the issuer's."""
+    if known is not None:
+        return texts(known.name)
+    name = display.get("name")
+    return {str(k): str(v) for k, v in name.items()} if isinstance(name, dict) and name else dict(MISSING)
+
+
+def describe_claims(claims: JsonObject, known: CredentialType | None, display: JsonObject) -> tuple[Field, ...]:
+    """Return the claims in the catalogue's order, then whatever it does not know."""
+    listed = tuple(_listed(claims, known)) if known is not None else tuple(_published(claims, display))
+    covered = {field.path[0] for field in listed}
+    rest = (name for name in claims if name not in NOT_CLAIMS and name not in covered)
+    return listed + tuple(Field((name,), plain_label((name,)), claims[name], "hidden") for name in rest)
+
+
+def label_of(path: ConcretePath, known: CredentialType | None, display: JsonObject) -> Text:
+    """Return the label of the claim at ``path``; the path itself in words where nobody named it."""
+    claim = known.claim(path) if known is not None else None
+    if claim is not None:
+        return _numbered(texts(claim.label), path)
+    return _published_labels(display).get(tuple(path), plain_label(path))
+
+
+def plain_label(path: Sequence[str | int]) -> Text:
+    """Return a path as a label: ``address · street``."""
+    words = " · ".join(str(part).replace("_", " ") for part in path)
+    return {"ko": words, "en": words}
+
+
+def published_display(document: JsonObject) -> JsonObject:
+    """Return name and labels from a credential configuration of the issuer's metadata (OpenID4VCI 12.2.4)."""
+    metadata = document.get("credential_metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    claims = metadata.get("claims")
+    labels: list[Json] = [
+        {"path": entry["path"], "label": dict(_by_language(entry.get("display")))}
+        for entry in (claims if isinstance(claims, list) else [])
+        if isinstance(entry, dict) and isinstance(entry.get("path"), list)
+    ]
+    return {"name": dict(_by_language(metadata.get("display"))), "claims": labels}
+
+
+def _by_language(display: Json) -> Iterator[tuple[str, str]]:
+    """Yield ``ko`` and ``en`` with the name an issuer published for them; each stands in for the other."""
+    names: dict[str, str] = {}
+    for entry in display if isinstance(display, list) else []:
+        if isinstance(entry, dict) and isinstance(entry.get("name"), str):
+            names.setdefault(str(entry.get("locale", ""))[:2].lower(), str(entry["name"])[:200])
+    if names:
+        fallback = names.get("en") or next(iter(names.values()))
+        yield "ko", names.get("ko", fallback)
+        yield "en", fallback
+
+
+def _published_labels(display: JsonObject) -> dict[tuple[Json, ...], Text]:
+    labels: dict[tuple[Json, ...], Text] = {}
+    claims = display.get("claims")
+    for entry in claims if isinstance(claims, list) else []:
+        match entry:
+            case {"path": list(path), "label": dict(label)} if path:
+                words = {str(language): str(text) for language, text in label.items()}
+                labels[tuple(path)] = words or plain_label([str(part) for part in path])
+    return labels
+
+
+def _published(claims: JsonObject, display: JsonObject) -> Iterator[Field]:
+    for path, label in _published_labels(display).items():
+        if len(path) == 1 and isinstance(path[0], str) and path[0] in claims and path[0] not in NOT_CLAIMS:
+            yield Field((path[0],), label, claims[path[0]])
+
+
+def _listed(claims: JsonObject, known: CredentialType) -> Iterator[Field]:
+    named = [claim for claim in known.claims if claim.path[-1] is not None]
+    containers = {claim.path[:-1] for claim in named}
+    for claim in named:
+        # A container is shown by its members; a list of plain values as one line.
+        if claim.path not in containers and (*claim.path, None) not in containers:
+            for path in concrete_paths(claims, claim.path):
+                yield _field(claim, path, claims)
+
+
+def _field(claim: Claim, path: ConcretePath, claims: JsonObject) -> Field:
+    value = value_at(claims, path)
+    codes = {str(code): texts(words) for code, words in claim.codes.items()}
+    return Field(path, _numbered(texts(claim.label), path), value, claim.mask, codes, claim.type is ClaimType.IMAGE)
+
+
+def _numbered(label: Text, path: ConcretePath) -> Text:
+    """Tell apart equal claims of several elements: the second member's name is ``이름 2``."""
+    numbers = [part + 1 for part in path if isinstance(part, int)]
+    return {language: " ".join([text, *map(str, numbers)]) for language, text in label.items()}
+
+
+def concrete_paths(claims: JsonObject, path: ClaimsPath) -> tuple[ConcretePath, ...]:
+    """Return where ``path`` leads; nowhere if the card has another shape there."""
+    try:
+        return resolve(claims, path)
+    except MalformedError:
+        return ()
+
+
+def _front(fields: Sequence[Field], known: CredentialType | None) -> tuple[Field, ...]:
+    wanted = [tuple(path) for path in known.front] if known else []
+    return tuple(field for path in wanted for field in fields if field.path == path)

@@ -1,0 +1,79 @@
+"""Holder keys as text, for rows that are sealed, and cards as JSON, for flows that are paused."""
+
+from datetime import datetime
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from holder_app.accounts.ports import AccountId
+from holder_app.credentials.ports import Card, CardCopy
+from wallet_core.encoding import base64url
+from wallet_core.errors import KeyUnavailable, MalformedError
+from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.types import CredentialConfigurationId, CredentialIssuerId, Json, JsonObject, Vct
+
+_P256_BYTES = 32
+
+
+def key_to_text(signer: SoftwareSigner) -> str:
+    """Return the private value of a P-256 key in base64url. Seal it before it is stored."""
+    key = signer.private_key
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise KeyUnavailable("only P-256 holder keys are kept")
+    return base64url.encode(key.private_numbers().private_value.to_bytes(_P256_BYTES, "big"))
+
+
+def key_from_text(text: str) -> SoftwareSigner:
+    """Return the signer of what :func:`key_to_text` wrote. Raises ``KeyUnavailable`` for anything else."""
+    try:
+        value = int.from_bytes(base64url.decode(text), "big")
+        return SoftwareSigner.from_key(ec.derive_private_key(value, ec.SECP256R1()))
+    except (MalformedError, ValueError) as exc:
+        raise KeyUnavailable("a stored holder key cannot be read") from exc
+
+
+def card_to_json(card: Card) -> JsonObject:
+    """Return a card with its keys. Seal it before it is stored."""
+    return {
+        "id": card.id,
+        "account_id": card.account_id,
+        "configuration_id": card.configuration_id,
+        "vct": card.vct,
+        "issuer": card.issuer,
+        "issuer_name": card.issuer_name,
+        "received_at": card.received_at.isoformat(),
+        "expires_at": card.expires_at.isoformat() if card.expires_at else None,
+        "display": card.display,
+        "copies": [
+            {"id": copy.id, "credential": copy.credential, "key": key_to_text(copy.signer), "uses": copy.uses}
+            for copy in card.copies
+        ],
+    }
+
+
+def card_from_json(value: JsonObject) -> Card:
+    """Return what :func:`card_to_json` wrote. Raises ``KeyUnavailable`` or ``KeyError`` for anything else."""
+    expires_at, display, copies = value["expires_at"], value["display"], value["copies"]
+    return Card(
+        str(value["id"]),
+        AccountId(str(value["account_id"])),
+        CredentialConfigurationId(str(value["configuration_id"])),
+        Vct(str(value["vct"])),
+        CredentialIssuerId(str(value["issuer"])),
+        str(value["issuer_name"]),
+        datetime.fromisoformat(str(value["received_at"])),
+        datetime.fromisoformat(str(expires_at)) if expires_at else None,
+        display if isinstance(display, dict) else {},
+        tuple(_copy(copy) for copy in (copies if isinstance(copies, list) else [])),
+    )
+
+
+def _copy(value: Json) -> CardCopy:
+    if not isinstance(value, dict):
+        raise KeyUnavailable("a stored card cannot be read")
+    uses = value["uses"]
+    return CardCopy(
+        str(value["id"]),
+        str(value["credential"]),
+        key_from_text(str(value["key"])),
+        uses if isinstance(uses, int) else 0,
+    )

@@ -1,0 +1,161 @@
+"""Cards and history in the database. What tells something about the person is sealed, bound to its row and account."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Row, delete, insert, select, update
+
+from holder_app.accounts.ports import AccountId
+from holder_app.credentials.keys import key_from_text, key_to_text
+from holder_app.credentials.ports import Card, CardCopy, HistoryRecord, RecordKind
+from holder_app.credentials.tables import CardRow, CopyRow, HistoryRow
+from holder_app.tables import table_of
+from wallet_core.adapters.keystore import Sealer
+from wallet_core.adapters.sql import UnitOfWork
+from wallet_core.encoding import strict_json
+from wallet_core.types import CredentialConfigurationId, CredentialIssuerId, Vct
+
+_CARD = table_of(CardRow)
+_COPY = table_of(CopyRow)
+_HISTORY = table_of(HistoryRow)
+
+
+class SqlCards:
+    """Fulfils ``credentials.ports.Cards`` within a unit of work."""
+
+    def __init__(self, unit: UnitOfWork, sealer: Sealer) -> None:
+        self._unit = unit
+        self._sealer = sealer
+
+    def add(self, card: Card) -> None:
+        """Store a card with its copies."""
+        values = {
+            "id": card.id,
+            "account_id": card.account_id,
+            "configuration_id": card.configuration_id,
+            "vct": card.vct,
+            "issuer": card.issuer,
+            "issuer_name": card.issuer_name,
+            "received_at": card.received_at,
+            "expires_at": card.expires_at,
+            "display": card.display,
+        }
+        self._unit.connection.execute(insert(_CARD), values)
+        rows = [self._copy_values(card, copy, position) for position, copy in enumerate(card.copies)]
+        self._unit.connection.execute(insert(_COPY), rows)
+
+    def of_account(self, account_id: AccountId) -> Sequence[Card]:
+        """Return the account's cards, newest first."""
+        return self._cards(_CARD.c.account_id == account_id)
+
+    def get(self, account_id: AccountId, card_id: str) -> Card | None:
+        """Return the card if it is the account's."""
+        found = self._cards((_CARD.c.account_id == account_id) & (_CARD.c.id == card_id))
+        return found[0] if found else None
+
+    def count_use(self, account_id: AccountId, copy_id: str) -> None:
+        """Note that a copy was presented."""
+        statement = update(_COPY).where(_COPY.c.account_id == account_id, _COPY.c.id == copy_id)
+        self._unit.connection.execute(statement.values(uses=_COPY.c.uses + 1))
+
+    def delete(self, account_id: AccountId, card_id: str) -> bool:
+        """Remove the card, its copies and their keys for good; false if the account has no such card."""
+        connection = self._unit.connection
+        connection.execute(delete(_COPY).where(_COPY.c.account_id == account_id, _COPY.c.card_id == card_id))
+        statement = delete(_CARD).where(_CARD.c.account_id == account_id, _CARD.c.id == card_id)
+        return connection.execute(statement).rowcount == 1
+
+    def _cards(self, condition: ColumnElement[bool]) -> list[Card]:
+        connection = self._unit.connection
+        order = (_CARD.c.received_at.desc(), _CARD.c.id)
+        rows = connection.execute(select(_CARD).where(condition).order_by(*order)).all()
+        wanted = select(_CARD.c.id).where(condition)
+        copies: dict[str, list[CardCopy]] = defaultdict(list)
+        for row in connection.execute(select(_COPY).where(_COPY.c.card_id.in_(wanted)).order_by(_COPY.c.position)):
+            copies[row.card_id].append(self._copy(row))
+        return [_card(row, tuple(copies[row.id])) for row in rows]
+
+    def _copy_values(self, card: Card, copy: CardCopy, position: int) -> dict[str, object]:
+        context = _copy_context(card.account_id, card.id, copy.id)
+        return {
+            "id": copy.id,
+            "account_id": card.account_id,
+            "card_id": card.id,
+            "position": position,
+            "sealed_credential": self._sealer.seal(copy.credential.encode(), f"{context}/credential"),
+            "sealed_key": self._sealer.seal(key_to_text(copy.signer).encode(), f"{context}/key"),
+            "uses": copy.uses,
+        }
+
+    def _copy(self, row: Row[tuple[object, ...]]) -> CardCopy:
+        context = _copy_context(row.account_id, row.card_id, row.id)
+        credential = self._sealer.open(row.sealed_credential, f"{context}/credential").decode()
+        key = key_from_text(self._sealer.open(row.sealed_key, f"{context}/key").decode())
+        return CardCopy(row.id, credential, key, row.uses)
+
+
+class SqlHistory:
+    """Fulfils ``credentials.ports.History`` within a unit of work."""
+
+    def __init__(self, unit: UnitOfWork, sealer: Sealer) -> None:
+        self._unit = unit
+        self._sealer = sealer
+
+    def add(self, record: HistoryRecord) -> None:
+        """Store a record."""
+        values = {
+            "id": record.id,
+            "account_id": record.account_id,
+            "kind": record.kind,
+            "at": record.at,
+            "sealed_body": self._seal(record),
+        }
+        self._unit.connection.execute(insert(_HISTORY), values)
+
+    def settle(self, record: HistoryRecord) -> None:
+        """Replace kind and body of the record of that id."""
+        statement = update(_HISTORY).where(_HISTORY.c.account_id == record.account_id, _HISTORY.c.id == record.id)
+        self._unit.connection.execute(statement.values(kind=record.kind, sealed_body=self._seal(record)))
+
+    def of_account(self, account_id: AccountId, limit: int = 500) -> Sequence[HistoryRecord]:
+        """Return the account's newest records, newest first."""
+        statement = select(_HISTORY).where(_HISTORY.c.account_id == account_id)
+        rows = self._unit.connection.execute(statement.order_by(_HISTORY.c.at.desc(), _HISTORY.c.id).limit(limit))
+        return [self._record(row) for row in rows]
+
+    def get(self, account_id: AccountId, record_id: str) -> HistoryRecord | None:
+        """Return the record if it is the account's."""
+        statement = select(_HISTORY).where(_HISTORY.c.account_id == account_id, _HISTORY.c.id == record_id)
+        row = self._unit.connection.execute(statement).one_or_none()
+        return None if row is None else self._record(row)
+
+    def _seal(self, record: HistoryRecord) -> bytes:
+        return self._sealer.seal(strict_json.dumps(record.body), _history_context(record.account_id, record.id))
+
+    def _record(self, row: Row[tuple[object, ...]]) -> HistoryRecord:
+        text = self._sealer.open(row.sealed_body, _history_context(row.account_id, row.id))
+        body = strict_json.loads_object(text, what="history record")
+        return HistoryRecord(row.id, AccountId(row.account_id), RecordKind(row.kind), row.at, body)
+
+
+def _card(row: Row[tuple[object, ...]], copies: tuple[CardCopy, ...]) -> Card:
+    return Card(
+        row.id,
+        AccountId(row.account_id),
+        CredentialConfigurationId(row.configuration_id),
+        Vct(row.vct),
+        CredentialIssuerId(row.issuer),
+        row.issuer_name,
+        row.received_at,
+        row.expires_at,
+        row.display,
+        copies,
+    )
+
+
+def _copy_context(account_id: str, card_id: str, copy_id: str) -> str:
+    return f"wallet_copy/{account_id}/{card_id}/{copy_id}"
+
+
+def _history_context(account_id: str, record_id: str) -> str:
+    return f"wallet_history/{account_id}/{record_id}"

@@ -1,0 +1,121 @@
+"""List cards, show one, delete one, and read the history."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from holder_app.accounts.ports import AccountId
+from holder_app.credentials.describe import CardView, Field, card_name, credential_type, describe_card
+from holder_app.credentials.ports import Card, Cards, History, HistoryRecord, RecordKind
+from holder_app.ports import Clock, UnitOfWork
+from wallet_core.catalogue import Catalogue
+from wallet_core.encoding import base64url
+from wallet_core.errors import NotFound
+from wallet_core.formats.sd_jwt import holder
+from wallet_core.types import JsonObject, RandomBytes
+
+ID_BYTES = 9
+"""Random bytes of our own row ids: 72 bits, so that nobody guesses one, although each look-up names the account too."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardPorts:
+    """What the use cases of this package need."""
+
+    unit: UnitOfWork
+    cards: Cards
+    history: History
+    catalogue: Catalogue
+    clock: Clock
+    random: RandomBytes
+
+
+def list_cards(ports: CardPorts, account_id: AccountId) -> tuple[CardView, ...]:
+    """Return the account's cards, newest first."""
+    with ports.unit:
+        cards = ports.cards.of_account(account_id)
+    return tuple(view_card(ports, card) for card in cards)
+
+
+def show_card(ports: CardPorts, account_id: AccountId, card_id: str) -> CardView:
+    """Return one card with all its claims.
+
+    Raises:
+        NotFound: the account has no such card.
+    """
+    with ports.unit:
+        card = ports.cards.get(account_id, card_id)
+    if card is None:
+        raise NotFound("no such card in this wallet")
+    return view_card(ports, card)
+
+
+def delete_card(ports: CardPorts, account_id: AccountId, card_id: str) -> HistoryRecord:
+    """Remove a card, its copies and their keys for good, and say so in the history.
+
+    Raises:
+        NotFound: the account has no such card, or another tab deleted it.
+    """
+    with ports.unit:
+        card = ports.cards.get(account_id, card_id)
+        if card is None or not ports.cards.delete(account_id, card_id):
+            raise NotFound("no such card in this wallet")
+        name = card_name(credential_type(ports.catalogue, card.vct), card.display)
+        body: JsonObject = {"cards": [{"name": dict(name), "issuer_name": card.issuer_name}]}
+        record = new_record(ports.random, account_id, RecordKind.DELETED, ports.clock.now(), body)
+        ports.history.add(record)
+    return record
+
+
+def list_history(
+    ports: CardPorts, account_id: AccountId, kinds: Sequence[RecordKind] | None = None
+) -> tuple[HistoryRecord, ...]:
+    """Return the account's history, newest first; only of ``kinds`` if given."""
+    with ports.unit:
+        records = ports.history.of_account(account_id)
+    return tuple(record for record in records if kinds is None or record.kind in kinds)
+
+
+def show_record(ports: CardPorts, account_id: AccountId, record_id: str) -> HistoryRecord:
+    """Return one line of the history.
+
+    Raises:
+        NotFound: the account has no such record.
+    """
+    with ports.unit:
+        record = ports.history.get(account_id, record_id)
+    if record is None:
+        raise NotFound("no such record in this wallet")
+    return record
+
+
+def view_card(ports: CardPorts, card: Card) -> CardView:
+    """Return a card in words."""
+    return describe_card(card, claims_of(card), ports.catalogue, ports.clock.now())
+
+
+def claims_of(card: Card) -> JsonObject:
+    """Return every claim the card holds, the hidden ones too."""
+    return holder.index_sd_jwt(card.copies[0].credential).claims
+
+
+def new_record(
+    random: RandomBytes, account_id: AccountId, kind: RecordKind, at: datetime, body: JsonObject
+) -> HistoryRecord:
+    """Return a new line of the history."""
+    return HistoryRecord(base64url.encode(random(ID_BYTES)), account_id, kind, at, body)
+
+
+def settled(record: HistoryRecord, kind: RecordKind, **members: str | None) -> HistoryRecord:
+    """Return the record with what became of it."""
+    return replace(record, kind=kind, body={**record.body, **members})
+
+
+def card_summary(name: dict[str, str], issuer_name: str, sent: Sequence[Field], hidden: Sequence[Field]) -> JsonObject:
+    """Return one card of a receipt: what of it was sent, with values, and what was not, without."""
+    return {
+        "name": dict(name),
+        "issuer_name": issuer_name,
+        "sent": [field.to_json() for field in sent],
+        "hidden": [{"path": list(field.path), "label": dict(field.label)} for field in hidden],
+    }

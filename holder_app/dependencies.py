@@ -1,0 +1,160 @@
+"""Puts the wallet together, once for a process, and gives each request what its use cases need."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import Depends, Request
+
+from holder_app.accounts.ports import Account
+from holder_app.accounts.repository import SqlAccounts
+from holder_app.accounts.use_cases import AccountPorts, resolve_session
+from holder_app.credentials.repository import SqlCards, SqlHistory
+from holder_app.credentials.use_cases import CardPorts
+from holder_app.issuance.receiving import IssuancePorts
+from holder_app.issuance.repository import SqlIssuances
+from holder_app.ports import Clock, Fetch
+from holder_app.presentation.repository import SqlPresentations
+from holder_app.presentation.sending import PresentationPorts
+from holder_app.settings import WalletSettings
+from wallet_core.adapters.clock import SystemClock
+from wallet_core.adapters.config import load_catalogue, load_trust_anchors
+from wallet_core.adapters.http import HttpClient
+from wallet_core.adapters.keystore import Sealer
+from wallet_core.adapters.sql import Database
+from wallet_core.adapters.web import session
+from wallet_core.catalogue import Catalogue
+from wallet_core.errors import MalformedError
+from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
+from wallet_core.types import RandomBytes
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """Everything the wallet stands on; shared by all requests."""
+
+    settings: WalletSettings
+    database: Database
+    sealer: Sealer
+    catalogue: Catalogue
+    anchors: TrustAnchors
+    fetch: Fetch
+    clock: Clock
+    random: RandomBytes = os.urandom
+
+    def account_ports(self) -> AccountPorts:
+        """Return what the use cases of accounts need, with a unit of work of its own."""
+        unit = self.database.unit()
+        return AccountPorts(unit, SqlAccounts(unit, self.sealer), self.clock, self.random)
+
+    def card_ports(self) -> CardPorts:
+        """Return what the use cases of cards and history need."""
+        unit = self.database.unit()
+        cards, history = SqlCards(unit, self.sealer), SqlHistory(unit, self.sealer)
+        return CardPorts(unit, cards, history, self.catalogue, self.clock, self.random)
+
+    def issuance_ports(self) -> IssuancePorts:
+        """Return what the use cases of issuance need."""
+        unit = self.database.unit()
+        return IssuancePorts(
+            unit,
+            SqlIssuances(unit, self.sealer),
+            SqlCards(unit, self.sealer),
+            SqlHistory(unit, self.sealer),
+            self.catalogue,
+            self.anchors,
+            self.fetch,
+            self.clock,
+            self.random,
+        )
+
+    def presentation_ports(self) -> PresentationPorts:
+        """Return what the use cases of presentation need."""
+        unit = self.database.unit()
+        return PresentationPorts(
+            unit,
+            SqlPresentations(unit, self.sealer),
+            SqlCards(unit, self.sealer),
+            SqlHistory(unit, self.sealer),
+            self.catalogue,
+            self.anchors,
+            self.fetch,
+            self.clock,
+            self.random,
+            self.settings.public_url,
+        )
+
+
+def create_wallet(
+    settings: WalletSettings,
+    *,
+    fetch: Fetch | None = None,
+    clock: Clock | None = None,
+    database: Database | None = None,
+) -> Wallet:
+    """Return the wallet that ``settings`` describe.
+
+    Raises:
+        SettingsError: a file that is named cannot be read.
+        MalformedError: a trust anchor does not parse.
+    """
+    return Wallet(
+        settings,
+        database or Database(settings.database_url),
+        settings.sealer(),
+        load_catalogue(settings.catalogue),
+        read_anchors(settings.trust_anchors),
+        fetch or HttpClient(allow_loopback=settings.insecure_allow_loopback),
+        clock or SystemClock(),
+    )
+
+
+def read_anchors(files: Iterable[Path]) -> TrustAnchors:
+    """Return the trust anchors of PEM files. A certificate that states no purpose is trusted for every one.
+
+    Raises:
+        SettingsError: a file cannot be read.
+        MalformedError: one does not parse.
+    """
+    anchors = TrustAnchors()
+    for file in files:
+        try:
+            anchors += load_trust_anchors([file])
+        except MalformedError:
+            for purpose in AnchorPurpose:
+                anchors += load_trust_anchors([file], purpose=purpose)
+    return anchors
+
+
+class SignInNeeded(Exception):
+    """The page belongs to a person; the app answers with the sign-in page."""
+
+
+def get_wallet(request: Request) -> Wallet:
+    """Return the wallet of this process."""
+    wallet: Wallet = request.app.state.wallet
+    return wallet
+
+
+def find_account(request: Request) -> Account | None:
+    """Return whose session this request belongs to, if anybody's."""
+    if context_cookie(request) is None:
+        return None
+    return resolve_session(get_wallet(request).account_ports(), session(request).id)
+
+
+def current_account(account: Account | None = Depends(find_account)) -> Account:
+    """Return whose session this request belongs to.
+
+    Raises:
+        SignInNeeded: nobody's.
+    """
+    if account is None:
+        raise SignInNeeded
+    return account
+
+
+def context_cookie(request: Request) -> str | None:
+    """Return the session cookie as it came, if it came."""
+    return request.cookies.get(request.app.state.web.session_cookie)

@@ -1,0 +1,83 @@
+"""Put an offer into words: who offers which cards, with which claims. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from holder_app.credentials.describe import Text, card_name, credential_type, label_of, published_display
+from holder_app.credentials.ports import Card
+from holder_app.links import host_of
+from wallet_core.catalogue import Catalogue
+from wallet_core.protocols.openid4vci.metadata import CredentialConfiguration
+from wallet_core.protocols.openid4vci.offer import TxCodeInput
+from wallet_core.protocols.openid4vci.pending import ResolvedOffer
+from wallet_core.types import Json, JsonObject, Vct
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedCard:
+    """One card of an offer."""
+
+    name: Text
+    cloth: str
+    claims: tuple[Text, ...]
+    validity_days: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OfferView:
+    """An offer in words. ``issuer_name`` is what the issuer calls itself; nothing has proven it yet."""
+
+    issuer_name: Text
+    issuer: str
+    host: str
+    cards: tuple[OfferedCard, ...]
+    tx_code: TxCodeInput | None
+
+
+def describe_offer(offer: ResolvedOffer, catalogue: Catalogue) -> OfferView:
+    """Return what the person decides about."""
+    issuer = offer.offer.credential_issuer
+    cards = tuple(_offered_card(configuration, catalogue) for configuration in offer.configurations)
+    return OfferView(issuer_display(offer), issuer, host_of(issuer), cards, offer.offer.tx_code)
+
+
+def issuer_display(offer: ResolvedOffer) -> Text:
+    """Return the name the issuer gives itself in its metadata; its host where it gives none (OpenID4VCI 12.2.4)."""
+    host = host_of(offer.offer.credential_issuer)
+    name = published_display({"credential_metadata": {"display": offer.issuer.document.get("display")}})["name"]
+    return {str(k): str(v) for k, v in name.items()} if isinstance(name, dict) and name else {"ko": host, "en": host}
+
+
+def configuration_display(configuration: CredentialConfiguration) -> JsonObject:
+    """Return name and labels that the issuer publishes for a configuration."""
+    return published_display(configuration.document)
+
+
+def describe_receipt(offer: ResolvedOffer, cards: Sequence[Card], catalogue: Catalogue) -> JsonObject:
+    """Return what the history keeps: who gave, or wanted to give, which cards. The content stays with the cards."""
+    issuer = offer.offer.credential_issuer
+    names = [card_name(credential_type(catalogue, card.vct), card.display) for card in cards]
+    if not cards:
+        names = [card.name for card in describe_offer(offer, catalogue).cards]
+    verified = cards[0].issuer_name if cards else None
+    return {
+        "peer": {"name": dict(issuer_display(offer)), "verified_name": verified, "host": host_of(issuer), "id": issuer},
+        "cards": [{"name": dict(name), "issuer_name": verified or host_of(issuer)} for name in names],
+    }
+
+
+def _offered_card(configuration: CredentialConfiguration, catalogue: Catalogue) -> OfferedCard:
+    known = credential_type(catalogue, Vct(str(configuration.document.get("vct", ""))))
+    display = configuration_display(configuration)
+    paths = [claim.path for claim in known.claims] if known else _published_paths(display)
+    top = dict.fromkeys(path[0] for path in paths if isinstance(path[0], str))
+    labels = tuple(label_of((name,), known, display) for name in top)
+    return OfferedCard(
+        card_name(known, display), known.cloth if known else "jjok", labels, known.validity_days if known else None
+    )
+
+
+def _published_paths(display: JsonObject) -> list[tuple[Json, ...]]:
+    claims = display.get("claims")
+    paths = [entry.get("path") for entry in (claims if isinstance(claims, list) else []) if isinstance(entry, dict)]
+    return [tuple(path) for path in paths if isinstance(path, list) and path]

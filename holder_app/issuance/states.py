@@ -1,0 +1,184 @@
+"""One issuance as the wallet remembers it between two steps.
+
+```text
+Given ──fetch──▶ Reviewed ──accept──▶ Redeeming ──code redeemed──▶ Signing ──credentials came──▶ Preview ──keep──▶ Kept
+  └──────── decline ──┴────────────────────────────────────────────────────────── decline ──┴──▶ Declined
+                      ▲── wrong transaction code ──┘         any step that cannot be repeated ──▶ Failed
+```
+
+Every state is stored sealed: it holds codes, tokens, keys or credentials.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from holder_app.accounts.ports import AccountId
+from holder_app.credentials.keys import card_from_json, card_to_json, key_from_text, key_to_text
+from holder_app.credentials.ports import Card
+from wallet_core.errors import MalformedError
+from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.protocols.openid4vci.wallet import IssuedCredentials, ProofsToSign, ResolvedOffer
+from wallet_core.types import Json, JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A link was pasted, scanned or followed; nothing has been fetched. ``host`` is where it would be fetched from."""
+
+    link: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """The offer and the issuer's metadata are here, and the person decides.
+
+    ``wrong_codes`` counts refused transaction codes; ``tries_left`` is what the issuer said about further ones.
+    """
+
+    offer: ResolvedOffer
+    wrong_codes: int = 0
+    tries_left: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Redeeming:
+    """The code is on its way to the issuer. After a crash it may be tried again: it works or the code is gone."""
+
+    offer: ResolvedOffer
+    since: datetime
+    wrong_codes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """The holder's new keys have to sign. ``signers`` stand in the order of ``pending.proofs``."""
+
+    pending: ProofsToSign
+    signers: tuple[SoftwareSigner, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The credentials came and were verified; the person looks at them before they enter the wallet."""
+
+    issued: IssuedCredentials
+    cards: tuple[Card, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The cards are in the wallet."""
+
+    card_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """The person said no."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It cannot go on. ``reason`` is a name the pages have words for, ``detail`` the rule that was broken."""
+
+    reason: str
+    detail: str = ""
+
+
+IssuanceState: TypeAlias = Given | Reviewed | Redeeming | Signing | Preview | Kept | Declined | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Issuance:
+    """One issuance of one account."""
+
+    id: str
+    account_id: AccountId
+    version: int
+    state: IssuanceState
+    expires_at: datetime
+
+
+def kind_of(state: IssuanceState) -> str:
+    """Return the name under which a state is stored."""
+    return type(state).__name__.lower()
+
+
+def state_to_json(state: IssuanceState) -> JsonObject:  # noqa: PLR0911 - one line for each state
+    """Return a state as it is stored. Seal it."""
+    match state:
+        case Given(link, host):
+            return {"link": link, "host": host}
+        case Reviewed(offer, wrong_codes, tries_left):
+            return {"offer": offer.to_json(), "wrong_codes": wrong_codes, "tries_left": tries_left}
+        case Redeeming(offer, since, wrong_codes):
+            return {"offer": offer.to_json(), "since": since.isoformat(), "wrong_codes": wrong_codes}
+        case Signing(pending, signers):
+            return {"pending": pending.to_json(), "keys": [key_to_text(signer) for signer in signers]}
+        case Preview(issued, cards):
+            return {"issued": issued.to_json(), "cards": [card_to_json(card) for card in cards]}
+        case Kept(card_ids):
+            return {"card_ids": list(card_ids)}
+        case Failed(reason, detail):
+            return {"reason": reason, "detail": detail}
+        case Declined():
+            return {}
+
+
+def state_from_json(kind: str, value: JsonObject) -> IssuanceState:
+    """Return the state that :func:`state_to_json` wrote. Raises ``MalformedError`` for anything else."""
+    try:
+        return _READERS[kind](value)
+    except (KeyError, ValueError, TypeError) as exc:
+        raise MalformedError("a stored issuance cannot be read", detail=f"of kind {kind}") from exc
+
+
+def _read_reviewed(value: JsonObject) -> Reviewed:
+    tries_left = value["tries_left"]
+    return Reviewed(
+        ResolvedOffer.from_json(_object(value["offer"])),
+        int(str(value["wrong_codes"])),
+        tries_left if isinstance(tries_left, int) else None,
+    )
+
+
+def _read_redeeming(value: JsonObject) -> Redeeming:
+    offer = ResolvedOffer.from_json(_object(value["offer"]))
+    return Redeeming(offer, datetime.fromisoformat(str(value["since"])), int(str(value["wrong_codes"])))
+
+
+def _read_signing(value: JsonObject) -> Signing:
+    keys = tuple(key_from_text(str(key)) for key in _list(value["keys"]))
+    return Signing(ProofsToSign.from_json(_object(value["pending"])), keys)
+
+
+def _read_preview(value: JsonObject) -> Preview:
+    issued = IssuedCredentials.from_json(_object(value["issued"]))
+    return Preview(issued, tuple(card_from_json(_object(card)) for card in _list(value["cards"])))
+
+
+_READERS: Mapping[str, Callable[[JsonObject], IssuanceState]] = {
+    "given": lambda value: Given(str(value["link"]), str(value["host"])),
+    "reviewed": _read_reviewed,
+    "redeeming": _read_redeeming,
+    "signing": _read_signing,
+    "preview": _read_preview,
+    "kept": lambda value: Kept(tuple(str(card_id) for card_id in _list(value["card_ids"]))),
+    "declined": lambda _value: Declined(),
+    "failed": lambda value: Failed(str(value["reason"]), str(value["detail"])),
+}
+
+
+def _object(value: Json) -> JsonObject:
+    if not isinstance(value, dict):
+        raise TypeError("not an object")
+    return value
+
+
+def _list(value: Json) -> list[Json]:
+    if not isinstance(value, list):
+        raise TypeError("not an array")
+    return value

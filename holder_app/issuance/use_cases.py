@@ -1,0 +1,170 @@
+"""Receive cards: take a link, fetch the offer, accept or decline, look at what came, keep it.
+
+How a code becomes cards stands in ``receiving``.
+"""
+
+from datetime import timedelta
+
+from holder_app.accounts.ports import AccountId
+from holder_app.credentials.ports import RecordKind
+from holder_app.credentials.use_cases import new_record
+from holder_app.issuance.describe import describe_receipt
+from holder_app.issuance.receiving import ID_BYTES, IssuancePorts, advance, claim, is_supported, notify, receive, redeem
+from holder_app.issuance.states import (
+    Declined,
+    Failed,
+    Given,
+    Issuance,
+    IssuanceState,
+    Kept,
+    Preview,
+    Redeeming,
+    Reviewed,
+    Signing,
+)
+from holder_app.links import LinkKind, host_of, parse_link
+from wallet_core.encoding import base64url
+from wallet_core.errors import MalformedError, NotFound, PeerRefusal, StateConflict
+from wallet_core.protocols.openid4vci import wallet
+from wallet_core.protocols.openid4vci.messages import NotificationEvent
+from wallet_core.protocols.openid4vci.offer import OfferReference, parse_offer_link
+from wallet_core.protocols.openid4vci.pending import ResolvedOffer
+
+UNDECIDED = timedelta(hours=1)
+"""How long a link or an offer waits for the person."""
+
+
+def take_offer_link(ports: IssuancePorts, account_id: AccountId, text: str) -> Issuance:
+    """Store an offer link. Nothing is fetched (OpenID4VCI 13.5, protocols.md M21).
+
+    Raises:
+        MalformedError: the text is no offer.
+    """
+    link = parse_link(text)
+    if link.kind is not LinkKind.OFFER:
+        raise MalformedError("the text is not an offer")
+    found = parse_offer_link(link.text)
+    host = host_of(found.url if isinstance(found, OfferReference) else found.credential_issuer)
+    now = ports.clock.now()
+    issuance = Issuance(
+        base64url.encode(ports.random(ID_BYTES)), account_id, 1, Given(link.text, host), now + UNDECIDED
+    )
+    with ports.unit:
+        ports.issuances.forget_expired(now)
+        ports.issuances.add(issuance)
+    return issuance
+
+
+def show_issuance(ports: IssuancePorts, account_id: AccountId, issuance_id: str) -> Issuance:
+    """Return an issuance of the account.
+
+    Raises:
+        NotFound: the account has no such issuance, or its time is over.
+    """
+    with ports.unit:
+        issuance = ports.issuances.get(account_id, issuance_id)
+    if issuance is None or issuance.expires_at <= ports.clock.now():
+        raise NotFound("no such offer in this wallet, or it waited too long")
+    return issuance
+
+
+async def fetch_offer(ports: IssuancePorts, account_id: AccountId, issuance_id: str) -> Issuance:
+    """Fetch the offer and the issuer's metadata, now that the person asked for it.
+
+    Raises:
+        NotFound: as :func:`show_issuance`.
+        FetchError: the server was not reached; it can be tried again.
+    """
+    issuance = show_issuance(ports, account_id, issuance_id)
+    if not isinstance(issuance.state, Given):
+        return issuance
+    try:
+        offer = await ports.fetch.arun(wallet.resolve_offer(issuance.state.link))
+        next_state: IssuanceState = (
+            Reviewed(offer) if any(map(is_supported, offer.configurations)) else Failed("unsupported")
+        )
+    except (MalformedError, PeerRefusal) as exc:
+        next_state = Failed("bad_offer", exc.detail)
+    return advance(ports, issuance, next_state)
+
+
+async def accept_offer(
+    ports: IssuancePorts, account_id: AccountId, issuance_id: str, tx_code: str | None = None
+) -> Issuance:
+    """Redeem the code, prove possession of new keys, receive and verify the credentials.
+
+    Going on after an interruption is the same call. The result is a ``Preview``, a ``Failed``, or ``Reviewed`` again
+    if the transaction code was wrong.
+
+    Raises:
+        NotFound: as :func:`show_issuance`.
+        StateConflict: another window does this at the moment, or the offer was declined.
+        FetchError: a server was not reached; it can be tried again.
+    """
+    issuance = show_issuance(ports, account_id, issuance_id)
+    if isinstance(issuance.state, Reviewed | Redeeming):
+        issuance = await redeem(ports, claim(ports, issuance), tx_code)
+    if isinstance(issuance.state, Signing):
+        issuance = await receive(ports, issuance)
+    if isinstance(issuance.state, Given | Declined):
+        raise StateConflict("the offer is not open any more, or was not looked at yet")
+    return issuance
+
+
+async def keep_cards(ports: IssuancePorts, account_id: AccountId, issuance_id: str) -> Issuance:
+    """Put the cards that were looked at into the wallet, and tell the issuer.
+
+    Raises:
+        NotFound: as :func:`show_issuance`.
+        StateConflict: there is nothing to keep.
+    """
+    issuance = show_issuance(ports, account_id, issuance_id)
+    state = issuance.state
+    if isinstance(state, Kept):
+        return issuance
+    if not isinstance(state, Preview):
+        raise StateConflict("there is no card to keep")
+    now = ports.clock.now()
+    with ports.unit:
+        kept = ports.issuances.advance(issuance, Kept(tuple(card.id for card in state.cards)))
+        for card in state.cards:
+            ports.cards.add(card)
+        body = describe_receipt(state.issued.offer, state.cards, ports.catalogue)
+        ports.history.add(new_record(ports.random, account_id, RecordKind.RECEIVED, now, body))
+    await notify(ports, state.issued, NotificationEvent.CREDENTIAL_ACCEPTED)
+    return kept
+
+
+async def decline_offer(ports: IssuancePorts, account_id: AccountId, issuance_id: str) -> Issuance:
+    """Say no, at any point before the cards are kept. An issuer that sent cards already is told.
+
+    Raises:
+        NotFound: as :func:`show_issuance`.
+        StateConflict: the cards are in the wallet already.
+    """
+    issuance = show_issuance(ports, account_id, issuance_id)
+    state = issuance.state
+    if isinstance(state, Declined | Failed):
+        return issuance
+    if isinstance(state, Kept):
+        raise StateConflict("the cards are in the wallet already; delete them there")
+    with ports.unit:
+        declined = ports.issuances.advance(issuance, Declined())
+        if not isinstance(state, Given):
+            body = describe_receipt(_offer_of(state), (), ports.catalogue)
+            now = ports.clock.now()
+            ports.history.add(new_record(ports.random, account_id, RecordKind.OFFER_DECLINED, now, body))
+    if isinstance(state, Preview):
+        # OpenID4VCI 11.1: the failure was caused by the person.
+        await notify(ports, state.issued, NotificationEvent.CREDENTIAL_DELETED)
+    return declined
+
+
+def _offer_of(state: Reviewed | Redeeming | Signing | Preview) -> ResolvedOffer:
+    match state:
+        case Signing(pending):
+            return pending.offer
+        case Preview(issued):
+            return issued.offer
+        case _:
+            return state.offer

@@ -1,0 +1,81 @@
+"""What a person pastes, scans or clicks: an offer, a request, or neither (OpenID4VCI 4.1, OpenID4VP 5).
+
+The query counts, not the scheme: links of other wallets and links with custom schemes all work.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import parse_qsl, urlsplit
+
+from wallet_core.errors import MalformedError
+
+MAX_LINK_CHARACTERS = 32 * 1024
+"""Longest text that is looked at; an offer or request passed by value is about 4 kB."""
+
+MAX_PARAMETERS = 64
+
+_OFFER = frozenset({"credential_offer", "credential_offer_uri"})
+_REQUEST = frozenset({"request_uri", "request", "dcql_query"})
+_UNSUPPORTED_SCHEMES = ("mdoc-openid4vp", "mdoc")
+
+
+class LinkKind(StrEnum):
+    """What a link leads to."""
+
+    OFFER = "offer"
+    REQUEST = "request"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link that was recognised. Nothing has been fetched."""
+
+    kind: LinkKind
+    text: str
+
+
+def parse_link(text: str) -> Link:
+    """Return what the text is.
+
+    Raises:
+        MalformedError: neither an offer nor a request, too long, or of a kind this wallet does not have.
+    """
+    text = text.strip()
+    if len(text) > MAX_LINK_CHARACTERS:
+        raise MalformedError(f"the link is longer than {MAX_LINK_CHARACTERS} characters")
+    # ISO 18013-5 and its OpenID4VP profile of annex B come later; a clear answer now.
+    if text.partition(":")[0].lower() in _UNSUPPORTED_SCHEMES:
+        raise MalformedError("mdoc links are not supported yet")
+    names = {name for name, _ in query_of(text)}
+    if names & _OFFER:
+        return Link(LinkKind.OFFER, text)
+    if "client_id" in names and names & _REQUEST:
+        return Link(LinkKind.REQUEST, text)
+    raise MalformedError("the text is neither an offer nor a request")
+
+
+def query_of(text: str) -> tuple[tuple[str, str], ...]:
+    """Return the parameters of a link's query. Raises ``MalformedError`` if it cannot be read."""
+    query = text.partition("?")[2].partition("#")[0]
+    try:
+        return tuple(parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS))
+    except ValueError as exc:
+        raise MalformedError("the link has a query that cannot be read") from exc
+
+
+def host_of(url: str) -> str:
+    """Return the host of a URL for people to read, with its port if it is not the usual one; empty if there is none."""
+    try:
+        parts = urlsplit(url)
+        return parts.netloc.rpartition("@")[2].lower() if parts.hostname else ""
+    except ValueError:
+        return ""
+
+
+def origin_of(url: str) -> str:
+    """Return ``scheme://host:port`` of a URL; empty if it has none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.hostname else ""

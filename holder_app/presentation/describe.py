@@ -1,0 +1,203 @@
+"""Put a request into words: who asks, why, what would be sent, what stays hidden, how long it is kept. Pure."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from holder_app.credentials.describe import Field, Text, card_name, credential_type, describe_claims, label_of, texts
+from holder_app.credentials.ports import Card
+from holder_app.presentation.choices import Extra, Group, Pick, create_groups
+from wallet_core.catalogue import Catalogue, CredentialType, Policy
+from wallet_core.encoding.claims_path import ConcretePath, value_at
+from wallet_core.protocols.openid4vp.matching import TECHNICAL_CLAIMS, Candidate, Matches
+from wallet_core.protocols.openid4vp.pending import ResolvedRequest, VerifierIdentity
+from wallet_core.types import Json, JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One line of the consent screen.
+
+    ``instead_of`` is the label of the claim that a yes or no stands in for and that is not sent.
+    """
+
+    field: Field
+    instead_of: Text | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraView:
+    """Claims that may be sent as well, off at first."""
+
+    number: int
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PickView:
+    """One card of an answer: what of it is sent, what may be added, and what stays hidden."""
+
+    card_id: str
+    name: Text
+    issuer_name: str
+    cloth: str
+    asked: tuple[Asked, ...]
+    extras: tuple[ExtraView, ...]
+    hidden: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupView:
+    """One thing that is asked for, with the ways to answer it."""
+
+    number: int
+    required: bool
+    alternatives: tuple[tuple[PickView, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestView:
+    """A request in words. ``policy`` is the catalogue's, where it knows exactly this query."""
+
+    verifier: VerifierIdentity
+    policy: Policy | None
+    kept_until: datetime | None
+    groups: tuple[GroupView, ...]
+    satisfiable: bool
+
+    @property
+    def asked_count(self) -> int:
+        """How many things must be sent to answer with the defaults."""
+        return sum(len(pick.asked) for group in self.groups if group.required for pick in group.alternatives[0])
+
+    @property
+    def has_choice(self) -> bool:
+        """Whether the person can choose anything but yes and no."""
+        return any(
+            not group.required or len(group.alternatives) > 1 or any(pick.extras for pick in group.alternatives[0])
+            for group in self.groups
+        )
+
+
+def describe_request(
+    resolved: ResolvedRequest, matches: Matches, cards: Mapping[str, Card], catalogue: Catalogue, now: datetime
+) -> RequestView:
+    """Return what the consent screen shows."""
+    policy = policy_of(resolved, catalogue)
+    candidates = {one.candidate.id: one.candidate for found in matches.by_query.values() for one in found}
+    groups = tuple(
+        _group_view(number, group, candidates, cards, catalogue)
+        for number, group in enumerate(create_groups(matches) if matches.satisfiable else ())
+    )
+    return RequestView(resolved.verifier, policy, kept_until(policy, now), groups, matches.satisfiable)
+
+
+def policy_of(resolved: ResolvedRequest, catalogue: Catalogue) -> Policy | None:
+    """Return the catalogue's policy with exactly this query: the only source of a purpose we believe."""
+    source = resolved.request.dcql_query.source
+    return next((policy for policy in catalogue.policies.values() if policy.dcql_query == source), None)
+
+
+def kept_until(policy: Policy | None, now: datetime) -> datetime | None:
+    """Return until when the verifier keeps what it gets, if the policy says so in days; None otherwise."""
+    return now + timedelta(days=policy.retention.claims_days) if policy and policy.retention.claims_days else None
+
+
+def sent_fields(
+    card: Card,
+    claims: JsonObject,
+    paths: Collection[ConcretePath],
+    catalogue: Catalogue,
+) -> tuple[tuple[Field, ...], tuple[Field, ...]]:
+    """Return what of a card is sent, which is what stands at ``paths``, and what stays hidden."""
+    known = credential_type(catalogue, card.vct)
+    sent = tuple(_field_at(path, claims, known, card.display) for path in paths)
+    shown = {field.path for field in sent}
+    hidden = tuple(
+        field for field in describe_claims(claims, known, card.display) if not _is_covered(field.path, shown)
+    )
+    return sent, hidden
+
+
+def describe_receipt(
+    resolved: ResolvedRequest, policy: Policy | None, cards: Sequence[Json], now: datetime
+) -> JsonObject:
+    """Return what the history keeps of an answer: to whom, why, what, what not, until when."""
+    verifier, until = resolved.verifier, kept_until(policy, now)
+    return {
+        "peer": {
+            "name": verifier.name,
+            "host": verifier.host,
+            "id": verifier.client_id,
+            "certificate_sha256": verifier.certificate_sha256,
+        },
+        "policy": dict(texts(policy.name)) if policy else None,
+        "purpose": dict(texts(policy.purpose)) if policy else None,
+        "retention": dict(texts(policy.retention.text)) if policy else None,
+        "kept_until": until.isoformat() if until else None,
+        "cards": list(cards),
+    }
+
+
+def always_shown(candidate: Candidate) -> tuple[ConcretePath, ...]:
+    """Return the claims of a card that cannot be hidden, without those about the credential itself."""
+    return tuple(
+        (name,) for name in candidate.claims if (name,) not in candidate.hideable and name not in TECHNICAL_CLAIMS
+    )
+
+
+def _group_view(
+    number: int, group: Group, candidates: Mapping[str, Candidate], cards: Mapping[str, Card], catalogue: Catalogue
+) -> GroupView:
+    return GroupView(
+        number,
+        group.required,
+        tuple(
+            tuple(_pick_view(pick, candidates[pick.card_id], cards[pick.card_id], catalogue) for pick in picks)
+            for picks in group.alternatives
+        ),
+    )
+
+
+def _pick_view(pick: Pick, candidate: Candidate, card: Card, catalogue: Catalogue) -> PickView:
+    known, claims = credential_type(catalogue, card.vct), candidate.claims
+    sent, hidden = sent_fields(card, claims, (*pick.selected, *always_shown(candidate)), catalogue)
+    paths = {field.path for field in sent}
+    return PickView(
+        card.id,
+        card_name(known, card.display),
+        card.issuer_name,
+        known.cloth if known else "jjok",
+        tuple(Asked(field, _instead_of(field, known, paths)) for field in sent),
+        tuple(_extra_view(number, extra, claims, known, card) for number, extra in enumerate(pick.extras)),
+        hidden,
+    )
+
+
+def _extra_view(number: int, extra: Extra, claims: JsonObject, known: CredentialType | None, card: Card) -> ExtraView:
+    return ExtraView(number, tuple(_field_at(path, claims, known, card.display) for path in extra.adds))
+
+
+def _field_at(path: ConcretePath, claims: JsonObject, known: CredentialType | None, display: JsonObject) -> Field:
+    value = value_at(claims, path)
+    claim = known.claim(path) if known else None
+    if claim is None:
+        return Field(path, label_of(path, known, display), value)
+    codes = {str(code): texts(words) for code, words in claim.codes.items()}
+    return Field(path, label_of(path, known, display), value, claim.mask, codes, claim.type == "image")
+
+
+def _instead_of(field: Field, known: CredentialType | None, sent: Collection[ConcretePath]) -> Text | None:
+    """Return the label of what a yes or no was computed from, unless that is sent too."""
+    claim = known.claim(field.path) if known else None
+    if known is None or claim is None or claim.derived is None or not isinstance(field.value, bool):
+        return None
+    # What the claims of one card are computed from stands at its top level, so that its path has no wildcard.
+    sources = [(str(source[0]),) for source in claim.derived.sources]
+    hidden = [source for source in sources if not _is_covered(source, sent)]
+    return label_of(hidden[0], known, {}) if hidden else None
+
+
+def _is_covered(path: ConcretePath, shown: Collection[ConcretePath]) -> bool:
+    """Whether the element at ``path`` is one of those shown, or lies inside one."""
+    return any(path[:length] in shown for length in range(1, len(path) + 1))

@@ -1,0 +1,168 @@
+"""Sign what the person agreed to and send it.
+
+The signed answer and its line in the history are stored before anything leaves; what is sent again is the same.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from holder_app.accounts.ports import AccountId
+from holder_app.credentials.describe import card_name, credential_type
+from holder_app.credentials.ports import Card, CardCopy, Cards, History, RecordKind
+from holder_app.credentials.use_cases import card_summary, new_record, settled
+from holder_app.ports import Clock, Fetch, UnitOfWork
+from holder_app.presentation.choices import choice_of, create_groups
+from holder_app.presentation.describe import describe_receipt, policy_of, sent_fields
+from holder_app.presentation.ports import Presentations
+from holder_app.presentation.states import Answered, Answering, Failed, Presentation, PresentationState, Reviewed
+from wallet_core.catalogue import Catalogue
+from wallet_core.errors import FetchError, MalformedError, PeerRefusal, StateConflict
+from wallet_core.formats.sd_jwt import holder
+from wallet_core.formats.sd_jwt.holder import HeldSdJwt
+from wallet_core.protocols.openid4vp import matching, wallet
+from wallet_core.protocols.openid4vp.candidates import sd_jwt_candidate
+from wallet_core.protocols.openid4vp.matching import ApprovedCredential, ApprovedDisclosure, Matches
+from wallet_core.protocols.openid4vp.pending import ResolvedRequest
+from wallet_core.trust.anchors import TrustAnchors
+from wallet_core.types import JsonObject, RandomBytes
+
+RETRY_AFTER = timedelta(seconds=30)
+"""After this an answer that seems to be on its way is sent again: three times the client's time limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class PresentationPorts:
+    """What the use cases of this package need. ``issuer`` is this wallet's own identifier, an accepted ``aud``."""
+
+    unit: UnitOfWork
+    presentations: Presentations
+    cards: Cards
+    history: History
+    catalogue: Catalogue
+    anchors: TrustAnchors
+    fetch: Fetch
+    clock: Clock
+    random: RandomBytes
+    issuer: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldCards:
+    """The account's usable cards: one copy of each, chosen for this answer."""
+
+    cards: Mapping[str, Card]
+    copies: Mapping[str, CardCopy]
+    indexed: Mapping[str, HeldSdJwt]
+
+    def matches(self, resolved: ResolvedRequest) -> Matches:
+        """Return what of these cards answers the request."""
+        candidates = [sd_jwt_candidate(card_id, held) for card_id, held in self.indexed.items()]
+        return matching.match(resolved.request.dcql_query, candidates)
+
+
+def sign(ports: PresentationPorts, presentation: Presentation, answers: Mapping[str, str]) -> Presentation:
+    """Approve the choice, sign it, and store it with its line in the history, before anything is sent."""
+    resolved, account_id, now = resolved_of(presentation), presentation.account_id, ports.clock.now()
+    held = held_cards(ports, account_id)
+    matches = held.matches(resolved)
+    approved = matching.approve(matches, choice_of(create_groups(matches), answers) if matches.satisfiable else None)
+    pending = wallet.create_presentation(resolved, approved, held.indexed, now=now)
+    signatures = tuple(
+        held.copies[item.credential_id].signer.sign(_bytes(item.signing_input)) for item in pending.to_sign
+    )
+    record = new_record(
+        ports.random, account_id, RecordKind.SENDING, now, _receipt(ports, resolved, approved, held, now)
+    )
+    with ports.unit:
+        signed = ports.presentations.advance(presentation, Answering(pending, signatures, record.id, now))
+        ports.history.add(record)
+        for card_id in {one.credential_id for one in approved.credentials}:
+            ports.cards.count_use(account_id, held.copies[card_id].id)
+    return signed
+
+
+async def send(ports: PresentationPorts, presentation: Presentation) -> Presentation:
+    """Post the signed answer and store what the verifier said.
+
+    Raises:
+        StateConflict: it is not signed, or another window settled it.
+        FetchError: the verifier was not reached; it can be tried again at once.
+    """
+    state = presentation.state
+    if not isinstance(state, Answering):
+        raise StateConflict("this request is decided already")
+    try:
+        sent = await ports.fetch.arun(wallet.send_response(state.pending, state.signatures))
+    except FetchError:
+        advance(ports, presentation, replace(state, since=state.since - RETRY_AFTER))
+        raise
+    except (PeerRefusal, MalformedError) as exc:
+        # A second sending may be refused because the first one arrived: then nobody knows, and the history says so.
+        kind = RecordKind.FAILED if state.tries == 1 else RecordKind.SENDING
+        return _settle(ports, presentation, Failed(state.record_id, exc.detail), kind)
+    return _settle(ports, presentation, Answered(state.record_id, sent.redirect_uri), RecordKind.SENT)
+
+
+def claim_again(ports: PresentationPorts, presentation: Presentation) -> Presentation:
+    """Mark that a signed answer is sent once more; of two windows, one gets through."""
+    state, now = presentation.state, ports.clock.now()
+    if not isinstance(state, Answering) or now < state.since + RETRY_AFTER:
+        raise StateConflict("the answer is being sent at the moment")
+    return advance(ports, presentation, replace(state, since=now, tries=state.tries + 1))
+
+
+def _settle(
+    ports: PresentationPorts, presentation: Presentation, state: Answered | Failed, kind: RecordKind
+) -> Presentation:
+    with ports.unit:
+        done = ports.presentations.advance(presentation, state)
+        record = ports.history.get(presentation.account_id, state.record_id)
+        if record is not None:
+            ports.history.settle(settled(record, kind))
+    return done
+
+
+def advance(ports: PresentationPorts, presentation: Presentation, state: PresentationState) -> Presentation:
+    """Store the next state in a transaction of its own. Raises ``StateConflict`` if somebody else was first."""
+    with ports.unit:
+        return ports.presentations.advance(presentation, state)
+
+
+def held_cards(ports: PresentationPorts, account_id: AccountId) -> HeldCards:
+    """Return the account's cards that have not expired, opened."""
+    now = ports.clock.now()
+    with ports.unit:
+        cards = ports.cards.of_account(account_id)
+    usable = {card.id: card for card in cards if card.expires_at is None or card.expires_at > now}
+    copies = {card_id: card.next_copy for card_id, card in usable.items()}
+    return HeldCards(
+        usable, copies, {card_id: holder.index_sd_jwt(copy.credential) for card_id, copy in copies.items()}
+    )
+
+
+def resolved_of(presentation: Presentation) -> ResolvedRequest:
+    """Return the request that waits for a decision. Raises ``StateConflict`` if there is none."""
+    if not isinstance(presentation.state, Reviewed):
+        raise StateConflict("this request was not looked at yet, or is decided already")
+    return presentation.state.resolved
+
+
+def _receipt(
+    ports: PresentationPorts, resolved: ResolvedRequest, approved: ApprovedDisclosure, held: HeldCards, now: datetime
+) -> JsonObject:
+    cards = [_card_receipt(ports, one, held) for one in approved.credentials]
+    return describe_receipt(resolved, policy_of(resolved, ports.catalogue), cards, now)
+
+
+def _card_receipt(ports: PresentationPorts, approved: ApprovedCredential, held: HeldCards) -> JsonObject:
+    card, claims = held.cards[approved.credential_id], held.indexed[approved.credential_id].claims
+    sent, hidden = sent_fields(card, claims, (*approved.selected, *approved.always_shown), ports.catalogue)
+    name = card_name(credential_type(ports.catalogue, card.vct), card.display)
+    return {"card_id": card.id, **card_summary(name, card.issuer_name, sent, hidden)}
+
+
+def _bytes(signing_input: bytes | None) -> bytes:
+    if signing_input is None:
+        raise TypeError("only items that need a signature are signed")
+    return signing_input
