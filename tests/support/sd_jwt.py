@@ -95,9 +95,5 @@ def sign(payload: Any, disclosures: list[str] | None = None, **header: Any) -> s
 
 def payload(**changes: Any) -> dict[str, Any]:
     """Return a payload that keeps every rule, with members replaced."""
-    good = {
-        "vct": "urn:jigap:vct:test:1",
-        "iss": "https://issuer.example",
-        "cnf": {"jwk": public_jwk(HOLDER.public_key)},
-    }
-    return {**good, **changes}
+    cnf = {"jwk": public_jwk(HOLDER.public_key)}
+    return {"vct": "urn:jigap:vct:test:1", "iss": "https://issuer.example", "cnf": cnf, **changes}
