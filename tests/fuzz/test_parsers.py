@@ -1,0 +1,471 @@
+"""Only WalletError leaves a parser or a verification, whatever it is given.
+
+The messages are valid ones with small changes, signed again where a signature would stop them at the door. A normal run
+draws a few hundred for each target; ``make fuzz MINUTES=10`` goes on for that long in all.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from random import Random
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+
+from tests.support import sd_jwt as samples
+from tests.support import vectors
+from tests.support.mutation import encode, json_bytes, mutate_json, mutate_text, mutate_token
+from wallet_core.encoding import base64url, strict_json
+from wallet_core.encoding.claims_path import parse_claims_path, resolve
+from wallet_core.errors import WalletError
+from wallet_core.formats.sd_jwt.holder import create_key_binding, index_sd_jwt
+from wallet_core.formats.sd_jwt.vc import validate_sd_jwt_vc
+from wallet_core.formats.sd_jwt.verifier import parse_sd_jwt, verify_sd_jwt_kb
+from wallet_core.http import HttpResponse
+from wallet_core.jose import jwe, jws
+from wallet_core.keys.jwk import parse_private_jwk, parse_public_jwk, public_jwk
+from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.protocols.oauth2.form import parse_form
+from wallet_core.protocols.oauth2.metadata import parse_authorization_server_metadata
+from wallet_core.protocols.oauth2.token import parse_bearer_token, parse_token_request, parse_token_response
+from wallet_core.protocols.openid4vci.messages import (
+    parse_credential_request,
+    parse_credential_response,
+    parse_nonce_response,
+    parse_notification_request,
+)
+from wallet_core.protocols.openid4vci.metadata import parse_credential_issuer_metadata
+from wallet_core.protocols.openid4vci.offer import parse_credential_offer, parse_offer_link
+from wallet_core.protocols.openid4vci.proof import proof_signing_input, verify_key_proof
+from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, create_client_id
+from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
+from wallet_core.protocols.openid4vp.request import parse_authorization_request, parse_request_members
+from wallet_core.protocols.openid4vp.request_object import verify_request_object
+from wallet_core.protocols.openid4vp.response import parse_posted_response, parse_response_answer
+from wallet_core.trust.anchors import (
+    AnchorPurpose,
+    TrustAnchor,
+    TrustAnchors,
+    format_trust_anchors,
+    parse_trust_anchors,
+)
+from wallet_core.trust.certificates import create_ca, create_verifier_certificate
+from wallet_core.trust.x509 import format_x5c, parse_x5c, verify_chain
+from wallet_core.types import CredentialIssuerId
+
+MINUTES = float(os.environ.get("JIGAP_FUZZ_MINUTES", "0"))  # noqa: TID251
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))  # noqa: TID251
+EXAMPLES = 2000 if MINUTES else 200
+
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+ISSUER_ID = CredentialIssuerId("https://issuer.example/agencies/test")
+DCQL = {
+    "credentials": [
+        {
+            "id": "licence",
+            "format": "dc+sd-jwt",
+            "meta": {"vct_values": ["urn:jigap:vct:test:1"]},
+            "claims": [
+                {"id": "a", "path": ["family_name"], "values": ["시험"]},
+                {"id": "b", "path": ["list", None, 0]},
+            ],
+            "claim_sets": [["a", "b"], ["a"]],
+            "multiple": False,
+            "trusted_authorities": [{"type": "aki", "values": ["AAAA"]}],
+        }
+    ],
+    "credential_sets": [{"options": [["licence"]], "required": True}],
+}
+REQUEST = {
+    "client_id": "redirect_uri:https://verifier.example/response",
+    "response_type": "vp_token",
+    "response_mode": "direct_post",
+    "response_uri": "https://verifier.example/response",
+    "nonce": "n-0S6_WzA2Mj-0000000",
+    "state": "s",
+    "dcql_query": DCQL,
+    "client_metadata": {
+        "vp_formats_supported": {"dc+sd-jwt": {"sd-jwt_alg_values": ["ES256"], "kb-jwt_alg_values": ["ES256"]}},
+        "jwks": {"keys": [{**public_jwk(samples.HOLDER.public_key), "kid": "1", "alg": "ECDH-ES", "use": "enc"}]},
+        "encrypted_response_enc_values_supported": ["A128GCM"],
+    },
+}
+OFFER = {
+    "credential_issuer": ISSUER_ID,
+    "credential_configuration_ids": ["licence"],
+    "grants": {
+        "urn:ietf:params:oauth:grant-type:pre-authorized_code": {
+            "pre-authorized_code": "code",
+            "tx_code": {"input_mode": "numeric", "length": 6, "description": "text"},
+        }
+    },
+}
+ISSUER_METADATA = {
+    "credential_issuer": ISSUER_ID,
+    "credential_endpoint": f"{ISSUER_ID}/credential",
+    "nonce_endpoint": f"{ISSUER_ID}/nonce",
+    "notification_endpoint": f"{ISSUER_ID}/notification",
+    "display": [{"name": "시험 기관", "locale": "ko"}],
+    "credential_configurations_supported": {
+        "licence": {
+            "format": "dc+sd-jwt",
+            "vct": "urn:jigap:vct:test:1",
+            "scope": "licence",
+            "cryptographic_binding_methods_supported": ["jwk"],
+            "credential_signing_alg_values_supported": ["ES256"],
+            "proof_types_supported": {"jwt": {"proof_signing_alg_values_supported": ["ES256"]}},
+            "credential_metadata": {
+                "display": [{"name": "면허", "locale": "ko"}],
+                "claims": [{"path": ["family_name"], "mandatory": True, "display": [{"name": "성", "locale": "ko"}]}],
+            },
+        }
+    },
+}
+SERVER_METADATA = {
+    "issuer": ISSUER_ID,
+    "token_endpoint": f"{ISSUER_ID}/token",
+    "grant_types_supported": ["urn:ietf:params:oauth:grant-type:pre-authorized_code"],
+    "pre-authorized_grant_anonymous_access_supported": True,
+}
+TOKEN_FORM = {"grant_type": "urn:ietf:params:oauth:grant-type:pre-authorized_code", "pre-authorized_code": "c"}
+TOKEN_ANSWER = {"access_token": "t", "token_type": "Bearer", "expires_in": 300, "scope": "a"}
+AT = samples.NOW + timedelta(minutes=1)
+HELD = index_sd_jwt(samples.issue())
+PRESENTATION = samples.bind(HELD, [("address",), ("licence_classes", 0)])
+JWE_KEY = samples.HOLDER.private_key
+JWE_TOKEN = jwe.encrypt(b'{"vp_token":{}}', {**public_jwk(samples.HOLDER.public_key), "kid": "1"}, enc="A128GCM")
+
+
+@dataclass(frozen=True)
+class Text:
+    """Text with characters changed."""
+
+    valid: str
+
+    def __call__(self, random: Random) -> str:
+        return mutate_text(random, self.valid)
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token with one part changed."""
+
+    valid: str
+
+    def __call__(self, random: Random) -> str:
+        return mutate_token(random, self.valid)
+
+
+@dataclass(frozen=True)
+class Value:
+    """A JSON value with members changed."""
+
+    valid: Any
+
+    def __call__(self, random: Random) -> Any:
+        return mutate_json(random, self.valid)
+
+
+@dataclass(frozen=True)
+class Members(Value):
+    """The same for a function that is only given objects."""
+
+    def __call__(self, random: Random) -> Any:
+        changed = super().__call__(random)
+        return changed if isinstance(changed, dict) else {"": changed}
+
+
+class JsonBytes:
+    """JSON with members or characters changed."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self.valid = json_bytes(value)
+
+    def __call__(self, random: Random) -> bytes:
+        if random.random() < 0.3:
+            return mutate_text(random, self.valid.decode()).encode(errors="surrogatepass")
+        return json_bytes(mutate_json(random, self.value))
+
+
+class Form:
+    """A form with fields or characters changed."""
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self.fields = fields
+        self.valid = urlencode(fields).encode()
+
+    def __call__(self, random: Random) -> bytes:
+        if random.random() < 0.5:
+            return mutate_text(random, self.valid.decode()).encode(errors="surrogatepass")
+        changed = mutate_json(random, self.fields)
+        pairs = changed if isinstance(changed, dict) else {"a": changed}
+        return urlencode({name: str(value) for name, value in pairs.items()}, errors="surrogatepass").encode()
+
+
+def as_sd_jwt(random: Random) -> str:
+    """A presentation with changed payload or Disclosures, whose signatures and hashes fit again."""
+    parsed = parse_sd_jwt(PRESENTATION)
+    payload, disclosures = parsed.issuer_jws.claims(), list(parsed.disclosures)
+    if random.random() < 0.6:
+        at = random.randrange(len(disclosures))
+        changed = encode(mutate_json(random, strict_json.loads(base64url.decode(disclosures[at]))))
+        text = strict_json.dumps_text([payload, disclosures])
+        text = text.replace(samples.digest(disclosures[at]), samples.digest(changed))
+        payload, disclosures = strict_json.loads(text)  # type: ignore[misc, assignment]
+        disclosures[at] = changed
+    else:
+        payload = mutate_json(random, payload)
+    if random.random() < 0.1:
+        disclosures.append(random.choice(disclosures))
+    data = f"{encode({'alg': 'ES256', 'typ': 'dc+sd-jwt'})}.{encode(payload)}".encode()
+    return bind_again(random, "~".join([jws.attach_signature(data, samples.ISSUER.sign(data)), *disclosures, ""]))
+
+
+def bind_again(random: Random, sd_jwt: str) -> str:
+    claims: Any = {"iat": int(samples.NOW.timestamp()), "aud": samples.AUDIENCE, "nonce": samples.NONCE}
+    claims["sd_hash"] = samples.digest(sd_jwt)
+    if random.random() < 0.3:
+        claims = mutate_json(random, claims)
+    data = f"{encode({'alg': 'ES256', 'typ': 'kb+jwt'})}.{encode(claims)}".encode()
+    return sd_jwt + jws.attach_signature(data, samples.HOLDER.sign(data))
+
+
+def verify_presentation(text: str) -> None:
+    sd_jwt = parse_sd_jwt(text)
+    sd_jwt.x5c()
+    verified = verify_sd_jwt_kb(
+        sd_jwt,
+        issuer_key=samples.ISSUER.public_key,
+        audience=samples.AUDIENCE,
+        nonce=samples.NONCE,
+        now=samples.NOW,
+    )
+    validate_sd_jwt_vc(verified)
+
+
+def hold(text: str) -> None:
+    held = index_sd_jwt(text)
+    create_key_binding(
+        held,
+        list(held.needed),
+        audience=samples.AUDIENCE,
+        nonce=samples.NONCE,
+        issued_at=samples.NOW,
+        algorithm=samples.HOLDER.algorithm,
+    )
+
+
+def as_proof(random: Random) -> str:
+    data = proof_signing_input(
+        samples.HOLDER.public_key, audience=ISSUER_ID, nonce=samples.NONCE, issued_at=samples.NOW
+    )
+    header, claims = (strict_json.loads(base64url.decode(part)) for part in data.decode().split("."))
+    if random.random() < 0.5:
+        header = mutate_json(random, header)
+    else:
+        claims = mutate_json(random, claims)
+    data = f"{encode(header)}.{encode(claims)}".encode()
+    return jws.attach_signature(data, samples.HOLDER.sign(data))
+
+
+def verify_proof(proof: str) -> None:
+    verify_key_proof(
+        proof, audience=ISSUER_ID, algorithms=["ES256"], verify_nonce=lambda _: samples.NOW, now=samples.NOW
+    )
+
+
+def answer(parser: Callable[[HttpResponse], object]) -> Callable[[bytes], object]:
+    return lambda body: parser(HttpResponse(200, {"content-type": JSON}, body))
+
+
+def request_parameters(members: dict[str, Any]) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else json_bytes(value).decode() for name, value in members.items()}
+
+
+class Parameters(Members):
+    """URL parameters with members changed."""
+
+    def __call__(self, random: Random) -> dict[str, str]:
+        return request_parameters(super().__call__(random))
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is called, and with what: a valid message's changes, or messages drawn by a function."""
+
+    call: Callable[[Any], object]
+    draw: Callable[[Random], Any]
+
+
+PRIVATE_JWK = vectors.load("rfc9901", "keys.json")["holder_key"]
+CA = create_ca(
+    organization="Test",
+    common_name="Test CA",
+    contact="https://ca.example",
+    private_key=SoftwareSigner.generate().private_key,
+    now=samples.NOW,
+    random=os.urandom,
+)
+ANCHORS = TrustAnchors([TrustAnchor(CA.certificate, AnchorPurpose.VERIFIER_ACCESS)])
+LEAF = create_verifier_certificate(
+    CA,
+    response_uri="https://verifier.example/response",
+    organization="Test",
+    public_key=samples.HOLDER.public_key,
+    now=samples.NOW,
+    random=os.urandom,
+).public_bytes(Encoding.DER)
+CLIENT = create_client_id(ClientIdPrefix.X509_HASH, leaf=LEAF, response_uri="https://verifier.example/response")
+REQUEST_OBJECT = {
+    **REQUEST,
+    "client_id": CLIENT.full,
+    "aud": "https://self-issued.me/v2",
+    "iat": int(samples.NOW.timestamp()),
+    "exp": int(samples.NOW.timestamp()) + 300,
+}
+
+
+def check_chain(der: bytes) -> None:
+    verify_chain([der], ANCHORS, purpose=AnchorPurpose.VERIFIER_ACCESS, at=AT)
+
+
+class Der:
+    """A certificate with octets changed."""
+
+    valid = LEAF
+
+    def __call__(self, random: Random) -> bytes:
+        changed = bytearray(self.valid)
+        for _ in range(random.randint(1, 3)):
+            at = random.randrange(len(changed))
+            changed[at : at + random.randint(0, 2)] = random.randbytes(random.randint(0, 2))
+        return bytes(changed)
+
+
+def as_request_object(random: Random) -> str:
+    header: Any = {"alg": "ES256", "typ": "oauth-authz-req+jwt", "x5c": format_x5c([LEAF])}
+    claims: Any = REQUEST_OBJECT
+    if random.random() < 0.3:
+        header = mutate_json(random, header)
+    else:
+        claims = mutate_json(random, claims)
+    data = f"{encode(header)}.{encode(claims)}".encode()
+    return jws.attach_signature(data, samples.HOLDER.sign(data))
+
+
+def check_request_object(token: str) -> None:
+    verify_request_object(token, client_id=CLIENT, anchors=ANCHORS, now=AT)
+
+
+TARGETS = {
+    "base64url": Target(base64url.decode, Text("AQIDBAUG")),
+    "strict_json": Target(strict_json.loads, JsonBytes(ISSUER_METADATA)),
+    "claims_path": Target(parse_claims_path, Value(["a", None, 0])),
+    "claims_path.resolve": Target(
+        lambda value: resolve(value, ("credentials", None, "claims", None, "path", 0)), Value(DCQL)
+    ),
+    "jwk": Target(parse_public_jwk, Value(public_jwk(samples.HOLDER.public_key))),
+    "private_jwk": Target(parse_private_jwk, Members(PRIVATE_JWK)),
+    "jws": Target(lambda text: jws.parse(text).claims(), Token(PRESENTATION.split("~")[0])),
+    "jwe": Target(lambda text: jwe.decrypt(text, {"1": JWE_KEY}), Token(JWE_TOKEN)),
+    "sd_jwt.text": Target(verify_presentation, Token(PRESENTATION)),
+    "sd_jwt.signed": Target(verify_presentation, as_sd_jwt),
+    "sd_jwt.holder": Target(hold, lambda random: as_sd_jwt(random).rpartition("~")[0] + "~"),
+    "x5c": Target(parse_x5c, Value(["AAAA", "AAAA"])),
+    "trust_anchors": Target(parse_trust_anchors, Text(format_trust_anchors(ANCHORS))),
+    "chain": Target(check_chain, Der()),
+    "request_object": Target(check_request_object, as_request_object),
+    "form": Target(lambda body: parse_form(FORM, body), Form({"a": "b", "가": "나"})),
+    "authorization_server": Target(
+        lambda value: parse_authorization_server_metadata(value, issuer=ISSUER_ID), Members(SERVER_METADATA)
+    ),
+    "token_request": Target(lambda body: parse_token_request(FORM, body), Form({**TOKEN_FORM, "tx_code": "1"})),
+    "bearer": Target(lambda value: parse_bearer_token([value]), Text("Bearer abc.def-ghi_jkl~mno+pqr/=")),
+    "token_response": Target(answer(parse_token_response), JsonBytes(TOKEN_ANSWER)),
+    "nonce_response": Target(answer(parse_nonce_response), JsonBytes({"c_nonce": "n"})),
+    "credential_request": Target(
+        lambda body: parse_credential_request(JSON, body),
+        JsonBytes({"credential_configuration_id": "licence", "proofs": {"jwt": ["a.b.c", "d.e.f"]}}),
+    ),
+    "credential_response": Target(
+        answer(parse_credential_response), JsonBytes({"credentials": [{"credential": "a~"}], "notification_id": "n"})
+    ),
+    "notification": Target(
+        lambda body: parse_notification_request(JSON, body),
+        JsonBytes({"notification_id": "n", "event": "credential_accepted"}),
+    ),
+    "issuer_metadata": Target(
+        lambda value: parse_credential_issuer_metadata(value, credential_issuer=ISSUER_ID), Members(ISSUER_METADATA)
+    ),
+    "offer": Target(parse_credential_offer, Value(OFFER)),
+    "offer_link": Target(
+        parse_offer_link, Text("openid-credential-offer://?credential_offer=" + quote(json_bytes(OFFER).decode()))
+    ),
+    "key_proof": Target(verify_proof, as_proof),
+    "dcql": Target(parse_dcql_query, Value(DCQL)),
+    "authorization_request": Target(parse_authorization_request, Parameters(request_parameters(REQUEST))),
+    "authorization_request.nested": Target(
+        parse_authorization_request, lambda random: request_parameters(Members(REQUEST)(random))
+    ),
+    "authorization_request.link": Target(
+        parse_authorization_request, Text("openid4vp://?" + urlencode(request_parameters(REQUEST)))
+    ),
+    "request_members": Target(parse_request_members, Members(REQUEST)),
+    "posted_response": Target(
+        lambda body: parse_posted_response(FORM, body), Form({"vp_token": '{"licence":["a~"]}', "state": "s"})
+    ),
+    "response_answer": Target(answer(parse_response_answer), JsonBytes({"redirect_uri": "https://verifier.example"})),
+}
+
+
+@pytest.mark.parametrize("name", [name for name, target in TARGETS.items() if hasattr(target.draw, "valid")])
+def test_the_message_that_is_changed_is_a_good_one(name: str) -> None:
+    target = TARGETS[name]
+    target.call(target.draw.valid)  # type: ignore[attr-defined]
+
+
+def test_what_is_signed_again_can_be_good() -> None:
+    random = Random(0)  # noqa: S311 - reproducible, nothing secret
+    for name in ("sd_jwt.signed", "sd_jwt.holder", "key_proof", "request_object"):
+        accepted = 0
+        for _ in range(400):
+            try:
+                TARGETS[name].call(TARGETS[name].draw(random))
+            except WalletError:
+                continue
+            accepted += 1
+        assert accepted, name
+
+
+def only_wallet_errors(target: Target, random: Random) -> None:
+    message = target.draw(random)
+    note(repr(message))
+    try:
+        target.call(message)
+    except WalletError:
+        return
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("name", TARGETS)
+def test_only_wallet_errors_leave(name: str) -> None:
+    target = TARGETS[name]
+
+    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @given(st.randoms(use_true_random=True))
+    def run(random: Random) -> None:
+        only_wallet_errors(target, random)
+
+    begun = time.monotonic()
+    budget = timedelta(minutes=MINUTES * WORKERS / len(TARGETS)).total_seconds()
+    run()
+    while time.monotonic() - begun < budget:
+        run()
