@@ -4,7 +4,7 @@ The invariant: only :func:`approve` makes an :class:`ApprovedDisclosure`, and on
 nothing that the query did not select.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import InitVar, dataclass
 from typing import Final, TypeAlias
 
@@ -102,7 +102,7 @@ class ApprovedCredential:
         holder_binding: whether a proof of possession goes with it.
         selected: the elements that were asked for.
         disclosed: the hideable paths that are opened: the selected ones with their parents and all below them.
-        always_shown: claims that cannot be hidden, without the technical ones.
+        always_shown: what cannot be hidden, without the technical claims.
         hidden: the hideable paths that stay hidden.
     """
 
@@ -271,10 +271,25 @@ def _approve_credential(
         selected=selected,
         disclosed=disclosed,
         always_shown=tuple(
-            (name,) for name in candidate.claims if (name,) not in candidate.hideable and name not in TECHNICAL_CLAIMS
+            path
+            for name, value in candidate.claims.items()
+            if name not in TECHNICAL_CLAIMS
+            for path in _never_hidden(candidate, (name,), value)
         ),
         hidden=tuple(path for path in sorted(candidate.hideable, key=_order) if path not in disclosed),
     )
+
+
+def _never_hidden(candidate: Candidate, path: ConcretePath, value: Json) -> Iterator[ConcretePath]:
+    if path in candidate.hideable:
+        return
+    # A container with hideable parts is shown as far as its other parts are.
+    if isinstance(value, dict | list) and any(hidden[: len(path)] == path for hidden in candidate.hideable):
+        children = value.items() if isinstance(value, dict) else enumerate(value)
+        for part, child in children:
+            yield from _never_hidden(candidate, (*path, part), child)
+    else:
+        yield path
 
 
 def _order(path: ConcretePath) -> tuple[tuple[bool, int, str], ...]:

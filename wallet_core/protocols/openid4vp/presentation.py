@@ -29,7 +29,7 @@ REDEEM_WITHIN: Final = timedelta(minutes=5)
 MAX_WRONG_CODES: Final = 5
 """Wrong response codes after which a presentation is refused; a code has 128 bits, so this stops noise, not luck."""
 
-Credentials: TypeAlias = "dict[QueryId, tuple[PresentedCredential, ...]]"
+Credentials: TypeAlias = dict[QueryId, tuple[PresentedCredential, ...]]
 
 
 class PresentationFlow(StrEnum):

@@ -1,0 +1,158 @@
+"""Every state against every input, and every state to JSON and back."""
+
+import hashlib
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.protocol.openid4vp.test_validation import expectation, present
+from tests.support.presentations import NOW, world
+from wallet_core.errors import Expired as ExpiredError
+from wallet_core.errors import HolderBindingError, MalformedError, StateConflict
+from wallet_core.protocols.openid4vp import presentation as states
+from wallet_core.protocols.openid4vp.presentation import (
+    Answered,
+    Expired,
+    PresentationFlow,
+    Refused,
+    Requested,
+    Retrieved,
+    Terms,
+    Verified,
+)
+from wallet_core.protocols.openid4vp.stored import credentials_of, credentials_to_json, state_from_json, state_to_json
+from wallet_core.protocols.openid4vp.validation import validate_vp_token
+
+RIGHT, WRONG = (hashlib.sha256(code).digest() for code in (b"right", b"wrong"))
+VALIDATED = validate_vp_token({"licence": [present()]}, expectation(), now=NOW)
+LATER = NOW + timedelta(seconds=30)
+
+
+def terms(flow=PresentationFlow.SAME_DEVICE):
+    return Terms(
+        world().request(), flow, "get", "https://shop.example/back", NOW, NOW + timedelta(minutes=5), timedelta(1)
+    )
+
+
+def every_state():
+    requested = Requested(terms())
+    retrieved = states.retrieve(requested, now=NOW)
+    answered = states.answer(retrieved, VALIDATED, response_code_digest=RIGHT, now=NOW)
+    return {
+        "requested": requested,
+        "retrieved": retrieved,
+        "answered": answered,
+        "verified": states.redeem(answered, RIGHT, now=NOW),
+        "refused": states.refuse(retrieved, HolderBindingError("x", step=6), now=NOW),
+        "expired": states.end(requested, now=NOW),
+    }
+
+
+INPUTS = {
+    "retrieve": lambda state: states.retrieve(state, now=LATER),
+    "answer": lambda state: states.answer(state, VALIDATED, response_code_digest=RIGHT, now=LATER),
+    "refuse": lambda state: states.refuse(state, HolderBindingError("x", step=6), now=LATER),
+    "decline": lambda state: states.decline(state, "access_denied", now=LATER),
+    "end": lambda state: states.end(state, now=LATER),
+    "redeem": lambda state: states.redeem(state, RIGHT, now=LATER),
+    "redeem wrong": lambda state: states.redeem(state, WRONG, now=LATER),
+    "redeem late": lambda state: states.redeem(state, RIGHT, now=NOW + states.REDEEM_WITHIN),
+    "return elsewhere": lambda state: states.return_elsewhere(state, now=LATER),
+}
+OPEN = {
+    "retrieve": Retrieved,
+    "answer": Answered,
+    "refuse": Refused,
+    "decline": Refused,
+    "end": Expired,
+}
+TABLE = {
+    "requested": OPEN,
+    "retrieved": OPEN,
+    "answered": {
+        "redeem": Verified,
+        "redeem wrong": Answered,
+        "redeem late": Expired,
+        "return elsewhere": Refused,
+    },
+    "verified": {},
+    "refused": {},
+    "expired": {},
+}
+
+
+@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("given", INPUTS)
+def test_every_state_and_input(name, given) -> None:
+    state = every_state()[name]
+    if given in TABLE[name]:
+        assert type(INPUTS[given](state)) is TABLE[name][given]
+    else:
+        with pytest.raises(StateConflict):
+            INPUTS[given](state)
+
+
+@pytest.mark.parametrize("given", ["retrieve", "answer", "refuse", "decline"])
+def test_nothing_is_answered_late(given) -> None:
+    late = Requested(replace(terms(), expires_at=NOW))
+    with pytest.raises(ExpiredError):
+        INPUTS[given](late)
+
+
+def test_across_devices_the_answer_is_verified_at_once() -> None:
+    requested = Requested(terms(PresentationFlow.CROSS_DEVICE))
+    verified = states.answer(requested, VALIDATED, response_code_digest=RIGHT, now=NOW)
+    assert isinstance(verified, Verified)
+    assert verified.keep_until == NOW + timedelta(1)
+
+
+def test_wrong_codes_are_counted_and_then_the_answer_is_gone() -> None:
+    state = every_state()["answered"]
+    for _ in range(states.MAX_WRONG_CODES - 1):
+        state = states.redeem(state, WRONG, now=LATER)
+        assert isinstance(state, Answered)
+    refused = states.redeem(state, WRONG, now=LATER)
+    assert isinstance(refused, Refused)
+    assert refused.error == "access_denied"
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_time_alone(name) -> None:
+    state = every_state()[name]
+    change = states.next_change(state)
+    assert states.observe(state, now=NOW) == state
+    after = states.observe(state, now=NOW + timedelta(days=400))
+    if change is None:
+        assert after == state
+    else:
+        assert states.observe(state, now=change - timedelta(seconds=1)) == state
+        assert states.observe(state, now=change) == after != state
+        assert credentials_of(after) is None
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_stored_and_read_again(name) -> None:
+    state = every_state()[name]
+    body = json.loads(json.dumps(state_to_json(state)))
+    held = credentials_of(state)
+    claims = None if held is None else json.loads(json.dumps(credentials_to_json(held)))
+    assert state_from_json(state.kind, body, claims) == state
+    # No claim stands in the body, which is not sealed.
+    assert "홍시험" not in json.dumps(body, ensure_ascii=False)
+
+
+def test_claims_can_go_while_the_record_stays() -> None:
+    verified = every_state()["verified"]
+    without = state_from_json(verified.kind, state_to_json(verified), None)
+    assert isinstance(without, Verified)
+    assert without.credentials is None
+    assert [check.ok for check in without.checks] == [True] * 9
+
+
+@pytest.mark.parametrize("kind", ["answered", "nonsense"])
+@pytest.mark.parametrize("body", [{}, {"terms": 1}, {"terms": {}}])
+def test_a_row_that_makes_no_sense(kind, body) -> None:
+    with pytest.raises(MalformedError):
+        state_from_json(kind, body, None)
