@@ -37,8 +37,8 @@ def store(tmp_path: Path) -> Path:
 
 def new_issuer(store: Path, name: str = "police") -> Result:
     return jigap_keys(
-        "new-issuer", name, "--store", str(store), "--ca", "issuers", "--issuer", ISSUER, "--organization", "경찰 (시험용)",
-        "--json",
+        "new-issuer", name, "--store", str(store), "--ca", "issuers", "--issuer", ISSUER, "--organization",
+        "경찰 (시험용)", "--json",
     )  # fmt: skip
 
 
