@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FORBIDDEN = re.compile(r"(?<![\w.])/(?:work|home|root|Users)/[\w.-]+/|files\.pythonhosted|index-url|pypi\.org/simple")
+FORBIDDEN = re.compile(r"(?<![\w.])/(?:work|home|root|Users)/[\w.-]+/|files\.pythonhosted|pypi\.org/simple")
 TEXT = {".py", ".md", ".toml", ".txt", ".html", ".css", ".js", ".json", ".csv", ".sh", ""}
 
 
