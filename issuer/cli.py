@@ -1,5 +1,169 @@
-"""The ``jigap issuer`` commands."""
+"""The ``jigap issuer`` commands. Settings come from ``JIGAP_ISSUER_…``."""
+
+import threading
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True)
+from issuer.agencies.use_cases import register_agency
+from issuer.app import create_worker
+from issuer.dependencies import Issuer, build_issuer
+from issuer.issuance.router import offer_json
+from issuer.issuance.use_cases.offers import OfferOrder, create_offer
+from issuer.records.use_cases import import_records
+from issuer.settings import IssuerSettings
+from wallet_core import spec_versions as spec
+from wallet_core.adapters import log
+from wallet_core.adapters.cli import JsonFlag, out
+from wallet_core.adapters.migrations import migrate
+from wallet_core.adapters.web import serve as serve_app
+from wallet_core.errors import InvalidRequest
+from wallet_core.types import AgencyId, CredentialConfigurationId
+
+app = typer.Typer(no_args_is_help=True, help="The agencies' side: offers and credentials.")
+agency_app = typer.Typer(no_args_is_help=True, help="Agencies that issue here.")
+records_app = typer.Typer(no_args_is_help=True, help="The agencies' records of people.")
+offer_app = typer.Typer(no_args_is_help=True, help="Credential Offers.")
+credential_app = typer.Typer(no_args_is_help=True, help="Issued credentials.")
+app.add_typer(agency_app, name="agency")
+app.add_typer(records_app, name="records")
+app.add_typer(offer_app, name="offer")
+app.add_typer(credential_app, name="credential")
+
+AgencyOption = Annotated[str, typer.Option("--agency", help="Id of the agency in the catalogue.")]
+
+TxCodeOption = Annotated[
+    bool | None,
+    typer.Option("--tx-code/--no-tx-code", help="Ask for a transaction code; default as the catalogue says."),
+]
+
+
+@app.command()
+def serve(
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8100,
+    workers: Annotated[int, typer.Option(help="Processes behind the port.")] = 1,
+    no_worker: Annotated[bool, typer.Option("--no-worker", help="Run no durable jobs beside the web.")] = False,
+) -> None:
+    """Serve the issuer; migrates its tables first."""
+    log.configure()
+    issuer = _issuer()
+    migrate(issuer.database, "issuer")
+    work = None if no_worker else create_worker(issuer).run
+    serve_app("issuer.app:create", host=host, port=port, workers=workers, work=work)
+
+
+@app.command()
+def work() -> None:
+    """Run durable jobs until interrupted."""
+    log.configure()
+    stop = threading.Event()
+    try:
+        create_worker(_issuer()).run(stop)
+    except KeyboardInterrupt:
+        stop.set()
+
+
+@app.command("migrate")
+def migrate_tables(*, as_json: JsonFlag = False) -> None:
+    """Bring the database's tables up to date."""
+    issuer = _issuer()
+    migrate(issuer.database, "issuer")
+    out(as_json, {"migrated": True}, "the issuer's tables are up to date")
+
+
+@agency_app.command("add")
+def add_agency(
+    agency: Annotated[str, typer.Argument(help="Id of the agency in the catalogue.")], *, as_json: JsonFlag = False
+) -> None:
+    """Register an agency and print an API key, which is shown this once."""
+    issuer = _issuer()
+    unit = issuer.database.unit()
+    registered = register_agency(
+        unit,
+        issuer.agencies(unit),
+        issuer.api_keys(unit),
+        issuer.keys,
+        issuer.catalogue,
+        AgencyId(agency),
+        public_url=issuer.settings.public_url,
+        now=issuer.clock.now(),
+    )
+    identifier, key = registered.agency.credential_issuer, registered.api_key
+    answer = {"id": agency, "credential_issuer": identifier, "api_key_id": registered.api_key_id, "api_key": key}
+    out(as_json, answer, f"{registered.agency.name.en}: {identifier}\nAPI key (shown this once): {key}")
+
+
+@records_app.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV file.")],
+    *,
+    agency: AgencyOption,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Import records, all of the file or nothing, and report every bad row."""
+    issuer = _issuer()
+    unit, found = issuer.database.unit(), issuer.agency(agency)
+    result = import_records(
+        unit,
+        issuer.records(unit),
+        found,
+        issuer.catalogue.issued_by(found.id),
+        file.read_bytes(),
+        dry_run=dry_run,
+        now=issuer.clock.now(),
+    )
+    problems = result.report.problems
+    lines = [f"line {p.line}, {p.column or 'the row'}: {p.reason.en}; {p.cure.en}" for p in problems]
+    summary = f"{result.report.rows} rows, {len(problems)} faults, {result.imported} imported"
+    out(as_json, result.to_json(), "\n".join([*lines, summary]))
+    if problems:
+        raise typer.Exit(1)
+
+
+@offer_app.command("create")
+def create(
+    configuration: Annotated[list[str], typer.Argument(help="Credential configuration ids.")],
+    *,
+    agency: AgencyOption,
+    subject: Annotated[str, typer.Option("--subject", help="subject_id of the agency's record.")],
+    tx_code: Annotated[
+        bool | None, typer.Option("--tx-code/--no-tx-code", help="Default: as the catalogue says.")
+    ] = None,
+    by_value: Annotated[bool, typer.Option("--by-value", help="Carry the offer in the link.")] = False,
+    endpoint: Annotated[str, typer.Option("--endpoint", help="The wallet's address or scheme.")] = spec.OFFER_SCHEME,
+    as_json: JsonFlag = False,
+) -> None:
+    """Create a Credential Offer and print its link."""
+    issuer = _issuer()
+    order = OfferOrder(
+        tuple(CredentialConfigurationId(name) for name in configuration),
+        tx_code=tx_code,
+        subject_id=subject,
+        by_reference=not by_value,
+        credential_offer_endpoint=endpoint,
+    )
+    storage = issuer.storage(issuer.database.unit())
+    made = create_offer(issuer.issuance, storage, issuer.agency(agency), order)
+    code = f"\ntransaction code: {made.tx_code}" if made.tx_code else ""
+    out(as_json, offer_json(made), f"{made.uri}{code}\nuntil {made.expires_at.isoformat()}")
+
+
+@credential_app.command("status")
+def credential_status(
+    credential: Annotated[str, typer.Argument(help="Id of the issued credential.")],
+    status: Annotated[str, typer.Argument(help="valid, suspended or invalid.")],
+    *,
+    agency: AgencyOption,
+    as_json: JsonFlag = False,
+) -> None:
+    """Suspend or revoke a credential: not supported yet, so that nobody believes it was done."""
+    del credential, status, agency, as_json
+    raise InvalidRequest("suspending and revoking credentials is not supported yet")
+
+
+def _issuer() -> Issuer:
+    return build_issuer(IssuerSettings.from_environment())

@@ -125,7 +125,6 @@ class _RefusedJsonError(ValueError):
 
 def _object_without_duplicates(pairs: list[tuple[str, Json]]) -> JsonObject:
     members = dict(pairs)
-    # jose-7493-duplicate
     if len(members) != len(pairs):
         raise _RefusedJsonError("has a member twice")
     return members

@@ -1,0 +1,1 @@
+"""Who may issue: agencies, their API keys, their signing keys and certificates."""

@@ -1,0 +1,66 @@
+"""What the agencies' use cases need."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from wallet_core.catalogue.text import Text
+from wallet_core.keys.signer import Signer
+from wallet_core.types import AgencyId, CredentialIssuerId
+
+SCOPES = ("records:write", "offers:write", "offers:read", "credentials:read", "console")
+"""What an agency's API key may be good for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agency:
+    """An agency that issues here. It is one Credential Issuer and its own Authorization Server."""
+
+    id: AgencyId
+    credential_issuer: CredentialIssuerId
+    name: Text
+
+
+class Agencies(Protocol):
+    """The registered agencies."""
+
+    def add(self, agency_id: AgencyId, name: Text, *, now: datetime) -> None:
+        """Register an agency; one that is there keeps its date and takes the name."""
+        ...
+
+    def find(self, agency_id: AgencyId) -> Agency | None:
+        """Return an agency, None if it is not registered."""
+        ...
+
+    def all(self) -> Sequence[Agency]:
+        """Return every agency, by id."""
+        ...
+
+
+class SigningKeys(Protocol):
+    """The agencies' signing keys, by agency id."""
+
+    def signer(self, name: str) -> Signer:
+        """Return the signer. Raises ``KeyUnavailable``."""
+        ...
+
+    def chain(self, name: str) -> tuple[bytes, ...]:
+        """Return the DER certificates, leaf first, without root. Raises ``KeyUnavailable``."""
+        ...
+
+
+class ApiKeys(Protocol):
+    """API keys of agencies: only their digests are kept."""
+
+    def create(self, agency_id: AgencyId, *, label: str, scopes: Collection[str], now: datetime) -> tuple[str, str]:
+        """Return the id and the text of a new key. The text is not to be had again."""
+        ...
+
+    def revoke(self, key_id: str, *, now: datetime) -> None:
+        """Make a key useless. Raises ``NotFound``."""
+        ...
+
+    def owner(self, text: str, *, scope: str, now: datetime) -> AgencyId:
+        """Return whose key ``text`` is. Raises ``InvalidToken``, or ``InsufficientScope`` if it lacks ``scope``."""
+        ...

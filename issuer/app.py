@@ -1,0 +1,43 @@
+"""The issuer as a web app."""
+
+from fastapi import FastAPI
+
+from issuer.dependencies import Issuer, build_issuer
+from issuer.issuance import endpoints
+from issuer.issuance.router import router as issuance_router
+from issuer.issuance.tasks import CRONS, tasks
+from issuer.records.router import router as records_router
+from issuer.settings import IssuerSettings
+from issuer.tables import APP_TABLES
+from wallet_core.adapters import log
+from wallet_core.adapters.jobs import Worker
+from wallet_core.adapters.web import create_app as create_web_app
+
+
+def create_app(issuer: Issuer) -> FastAPI:
+    """Return the web app of an issuer. Its tables must have been migrated."""
+    app = create_web_app(
+        issuer.settings,
+        name="issuer",
+        title="Jigap issuer",
+        database=issuer.database,
+        tables=APP_TABLES,
+        sealer=issuer.sealer,
+        clock=issuer.clock,
+        protocol_paths=endpoints.PROTOCOL_PATHS,
+        routers=[records_router, issuance_router],
+    )
+    app.state.issuer = issuer
+    app.router.routes.extend(endpoints.ROUTES)
+    return app
+
+
+def create_worker(issuer: Issuer) -> Worker:
+    """Return a worker for the issuer's durable jobs."""
+    return Worker(issuer.database, APP_TABLES, tasks(issuer), crons=CRONS)
+
+
+def create() -> FastAPI:
+    """Return the web app as the environment configures it: the factory that uvicorn's workers call."""
+    log.configure()
+    return create_app(build_issuer(IssuerSettings.from_environment()))

@@ -1,0 +1,99 @@
+"""What the issuer is made of, put together once for the web app, the worker and the command line."""
+
+import os
+from dataclasses import dataclass, field
+
+from starlette.requests import HTTPConnection
+
+from issuer.agencies.ports import Agency
+from issuer.agencies.repository import SqlAgencies, SqlApiKeys
+from issuer.agencies.use_cases import find_agency
+from issuer.issuance.ports import IssuancePorts, Secrets, Storage
+from issuer.issuance.repository import SqlIssuedCredentials, SqlOffers, SqlSpentNonces
+from issuer.issuance.use_cases.metadata import issued_types
+from issuer.ports import Clock
+from issuer.records.repository import SqlRecords
+from issuer.settings import IssuerSettings
+from wallet_core.adapters.clock import SystemClock
+from wallet_core.adapters.config import SettingsError, load_catalogue
+from wallet_core.adapters.keystore import KeyStore, Sealer
+from wallet_core.adapters.sql import Database, UnitOfWork
+from wallet_core.catalogue.catalogue import Catalogue
+from wallet_core.types import RandomBytes
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """The parts of one issuer process. Registered agencies are remembered: none is ever removed."""
+
+    settings: IssuerSettings
+    database: Database
+    clock: Clock
+    sealer: Sealer
+    catalogue: Catalogue
+    keys: KeyStore
+    issuance: IssuancePorts
+    known: dict[str, Agency] = field(default_factory=dict)
+
+    def agency(self, agency_id: str) -> Agency:
+        """Return a registered agency. Raises ``NotFound``."""
+        if agency_id not in self.known:
+            unit = self.database.reader()
+            self.known[agency_id] = find_agency(unit, self.agencies(unit), agency_id)
+        return self.known[agency_id]
+
+    def agencies(self, unit: UnitOfWork) -> SqlAgencies:
+        """Return the agencies of ``unit``."""
+        return SqlAgencies(unit, self.settings.public_url)
+
+    def api_keys(self, unit: UnitOfWork) -> SqlApiKeys:
+        """Return the API keys of ``unit``."""
+        return SqlApiKeys(unit)
+
+    def records(self, unit: UnitOfWork) -> SqlRecords:
+        """Return the records of ``unit``."""
+        return SqlRecords(unit, self.sealer)
+
+    def storage(self, unit: UnitOfWork) -> Storage:
+        """Return what issuance does in ``unit``."""
+        return sql_storage(unit, self.sealer)
+
+
+def sql_storage(unit: UnitOfWork, sealer: Sealer) -> Storage:
+    """Return the storage of issuance in one unit of work."""
+    return Storage(unit, SqlOffers(unit), SqlIssuedCredentials(unit), SqlSpentNonces(unit), SqlRecords(unit, sealer))
+
+
+def build_issuer(
+    settings: IssuerSettings,
+    *,
+    clock: Clock | None = None,
+    random: RandomBytes = os.urandom,
+) -> Issuer:
+    """Put an issuer together.
+
+    Raises:
+        SettingsError: a setting that the issuer needs is missing.
+        CatalogueError: the catalogue breaks a rule.
+    """
+    if settings.key_store is None:
+        raise SettingsError(f"set {settings.prefix}KEY_STORE to the folder of the agencies' signing keys")
+    database, sealer, catalogue = Database(settings.database_url), settings.sealer(), load_catalogue(settings.catalogue)
+    keys, time = KeyStore(settings.key_store), clock or SystemClock()
+    ports = IssuancePorts(
+        storage=lambda: sql_storage(database.unit(), sealer),
+        reading=lambda: sql_storage(database.reader(), sealer),
+        types=issued_types(catalogue),
+        keys=keys,
+        seal=sealer,
+        secrets=Secrets(sealer.derive("pre-authorized_code"), sealer.derive("tx_code"), sealer.derive("c_nonce")),
+        clock=time,
+        random=random,
+    )
+    return Issuer(settings, database, time, sealer, catalogue, keys, ports)
+
+
+def issuer_of(connection: HTTPConnection) -> Issuer:
+    """Return the issuer that serves this request."""
+    found: Issuer = connection.app.state.issuer
+    return found

@@ -1,0 +1,1 @@
+"""OpenID4VCI: offers, tokens, nonces, credentials, notifications."""

@@ -1,0 +1,124 @@
+"""The endpoints that wallets call, as plain Starlette routes: they are the hot ones.
+
+Every identifier comes from the configured public URL, never from ``Host``. There are no redirects. Errors are mapped in
+``adapters.web``; bodies are bounded before they are read.
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from issuer.agencies.ports import Agency
+from issuer.dependencies import Issuer, issuer_of
+from issuer.issuance.use_cases import metadata, offers, protocol
+from wallet_core import spec_versions as spec
+from wallet_core.adapters.web import protocol_json
+from wallet_core.protocols.openid4vci.messages import MAX_REQUEST_BYTES
+
+PROTOCOL_PATHS = (
+    r"/agencies/[^/]+/(oauth/token|nonce|credential|notification|offers/[^/]+|types/[^/]+)",
+    r"/\.well-known/.*",
+    r"/agencies/[^/]+/\.well-known/.*",
+)
+"""Paths that wallets in a browser call."""
+
+
+async def token(request: Request) -> Response:
+    """Token Endpoint (OpenID4VCI 6)."""
+    issuer, agency = _tenant(request)
+    return protocol_json(protocol.redeem(issuer.issuance, agency, _media_type(request), await request.body()))
+
+
+async def nonce(request: Request) -> Response:
+    """Nonce Endpoint (OpenID4VCI 7)."""
+    issuer, agency = _tenant(request)
+    return protocol_json(protocol.create_nonce(issuer.issuance, agency))
+
+
+async def credential(request: Request) -> Response:
+    """Credential Endpoint (OpenID4VCI 8)."""
+    issuer, agency = _tenant(request)
+    body = await request.body()
+    authorization = request.headers.getlist("authorization")
+    return protocol_json(
+        protocol.answer_credential_request(issuer.issuance, agency, authorization, _media_type(request), body)
+    )
+
+
+async def notification(request: Request) -> Response:
+    """Notification Endpoint (OpenID4VCI 11): 204, as 11.2 recommends."""
+    issuer, agency = _tenant(request)
+    body = await request.body()
+    authorization = request.headers.getlist("authorization")
+    protocol.record_notification(issuer.issuance, agency, authorization, _media_type(request), body)
+    return Response(status_code=204)
+
+
+async def offer(request: Request) -> Response:
+    """A Credential Offer by reference (OpenID4VCI 4.1.3)."""
+    issuer, agency = _tenant(request)
+    return protocol_json(offers.show_offer(issuer.issuance, agency, request.path_params["offer_id"]).to_json())
+
+
+async def credential_issuer(request: Request) -> Response:
+    """Credential Issuer metadata (OpenID4VCI 12.2)."""
+    issuer, agency = _tenant(request)
+    return protocol_json(metadata.credential_issuer_metadata(issuer.issuance, agency))
+
+
+async def authorization_server(request: Request) -> Response:
+    """Authorization Server metadata (RFC 8414)."""
+    issuer, agency = _tenant(request)
+    return protocol_json(metadata.authorization_server_metadata(issuer.issuance, agency))
+
+
+async def jwt_vc_issuer(request: Request) -> Response:
+    """JWT VC Issuer metadata (SD-JWT VC 4.1)."""
+    issuer, agency = _tenant(request)
+    return protocol_json(metadata.jwt_vc_issuer_metadata(issuer.issuance, agency))
+
+
+async def credential_type(request: Request) -> Response:
+    """Type metadata (SD-JWT VC 4.2)."""
+    issuer, agency = _tenant(request)
+    return protocol_json(metadata.type_metadata(issuer.issuance, agency, request.path_params["type_id"]))
+
+
+def _tenant(request: Request) -> tuple[Issuer, Agency]:
+    issuer = issuer_of(request)
+    return issuer, issuer.agency(request.path_params["agency_id"])
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _post(path: str, endpoint: object) -> Route:
+    return Route(path, endpoint, methods=["POST"], max_body_size=MAX_REQUEST_BYTES)  # type: ignore[arg-type]
+
+
+_AGENCY = "/agencies/{agency_id}"
+_ISSUER, _SERVER, _KEYS = (
+    spec.WELL_KNOWN_CREDENTIAL_ISSUER,
+    spec.WELL_KNOWN_AUTHORIZATION_SERVER,
+    spec.WELL_KNOWN_JWT_VC_ISSUER,
+)
+_OPENID = spec.WELL_KNOWN_OPENID_CONFIGURATION
+
+ROUTES = [
+    _post(f"{_AGENCY}/oauth/token", token),
+    _post(f"{_AGENCY}/nonce", nonce),
+    _post(f"{_AGENCY}/credential", credential),
+    _post(f"{_AGENCY}/notification", notification),
+    Route(f"{_AGENCY}/offers/{{offer_id}}", offer),
+    Route(f"{_AGENCY}/types/{{type_id}}", credential_type),
+    # By insertion first (OpenID4VCI 12.2.2, RFC 8414 3); the rest is for older clients, the same documents.
+    Route(f"/.well-known/{_ISSUER}{_AGENCY}", credential_issuer),
+    Route(f"/.well-known/{_SERVER}{_AGENCY}", authorization_server),
+    Route(f"/.well-known/{_KEYS}{_AGENCY}", jwt_vc_issuer),
+    Route(f"/.well-known/{_OPENID}{_AGENCY}", authorization_server),
+    Route(f"{_AGENCY}/.well-known/{_ISSUER}", credential_issuer),
+    Route(f"{_AGENCY}/.well-known/{_SERVER}", authorization_server),
+    Route(f"{_AGENCY}/.well-known/{_OPENID}", authorization_server),
+]
+"""Every address that one agency has."""

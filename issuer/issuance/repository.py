@@ -1,0 +1,188 @@
+"""Offers, the record of issue and spent nonces in the database: row ↔ state, nothing else."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, bindparam, insert, select
+
+from issuer.issuance.ports import IssuedCredential, Offer
+from issuer.issuance.tables import CredentialRow, OfferRow
+from issuer.tables import APP_TABLES, table_of
+from wallet_core.adapters import sql
+from wallet_core.adapters.sql import UnitOfWork
+from wallet_core.errors import InvalidNonce, StateConflict
+from wallet_core.protocols.openid4vci.issuance import (
+    Authorized,
+    IssuanceState,
+    Issued,
+    ends_at,
+    state_from_json,
+    state_kind,
+    state_to_json,
+)
+from wallet_core.types import AgencyId, CredentialConfigurationId
+
+_OFFER = table_of(OfferRow)
+_CREDENTIAL = table_of(CredentialRow)
+
+# Built once: putting a statement together costs as much as running it.
+_OF_AGENCY = select(_OFFER).where(_OFFER.c.agency_id == bindparam("agency_id"))
+_BY_ID = _OF_AGENCY.where(_OFFER.c.id == bindparam("offer_id"))
+_BY_CODE = _OF_AGENCY.where(_OFFER.c.code_digest == bindparam("digest"))
+_BY_TOKEN = _OF_AGENCY.where(_OFFER.c.token_digest == bindparam("digest"))
+_ENDED = select(_OFFER).where(_OFFER.c.ends_at < bindparam("now")).order_by(_OFFER.c.ends_at)
+_ADD = insert(_OFFER)
+_ADD_CREDENTIAL = insert(_CREDENTIAL)
+
+
+class SqlOffers:
+    """Offers of one database."""
+
+    def __init__(self, unit: UnitOfWork) -> None:
+        self._unit = unit
+
+    def add(self, offer: Offer) -> None:
+        """Store a new offer."""
+        values = {
+            "id": offer.id,
+            "agency_id": offer.agency_id,
+            "kind": state_kind(offer.state),
+            "version": offer.version,
+            "body": state_to_json(offer.state),
+            "code_digest": offer.code_digest,
+            "token_digest": None,
+            "subject_id": offer.subject_id,
+            "sealed": offer.sealed,
+            "created_at": offer.created_at,
+            "ends_at": ends_at(offer.state),
+        }
+        self._unit.connection.execute(_ADD, values)
+
+    def find(self, agency_id: AgencyId, offer_id: str) -> Offer | None:
+        """Return an agency's offer, None if there is none."""
+        return self._one(_BY_ID, {"agency_id": agency_id, "offer_id": offer_id})
+
+    def find_by_code(self, agency_id: AgencyId, code_digest: bytes) -> Offer | None:
+        """Return the agency's offer with this pre-authorized code, None if there is none."""
+        return self._one(_BY_CODE, {"agency_id": agency_id, "digest": code_digest})
+
+    def find_by_token(self, agency_id: AgencyId, token_digest: bytes) -> Offer | None:
+        """Return the agency's offer with this access token, None if there is none."""
+        return self._one(_BY_TOKEN, {"agency_id": agency_id, "digest": token_digest})
+
+    def advance(self, offer: Offer, state: IssuanceState) -> None:
+        """Store the next state. Raises ``StateConflict`` if the offer moved since it was read."""
+        self._advance(offer, state, ends_at=ends_at(state), token_digest=_token_digest(state))
+
+    def forget(self, offer: Offer, state: IssuanceState) -> None:
+        """Store the last state and delete what was kept about the person. Raises ``StateConflict``."""
+        self._advance(offer, state, ends_at=None, token_digest=None, sealed=None, subject_id=None)
+
+    def ended(self, *, now: datetime, limit: int) -> Sequence[Offer]:
+        """Return offers that ended before ``now`` and still hold something about a person."""
+        return [_offer(row) for row in self._unit.connection.execute(_ENDED.limit(limit), {"now": now})]
+
+    def latest(self, agency_id: AgencyId, *, before: str, limit: int) -> Sequence[Offer]:
+        """Return an agency's offers, newest first, from the one before the id ``before`` (empty: the newest)."""
+        statement = _OF_AGENCY.order_by(_OFFER.c.id.desc()).limit(limit)
+        if before:
+            statement = statement.where(_OFFER.c.id < before)
+        return [_offer(row) for row in self._unit.connection.execute(statement, {"agency_id": agency_id})]
+
+    def _one(self, statement: Any, values: dict[str, Any]) -> Offer | None:
+        row = self._unit.connection.execute(statement, values).one_or_none()
+        return None if row is None else _offer(row)
+
+    def _advance(self, offer: Offer, state: IssuanceState, **columns: Any) -> None:
+        sql.advance(
+            self._unit.connection,
+            _OFFER,
+            id=offer.id,
+            version=offer.version,
+            kind=state_kind(state),
+            body=state_to_json(state),
+            **columns,
+        )
+
+
+class SqlIssuedCredentials:
+    """The record of what was issued."""
+
+    def __init__(self, unit: UnitOfWork) -> None:
+        self._unit = unit
+
+    def add(self, credentials: Iterable[IssuedCredential]) -> None:
+        """Store records."""
+        rows = [
+            {
+                "id": each.id,
+                "agency_id": each.agency_id,
+                "offer_id": each.offer_id,
+                "configuration_id": each.configuration_id,
+                "subject_id": each.subject_id,
+                "key_thumbprint": each.key_thumbprint,
+                "status": each.status,
+                "issued_at": each.issued_at,
+                "expires_at": each.expires_at,
+            }
+            for each in credentials
+        ]
+        self._unit.connection.execute(_ADD_CREDENTIAL, rows)
+
+    def of_subject(
+        self, agency_id: AgencyId, subject_id: str | None, *, after: str, limit: int
+    ) -> Sequence[IssuedCredential]:
+        """Return an agency's credentials in order of issue, of one subject or of all, from the one after ``after``."""
+        columns = _CREDENTIAL.c
+        statement = select(_CREDENTIAL).where(columns.agency_id == agency_id, columns.id > after)
+        if subject_id is not None:
+            statement = statement.where(columns.subject_id == subject_id)
+        rows = self._unit.connection.execute(statement.order_by(columns.id).limit(limit))
+        return [_credential(row) for row in rows]
+
+
+class SqlSpentNonces:
+    """Which ``c_nonce`` was used with which key."""
+
+    def __init__(self, unit: UnitOfWork) -> None:
+        self._unit = unit
+
+    def spend(self, digest: bytes, *, expires_at: datetime) -> None:
+        """Record a use. Raises ``InvalidNonce`` if it was used before."""
+        try:
+            sql.spend(self._unit.connection, APP_TABLES.spent, digest, expires_at=expires_at)
+        except StateConflict as exc:
+            # OpenID4VCI 8.3.1.2: a proof that was used before needs a fresh nonce.
+            raise InvalidNonce("the c_nonce was used before", clause="OpenID4VCI 8.3.1.2") from exc
+
+
+def _token_digest(state: IssuanceState) -> bytes | None:
+    return state.token_digest if isinstance(state, Authorized | Issued) else None
+
+
+def _offer(row: Row[Any]) -> Offer:
+    return Offer(
+        row.id,
+        AgencyId(row.agency_id),
+        row.version,
+        state_from_json(row.kind, row.body),
+        row.code_digest,
+        row.subject_id,
+        row.sealed,
+        row.created_at,
+    )
+
+
+def _credential(row: Row[Any]) -> IssuedCredential:
+    return IssuedCredential(
+        row.id,
+        AgencyId(row.agency_id),
+        row.offer_id,
+        CredentialConfigurationId(row.configuration_id),
+        row.subject_id,
+        row.key_thumbprint,
+        row.status,
+        row.issued_at,
+        row.expires_at,
+    )

@@ -1,0 +1,182 @@
+"""Our own API for agencies: offers and what was issued. The endpoints of wallets are in ``endpoints.py``."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict
+from starlette.requests import Request
+from starlette.responses import Response
+
+from issuer.agencies.ports import Agency
+from issuer.dependencies import Issuer, issuer_of
+from issuer.issuance.ports import IssuedCredential
+from issuer.issuance.use_cases import offers
+from issuer.issuance.use_cases.offers import CreatedOffer, OfferOrder, OfferStatus
+from wallet_core import spec_versions as spec
+from wallet_core.adapters.api_keys import ApiKey
+from wallet_core.adapters.idempotency import Answer
+from wallet_core.adapters.qr import qr_svg
+from wallet_core.adapters.web import idempotent, protocol_json, require_api_key
+from wallet_core.errors import InvalidRequest
+from wallet_core.types import CredentialConfigurationId, JsonObject
+
+router = APIRouter(prefix="/api/v1/agencies/{agency_id}", tags=["issuance"])
+
+
+class OfferBody(BaseModel):
+    """An offer to one person: `subject_id` names the agency's own record, or `claims` brings the data."""
+
+    model_config = ConfigDict(extra="forbid")
+    credential_configuration_ids: list[str]
+    grant: Literal["pre-authorized_code", "authorization_code"] = "pre-authorized_code"
+    tx_code: bool | None = None
+    claims: dict[str, dict[str, Any]] | None = None
+    subject_id: str | None = None
+    by_reference: bool = True
+    deferred: bool = False
+    credential_offer_endpoint: str = spec.OFFER_SCHEME
+
+    def order(self) -> OfferOrder:
+        """Return the order. Raises ``InvalidRequest`` for what is not supported yet."""
+        if self.grant != "pre-authorized_code":
+            raise InvalidRequest("the grant authorization_code is not supported yet")
+        if self.deferred:
+            raise InvalidRequest("deferred issuance is not supported yet")
+        return OfferOrder(
+            tuple(CredentialConfigurationId(name) for name in self.credential_configuration_ids),
+            tx_code=self.tx_code,
+            claims=self.claims or {},
+            subject_id=self.subject_id,
+            by_reference=self.by_reference,
+            credential_offer_endpoint=self.credential_offer_endpoint,
+        )
+
+
+class StatusBody(BaseModel):
+    """A new status of an issued credential."""
+
+    status: Literal["valid", "suspended", "invalid"]
+    reason: str = ""
+
+
+@router.post("/offers", status_code=201)
+async def create_offer(
+    request: Request,
+    agency_id: str,
+    body: OfferBody,
+    key: Annotated[ApiKey, Depends(require_api_key("offers:write", owner_path="agency_id"))],
+) -> Response:
+    """Create a Credential Offer. A repeat with the same `Idempotency-Key` returns the first answer."""
+    issuer = issuer_of(request)
+    agency, unit = issuer.agency(agency_id), issuer.database.unit()
+
+    def create() -> Answer:
+        made = offers.create_offer(issuer.issuance, issuer.storage(unit), agency, body.order())
+        return Answer(201, offer_json(made))
+
+    return await idempotent(request, unit, key, create)
+
+
+@router.get("/offers")
+async def list_offers(
+    request: Request,
+    agency_id: str,
+    _key: Annotated[ApiKey, Depends(require_api_key("offers:read", owner_path="agency_id"))],
+    cursor: Annotated[str, Query(max_length=64)] = "",
+) -> Response:
+    """List the agency's offers, newest first."""
+    issuer, agency = _tenant(request, agency_id)
+    page, following = offers.list_offers(issuer.issuance, agency, before=cursor)
+    return protocol_json({"offers": [status_json(each) for each in page], "next_cursor": following})
+
+
+@router.get("/offers/{offer_id}")
+async def show_offer(
+    request: Request,
+    agency_id: str,
+    offer_id: str,
+    _key: Annotated[ApiKey, Depends(require_api_key("offers:read", owner_path="agency_id"))],
+) -> Response:
+    """Show what became of an offer."""
+    issuer, agency = _tenant(request, agency_id)
+    return protocol_json(status_json(offers.offer_status(issuer.issuance, agency, offer_id)))
+
+
+@router.get("/credentials")
+async def list_credentials(
+    request: Request,
+    agency_id: str,
+    _key: Annotated[ApiKey, Depends(require_api_key("credentials:read", owner_path="agency_id"))],
+    subject_id: Annotated[str | None, Query(max_length=200)] = None,
+    cursor: Annotated[str, Query(max_length=64)] = "",
+) -> Response:
+    """List issued credentials, in order of issue."""
+    issuer, agency = _tenant(request, agency_id)
+    page, following = offers.list_credentials(issuer.issuance, agency, subject_id=subject_id, after=cursor)
+    return protocol_json({"credentials": [credential_json(each) for each in page], "next_cursor": following})
+
+
+@router.post("/credentials/{credential_id}/status")
+async def set_status(
+    agency_id: str,
+    credential_id: str,
+    body: StatusBody,
+    _key: Annotated[ApiKey, Depends(require_api_key("offers:write", owner_path="agency_id"))],
+) -> Response:
+    """Suspend or revoke a credential: not supported yet, so that nobody believes it was done."""
+    del agency_id, credential_id, body
+    raise InvalidRequest("suspending and revoking credentials is not supported yet")
+
+
+@router.post("/issuances/{issuance_id}/decision")
+async def decide(
+    agency_id: str,
+    issuance_id: str,
+    _key: Annotated[ApiKey, Depends(require_api_key("offers:write", owner_path="agency_id"))],
+) -> Response:
+    """Decide a deferred issuance: not supported yet."""
+    del agency_id, issuance_id
+    raise InvalidRequest("deferred issuance is not supported yet")
+
+
+def offer_json(made: CreatedOffer) -> JsonObject:
+    """Return a new offer as our API and the command line show it."""
+    return {
+        "id": made.id,
+        "uri": made.uri,
+        "credential_offer": made.credential_offer.to_json(),
+        "credential_offer_uri": made.credential_offer_uri,
+        "tx_code": made.tx_code,
+        "qr_svg": qr_svg(made.uri),
+        "expires_at": made.expires_at.isoformat(),
+    }
+
+
+def status_json(status: OfferStatus) -> JsonObject:
+    """Return what became of an offer as our API shows it."""
+    return {
+        "id": status.id,
+        "state": status.state,
+        "credential_configuration_ids": list(status.configuration_ids),
+        "tries_left": status.tries_left,
+        "issued": list(status.issued),
+        "created_at": status.created_at.isoformat(),
+    }
+
+
+def credential_json(credential: IssuedCredential) -> JsonObject:
+    """Return the record of an issued credential as our API shows it."""
+    return {
+        "credential_id": credential.id,
+        "credential_configuration_id": credential.configuration_id,
+        "subject_id": credential.subject_id,
+        "offer_id": credential.offer_id,
+        "issued_at": credential.issued_at.isoformat(),
+        "expires_at": credential.expires_at.isoformat(),
+        "status": credential.status,
+    }
+
+
+def _tenant(request: Request, agency_id: str) -> tuple[Issuer, Agency]:
+    issuer = issuer_of(request)
+    return issuer, issuer.agency(agency_id)

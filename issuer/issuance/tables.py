@@ -1,0 +1,49 @@
+"""The tables of offers and of the record of what was issued."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Index
+from sqlmodel import Field
+
+from issuer.tables import IssuerBase
+from wallet_core.adapters.sql import UtcDateTime
+
+
+class OfferRow(IssuerBase, table=True):
+    """An offer in one of the states of ``openid4vci.issuance``.
+
+    ``sealed`` holds the claims and the transaction code; it goes, with ``subject_id``, when the offer has ended.
+    """
+
+    __tablename__ = "issuer_offer"
+    __table_args__ = (Index(None, "agency_id", "id"),)
+
+    id: str = Field(primary_key=True, max_length=64)
+    agency_id: str = Field(max_length=100)
+    kind: str = Field(max_length=30)
+    version: int
+    body: dict[str, Any] = Field(sa_type=JSON)
+    code_digest: bytes = Field(unique=True)
+    token_digest: bytes | None = Field(default=None, unique=True)
+    subject_id: str | None = Field(default=None, max_length=200)
+    sealed: bytes | None = None
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    ends_at: datetime | None = Field(default=None, index=True, sa_type=UtcDateTime)
+
+
+class CredentialRow(IssuerBase, table=True):
+    """That a credential was issued, to which key, until when. Never the credential itself."""
+
+    __tablename__ = "issuer_credential"
+    __table_args__ = (Index(None, "agency_id", "subject_id", "id"),)
+
+    id: str = Field(primary_key=True, max_length=64)
+    agency_id: str = Field(max_length=100)
+    offer_id: str = Field(max_length=64, index=True)
+    configuration_id: str = Field(max_length=200)
+    subject_id: str | None = Field(default=None, max_length=200)
+    key_thumbprint: bytes
+    status: str = Field(max_length=20)
+    issued_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)

@@ -1,0 +1,1 @@
+"""What issuance does, one function for each endpoint."""

@@ -1,0 +1,92 @@
+"""Where the claims of an offer come from: the offer itself, or the agency's record of the person."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+
+from issuer.issuance.ports import IssuancePorts, IssuedType, Offer, Storage
+from wallet_core.catalogue.credential_type import CredentialType
+from wallet_core.encoding import strict_json
+from wallet_core.errors import CredentialRequestDenied, InvalidRequest, NotFound, UnknownCredentialConfiguration
+from wallet_core.types import AgencyId, CredentialConfigurationId, JsonObject
+
+MAX_PROBLEMS = 5
+"""Faults of a record that one error names."""
+
+
+def issued_type(ports: IssuancePorts, agency_id: AgencyId, configuration_id: CredentialConfigurationId) -> IssuedType:
+    """Return what an agency issues under a configuration id.
+
+    Raises:
+        UnknownCredentialConfiguration: it issues no such thing.
+    """
+    found = ports.types.get(agency_id, {}).get(configuration_id)
+    if found is None:
+        raise UnknownCredentialConfiguration("this agency has no such credential configuration")
+    return found
+
+
+def check_claims(credential_type: CredentialType, record: JsonObject, *, today: date) -> datetime:
+    """Check that a record can be signed today and return when the credential would end.
+
+    Raises:
+        InvalidRequest: the record has faults; the text names their places, not their values.
+        Expired: what it states has ended.
+    """
+    problems = credential_type.validate_record(record, today=today)
+    if problems:
+        texts = [f"{problem.path}: {problem.reason.en}" for problem in problems[:MAX_PROBLEMS]]
+        raise InvalidRequest(f"the data for {credential_type.id} cannot be signed; " + "; ".join(texts))
+    return credential_type.expires_at(credential_type.prepare_claims(record, today=today), today=today)
+
+
+def subject_record(
+    storage: Storage, agency_id: AgencyId, credential_type: CredentialType, subject_id: str
+) -> JsonObject:
+    """Return the agency's record of a person for a type.
+
+    Raises:
+        NotFound: there is none.
+    """
+    record = storage.records.find(agency_id, credential_type.id, subject_id)
+    if record is None:
+        raise NotFound(f"the agency has no record for {credential_type.id} under this subject_id")
+    return record
+
+
+def seal_dataset(
+    ports: IssuancePorts, agency_id: AgencyId, offer_id: str, *, claims: Mapping[str, JsonObject], tx_code: str | None
+) -> bytes:
+    """Return what is kept with an offer until it ends."""
+    data = strict_json.dumps({"claims": dict(claims), "tx_code": tx_code})
+    return ports.seal.seal(data, _context(agency_id, offer_id))
+
+
+def open_dataset(ports: IssuancePorts, offer: Offer) -> JsonObject:
+    """Return what was kept with an offer: ``claims`` by configuration and ``tx_code``; empty once it has ended."""
+    if offer.sealed is None:
+        return {}
+    return strict_json.loads_object(
+        ports.seal.open(offer.sealed, _context(offer.agency_id, offer.id)), max_bytes=1 << 22
+    )
+
+
+def offered_record(
+    ports: IssuancePorts, storage: Storage, offer: Offer, configuration_id: CredentialConfigurationId
+) -> JsonObject:
+    """Return the record to sign for one configuration of an offer.
+
+    Raises:
+        CredentialRequestDenied: it is gone.
+    """
+    claims = open_dataset(ports, offer).get("claims")
+    if isinstance(claims, dict) and isinstance(record := claims.get(configuration_id), dict):
+        return record
+    credential_type = issued_type(ports, offer.agency_id, configuration_id).type
+    found = offer.subject_id and storage.records.find(offer.agency_id, credential_type.id, offer.subject_id)
+    if not found:
+        raise CredentialRequestDenied("the data for this credential is no longer there")
+    return found
+
+
+def _context(agency_id: AgencyId, offer_id: str) -> str:
+    return f"issuer_offer/{agency_id}/{offer_id}"

@@ -1,0 +1,23 @@
+"""What time alone does to offers: unused ones expire, and what was kept about the person is deleted."""
+
+from datetime import datetime
+
+from issuer.issuance.ports import Storage
+from wallet_core.errors import StateConflict
+from wallet_core.protocols.openid4vci.issuance import expire
+
+BATCH = 200
+"""Offers of one sweep, about 10 ms: a wallet's request waits no longer than that."""
+
+
+def expire_offers(storage: Storage, *, now: datetime) -> int:
+    """End offers whose time is over, delete their data, and return how many; call again while it is ``BATCH``."""
+    with storage.unit:
+        ended = storage.offers.ended(now=now, limit=BATCH)
+        for offer in ended:
+            try:
+                storage.offers.forget(offer, expire(offer.state, now=now))
+            except StateConflict:
+                # Somebody used it in this very moment; the next sweep sees it again.
+                continue
+    return len(ended)

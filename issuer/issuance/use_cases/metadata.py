@@ -1,0 +1,80 @@
+"""Documents that describe an agency to wallets and verifiers, all derived from the catalogue."""
+
+from collections.abc import Mapping
+
+from issuer.agencies.ports import Agency
+from issuer.issuance.ports import IssuancePorts, IssuedType
+from wallet_core.catalogue.catalogue import Catalogue
+from wallet_core.catalogue.credential_type import CredentialType
+from wallet_core.errors import NotFound
+from wallet_core.protocols.oauth2.metadata import create_authorization_server_metadata
+from wallet_core.protocols.openid4vci.metadata import (
+    create_credential_issuer_metadata,
+    create_jwt_vc_issuer_metadata,
+    parse_credential_issuer_metadata,
+)
+from wallet_core.types import AgencyId, CredentialConfigurationId, CredentialIssuerId, JsonObject
+
+_ANY_ISSUER = CredentialIssuerId("https://issuer.example/agencies/any")
+
+
+def issued_types(catalogue: Catalogue) -> dict[AgencyId, dict[CredentialConfigurationId, IssuedType]]:
+    """Return what each agency of the catalogue issues, prepared for issuing.
+
+    Raises:
+        MalformedError: a configuration of the catalogue is not one that wallets would accept.
+    """
+    return {
+        agency_id: {each.configuration_id: _issued_type(each) for each in catalogue.issued_by(agency_id)}
+        for agency_id in catalogue.agencies
+    }
+
+
+def credential_issuer_metadata(ports: IssuancePorts, agency: Agency) -> JsonObject:
+    """Return the Credential Issuer metadata (OpenID4VCI 12.2)."""
+    return create_credential_issuer_metadata(
+        agency.credential_issuer,
+        configurations={id_: issued.configuration for id_, issued in _types(ports, agency).items()},
+        display=[{"name": agency.name.get(language), "locale": language} for language in ("ko", "en")],
+    )
+
+
+def authorization_server_metadata(ports: IssuancePorts, agency: Agency) -> JsonObject:
+    """Return the Authorization Server metadata (RFC 8414)."""
+    return create_authorization_server_metadata(
+        agency.credential_issuer,
+        token_endpoint=f"{agency.credential_issuer}/oauth/token",
+        scopes=[issued.type.scope for issued in _types(ports, agency).values()],
+    )
+
+
+def jwt_vc_issuer_metadata(ports: IssuancePorts, agency: Agency) -> JsonObject:
+    """Return the JWT VC Issuer metadata (SD-JWT VC 4.1)."""
+    return create_jwt_vc_issuer_metadata(agency.credential_issuer, [ports.keys.signer(agency.id).public_key])
+
+
+def type_metadata(ports: IssuancePorts, agency: Agency, type_id: str) -> JsonObject:
+    """Return the SD-JWT VC type metadata of a type the agency issues (SD-JWT VC 4.2).
+
+    Raises:
+        NotFound: it issues no such type.
+    """
+    for issued in _types(ports, agency).values():
+        if issued.type.id == type_id:
+            return issued.type.type_metadata()
+    raise NotFound("no such credential type")
+
+
+def _types(ports: IssuancePorts, agency: Agency) -> Mapping[CredentialConfigurationId, IssuedType]:
+    return ports.types.get(agency.id, {})
+
+
+def _issued_type(credential_type: CredentialType) -> IssuedType:
+    configuration = credential_type.credential_configuration()
+    # Read back as a wallet would: a catalogue that makes bad metadata stops the start, not the first wallet.
+    document = create_credential_issuer_metadata(
+        _ANY_ISSUER, configurations={credential_type.configuration_id: configuration}, display=[]
+    )
+    parsed = parse_credential_issuer_metadata(document, credential_issuer=_ANY_ISSUER)
+    algorithms = parsed.configurations[credential_type.configuration_id].proof_algorithms or ()
+    return IssuedType(credential_type, configuration, frozenset(algorithms), credential_type.selectively_disclosable)

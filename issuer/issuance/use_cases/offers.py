@@ -1,0 +1,266 @@
+"""Offers: make one, hand it out by reference, see what became of it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from issuer.agencies.ports import Agency
+from issuer.issuance.ports import IssuancePorts, IssuedCredential, Offer, Storage
+from issuer.issuance.use_cases.dataset import check_claims, issued_type, open_dataset, seal_dataset, subject_record
+from wallet_core import spec_versions as spec
+from wallet_core.catalogue.credential_type import seoul_day
+from wallet_core.errors import InvalidRequest, MalformedError, NotFound
+from wallet_core.protocols.oauth2.identifiers import parse_url
+from wallet_core.protocols.openid4vci.issuance import (
+    TX_CODE_DIGITS,
+    Issued,
+    Offered,
+    create_offered,
+    create_pre_authorized_code,
+    create_tx_code,
+    digest,
+    digest_tx_code,
+    expire,
+    state_kind,
+)
+from wallet_core.protocols.openid4vci.offer import (
+    CredentialOffer,
+    TxCodeInput,
+    create_credential_offer,
+    create_offer_link,
+    create_reference_link,
+)
+from wallet_core.types import CredentialConfigurationId, JsonObject
+
+MAX_CONFIGURATIONS = 20
+"""Credentials of one offer: all the certificates one person takes home."""
+
+PAGE = 50
+"""Rows of one page of a list."""
+
+_ID_BYTES = 16
+# Schemes that make a browser run or open something local are no wallet.
+_SCHEME = re.compile(r"(?!javascript|data|vbscript|file|blob|about|http)[a-z][a-z0-9+.-]{1,40}:(?://)?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class OfferOrder:
+    """What an agency wants to offer to one person. Either ``claims`` or ``subject_id`` says what will be signed.
+
+    ``tx_code`` None asks for a transaction code if the catalogue demands one of any of the types.
+    """
+
+    configuration_ids: tuple[CredentialConfigurationId, ...]
+    tx_code: bool | None = None
+    claims: Mapping[str, JsonObject] = field(default_factory=dict)
+    subject_id: str | None = None
+    by_reference: bool = True
+    credential_offer_endpoint: str = spec.OFFER_SCHEME
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedOffer:
+    """An offer as it is handed over.
+
+    Attributes:
+        id: of the offer, for the agency.
+        uri: the link to show as a QR code.
+        credential_offer: the offer itself.
+        credential_offer_uri: where the link finds it; None if the link carries it by value.
+        tx_code: what the person is told by another way; None if none is asked for.
+        expires_at: until when the code can be redeemed.
+    """
+
+    id: str
+    uri: str
+    credential_offer: CredentialOffer
+    credential_offer_uri: str | None
+    tx_code: str | None
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OfferStatus:
+    """What became of an offer: ``state`` is offered, authorized, issued, refused or expired."""
+
+    id: str
+    state: str
+    configuration_ids: tuple[CredentialConfigurationId, ...]
+    tries_left: int | None
+    issued: tuple[JsonObject, ...]
+    created_at: datetime
+
+
+def create_offer(ports: IssuancePorts, storage: Storage, agency: Agency, order: OfferOrder) -> CreatedOffer:
+    """Store a new offer and return it ready to be handed over. The data are checked before anything is offered.
+
+    Raises:
+        InvalidRequest: the order contradicts itself, or the data cannot be signed.
+        UnknownCredentialConfiguration: the agency does not issue one of them.
+        NotFound: the agency has no record of the person.
+        Expired: what the record states has ended.
+    """
+    _check_order(order)
+    now = ports.clock.now()
+    offer_id = f"{int(now.timestamp() * 1000):012x}{ports.random(_ID_BYTES).hex()}"
+    code = create_pre_authorized_code(ports.secrets.code, offer_id)
+    tx_code = create_tx_code(ports.random) if _wants_tx_code(ports, agency, order) else None
+    sent = None if tx_code is None else digest_tx_code(ports.secrets.tx_code, offer_id, tx_code)
+    state = create_offered(order.configuration_ids, tx_code_digest=sent, now=now)
+    sealed = seal_dataset(ports, agency.id, offer_id, claims=order.claims, tx_code=tx_code)
+    offer = Offer(offer_id, agency.id, 1, state, digest(code), order.subject_id, sealed, now)
+    with storage.unit:
+        _check_data(ports, storage, agency, order, now)
+        storage.offers.add(offer)
+    return _created(agency, offer, state, code, tx_code, order)
+
+
+def show_offer(ports: IssuancePorts, agency: Agency, offer_id: str) -> CredentialOffer:
+    """Return an offer by reference, as long as its code can be redeemed (OpenID4VCI 4.1.3).
+
+    Raises:
+        NotFound: there is no such offer, or it was redeemed, refused or has expired.
+    """
+    storage = ports.reading()
+    with storage.unit:
+        offer = storage.offers.find(agency.id, offer_id)
+    if offer is None or not isinstance(offer.state, Offered) or ports.clock.now() >= offer.state.expires_at:
+        raise NotFound("no such offer, or it is over")
+    return _credential_offer(agency, offer.state, create_pre_authorized_code(ports.secrets.code, offer_id))
+
+
+def show_offer_again(
+    ports: IssuancePorts, agency: Agency, offer_id: str, *, endpoint: str = spec.OFFER_SCHEME
+) -> CreatedOffer:
+    """Return an open offer as :func:`create_offer` returned it, for the page that shows its QR code.
+
+    Raises:
+        NotFound: there is no such offer, or it is over.
+    """
+    storage = ports.reading()
+    with storage.unit:
+        offer = storage.offers.find(agency.id, offer_id)
+    if offer is None or not isinstance(offer.state, Offered) or ports.clock.now() >= offer.state.expires_at:
+        raise NotFound("no such offer, or it is over")
+    tx_code = open_dataset(ports, offer).get("tx_code")
+    order = OfferOrder(offer.state.configuration_ids, credential_offer_endpoint=endpoint)
+    code = create_pre_authorized_code(ports.secrets.code, offer_id)
+    return _created(agency, offer, offer.state, code, tx_code if isinstance(tx_code, str) else None, order)
+
+
+def offer_status(ports: IssuancePorts, agency: Agency, offer_id: str) -> OfferStatus:
+    """Return what became of an offer.
+
+    Raises:
+        NotFound: the agency has no such offer.
+    """
+    storage = ports.reading()
+    with storage.unit:
+        offer = storage.offers.find(agency.id, offer_id)
+    if offer is None:
+        raise NotFound("no such offer")
+    return _status(offer, ports.clock.now())
+
+
+def list_offers(ports: IssuancePorts, agency: Agency, *, before: str = "") -> tuple[list[OfferStatus], str | None]:
+    """Return a page of offers, newest first, and the cursor of the next page (None at the end)."""
+    storage = ports.reading()
+    with storage.unit:
+        offers = storage.offers.latest(agency.id, before=before, limit=PAGE + 1)
+    now = ports.clock.now()
+    return [_status(offer, now) for offer in offers[:PAGE]], offers[PAGE - 1].id if len(offers) > PAGE else None
+
+
+def list_credentials(
+    ports: IssuancePorts, agency: Agency, *, subject_id: str | None = None, after: str = ""
+) -> tuple[Sequence[IssuedCredential], str | None]:
+    """Return a page of the record of issue and the cursor of the next page (None at the end)."""
+    storage = ports.reading()
+    with storage.unit:
+        found = storage.credentials.of_subject(agency.id, subject_id, after=after, limit=PAGE + 1)
+    return found[:PAGE], found[PAGE - 1].id if len(found) > PAGE else None
+
+
+def offer_uri(agency: Agency, offer_id: str) -> str:
+    """Return where an offer by reference lies."""
+    return f"{agency.credential_issuer}/offers/{offer_id}"
+
+
+def _check_order(order: OfferOrder) -> None:
+    ids = order.configuration_ids
+    if not 0 < len(ids) <= MAX_CONFIGURATIONS or len(set(ids)) != len(ids):
+        raise InvalidRequest(f"an offer names 1 to {MAX_CONFIGURATIONS} credential configurations, each once")
+    if (order.subject_id is None) == (not order.claims):
+        raise InvalidRequest("give either subject_id or claims")
+    if order.claims and set(order.claims) != set(ids):
+        raise InvalidRequest("claims are given for each credential configuration of the offer, and for no other")
+    _check_endpoint(order.credential_offer_endpoint)
+
+
+def _check_endpoint(endpoint: str) -> None:
+    if _SCHEME.match(endpoint):
+        return
+    try:
+        parse_url(endpoint, what="credential_offer_endpoint")
+    except MalformedError as exc:
+        raise InvalidRequest("credential_offer_endpoint is an https URL or a wallet's scheme") from exc
+
+
+def _wants_tx_code(ports: IssuancePorts, agency: Agency, order: OfferOrder) -> bool:
+    if order.tx_code is not None:
+        return order.tx_code
+    types = [issued_type(ports, agency.id, configuration_id).type for configuration_id in order.configuration_ids]
+    return any(each.issuance.tx_code == "required" for each in types)
+
+
+def _check_data(ports: IssuancePorts, storage: Storage, agency: Agency, order: OfferOrder, now: datetime) -> None:
+    today = seoul_day(now)
+    for configuration_id in order.configuration_ids:
+        credential_type = issued_type(ports, agency.id, configuration_id).type
+        if order.subject_id is None:
+            record = order.claims[configuration_id]
+        else:
+            record = subject_record(storage, agency.id, credential_type, order.subject_id)
+        check_claims(credential_type, record, today=today)
+
+
+def _credential_offer(agency: Agency, state: Offered, code: str) -> CredentialOffer:
+    tx_code = None if state.tx_code_digest is None else TxCodeInput("numeric", TX_CODE_DIGITS)
+    return create_credential_offer(
+        agency.credential_issuer, state.configuration_ids, pre_authorized_code=code, tx_code=tx_code
+    )
+
+
+def _created(
+    agency: Agency, offer: Offer, state: Offered, code: str, tx_code: str | None, order: OfferOrder
+) -> CreatedOffer:
+    credential_offer = _credential_offer(agency, state, code)
+    endpoint = order.credential_offer_endpoint
+    reference = offer_uri(agency, offer.id) if order.by_reference else None
+    if reference is None:
+        link = create_offer_link(credential_offer, endpoint=endpoint)
+    else:
+        link = create_reference_link(reference, endpoint=endpoint)
+    return CreatedOffer(offer.id, link, credential_offer, reference, tx_code, state.expires_at)
+
+
+def _status(offer: Offer, now: datetime) -> OfferStatus:
+    state = expire(offer.state, now=now)
+    issuances = state.issuances if isinstance(state, Issued) else ()
+    return OfferStatus(
+        offer.id,
+        state_kind(state),
+        state.configuration_ids,
+        state.tries_left if isinstance(state, Offered) else None,
+        tuple(
+            {
+                "credential_configuration_id": issuance.configuration_id,
+                "copies": issuance.copies,
+                "issued_at": issuance.issued_at.isoformat(),
+                "event": issuance.event,
+            }
+            for issuance in issuances
+        ),
+        offer.created_at,
+    )

@@ -1,0 +1,258 @@
+"""The endpoints a wallet calls: token, nonce, credential, notification (OpenID4VCI 6, 7, 8, 11).
+
+Reading, checking and signing happen outside the transaction that writes; the write is compare-and-set, and a request
+that lost a race begins again with what the winner left. So two simultaneous posts of one secret have one winner.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from issuer.agencies.ports import Agency
+from issuer.issuance.ports import IssuancePorts, IssuedCredential, IssuedType, Offer, Storage
+from issuer.issuance.use_cases.dataset import issued_type, offered_record
+from wallet_core.catalogue.credential_type import seoul_day
+from wallet_core.errors import (
+    CredentialRequestDenied,
+    Expired,
+    InvalidGrant,
+    InvalidToken,
+    StateConflict,
+    StorageError,
+)
+from wallet_core.protocols.oauth2.token import create_token_response, parse_bearer_token, parse_token_request
+from wallet_core.protocols.openid4vci.credential import create_credential
+from wallet_core.protocols.openid4vci.issuance import (
+    Authorized,
+    create_access_token,
+    digest,
+    digest_tx_code,
+    issue,
+    notify,
+    redeem_code,
+    validate_configuration,
+    validate_token,
+)
+from wallet_core.protocols.openid4vci.messages import (
+    create_credential_response,
+    create_nonce_response,
+    parse_credential_request,
+    parse_notification_request,
+)
+from wallet_core.protocols.openid4vci.nonce import LIFETIME, create_c_nonce, spent_digest, verify_c_nonce
+from wallet_core.protocols.openid4vci.proof import AcceptedKey, verify_key_proofs
+from wallet_core.types import CredentialConfigurationId, JsonObject
+
+T = TypeVar("T")
+
+MAX_RACES = 10
+"""Times a request that lost a race begins again; each loss means that another request of the same person won."""
+
+_ID_BYTES = 16
+
+
+def redeem(ports: IssuancePorts, agency: Agency, media_type: str, body: bytes) -> JsonObject:
+    """Answer a token request (OpenID4VCI 6).
+
+    Raises:
+        InvalidRequest, UnsupportedGrantType: as ``oauth2.token.parse_token_request``; or a transaction code too many.
+        InvalidGrant: the code or the transaction code is wrong, used, expired or dead.
+    """
+    request = parse_token_request(media_type, body)
+    token = create_access_token(ports.random)
+
+    def attempt() -> JsonObject:
+        now = ports.clock.now()
+        offer = _read(
+            ports, lambda storage: storage.offers.find_by_code(agency.id, digest(request.pre_authorized_code))
+        )
+        # OpenID4VCI 6.3: an unknown code and one of another issuer are the same: invalid_grant.
+        if offer is None:
+            raise InvalidGrant("the pre-authorized code is unknown", clause="OpenID4VCI 6.3")
+        typed = request.tx_code
+        sent = None if typed is None else digest_tx_code(ports.secrets.tx_code, offer.id, typed)
+        state = redeem_code(offer.state, tx_code_digest=sent, token_digest=digest(token), now=now)
+        storage = ports.storage()
+        with storage.unit:
+            storage.offers.advance(offer, state)
+        # The counted try is committed before the refusal leaves.
+        if not isinstance(state, Authorized):
+            raise InvalidGrant("the transaction code is wrong", clause="OpenID4VCI 6.3")
+        return create_token_response(token)
+
+    return _until_no_race(attempt)
+
+
+def create_nonce(ports: IssuancePorts, agency: Agency) -> JsonObject:
+    """Answer a nonce request (OpenID4VCI 7). Nothing is written."""
+    nonce = create_c_nonce(ports.secrets.nonce, agency.credential_issuer, now=ports.clock.now(), random=ports.random)
+    return create_nonce_response(nonce)
+
+
+def answer_credential_request(
+    ports: IssuancePorts, agency: Agency, authorization: Sequence[str], media_type: str, body: bytes
+) -> JsonObject:
+    """Answer a Credential Request (OpenID4VCI 8).
+
+    Steps:
+        1. The access token is one of this issuer and not expired.
+        2. The request has the right shape and names a configuration of the offer.
+        3. Every proof is valid, for this issuer, with one fresh nonce.
+        4. The claims are prepared and signed, one credential for each proven key.
+        5. In one transaction: the nonce is spent for each key, the state moves on, the issue is recorded.
+
+    Raises:
+        InvalidToken: step 1 failed.
+        InvalidCredentialRequest, UnknownCredentialConfiguration, UnknownCredentialIdentifier,
+            InvalidEncryptionParameters: step 2 failed.
+        InvalidProof, InvalidNonce: step 3 failed, or a proof was used before.
+        CredentialRequestDenied: the data are gone or no longer valid, or the token has asked too often.
+    """
+    return _until_no_race(lambda: _answer(ports, agency, authorization, media_type, body))
+
+
+def record_notification(
+    ports: IssuancePorts, agency: Agency, authorization: Sequence[str], media_type: str, body: bytes
+) -> None:
+    """Note what a wallet says became of its credentials (OpenID4VCI 11).
+
+    Raises:
+        InvalidToken: the access token is not one of this issuer, or has expired.
+        InvalidNotificationRequest, InvalidNotificationId: as OpenID4VCI 11.3 says.
+    """
+
+    def attempt() -> None:
+        now = ports.clock.now()
+        offer = _offer_of_token(ports, agency, authorization)
+        validate_token(offer.state, now=now)
+        request = parse_notification_request(media_type, body)
+        state = notify(offer.state, notification_id=request.notification_id, event=request.event, now=now)
+        # OpenID4VCI 11.1: a repeated notification is answered like the first one and changes nothing.
+        if state != offer.state:
+            storage = ports.storage()
+            with storage.unit:
+                storage.offers.advance(offer, state)
+
+    _until_no_race(attempt)
+
+
+def _answer(
+    ports: IssuancePorts, agency: Agency, authorization: Sequence[str], media_type: str, body: bytes
+) -> JsonObject:
+    now = ports.clock.now()
+    # 1.
+    offer = _offer_of_token(ports, agency, authorization)
+    live = validate_token(offer.state, now=now)
+    # 2.
+    request = parse_credential_request(media_type, body)
+    validate_configuration(live, request.configuration_id)
+    issued = issued_type(ports, agency.id, request.configuration_id)
+    # 3.
+    keys = verify_key_proofs(
+        request.proofs,
+        audience=agency.credential_issuer,
+        algorithms=issued.proof_algorithms,
+        verify_nonce=lambda nonce: verify_c_nonce(nonce, ports.secrets.nonce, agency.credential_issuer, now=now),
+        now=now,
+    )
+    # 4.
+    record = _read(ports, lambda storage: offered_record(ports, storage, offer, request.configuration_id))
+    credentials, expires_at = _sign(ports, agency, issued, record, keys, now)
+    # 5.
+    notification_id = ports.random(_ID_BYTES).hex()
+    state = issue(
+        live,
+        configuration_id=request.configuration_id,
+        copies=len(keys),
+        notification_id=notification_id,
+        now=now,
+    )
+    storage = ports.storage()
+    with storage.unit:
+        for key in keys:
+            storage.nonces.spend(spent_digest(key.nonce, key.thumbprint), expires_at=now + LIFETIME)
+        storage.offers.advance(offer, state)
+        storage.credentials.add(_records(ports, offer, request.configuration_id, keys, now, expires_at))
+    return create_credential_response(credentials, notification_id=notification_id)
+
+
+def _sign(
+    ports: IssuancePorts,
+    agency: Agency,
+    issued: IssuedType,
+    record: JsonObject,
+    keys: Sequence[AcceptedKey],
+    now: datetime,
+) -> tuple[list[str], datetime]:
+    today = seoul_day(now)
+    claims = issued.type.prepare_claims(record, today=today)
+    try:
+        expires_at = issued.type.expires_at(claims, today=today)
+    except Expired as exc:
+        raise CredentialRequestDenied(exc.description, detail=exc.detail) from exc
+    signer, chain = ports.keys.signer(agency.id), ports.keys.chain(agency.id)
+    credentials = [
+        create_credential(
+            issued.type,
+            issuer=agency.credential_issuer,
+            claims=claims,
+            selectively_disclosable=issued.selectively_disclosable,
+            key=key,
+            expires_at=expires_at,
+            signer=signer,
+            x5c=chain,
+            now=now,
+            random=ports.random,
+        )
+        for key in keys
+    ]
+    return credentials, expires_at
+
+
+def _records(
+    ports: IssuancePorts,
+    offer: Offer,
+    configuration_id: CredentialConfigurationId,
+    keys: Sequence[AcceptedKey],
+    now: datetime,
+    expires_at: datetime,
+) -> list[IssuedCredential]:
+    stamp = f"{int(now.timestamp() * 1000):012x}"
+    return [
+        IssuedCredential(
+            f"{stamp}{ports.random(_ID_BYTES).hex()}",
+            offer.agency_id,
+            offer.id,
+            configuration_id,
+            offer.subject_id,
+            key.thumbprint,
+            "valid",
+            now,
+            expires_at,
+        )
+        for key in keys
+    ]
+
+
+def _offer_of_token(ports: IssuancePorts, agency: Agency, authorization: Sequence[str]) -> Offer:
+    token = parse_bearer_token(authorization)
+    offer = _read(ports, lambda storage: storage.offers.find_by_token(agency.id, digest(token)))
+    # RFC 6750 3.1: a token of another issuer is as unknown as any other.
+    if offer is None:
+        raise InvalidToken("the access token is unknown", clause="RFC 6750 3.1")
+    return offer
+
+
+def _read(ports: IssuancePorts, find: Callable[[Storage], T]) -> T:
+    storage = ports.reading()
+    with storage.unit:
+        return find(storage)
+
+
+def _until_no_race(attempt: Callable[[], T]) -> T:
+    for _ in range(MAX_RACES):
+        try:
+            return attempt()
+        except StateConflict:
+            continue
+    raise StorageError("too many requests for one offer at once")

@@ -1,0 +1,1 @@
+"""Migrations of the issuer's tables, for SQLite and PostgreSQL."""

@@ -1,0 +1,1 @@
+"""The agencies' own data about people, from which credentials are issued."""

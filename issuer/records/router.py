@@ -1,0 +1,61 @@
+"""Our own API for agencies: import records."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from issuer.dependencies import issuer_of
+from issuer.records.use_cases import ImportResult, import_records
+from wallet_core.adapters.api_keys import ApiKey
+from wallet_core.adapters.idempotency import Answer
+from wallet_core.adapters.web import idempotent, require_api_key
+from wallet_core.catalogue.records import MAX_BYTES
+from wallet_core.errors import InvalidRequest
+
+router = APIRouter(prefix="/api/v1/agencies/{agency_id}", tags=["records"])
+
+
+class BadRows(InvalidRequest):
+    """Rows of the file cannot be stored; the dry run names each."""
+
+    code = "bad_rows"
+
+
+@router.post("/records", max_body_size=MAX_BYTES)
+async def post_records(
+    request: Request,
+    agency_id: str,
+    key: Annotated[ApiKey, Depends(require_api_key("records:write", owner_path="agency_id"))],
+    *,
+    dry_run: Annotated[bool, Query()] = False,
+) -> Response:
+    """Import a CSV file, all of it or nothing. With `dry_run` every bad row is reported and nothing is stored."""
+    issuer, data = issuer_of(request), await request.body()
+    agency, unit = issuer.agency(agency_id), issuer.database.unit()
+
+    def create() -> Answer:
+        result = import_records(
+            unit,
+            issuer.records(unit),
+            agency,
+            issuer.catalogue.issued_by(agency.id),
+            data,
+            dry_run=dry_run,
+            now=issuer.clock.now(),
+        )
+        return _answer(result, dry_run=dry_run)
+
+    return await idempotent(request, unit, key, create)
+
+
+def _answer(result: ImportResult, *, dry_run: bool) -> Answer:
+    if result.report.problems and not dry_run:
+        count = len(result.report.problems)
+        first = result.report.problems[0]
+        raise BadRows(
+            f"nothing was imported: {count} faults, the first in line {first.line}: {first.reason.en}; "
+            "send the file with dry_run=true for all of them"
+        )
+    return Answer(200, result.to_json())

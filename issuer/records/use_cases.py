@@ -1,0 +1,90 @@
+"""What is done with records: import a file, all of it or nothing; list whom the agency knows."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from issuer.agencies.ports import Agency
+from issuer.ports import UnitOfWork
+from issuer.records.ports import Records
+from wallet_core.catalogue.credential_type import CredentialType, seoul_day
+from wallet_core.catalogue.records import RecordsReport, parse_records
+from wallet_core.types import JsonObject
+
+PAGE = 100
+"""Subject ids of one page."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What became of a file: ``imported`` records were stored, ``report`` has every fault."""
+
+    report: RecordsReport
+    imported: int
+
+    def to_json(self) -> JsonObject:
+        """Return the result as our API and the command line show it. It repeats nothing of the rows."""
+        return {
+            "rows": self.report.rows,
+            "good_rows": len(self.report.records),
+            "bad_rows": self.report.bad_rows,
+            "imported": self.imported,
+            "problems": [
+                {
+                    "line": problem.line,
+                    "column": problem.column,
+                    "reason": {"ko": problem.reason.ko, "en": problem.reason.en},
+                    "cure": {"ko": problem.cure.ko, "en": problem.cure.en},
+                }
+                for problem in self.report.problems
+            ],
+        }
+
+
+def import_records(
+    unit: UnitOfWork,
+    records: Records,
+    agency: Agency,
+    types: Sequence[CredentialType],
+    data: bytes,
+    *,
+    dry_run: bool,
+    now: datetime,
+) -> ImportResult:
+    """Check a CSV file against the catalogue and store its records, if all are good and it is no dry run.
+
+    Args:
+        unit: in which they are stored.
+        records: of that unit.
+        agency: whose records they are.
+        types: what the agency issues.
+        data: the file as it came.
+        dry_run: only report.
+        now: the time.
+    """
+    report = parse_records(data, types, today=seoul_day(now))
+    if dry_run or report.problems:
+        return ImportResult(report, 0)
+    by_type: dict[str, list[tuple[str, JsonObject]]] = defaultdict(list)
+    for record in report.records:
+        by_type[record.type_id].append((record.subject_id, record.claims))
+    with unit:
+        for type_id, rows in by_type.items():
+            records.put(agency.id, type_id, rows, now=now)
+    return ImportResult(report, len(report.records))
+
+
+def list_subjects(
+    unit: UnitOfWork, records: Records, agency: Agency, credential_type: CredentialType, *, after: str = ""
+) -> tuple[list[str], str | None]:
+    """Return a page of subject ids the agency has a record of, and the cursor of the next page (None at the end)."""
+    with unit:
+        found = records.subjects(agency.id, credential_type.id, after=after, limit=PAGE + 1)
+    return list(found[:PAGE]), found[PAGE - 1] if len(found) > PAGE else None
+
+
+def count_records(unit: UnitOfWork, records: Records, agency: Agency) -> dict[str, int]:
+    """Return how many records the agency has, by credential type."""
+    with unit:
+        return records.count(agency.id)

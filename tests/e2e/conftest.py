@@ -1,0 +1,23 @@
+from pathlib import Path
+
+import pytest
+
+from tests.support.issuing import IssuerUnderTest, start_issuer
+
+
+@pytest.fixture
+def issuer(tmp_path: Path, database_url: str) -> IssuerUnderTest:
+    """An issuer with two agencies, once for each database engine."""
+    under_test = start_issuer(tmp_path, database_url)
+    yield under_test
+    under_test.client.close()
+    under_test.issuer.database.close()
+
+
+@pytest.fixture
+def sqlite_issuer(tmp_path: Path) -> IssuerUnderTest:
+    """The same on SQLite only, for what does not depend on the engine."""
+    under_test = start_issuer(tmp_path, f"sqlite:///{tmp_path}/issuer.db")
+    yield under_test
+    under_test.client.close()
+    under_test.issuer.database.close()

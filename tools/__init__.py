@@ -1,1 +1,0 @@
-"""Programs for maintainers: they read the tree and are no part of the product."""
