@@ -1,5 +1,10 @@
-"""How a page is judged: axe, sideways scroll, size of targets, complaints on the console."""
+"""How a page is judged: axe, sideways scroll, size of targets, complaints on the console; and how it is photographed.
 
+With ``JIGAP_SCREENSHOTS`` naming a folder, every judged page is saved there (``make screenshots``).
+"""
+
+import os
+from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
@@ -58,8 +63,18 @@ def small_targets(page: Page) -> list[str]:
     return found
 
 
-def assert_fit(page: Page) -> None:
+def photograph(page: Page, name: str) -> None:
+    """Save the whole page as ``<name>.<width>.<language>.png`` if the run asks for pictures."""
+    folder = os.environ.get("JIGAP_SCREENSHOTS")  # noqa: TID251 only this run's wish
+    if folder and page.viewport_size:
+        language = page.evaluate("document.documentElement.lang")
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=f"{folder}/{name}.{page.viewport_size['width']}.{language}.png", full_page=True)
+
+
+def assert_fit(page: Page, name: str) -> None:
     """Check one page as it stands: accessibility, width, targets."""
+    photograph(page, name)
     assert accessibility_problems(page) == []
     assert sideways_scroll(page) <= 0, page.url
     assert small_targets(page) == [], page.url

@@ -88,11 +88,11 @@ def test_small_jobs_under_random_kills(soaked: Database, database_url: str, caps
 
 
 def test_chunks_under_random_kills(soaked: Database, database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    chunks, rows = (100, 10_000) if LONG else (40, 10_000)
+    chunks, rows = (100, 10_000) if LONG else (30, 10_000)
     with soaked.unit() as unit:
         jobs.enqueue_many(unit.connection, TABLES, "chunk", [{"rows": rows}] * chunks)
     crew = Crew(database_url, "chunk", 2, lease=3)
-    seconds = _soak(soaked, crew, (1.0, 2.0) if LONG else (0.2, 0.4))
+    seconds = _soak(soaked, crew, (1.0, 2.0) if LONG else (0.3, 0.6))
     with capsys.disabled():
         print(f"\nchunks, {soaked.engine.dialect.name}: {chunks * rows} rows, {crew.kills} kills, {seconds:.0f} s")
     assert _left(soaked) == 0

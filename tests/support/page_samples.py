@@ -3,6 +3,9 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from wallet_core.adapters.ui.claims import ClaimLine
+from wallet_core.catalogue import Text
+
 NOW = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
 LONG_NAME = "Maria-Theresia Wolfeschlegelsteinhausenbergerdorff van der Groenten"
 REQUEST = "openid4vp://?client_id=x509_hash%3AkZ3n&request_uri=https%3A%2F%2Fverifier.example%2Frequests%2FabCd"
@@ -38,7 +41,13 @@ POLICY = {
     "retention": {"ko": "90일 뒤에 지워요.", "en": "Deleted after 90 days."},
     "grounds": [{"ko": "여객자동차법 34", "en": "Passenger Transport Act 34"}],
 }
-CLAIMS = [("이름", "한지우"), ("만 19세 이상", "예")]
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA="
+CLAIMS = [
+    ClaimLine(Text("이름", "Name"), "한지우", mask="name"),
+    ClaimLine(Text("만 19세 이상", "Aged 19 or over"), True),
+    ClaimLine(Text("사진", "Photograph"), PIXEL, is_image=True),
+    ClaimLine(Text("면허 종류", "Class"), "2", Text("2종 보통", "Ordinary class 2")),
+]
 
 
 def check(state: str, **changes: Any) -> dict[str, Any]:
@@ -96,7 +105,11 @@ ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
     "offer-nobody": ("offer_new.html", {"type": TYPE, "subjects": [], "query": "홍"}),
     "offer-confirm": (
         "offer_confirm.html",
-        {"type": TYPE, "subject": {"id": "p1", "name": "한*우"}, "claims": [*CLAIMS, ("이름 (로마자)", LONG_NAME)]},
+        {
+            "type": TYPE,
+            "subject": {"id": "p1", "name": "한*우"},
+            "claims": [*CLAIMS, ClaimLine(Text("이름 (로마자)", "Name in Latin letters"), LONG_NAME)],
+        },
     ),
     **{
         f"offer-{state}": ("offer.html", {"offer": offer(state)})

@@ -1,4 +1,4 @@
-"""``jigap keys new-ca | new-issuer | new-verifier | show``: signing keys and certificates in a folder.
+"""``jigap keys new-ca | new-issuer | new-verifier | new-sealing-key | show``: keys and certificates in a folder.
 
 Private keys are PKCS#8 PEM, readable by their owner only, and are never overwritten.
 """
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from wallet_core.adapters.cli import JsonFlag, out
 from wallet_core.adapters.clock import SystemClock
-from wallet_core.adapters.keystore import KeyStore
+from wallet_core.adapters.keystore import KeyStore, new_key_text
 from wallet_core.errors import KeyUnavailable, MalformedError
 from wallet_core.keys.algorithms import PublicKey
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors, format_trust_anchors
@@ -132,6 +132,19 @@ def new_verifier(
         raise typer.BadParameter(str(exc)) from exc
     KeyStore(store).add(name, key, [certificate.public_bytes(Encoding.DER)])
     _tell(name, store, certificate, as_json=as_json)
+
+
+@app.command("new-sealing-key")
+def new_sealing_key(
+    file: Annotated[Path, typer.Argument(help="File to write; not overwritten.")], *, as_json: JsonFlag = False
+) -> None:
+    """Write a new key for ..._SEALING_KEY_FILE: it seals what must not lie in the database in the clear."""
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+            stream.write(new_key_text() + "\n")
+    except OSError as exc:
+        raise KeyUnavailable("the sealing key cannot be written", detail=f"{file.name}: {exc.strerror}") from exc
+    out(as_json, {"file": str(file)}, f"Wrote a new sealing key to {file}. Without it what it sealed is lost.")
 
 
 @app.command()

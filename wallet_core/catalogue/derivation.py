@@ -99,18 +99,21 @@ RULES: Final[Mapping[str, Callable[[Values, Mapping[str, Any], date, Values], Js
     "all_empty": lambda v, p, day, by: not _flat(v),
 }
 
-PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
-    "age_at_least": ("years",),
-    "year_age_at_least": ("years",),
-    "at_least": ("value",),
-    "latest": ("by",),
-    "any_of": ("values",),
-    "none_of": ("values",),
-    "any_without": ("member",),
-    "count_younger": ("years",),
-    "size_is": ("value",),
+DATE_RULES: Final = frozenset({"age_at_least", "year_age_at_least", "age", "year", "not_after_today", "count_younger"})
+"""The rules whose sources are dates."""
+
+PARAMETERS: Final[Mapping[str, tuple[str, type]]] = {
+    "age_at_least": ("years", int),
+    "year_age_at_least": ("years", int),
+    "at_least": ("value", int),
+    "latest": ("by", str),
+    "any_of": ("values", list),
+    "none_of": ("values", list),
+    "any_without": ("member", str),
+    "count_younger": ("years", int),
+    "size_is": ("value", int),
 }
-"""The parameters each rule needs; the others need none."""
+"""The one parameter a rule needs, and its type; the others need none."""
 
 
 def derive(derivation: Derivation, claims: JsonObject, today: date) -> Json:

@@ -256,16 +256,23 @@ def _derivation(node: Node) -> Derivation | None:
     sources = raw if isinstance(raw, list) else [] if raw is None else [raw]
     # The agency's own system knows more than the claims do: its sources are words for readers.
     paths = () if rule == AGENCY else tuple(_path(node, "derived", text) for text in sources)
-    parameters = {key: table.value(key) for key in PARAMETERS.get(rule, ())}
-    for key, value in parameters.items():
-        if value is None:
-            node.report("missing", f"the rule {rule} needs {key}", "derived")
-    if "by" in parameters:
-        parameters["by"] = _path(node, "derived", parameters["by"])
+    parameters = _parameters(node, table, rule)
     for key in table.table:
         if key not in {"rule", "from", *parameters}:
             node.report("unknown-key", f"{key} is no parameter of the rule {rule}", "derived")
     return Derivation(rule, paths, parameters)
+
+
+def _parameters(node: Node, table: Node, rule: str) -> dict[str, Any]:
+    if rule not in PARAMETERS:
+        return {}
+    key, kind = PARAMETERS[rule]
+    value = table.value(key)
+    if value is None:
+        node.report("missing", f"the rule {rule} needs {key}", "derived")
+    elif not isinstance(value, kind):
+        node.report("type", f"{key} of the rule {rule} is of the wrong type", "derived")
+    return {key: _path(node, "derived", value) if key == "by" else value}
 
 
 def _mdoc(node: Node) -> MdocElement | None:

@@ -5,13 +5,13 @@ from datetime import date
 from typing import Final
 
 from wallet_core.catalogue.credential_type import Claim, ClaimType, CredentialType, Sensitivity
-from wallet_core.catalogue.derivation import derive, prepare_claims
+from wallet_core.catalogue.derivation import DATE_RULES, derive, prepare_claims
 from wallet_core.catalogue.paths import path_text, select
 from wallet_core.catalogue.source import Document
 from wallet_core.catalogue.text import LANGUAGES
 from wallet_core.catalogue.validation import validate_record, value_problems
 from wallet_core.spec_versions import FORMAT_SD_JWT_VC
-from wallet_core.types import AgencyId, ClaimsPath, JsonObject
+from wallet_core.types import AgencyId, ClaimsPath
 
 # RFC 7519 4.1, SD-JWT VC 3.2.2.2, RFC 9901 4.2.4.1 and 4.2.4.2: names with a meaning of their own.
 _EVERYWHERE: Final = frozenset({"_sd", "..."})
@@ -50,8 +50,9 @@ def check_types(files: Sequence[TypeFile], agencies: Collection[AgencyId], as_of
         _unique([(document, ("formats", i, member), str(getattr(entry, member))) for document, i, entry in entries])
     for document, credential_type in files:
         _check_head(document, credential_type, agencies)
-        _check_claims(document, credential_type)
-        _check_examples(document, credential_type, as_of)
+        # Examples are read by the claims' own rules: only by those that hold.
+        if _check_claims(document, credential_type):
+            _check_examples(document, credential_type, as_of)
 
 
 def _unique(values: Sequence[tuple[Document, tuple[str | int, ...], str]]) -> None:
@@ -88,13 +89,15 @@ def _check_mdl(document: Document, credential_type: CredentialType) -> None:
             document.report(("formats", index), "mdl", f"the mandatory mDL element {missing} is not a mandatory claim")
 
 
-def _check_claims(document: Document, credential_type: CredentialType) -> None:
+def _check_claims(document: Document, credential_type: CredentialType) -> bool:
+    """Note what is wrong with the claims; whether their examples can be read by them."""
     claims = credential_type.claims
     _check_repeats(document, claims)
     by_path = {claim.path: claim for claim in claims}
-    for index, claim in enumerate(claims):
-        for key, rule, reason in _claim_faults(claim, by_path):
-            document.report(("claims", index, key), rule, reason)
+    faults = [(index, fault) for index, claim in enumerate(claims) for fault in _claim_faults(claim, by_path)]
+    for index, (key, rule, reason) in faults:
+        document.report(("claims", index, key), rule, reason)
+    return not faults
 
 
 def _check_repeats(document: Document, claims: Sequence[Claim]) -> None:
@@ -129,6 +132,8 @@ def _claim_faults(claim: Claim, by_path: dict[ClaimsPath, Claim]) -> Iterator[tu
         for source in (*claim.derived.sources, *([by] if by else [])):
             if source not in by_path:
                 yield "derived", "derived", f"it is computed from {path_text(source)}, which is no claim here"
+            elif claim.derived.rule in DATE_RULES and by_path[source].type is not ClaimType.DATE:
+                yield "derived", "derived", f"it is computed from {path_text(source)}, which is no date"
 
 
 def _member_faults(claim: Claim, by_path: dict[ClaimsPath, Claim]) -> Iterator[tuple[str, str, str]]:
@@ -147,39 +152,31 @@ def _member_faults(claim: Claim, by_path: dict[ClaimsPath, Claim]) -> Iterator[t
 
 
 def _check_examples(document: Document, credential_type: CredentialType, as_of: date) -> None:
+    faults = list(_example_faults(credential_type, as_of)) or list(_computed_faults(credential_type, as_of))
+    for index, reason in faults:
+        document.report(("claims", index, "example"), "example", reason)
+
+
+def _example_faults(credential_type: CredentialType, as_of: date) -> Iterator[tuple[int, str]]:
     claims = credential_type.claims
     for index, claim in enumerate(claims):
-        if claim.example is None:
-            if claim.default_issue:
-                document.report(("claims", index), "example", f"{path_text(claim.path)} has no example")
-            continue
-        for problem in value_problems(claim, claim.example):
-            document.report(("claims", index, "example"), "example", f"{problem.path}: {problem.reason.en}")
-    record = credential_type.example_record
-    index_of = {claim.path: index for index, claim in enumerate(claims)}
-    for problem in validate_record(claims, record, today=as_of):
-        document.report(
-            ("claims", _top_level(problem.path, index_of), "example"), "example", f"{problem.path}: {problem.reason.en}"
-        )
-    if any(claim.default_issue and claim.mandatory and claim.example is None for claim in claims):
-        return
-    signed = prepare_claims(claims, record, today=as_of)
+        if claim.example is None and claim.default_issue:
+            yield index, f"{path_text(claim.path)} has no example"
+        elif claim.example is not None:
+            for problem in value_problems(claim, claim.example):
+                yield index, f"{problem.path}: {problem.reason.en}"
+    place = {claim.path: index for index, claim in enumerate(claims)}
+    for problem in validate_record(claims, credential_type.example_record, today=as_of):
+        yield place.get((problem.path.partition(".")[0],), 0), f"{problem.path}: {problem.reason.en}"
+
+
+def _computed_faults(credential_type: CredentialType, as_of: date) -> Iterator[tuple[int, str]]:
+    """Yield the claims whose example differs from what the rules make of the other examples."""
+    claims = credential_type.claims
+    signed = prepare_claims(claims, credential_type.example_record, today=as_of)
     for index, claim in enumerate(claims):
-        if claim.computed and claim.derived is not None and derive(claim.derived, signed, as_of) != claim.example:
-            document.report(
-                ("claims", index, "example"), "example", f"the rule {claim.derived.rule} does not give the example"
-            )
-        if claim.path[0:1] == claim.path and not claim.computed:
-            _check_container_example(document, index, claim, signed)
-
-
-def _check_container_example(document: Document, index: int, claim: Claim, signed: JsonObject) -> None:
-    value = next(select(signed, claim.path), None)
-    if claim.default_issue and value != claim.example:
-        document.report(
-            ("claims", index, "example"), "example", f"{path_text(claim.path)}: its computed members differ"
-        )
-
-
-def _top_level(path: str, index_of: dict[ClaimsPath, int]) -> int:
-    return index_of.get((path.partition(".")[0],), 0)
+        if claim.computed and claim.derived is not None:
+            if derive(claim.derived, signed, as_of) != claim.example:
+                yield index, f"the rule {claim.derived.rule} does not give the example"
+        elif len(claim.path) == 1 and claim.default_issue and next(select(signed, claim.path), None) != claim.example:
+            yield index, f"{path_text(claim.path)}: its computed members differ"

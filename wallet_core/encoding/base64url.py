@@ -35,6 +35,7 @@ def decode(text: str, *, what: str = "value") -> bytes:
     """
     remainder = len(text) & 3
     last = text[-1:]
+    # jose-7515.2-base64url
     if (
         remainder == 1
         or (remainder == 2 and last not in _LAST_OF_TWO)

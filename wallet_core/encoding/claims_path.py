@@ -24,6 +24,7 @@ def parse_claims_path(value: Json) -> ClaimsPath:
         MalformedError: not a non-empty array of strings, nulls and non-negative integers, or longer than a JSON text
             can be deep here.
     """
+    # dcql-7-path
     if not isinstance(value, list) or not value:
         raise MalformedError("a claims path is not a non-empty array", clause=_CLAUSE)
     if len(value) > MAX_DEPTH:
@@ -66,6 +67,7 @@ def _parse_component(component: Json) -> str | int | None:
     # True is an int to Python, not to JSON.
     if isinstance(component, int) and not isinstance(component, bool) and component >= 0:
         return component
+    # dcql-7-component
     raise MalformedError("a component of a claims path is no string, null or non-negative integer", clause=_CLAUSE)
 
 
@@ -73,11 +75,13 @@ def _children(element: tuple[ConcretePath, Json], component: str | int | None) -
     concrete, value = element
     if isinstance(component, str):
         # 7.1.1: "If any of the currently selected element(s) is not an object, abort processing and return an error."
+        # dcql-7.1.1-object
         if not isinstance(value, dict):
             raise MalformedError("a claims path names a member of something that is no object", clause=_PROCESSING)
         if component in value:
             yield (*concrete, component), value[component]
         return
+    # dcql-7.1.1-array
     if not isinstance(value, list):
         raise MalformedError("a claims path selects in something that is no array", clause=_PROCESSING)
     if component is None:

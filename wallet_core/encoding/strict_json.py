@@ -125,6 +125,7 @@ class _RefusedJsonError(ValueError):
 
 def _object_without_duplicates(pairs: list[tuple[str, Json]]) -> JsonObject:
     members = dict(pairs)
+    # jose-7493-duplicate
     if len(members) != len(pairs):
         raise _RefusedJsonError("has a member twice")
     return members

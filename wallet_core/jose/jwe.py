@@ -58,6 +58,7 @@ def encrypt(plaintext: bytes, recipient_jwk: JsonObject, *, enc: str, header: Ma
         raise ValueError(f"enc {enc} is not supported, or the plaintext of {len(plaintext)} bytes is too long")
     protected: dict[str, Json] = {"alg": ALG, "enc": enc, **(header or {})}
     # OpenID4VP 8.3: the JWE must carry the kid of the chosen JWK, if there is one.
+    # vp-8.3-kid
     if "kid" in recipient_jwk:
         protected["kid"] = recipient_jwk["kid"]
     try:
@@ -87,19 +88,23 @@ def decrypt(token: str, keys: Mapping[str, DecryptionKey], *, enc_values: Collec
     """
     header = parse_header(token)
     # 2.
+    # jose-7516.4.1-offered
     if header.get("alg") != ALG or header.get("enc") not in enc_values:
         raise VerificationError(
             "the response is encrypted in a way that was not offered", step=2, clause="RFC 7516 4.1"
         )
+    # jose-7516.4.1.13-crit-zip
     if "zip" in header or "crit" in header:
         raise VerificationError("the response asks for an extension that is refused", step=2, clause="RFC 7516 4.1.13")
     # 3.
     kid = header.get("kid")
     key = keys.get(kid) if isinstance(kid, str) else None
+    # vp-8.3-our-kid
     if key is None:
         raise VerificationError("the response is encrypted to a key we do not have", step=3, clause="OpenID4VP 8.3")
     # 4.
     epk = _recipient_key(header.get("epk"), "epk")
+    # jose-7518.4.6-epk
     if isinstance(epk, ECKey) != isinstance(key, ec.EllipticCurvePrivateKey):
         raise MalformedError("epk is on another curve than the key", clause="RFC 7518 4.6.1.1")
     # 5.
@@ -121,6 +126,7 @@ def parse_header(token: str) -> JsonObject:
     if len(token) > MAX_TOKEN_BYTES:
         raise MalformedError(f"the encrypted response is longer than {MAX_TOKEN_BYTES} characters")
     parts = token.split(".")
+    # jose-7518.4.6-parts
     if len(parts) != 5 or parts[1]:
         raise MalformedError("the encrypted response is not a compact JWE with ECDH-ES", clause="RFC 7518 4.6")
     decoded = [base64url.decode(part, what="a part of the encrypted response") for part in parts]
@@ -138,6 +144,7 @@ def parse_header(token: str) -> JsonObject:
 
 def is_usable(value: Json) -> bool:
     """Return whether a JWK offered by a peer is one that :func:`encrypt` can use (OpenID4VP 8.3)."""
+    # vp-8.3-key-alg
     if not isinstance(value, dict) or value.get("alg") != ALG or value.get("use", "enc") != "enc":
         return False
     try:
@@ -156,6 +163,7 @@ def _recipient_key(value: Json, what: str) -> _JoseKey:
         okp = x25519.X25519PublicKey.from_public_bytes(data)
         return OKPKey(okp, okp)
     raw = jwk.parse_public_jwk(value, what=what).raw
+    # x509-HAIP5-key
     if not isinstance(raw, ec.EllipticCurvePublicKey) or not isinstance(raw.curve, ec.SECP256R1):
         raise MalformedError(f"{what} is not on P-256 or X25519", clause="HAIP 5")
     return ECKey(raw, raw)

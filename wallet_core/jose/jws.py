@@ -57,6 +57,7 @@ def parse(token: str, *, what: str = "JWT") -> UnverifiedJws:
     if len(token) > MAX_TOKEN_BYTES:
         raise MalformedError(f"{what} is longer than {MAX_TOKEN_BYTES} characters")
     parts = token.split(".")
+    # jose-7515.3.1-parts
     if len(parts) != 3:
         raise MalformedError(f"{what} does not have three parts", clause="RFC 7515 3.1")
     header_part, payload_part, signature_part = parts
@@ -91,15 +92,19 @@ def verify(jws: UnverifiedJws, key: PublicKey, *, typ: str | None) -> VerifiedJw
         InvalidSignature: step 3 or 4 failed.
     """
     # 1.
+    # jose-8725.3.11-typ
     if typ is not None and jws.header.get("typ") != typ:
         raise VerificationError(f"the token is not of type {typ}", step=1, clause="RFC 8725 3.11")
     # 2. We understand no extension, so a token that makes one critical must be refused.
+    # jose-7515.4.1.11-crit
     if "crit" in jws.header:
         raise VerificationError("the token asks for an extension that is not known", step=2, clause="RFC 7515 4.1.11")
     # 3. "none" and MAC algorithms fail here like any other: no key has them.
+    # jose-8725.3.1-alg
     if jws.header.get("alg") != key.algorithm.value:
         raise InvalidSignature("the algorithm of the token is not that of the key", step=3, clause="RFC 8725 3.1")
     # 4.
+    # jose-7515.5.2-signature
     key.verify(jws.signature, jws.signing_input)
     return VerifiedJws(jws.header, jws.payload, key)
 

@@ -118,6 +118,7 @@ def der_signature(signature: bytes, coordinate_bytes: int) -> bytes:
     Raises:
         InvalidSignature: the length is not that of the curve.
     """
+    # jose-7518.3.4-length
     if len(signature) != 2 * coordinate_bytes:
         raise InvalidSignature("the signature has the wrong length", clause="RFC 7518 3.4")
     r = int.from_bytes(signature[:coordinate_bytes], "big")

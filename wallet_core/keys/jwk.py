@@ -36,6 +36,7 @@ def parse_public_jwk(value: Json, *, what: str = "jwk") -> PublicKey:
     if not isinstance(value, dict):
         raise MalformedError(f"{what} is not a JSON object", clause="RFC 7517 4")
     # OpenID4VCI appendix F.1: a proof's header must not carry a private key; nor may any other JWK we are sent.
+    # jose-7517-public
     if not _PRIVATE_MEMBERS.isdisjoint(value):
         raise MalformedError(f"{what} holds a private or symmetric key", clause="OpenID4VCI F.4")
     kty, crv = value.get("kty"), value.get("crv")
@@ -115,6 +116,7 @@ def _coordinate(value: Mapping[str, Json], member: str, size: int, what: str) ->
         raise MalformedError(f"{what} lacks {member}", clause="RFC 7518 6.2.1")
     data = base64url.decode(text, what=f"{member} of {what}")
     # RFC 7518 6.2.1.2: the octet string is exactly as long as a coordinate of the curve.
+    # jose-7518.6.2.1-length
     if len(data) != size:
         raise MalformedError(f"{member} of {what} has the wrong length", clause="RFC 7518 6.2.1.2")
     return data

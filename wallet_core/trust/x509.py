@@ -86,6 +86,7 @@ def parse_x5c(value: Json) -> tuple[bytes, ...]:
     Raises:
         MalformedError: not a non-empty array of standard base64 text, or over a limit.
     """
+    # jose-7515.4.1.6-x5c
     if not isinstance(value, list) or not value or len(value) > MAX_CHAIN:
         raise MalformedError(f"x5c is not an array of 1 to {MAX_CHAIN} certificates", clause="RFC 7515 4.1.6")
     return tuple(_decode_certificate(entry) for entry in value)
@@ -133,6 +134,7 @@ def verify_chain(
         _refuse_root(certificate, anchors)
     # 3
     for certificate in certificates:
+        # x509-6.1.3-time
         _validate_time(certificate, at)
     # 4
     path = _build_path(certificates, anchors, purpose, at)
@@ -156,6 +158,7 @@ def validate_issuer_name(certificate: TrustedCertificate, issuer: CredentialIssu
         named = str(issuer) in certificate.uris
     else:
         named = (urlsplit(issuer).hostname or "").lower() in certificate.dns_names
+    # sdjwtvc-3.5-issuer-name
     if not named:
         raise UntrustedError("the certificate is not for this credential issuer", clause="SD-JWT VC 3.5")
 
@@ -172,6 +175,7 @@ def validate_dns_name(certificate: TrustedCertificate, host: str) -> None:
     Raises:
         UntrustedError: it is not. Wildcards match nothing.
     """
+    # vp-5.9.3-x509-san-dns
     if host.lower() not in certificate.dns_names:
         raise UntrustedError("the certificate is not for this host", clause="OpenID4VP 5.9.3")
 
@@ -234,8 +238,10 @@ def _load(der: bytes) -> x509.Certificate:
 
 def _refuse_root(certificate: x509.Certificate, anchors: TrustAnchors) -> None:
     # HAIP 6.1.1: the trust anchor is not in x5c, and the leaf is not self-signed.
+    # x509-HAIP6.1.1-self-signed
     if certificate.issuer == certificate.subject:
         raise UntrustedError("the chain contains a self-signed certificate", step=2, clause="HAIP 6.1.1")
+    # x509-HAIP6.1.1-anchor
     if any(anchor.certificate == certificate for anchor in anchors.anchors):
         raise UntrustedError("the chain contains its trust anchor", step=2, clause="HAIP 6.1.1")
 
@@ -250,6 +256,7 @@ def _validate_time(certificate: x509.Certificate, at: datetime) -> None:
 def _build_path(
     certificates: list[x509.Certificate], anchors: TrustAnchors, purpose: AnchorPurpose, at: datetime
 ) -> list[x509.Certificate]:
+    # x509-6.1-path
     roots = anchors.certificates(purpose)
     if not roots:
         raise UntrustedError("no trust anchor is known for this purpose", step=4, detail=f"no anchor for {purpose}")
@@ -274,6 +281,7 @@ def _build_path(
             clause="RFC 5280 6.1",
         ) from exc
     # RFC 7515 4.1.6: each certificate certifies the one before it; nothing is left over.
+    # jose-7515.4.1.6-x5c-order
     if path[:-1] != certificates:
         raise UntrustedError("the certificates of the chain are not in order", step=4, clause="RFC 7515 4.1.6")
     return path
@@ -290,12 +298,15 @@ def _other_purposes(last: x509.Certificate, anchors: TrustAnchors, purpose: Anch
 
 def _validate_leaf(leaf: x509.Certificate, purpose: AnchorPurpose) -> None:
     constraints = _extension(leaf, x509.BasicConstraints)
+    # x509-4.2.1.9-ca
     if constraints is not None and constraints.ca:
         raise UntrustedError("the leaf certificate is a CA certificate", step=5, clause="RFC 5280 4.2.1.9")
     usage = _extension(leaf, x509.KeyUsage)
+    # x509-4.2.1.3-usage
     if usage is not None and not usage.digital_signature:
         raise UntrustedError("the certificate is not for signatures", step=5, clause="RFC 5280 4.2.1.3")
     extended = _extension(leaf, x509.ExtendedKeyUsage)
+    # x509-4.2.1.12-purpose
     if extended is not None and not _serves(frozenset(extended), purpose):
         raise UntrustedError("the certificate is for another purpose", step=5, clause="RFC 5280 4.2.1.12")
 

@@ -22,8 +22,10 @@ from markupsafe import Markup
 
 from wallet_core.adapters.qr import qr_svg
 from wallet_core.adapters.ui import STATIC, TEMPLATES, masking, text
+from wallet_core.adapters.ui.claims import ClaimLine
 from wallet_core.adapters.ui.display import COOKIES, Display
 from wallet_core.adapters.ui.messages import Messages
+from wallet_core.catalogue.text import Text
 
 STATIC_PATH = "/static"
 
@@ -159,9 +161,21 @@ def _words(context: Context, value: Any) -> str:
 
 
 @jinja2.pass_context
-def _local(context: Context, texts: Mapping[str, str]) -> str:
-    """Return the reader's language of a {"ko": …, "en": …} text, Korean where it has no other."""
+def _local(context: Context, texts: Text | Mapping[str, str]) -> str:
+    """Return the reader's language of a text, Korean where it has no other."""
+    if isinstance(texts, Text):
+        return texts.get(context["lang"])
     return texts.get(context["lang"]) or texts["ko"]
+
+
+@jinja2.pass_context
+def _shown(context: Context, line: ClaimLine) -> str:
+    return line.shown(context["lang"])
+
+
+@jinja2.pass_context
+def _covered(context: Context, line: ClaimLine) -> str:
+    return line.covered(context["lang"])
 
 
 def _qr(content: str, label: str) -> Markup:
@@ -181,5 +195,5 @@ def _iso(value: datetime) -> str:
 _FILTERS: Mapping[str, Any] = {
     "day": _day, "full_day": _full_day, "short_day": _short_day, "clock": _clock, "moment": _moment,
     "won": _won, "number": _number, "mask": _mask, "words": _words, "local": _local,
-    "initial": _initial, "qr": _qr, "josa": text.josa, "iso": _iso,
+    "shown": _shown, "covered": _covered, "initial": _initial, "qr": _qr, "josa": text.josa, "iso": _iso,
 }  # fmt: skip

@@ -74,6 +74,7 @@ def hash_function_of(payload: JsonObject) -> HashFunction:
         VerificationError: ``_sd_alg`` is not one of :data:`DIGEST_ALGORITHMS`.
     """
     name = payload.get(SD_ALG, DEFAULT_DIGEST_ALGORITHM)
+    # rfc9901-4.1.1-sd-alg
     if not isinstance(name, str) or name not in DIGEST_ALGORITHMS:
         raise VerificationError("the digest algorithm of the SD-JWT is not acceptable", step=2, clause="RFC 9901 7.1")
     return DIGEST_ALGORITHMS[name]
@@ -100,6 +101,7 @@ def open_disclosures(payload: JsonObject, disclosures: Sequence[str]) -> OpenedP
     claims.pop(SD_ALG, None)
     # 5. Whatever was sent but hangs from no Digest was not signed by the issuer.
     paths = tuple(path for path in opening.paths if path is not None)
+    # rfc9901-7.1-unreferenced
     if len(paths) != len(disclosures):
         raise VerificationError("a Disclosure is not referenced by any Digest", step=5, clause="RFC 9901 7.1")
     return OpenedPayload(claims, paths, opening.gaps)
@@ -130,6 +132,7 @@ class _Opening:
         self._texts = texts
         self._numbers = {digest_of(text, hash_function): number for number, text in enumerate(texts)}
         # RFC 9901 7.2: a Disclosure must not be sent more than once.
+        # rfc9901-7.2-disclosure-once
         if len(self._numbers) != len(texts):
             raise VerificationError("a Disclosure was sent twice", step=4, clause="RFC 9901 7.2")
         self._seen: set[str] = set()
@@ -161,14 +164,17 @@ class _Opening:
         if len(path) > strict_json.MAX_DEPTH:
             raise VerificationError(f"claims are nested deeper than {strict_json.MAX_DEPTH} levels", step=3)
         # RFC 9901 4.2.4.2: "..." stands only in an array, alone in its object.
+        # rfc9901-4.2.4.2-dots-in-array
         if DOTS in source:
             raise VerificationError("a claim is named ...", step=3, clause="RFC 9901 4.2.4.2")
         # RFC 9901 4.1.1: only at the top level.
+        # rfc9901-4.1.1-top-level
         if path and SD_ALG in source:
             raise VerificationError("_sd_alg stands below the top level", step=3, clause="RFC 9901 4.1.1")
 
     def _open_members(self, digests: Json, result: JsonObject, path: ConcretePath) -> None:
         # RFC 9901 4.2.4.1: an array of strings, possibly empty.
+        # rfc9901-4.2.4.1-array
         if not isinstance(digests, list):
             raise VerificationError("_sd is not an array", step=3, clause="RFC 9901 4.2.4.1")
         for digest in digests:
@@ -177,6 +183,7 @@ class _Opening:
                 continue
             name, value = _member(self._parse(number))
             # 7.1, step 3.c.ii: a name that is not reserved and not taken at this level.
+            # rfc9901-7.1-name
             if name in RESERVED_NAMES or name in result:
                 raise VerificationError("a Disclosure brings a reserved or taken name", step=3, clause="RFC 9901 7.1")
             place = (*path, name)
@@ -193,6 +200,7 @@ class _Opening:
             if isinstance(element, dict) and DOTS in element:
                 number = self._find_element(element)
                 # 7.1, step 3.d: an element whose Digest was not found is removed.
+                # rfc9901-7.1-undisclosed
                 if number is None:
                     continue
                 self.paths[number] = place
@@ -205,6 +213,7 @@ class _Opening:
 
     def _find_element(self, placeholder: JsonObject) -> int | None:
         # RFC 9901 4.2.4.2: no other member may stand beside "...".
+        # rfc9901-4.2.4.2-dots-alone
         if len(placeholder) != 1:
             raise VerificationError("a member stands beside ...", step=3, clause="RFC 9901 4.2.4.2")
         return self._find(placeholder[DOTS])
@@ -212,15 +221,18 @@ class _Opening:
     def _element_value(self, number: int) -> Json:
         parts = self._parse(number)
         # 7.1, step 3.c.iii.
+        # rfc9901-4.2.2-element
         if len(parts) != 2:
             raise VerificationError("a Disclosure of an element is no [salt, value]", step=3, clause="RFC 9901 7.1")
         return parts[1]
 
     def _find(self, digest: Json) -> int | None:
         """Return the number of the Disclosure with this Digest; None for one that is withheld, or a decoy."""
+        # rfc9901-4.2.3-digest
         if not isinstance(digest, str):
             raise VerificationError("a Digest is not a string", step=3, clause="RFC 9901 4.2.4")
         # 4. Also among Digests whose Disclosure is not here, and inside Disclosures.
+        # rfc9901-7.1-digest-twice
         if digest in self._seen:
             raise VerificationError("a Digest occurs twice", step=4, clause="RFC 9901 7.1")
         self._seen.add(digest)
@@ -232,6 +244,7 @@ class _Opening:
         except MalformedError as exc:
             raise VerificationError(exc.description, step=3, clause="RFC 9901 4.2") from exc
         # RFC 9901 4.2.1, 4.2.2: an array that begins with the salt, a string.
+        # rfc9901-4.2-salt
         if not isinstance(parts, list) or not parts or not isinstance(parts[0], str):
             raise VerificationError(
                 "a Disclosure is not an array that begins with a salt", step=3, clause="RFC 9901 4.2"
@@ -241,6 +254,7 @@ class _Opening:
 
 def _member(parts: list[Json]) -> tuple[str, Json]:
     # 7.1, step 3.c.ii: three elements, the name a string (4.2.1).
+    # rfc9901-4.2.1-member
     if len(parts) == 3 and isinstance(parts[1], str):
         return parts[1], parts[2]
     raise VerificationError("a Disclosure of a member is no [salt, name, value]", step=3, clause="RFC 9901 7.1")

@@ -95,6 +95,7 @@ def index_sd_jwt(text: str) -> HeldSdJwt:
     """
     sd_jwt = parse_sd_jwt(text)
     # RFC 9901 7.2: "the Holder MUST NOT accept an SD-JWT+KB from the Issuer".
+    # rfc9901-7.2-no-kb-from-issuer
     if sd_jwt.key_binding_jwt is not None:
         raise MalformedError("an issuer must not send a Key Binding JWT", clause="RFC 9901 7.2")
     payload = sd_jwt.issuer_jws.claims()
@@ -176,5 +177,6 @@ def _index(
     elif isinstance(value, list):
         for index, element in enumerate(value):
             below += _index(element, (*path, index), above + own, numbers, needed)
+    # rfc9901-7.2-parents
     needed[path] = above + own + below
     return own + below

@@ -69,6 +69,7 @@ def create_sd_jwt(
             would otherwise be signed in clear.
         KeyUnavailable: the signer cannot sign now.
     """
+    # rfc9901-4.1-reserved-names
     refuse_reserved_names(claims)
     plan = _plan(tuple(selectively_disclosable))
     concealer = _Concealer(_count(claims, plan, decoys), random, digest_algorithm, decoys)
@@ -106,8 +107,10 @@ class _Concealer:
                 visible[name] = self._conceal(value, child)
         if digests:
             # 4.2.5: a decoy is the digest of something random, so that nobody can tell it from a withheld claim.
+            # rfc9901-4.2.5-decoys
             digests.extend(self._digest(next(self._salts)) for _ in range(self._decoys))
             # 4.2.4.1: the order must not give away that of the claims.
+            # rfc9901-4.2.4.1-order
             visible[SD] = [*sorted(digests)]
         return visible
 

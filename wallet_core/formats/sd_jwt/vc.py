@@ -103,9 +103,11 @@ def issue_sd_jwt_vc(
     if not _SET_HERE.isdisjoint(claims):
         raise ValueError("claims hold a registered claim that is set by this function")
     # SD-JWT VC 2.2.2.2: these and what is in them cannot be selectively disclosed.
+    # sdjwtvc-2.2.2.2-never-hidden-issued
     if any(path[0] in NEVER_HIDDEN for path in selectively_disclosable):
         raise ValueError("a registered claim may not be selectively disclosable")
     payload: JsonObject = {"vct": vct, "iss": issuer, "iat": _seconds(issued_at), "exp": _seconds(expires_at)}
+    # sdjwtvc-2.2.2-expiry-order
     if expires_at <= issued_at:
         raise ValueError("the credential would expire before it is issued")
     if not_before is not None:
@@ -140,6 +142,7 @@ def validate_sd_jwt_vc(verified: VerifiedSdJwt) -> SdJwtVc:
     """
     claims = verified.claims
     # 14.
+    # sdjwtvc-2.2.1-typ
     if verified.header.get("typ") != TYP_SD_JWT_VC:
         raise VerificationError(f"the token is not of type {TYP_SD_JWT_VC}", step=14, clause="SD-JWT VC 2.2.1")
     _check_never_hidden(verified)
@@ -177,6 +180,7 @@ def _seconds(time: datetime) -> int:
 def _check_never_hidden(verified: VerifiedSdJwt) -> None:
     # 15. Either a Disclosure brought it, or the signed value has a place where one could.
     brought = any(path[0] in NEVER_HIDDEN for path in verified.disclosed)
+    # sdjwtvc-2.2.2.2-never-hidden
     if brought or any(_hides(verified.payload.get(name)) for name in NEVER_HIDDEN):
         raise VerificationError("a registered claim is selectively disclosable", step=15, clause="SD-JWT VC 2.2.2.2")
 
@@ -191,10 +195,12 @@ def _check_types(claims: JsonObject) -> None:
     # 16.
     vct = claims.get("vct")
     texts = all(isinstance(claims.get(name, ""), str) for name in ("vct#integrity", "iss"))
+    # sdjwtvc-2.2.2-vct
     if not isinstance(vct, str) or not vct or not texts or not isinstance(claims.get("status", {}), dict):
         raise VerificationError("a registered claim has the wrong type", step=16, clause="SD-JWT VC 2.2.2")
     if "aka_vcts" in claims:
         others = claims["aka_vcts"]
+        # sdjwtvc-2.2.2-aka-vcts
         if not isinstance(others, list) or not others or not all(isinstance(v, str) for v in others) or vct in others:
             raise VerificationError("aka_vcts is not a list of other types", step=16, clause="SD-JWT VC 2.2.2")
 
@@ -204,6 +210,7 @@ def _holder_key(claims: JsonObject) -> PublicKey | None:
         return None
     # 17.
     cnf = claims["cnf"]
+    # sdjwtvc-2.2.2-cnf
     if not isinstance(cnf, dict) or "jwk" not in cnf:
         raise VerificationError("cnf holds no jwk", step=17, clause="RFC 7800 3.2")
     try:

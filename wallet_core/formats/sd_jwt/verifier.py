@@ -99,11 +99,13 @@ def parse_sd_jwt(text: str) -> UnverifiedSdJwt:
         raise MalformedError("the SD-JWT holds characters that are not ASCII", clause="RFC 9901 4")
     issuer_jwt, *disclosures = text.split("~")
     # RFC 9901 4: an SD-JWT ends with a tilde; what stands after the last one is the Key Binding JWT.
+    # rfc9901-4-tilde
     if not disclosures:
         raise MalformedError("the SD-JWT has no tilde", clause="RFC 9901 4")
     key_binding_jwt = disclosures.pop()
     if len(disclosures) > MAX_DISCLOSURES:
         raise MalformedError(f"the SD-JWT has more than {MAX_DISCLOSURES} Disclosures")
+    # rfc9901-4-empty-disclosure
     if "" in disclosures:
         raise MalformedError("the SD-JWT has an empty Disclosure", clause="RFC 9901 4")
     return UnverifiedSdJwt(
@@ -185,17 +187,21 @@ def verify_sd_jwt_kb(
     """
     verified = verify_sd_jwt(sd_jwt, issuer_key=issuer_key, now=now, leeway=leeway)
     # 7.
+    # rfc9901-7.3-required
     if sd_jwt.key_binding_jwt is None:
         raise HolderBindingError("there is no Key Binding JWT", step=7, clause="RFC 9901 7.3")
     holder_key = _holder_key(verified.claims)
     key_binding = _verified_key_binding(sd_jwt.key_binding_jwt, holder_key)
     _check_freshness(key_binding, now, leeway, max_age)
     # 11. RFC 9901 4.3: "aud" is a single string.
+    # rfc9901-7.3-aud
     if key_binding.get("aud") != audience:
         raise HolderBindingError("the Key Binding JWT is for another audience", step=11, clause="RFC 9901 7.3")
+    # rfc9901-7.3-nonce
     if key_binding.get("nonce") != nonce:
         raise HolderBindingError("the Key Binding JWT carries another nonce", step=11, clause="RFC 9901 7.3")
     # 12. Over the very text that came, last tilde included (4.3.1).
+    # rfc9901-7.3-sd-hash
     if key_binding.get("sd_hash") != digest_of(sd_jwt.sd_jwt, hash_function_of(verified.payload)):
         raise HolderBindingError("sd_hash is not that of the presentation", step=12, clause="RFC 9901 7.3")
     _check_key_binding_times(key_binding, now, leeway)
@@ -219,6 +225,7 @@ def numeric_date(claims: JsonObject, name: str) -> float | None:
     value = claims.get(name)
     if value is None and name not in claims:
         return None
+    # rfc9901-7.1-times-are-numbers
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise MalformedError(f"{name} is not a number", clause="RFC 7519 2")
     return value
@@ -241,8 +248,10 @@ def _check_times(claims: JsonObject, now: datetime, leeway: timedelta) -> None:
     except MalformedError as exc:
         raise VerificationError(exc.description, step=6, clause="RFC 9901 7.1") from exc
     # 6. RFC 7519 4.1.5: "nbf" itself is already valid; 4.1.4: "exp" itself is no longer.
+    # rfc9901-7.1-nbf
     if not_before is not None and seconds + slack < not_before:
         raise NotYetValid("the SD-JWT is not valid yet", step=6, clause="RFC 9901 7.1")
+    # rfc9901-7.1-exp
     if expires is not None and seconds - slack >= expires:
         raise Expired("the SD-JWT has expired", step=6, clause="RFC 9901 7.1")
 
@@ -250,6 +259,7 @@ def _check_times(claims: JsonObject, now: datetime, leeway: timedelta) -> None:
 def _holder_key(claims: JsonObject) -> PublicKey:
     # 8. RFC 7800 3.2: the confirmation method is a key in clear; no other method is supported here.
     cnf = claims.get("cnf")
+    # rfc9901-7.3-cnf
     if not isinstance(cnf, dict) or "jwk" not in cnf:
         raise HolderBindingError("the SD-JWT names no holder key in cnf.jwk", step=8, clause="RFC 9901 7.3")
     try:
@@ -261,6 +271,7 @@ def _holder_key(claims: JsonObject) -> PublicKey:
 def _verified_key_binding(key_binding_jwt: jws.UnverifiedJws, holder_key: PublicKey) -> JsonObject:
     # 9. "none" and MAC algorithms fail because no key of ours has them.
     try:
+        # rfc9901-4.3-kb-typ
         verified = jws.verify(key_binding_jwt, holder_key, typ=TYP_KEY_BINDING)
         return strict_json.loads_object(verified.payload, what="Key Binding JWT")
     except (VerificationError, MalformedError) as exc:
@@ -275,9 +286,11 @@ def _check_freshness(key_binding: JsonObject, now: datetime, leeway: timedelta, 
         issued = numeric_date(key_binding, "iat")
     except MalformedError as exc:
         raise HolderBindingError(exc.description, step=10, clause="RFC 9901 4.3") from exc
+    # rfc9901-4.3-kb-iat
     if issued is None:
         raise HolderBindingError("the Key Binding JWT lacks iat", step=10, clause="RFC 9901 4.3")
     age, slack = now.timestamp() - issued, leeway.total_seconds()
+    # rfc9901-7.3-iat-window
     if not -slack <= age <= max_age.total_seconds() + slack:
         raise HolderBindingError("the Key Binding JWT was not made just now", step=10, clause="RFC 9901 7.3")
 
@@ -285,6 +298,7 @@ def _check_freshness(key_binding: JsonObject, now: datetime, leeway: timedelta, 
 def _check_key_binding_times(key_binding: JsonObject, now: datetime, leeway: timedelta) -> None:
     # 13.
     try:
+        # rfc9901-7.3-kb-times
         _check_times(key_binding, now, leeway)
     except VerificationError as exc:
         raise HolderBindingError(

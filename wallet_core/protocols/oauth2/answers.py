@@ -18,6 +18,7 @@ def parse_answer(response: HttpResponse, *, who: str) -> JsonObject:
     """
     if not response.ok:
         raise peer_refusal(response, who=who)
+    # oauth-6749.5.1-json
     if response.media_type != spec.JSON:
         raise MalformedError(f"the answer of {who} is not {spec.JSON}", clause="RFC 6749 5.1")
     return strict_json.loads_object(response.body, what=f"answer of {who}", max_bytes=DEFAULT_RESPONSE_LIMIT)

@@ -20,6 +20,7 @@ def parse_form(media_type: str, body: bytes, *, max_bytes: int = MAX_FORM_BYTES)
         InvalidRequest: not a form, too large, not UTF-8, or a parameter twice.
     """
     # RFC 6749 3.2, 4.1.3: parameters are sent in the "application/x-www-form-urlencoded" format.
+    # oauth-6749.3.2-form
     if media_type != spec.FORM:
         raise InvalidRequest(f"the body is not {spec.FORM}", clause="RFC 6749 3.2")
     if len(body) > max_bytes:
@@ -30,6 +31,7 @@ def parse_form(media_type: str, body: bytes, *, max_bytes: int = MAX_FORM_BYTES)
         raise InvalidRequest("the body is not a form that can be read", clause="RFC 6749 B") from exc
     parameters = dict(pairs)
     # RFC 6749 3.2: "Request and response parameters MUST NOT be included more than once."
+    # oauth-6749.3.2-once
     if len(parameters) != len(pairs):
         raise InvalidRequest("a parameter is there twice", clause="RFC 6749 3.2")
     return {name: value for name, value in parameters.items() if value}

@@ -39,6 +39,7 @@ def parse_identifier(value: Json, *, what: str) -> str:
     Raises:
         MalformedError: it may not.
     """
+    # vci-12.2.1-no-query
     if "?" in _split(value, what)[0]:
         raise MalformedError(f"{what} has a query", clause="OpenID4VCI 12.2.1")
     return str(value)
@@ -70,6 +71,7 @@ def _split(value: Json, what: str) -> tuple[str, SplitResult]:
         raise MalformedError(f"{what} is not a URL", clause="RFC 3986 3") from exc
     if not host or "@" in parts.netloc or "#" in value:
         raise MalformedError(f"{what} has no host, or has user information or a fragment", clause="RFC 3986 3.2")
+    # vci-12.2.1-https
     if parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK_HOSTS):
         raise MalformedError(f"{what} is not https", clause="OpenID4VCI 12.2.1")
     return value, parts

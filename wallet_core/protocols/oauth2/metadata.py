@@ -71,6 +71,7 @@ def parse_authorization_server_metadata(document: Mapping[str, Json], *, issuer:
         MalformedError: a member is missing or of the wrong type, or the document speaks of another issuer.
     """
     # RFC 8414 3.3: "The issuer value returned MUST be identical to the authorization server's issuer identifier".
+    # oauth-8414.3.3-issuer
     if parse_identifier(document.get("issuer"), what="issuer of the authorization server") != issuer:
         raise MalformedError("the authorization server metadata name another issuer", clause="RFC 8414 3.3")
     anonymous = document.get("pre-authorized_grant_anonymous_access_supported", False)

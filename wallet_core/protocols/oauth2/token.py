@@ -64,12 +64,15 @@ def parse_token_request(media_type: str, body: bytes) -> TokenRequest:
     """
     parameters = parse_form(media_type, body)
     grant_type = parameters.get("grant_type")
+    # oauth-6749.5.2-no-grant
     if grant_type is None:
         raise InvalidRequest("grant_type is missing", clause="RFC 6749 4.1.3")
+    # oauth-6749.5.2-grant
     if grant_type != spec.GRANT_PRE_AUTHORIZED_CODE:
         raise UnsupportedGrantType("only the pre-authorized code grant is offered here", clause="RFC 6749 5.2")
     # OpenID4VCI 6.1: pre-authorized_code is REQUIRED with this grant type.
     code = parameters.get("pre-authorized_code")
+    # vci-6.1-code
     if code is None:
         raise InvalidRequest("pre-authorized_code is missing", clause="OpenID4VCI 6.1")
     return TokenRequest(code, parameters.get("tx_code"))
@@ -82,6 +85,7 @@ def create_token_response(access_token: str, *, lifetime: timedelta = ACCESS_TOK
         ValueError: ``lifetime`` is longer than a Bearer token may live here.
     """
     # OpenID4VCI 13.10: long-lived tokens MUST be sender-constrained; ours are not.
+    # vci-13.10-lifetime
     if lifetime > ACCESS_TOKEN_LIFETIME:
         raise ValueError("a Bearer token lives at most 300 seconds")
     return {"access_token": access_token, "token_type": "Bearer", "expires_in": int(lifetime.total_seconds())}
@@ -97,10 +101,12 @@ def parse_bearer_token(authorization: Sequence[str]) -> str:
         InvalidToken: no header, more than one, another scheme, or not a token.
     """
     # RFC 6750 2: "Clients MUST NOT use more than one method to transmit the token in each request."
+    # oauth-6750.2-one
     if len(authorization) != 1:
         raise InvalidToken("exactly one Authorization header with an access token is needed", clause="RFC 6750 2")
     scheme, _, token = authorization[0].partition(" ")
     # RFC 9110 11.1: scheme names are case-insensitive.
+    # oauth-6750.2.1-bearer
     if scheme.lower() != "bearer" or len(token) > MAX_TOKEN_CHARACTERS or not _B64TOKEN.match(token):
         raise InvalidToken("the Authorization header holds no Bearer token", clause="RFC 6750 2.1")
     return token
@@ -134,6 +140,7 @@ def parse_token_members(members: Mapping[str, Json]) -> TokenResponse:
     if not isinstance(token, str) or len(token) > MAX_TOKEN_CHARACTERS or not _B64TOKEN.match(token):
         raise MalformedError("the answer holds no access token", clause="RFC 6749 5.1")
     # RFC 6749 7.1: "The client MUST NOT use an access token if it does not understand the token type."
+    # oauth-6749.7.1-token-type
     if not isinstance(token_type, str) or token_type.lower() != "bearer":
         raise MalformedError("the access token is not a Bearer token", clause="RFC 6749 7.1")
     if expires_in is not None and (isinstance(expires_in, bool) or not isinstance(expires_in, int) or expires_in <= 0):
@@ -152,6 +159,7 @@ def _credential_identifiers(details: Json) -> dict[str, tuple[str, ...]]:
             continue
         name, identifiers = detail.get("credential_configuration_id"), detail.get("credential_identifiers")
         # OpenID4VCI 6.2: an openid_credential detail of a token response carries a non-empty array of identifiers.
+        # vci-6.2-identifiers
         if not isinstance(name, str) or not isinstance(identifiers, list) or not identifiers:
             raise MalformedError("authorization_details lack credential_identifiers", clause="OpenID4VCI 6.2")
         if not all(isinstance(identifier, str) for identifier in identifiers):

@@ -139,16 +139,21 @@ def redeem_code(
         InvalidRequest: a transaction code is missing, or was sent without being asked for.
     """
     # OpenID4VCI 4.1.1, 6.3: the code is short-lived and single-use.
+    # vci-6.3-once
     if not isinstance(state, Offered):
         raise InvalidGrant("the pre-authorized code was used or is no longer good", clause="OpenID4VCI 6.3")
+    # vci-6.3-expired
     if now >= state.expires_at:
         raise InvalidGrant("the pre-authorized code has expired", clause="OpenID4VCI 6.3")
     # OpenID4VCI 6.3: invalid_request if a transaction code is sent but not expected, or expected but not sent.
+    # vci-6.3-tx-code-expected
     if (tx_code_digest is None) != (state.tx_code_digest is None):
         problem = "tx_code is missing" if tx_code_digest is None else "no tx_code is expected"
         raise InvalidRequest(problem, clause="OpenID4VCI 6.3")
+    # vci-6.3-tx-code-wrong
     if tx_code_digest is not None and not _same(tx_code_digest, state.tx_code_digest):
         # OpenID4VCI 13.6.1 (errata): tries are limited, then the code dies.
+        # vci-13.6-tries
         if state.tries_left <= 1:
             return Refused(state.configuration_ids, RefusalReason.TOO_MANY_TRIES)
         return replace(state, tries_left=state.tries_left - 1)
@@ -161,6 +166,7 @@ def validate_token(state: IssuanceState, *, now: datetime) -> Authorized | Issue
     Raises:
         InvalidToken: there is none, or it has expired.
     """
+    # vci-8.3.1.1-token
     if not isinstance(state, Authorized | Issued) or now >= state.token_expires_at:
         raise InvalidToken("the access token has expired", clause="RFC 6750 3.1")
     return state
@@ -172,6 +178,7 @@ def validate_configuration(state: Authorized | Issued, configuration_id: Credent
     Raises:
         UnknownCredentialConfiguration: it does not.
     """
+    # vci-8.3.1.2-unknown-configuration
     if configuration_id not in state.configuration_ids:
         raise UnknownCredentialConfiguration(
             "this offer has no such credential configuration", clause="OpenID4VCI 8.3.1.2"
@@ -214,6 +221,7 @@ def notify(state: IssuanceState, *, notification_id: str, event: NotificationEve
     live = validate_token(state, now=now)
     issuances = live.issuances if isinstance(live, Issued) else ()
     # OpenID4VCI 11.3: an unknown notification_id is invalid_notification_id.
+    # vci-11.3-unknown-id
     if not isinstance(live, Issued) or all(i.notification_id != notification_id for i in issuances):
         raise InvalidNotificationId("no such notification_id", clause="OpenID4VCI 11.3")
     return replace(

@@ -89,8 +89,10 @@ def parse_credential_request(media_type: str, body: bytes) -> CredentialRequest:
         InvalidProof: ``proofs`` is empty.
     """
     # OpenID4VCI 8.2, 10: application/json, or application/jwt where the metadata publish encryption; ours do not.
+    # vci-8.2-encrypted
     if media_type == spec.JWT_MEDIA_TYPE:
         raise InvalidEncryptionParameters("encrypted requests are not supported here", clause="OpenID4VCI 10")
+    # vci-8.2-media-type
     if media_type != spec.JSON:
         raise InvalidCredentialRequest(f"the body is not {spec.JSON}", clause="OpenID4VCI 8.2")
     try:
@@ -99,6 +101,7 @@ def parse_credential_request(media_type: str, body: bytes) -> CredentialRequest:
         proofs = members.optional_object(request, "proofs", clause="OpenID4VCI 8.2")
     except MalformedError as exc:
         raise InvalidCredentialRequest(exc.description, clause=exc.clause or "OpenID4VCI 8.2") from exc
+    # vci-8.2-response-encryption
     if "credential_response_encryption" in request:
         raise InvalidEncryptionParameters("encrypted responses are not supported here", clause="OpenID4VCI 8.2")
     return CredentialRequest(configuration_id, _jwt_proofs(proofs))
@@ -148,6 +151,7 @@ def parse_credential_response(response: HttpResponse) -> CredentialResponse:
         MalformedError: no credentials, one that is no string, or the issuer asks to come back later.
     """
     # OpenID4VCI 8.3: 202 defers; this wallet cannot come back later yet.
+    # vci-8.3-deferred
     if response.status == 202:
         raise MalformedError("the issuer defers the credential, which is not supported yet", clause="OpenID4VCI 9")
     if not response.ok:
@@ -159,6 +163,7 @@ def parse_credential_response(response: HttpResponse) -> CredentialResponse:
     credentials = tuple(entry.get("credential") for entry in entries)
     strings = tuple(c for c in credentials if isinstance(c, str) and c)
     # OpenID4VCI 8.3: a non-empty array of objects, each with a credential; those of dc+sd-jwt are strings (A.3.4).
+    # vci-8.3-credentials
     if not strings or len(strings) != len(credentials):
         raise MalformedError("the Credential Response holds no credentials", clause="OpenID4VCI 8.3")
     return CredentialResponse(strings, members.optional_string(body, "notification_id", clause="OpenID4VCI 8.3"))
@@ -170,6 +175,7 @@ def parse_notification_request(media_type: str, body: bytes) -> NotificationRequ
     Raises:
         InvalidNotificationRequest: not JSON, or a member is missing or of the wrong type, or the event is unknown.
     """
+    # vci-11.1-media-type
     if media_type != spec.JSON:
         raise InvalidNotificationRequest(f"the body is not {spec.JSON}", clause="OpenID4VCI 11.1")
     try:
@@ -180,6 +186,7 @@ def parse_notification_request(media_type: str, body: bytes) -> NotificationRequ
         raise InvalidNotificationRequest(exc.description, clause="OpenID4VCI 11.1") from exc
     except ValueError as exc:
         # OpenID4VCI 11.1: event is one of three case-sensitive strings.
+        # vci-11.1-event
         raise InvalidNotificationRequest("the event is unknown", clause="OpenID4VCI 11.1") from exc
     return NotificationRequest(notification_id, event)
 
@@ -195,10 +202,13 @@ def create_notification_request(
 def _requested_configuration(request: JsonObject) -> CredentialConfigurationId:
     # OpenID4VCI 8.2: credential_identifier and credential_configuration_id exclude each other; one is there.
     if "credential_identifier" in request:
+        # vci-8.2-identifier-excludes
         if "credential_configuration_id" in request:
             raise MalformedError("both kinds of identifier are there", clause="OpenID4VCI 8.2")
         # OpenID4VCI 8.3.1.2: our token responses return no identifiers, so none is known.
+        # vci-8.3.1.2-unknown-identifier
         raise UnknownCredentialIdentifier("no such credential identifier", clause="OpenID4VCI 8.3.1.2")
+    # vci-8.2-configuration
     name = members.string(request, "credential_configuration_id", clause="OpenID4VCI 8.2")
     return CredentialConfigurationId(name)
 
@@ -207,14 +217,18 @@ def _jwt_proofs(proofs: JsonObject | None) -> tuple[str, ...]:
     if proofs is None:
         return ()
     # OpenID4VCI 8.2: exactly one member, named by the proof type, whose value is an array.
+    # vci-8.2-one-proof-type
     if set(proofs) != {"jwt"}:
         raise InvalidCredentialRequest("proofs has exactly one member, jwt", clause="OpenID4VCI 8.2")
     jwts = proofs["jwt"]
+    # vci-8.2-proofs-array
     if not isinstance(jwts, list) or not all(isinstance(jwt, str) for jwt in jwts):
         raise InvalidCredentialRequest("proofs.jwt is not an array of strings", clause="OpenID4VCI 8.2")
+    # vci-8.2-proofs-empty
     if not jwts:
         raise InvalidProof("proofs.jwt is empty", clause="OpenID4VCI 8.2")
     # OpenID4VCI 12.2.4: batch_size is the longest array; refused before any signature is looked at.
+    # vci-12.2.4-batch-limit
     if len(jwts) > BATCH_SIZE:
         raise InvalidCredentialRequest(f"at most {BATCH_SIZE} proofs in one request", clause="OpenID4VCI 12.2.4")
     return tuple(str(jwt) for jwt in jwts)

@@ -110,6 +110,7 @@ def parse_credential_issuer_metadata(
         MalformedError: a member is missing or of the wrong type, or the document speaks of another issuer.
     """
     # OpenID4VCI 12.2.2: credential_issuer MUST be identical to the identifier used; otherwise nothing of it is used.
+    # vci-12.2.2-issuer
     if parse_identifier(document.get("credential_issuer"), what="credential_issuer") != credential_issuer:
         raise MalformedError("the metadata name another Credential Issuer", clause="OpenID4VCI 12.2.2")
     members.objects(document, "display", clause=_CLAUSE)
@@ -117,10 +118,12 @@ def parse_credential_issuer_metadata(
     return CredentialIssuerMetadata(
         credential_issuer=credential_issuer,
         authorization_servers=_authorization_servers(document),
+        # vci-12.2.4-credential-endpoint
         credential_endpoint=parse_url(document.get("credential_endpoint"), what="credential_endpoint"),
         nonce_endpoint=_optional_url(document, "nonce_endpoint"),
         notification_endpoint=_optional_url(document, "notification_endpoint"),
         # OpenID4VCI 12.2.4: batch_size is REQUIRED in its object and an integer of 2 or more.
+        # vci-12.2.4-batch-size
         batch_size=members.integer(batch, "batch_size", at_least=2, clause=_CLAUSE) if batch is not None else 1,
         encryption_required=_encryption_required(document),
         configurations=_configurations(document),
@@ -132,6 +135,7 @@ def _authorization_servers(document: JsonObject) -> tuple[str, ...]:
     # OpenID4VCI 12.2.4: a non-empty array; without it the issuer is its own Authorization Server.
     if "authorization_servers" not in document:
         return (str(document["credential_issuer"]),)
+    # vci-12.2.4-servers
     servers = members.strings(document, "authorization_servers", clause=_CLAUSE)
     return tuple(parse_identifier(server, what="authorization_servers") for server in servers)
 
@@ -154,6 +158,7 @@ def _encryption_required(document: JsonObject) -> bool:
     for encryption in (request, response):
         if encryption is not None:
             members.strings(encryption, "enc_values_supported", clause=_CLAUSE)
+            # vci-12.2.4-encryption-required
             if not isinstance(encryption.get("encryption_required"), bool):
                 raise MalformedError("encryption_required is not a boolean", clause=_CLAUSE)
             required = required or encryption["encryption_required"] is True
@@ -178,8 +183,10 @@ def _configuration(id_: CredentialConfigurationId, document: JsonObject) -> Cred
     members.optional_string(document, "scope", clause=_CLAUSE)
     if format_ == spec.FORMAT_SD_JWT_VC:
         # OpenID4VCI A.3.2: vct is REQUIRED for dc+sd-jwt.
+        # vci-A.3.2-vct
         members.string(document, "vct", clause="OpenID4VCI A.3.2")
     # OpenID4VCI 12.2.4: proof_types_supported is there if and only if a binding method is.
+    # vci-12.2.4-binding
     if ("cryptographic_binding_methods_supported" in document) != ("proof_types_supported" in document):
         raise MalformedError("binding methods and proof types go together", clause=_CLAUSE)
     metadata = members.optional_object(document, "credential_metadata", clause=_CLAUSE) or {}
@@ -193,4 +200,5 @@ def _proof_algorithms(document: JsonObject) -> tuple[str, ...] | None:
     jwt = members.optional_object(proof_types, "jwt", clause=_CLAUSE)
     if jwt is None:
         return None
+    # vci-12.2.4-proof-algorithms
     return members.strings(jwt, "proof_signing_alg_values_supported", clause=_CLAUSE)

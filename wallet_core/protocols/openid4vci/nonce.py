@@ -41,9 +41,11 @@ def verify_c_nonce(nonce: Nonce, key: bytes, tenant: CredentialIssuerId, *, now:
     except MalformedError as exc:
         raise InvalidNonce("the c_nonce is not one of ours", clause="OpenID4VCI 8.3.1.2") from exc
     body, mac = data[:-_MAC_BYTES], data[-_MAC_BYTES:]
+    # vci-7.2-ours
     if len(data) != _LENGTH or not hmac.compare_digest(mac, _mac(key, tenant, body)):
         raise InvalidNonce("the c_nonce is not one of ours", clause="OpenID4VCI 8.3.1.2")
     issued_at = datetime.fromtimestamp(int.from_bytes(body[:_TIME_BYTES], "big") / 1000, UTC)
+    # vci-7.2-expired
     if now >= issued_at + LIFETIME:
         raise InvalidNonce("the c_nonce has expired", clause="OpenID4VCI 8.3.1.2")
     return issued_at + LIFETIME

@@ -104,10 +104,12 @@ def parse_offer_link(link: str) -> CredentialOffer | OfferReference:
         raise MalformedError("the link has a query that cannot be read", clause="OpenID4VCI 4.1") from exc
     found = [(name, value) for name, value in pairs if name in {"credential_offer", "credential_offer_uri"}]
     # OpenID4VCI 4.1: credential_offer and credential_offer_uri exclude each other; one of them must be there.
+    # vci-4.1-one-of
     if len(found) != 1:
         raise MalformedError("the link holds no Credential Offer, or more than one", clause="OpenID4VCI 4.1")
     name, value = found[0]
     if name == "credential_offer_uri":
+        # vci-4.1.3-https
         return OfferReference(parse_url(value, what="credential_offer_uri"))
     return parse_credential_offer(strict_json.loads(value, what="credential_offer"))
 
@@ -122,9 +124,12 @@ def parse_credential_offer(value: Json) -> CredentialOffer:
     """
     if not isinstance(value, dict):
         raise MalformedError("the Credential Offer is not a JSON object", clause="OpenID4VCI 4.1.1")
+    # vci-4.1.1-issuer
     issuer = parse_identifier(value.get("credential_issuer"), what="credential_issuer")
     # OpenID4VCI 4.1.1: a non-empty array of unique strings.
+    # vci-4.1.1-configurations
     ids = members.strings(value, "credential_configuration_ids", clause="OpenID4VCI 4.1.1")
+    # vci-4.1.1-unique
     if len(set(ids)) != len(ids) or len(ids) > MAX_CONFIGURATIONS:
         raise MalformedError("credential_configuration_ids repeat or are too many", clause="OpenID4VCI 4.1.1")
     grants = members.optional_object(value, "grants", clause="OpenID4VCI 4.1.1") or {}
@@ -156,6 +161,7 @@ def _pre_authorized_grant(grants: Mapping[str, Json]) -> tuple[str | None, TxCod
     if grant is None:
         return None, None, None
     # OpenID4VCI 4.1.1: pre-authorized_code is REQUIRED within its grant.
+    # vci-4.1.1-code
     code = members.string(grant, "pre-authorized_code", clause="OpenID4VCI 4.1.1")
     server = grant.get("authorization_server")
     return (
@@ -168,12 +174,15 @@ def _pre_authorized_grant(grants: Mapping[str, Json]) -> tuple[str | None, TxCod
 def _tx_code_input(grant: Mapping[str, Json]) -> TxCodeInput | None:
     tx_code = members.optional_object(grant, "tx_code", clause="OpenID4VCI 4.1.1")
     # OpenID4VCI 4.1.1: its presence, even as an empty object, means that a transaction code is required.
+    # vci-4.1.1-tx-code-object
     if tx_code is None:
         return None
     mode = tx_code.get("input_mode", "numeric")
+    # vci-4.1.1-input-mode
     if not isinstance(mode, str) or mode not in {"numeric", "text"}:
         raise MalformedError("input_mode is neither numeric nor text", clause="OpenID4VCI 4.1.1")
     description = tx_code.get("description")
+    # vci-4.1.1-description
     if description is not None and (not isinstance(description, str) or len(description) > MAX_DESCRIPTION_CHARACTERS):
         raise MalformedError("the description of tx_code is longer than 300 characters", clause="OpenID4VCI 4.1.1")
     length = members.integer(tx_code, "length", at_least=1, clause="OpenID4VCI 4.1.1") if "length" in tx_code else None

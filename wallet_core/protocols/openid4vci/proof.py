@@ -87,20 +87,25 @@ def verify_key_proof(
     try:
         parsed = jws.parse(proof, what="proof")
         key = _proof_key(parsed, algorithms)  # 1.
+        # vci-F.1-typ
         claims = jws.verify(parsed, key, typ=spec.TYP_KEY_PROOF).claims()  # 2.
     except (MalformedError, VerificationError) as exc:
         raise InvalidProof(exc.description, detail=exc.detail, clause="OpenID4VCI F.4") from exc
     # 3. A string and nothing else, so that a proof for someone else's list of audiences is none for us.
+    # vci-F.1-aud
     if claims.get("aud") != audience:
         raise InvalidProof("aud of the proof is not the Credential Issuer Identifier", clause="OpenID4VCI F.1")
     # 4. "This claim MUST be omitted if the access token … [was] obtained … with anonymous access".
+    # vci-F.1-iss
     if "iss" in claims and (client_id is None or claims["iss"] != client_id):
         raise InvalidProof("iss of the proof is not the client", clause="OpenID4VCI F.1")
     _validate_issued_at(claims.get("iat"), now)  # 5.
     # 6. A missing nonce is a bad proof, a wrong one a bad nonce: OpenID4VCI 8.3.1.2 tells them apart.
     nonce = claims.get("nonce")
+    # vci-8.3.1.2-nonce-missing
     if not isinstance(nonce, str) or not nonce:
         raise InvalidProof("the proof has no nonce", clause="OpenID4VCI 8.3.1.2")
+    # vci-8.3.1.2-nonce-checked
     verify_nonce(Nonce(nonce))
     return AcceptedKey(key, thumbprint(key), Nonce(nonce))
 
@@ -122,6 +127,7 @@ def verify_key_proofs(
         InvalidProof: as :func:`verify_key_proof`, or there is no proof.
         InvalidNonce: as :func:`verify_key_proof`, or two proofs carry different nonces.
     """
+    # vci-8.2-proof-needed
     if not proofs:
         raise InvalidProof("a key proof is needed", clause="OpenID4VCI 8.2")
     accepted: dict[bytes, AcceptedKey] = {}
@@ -135,6 +141,7 @@ def verify_key_proofs(
             client_id=client_id,
         )
         accepted.setdefault(key.thumbprint, key)
+    # vci-8.2-one-nonce
     if len({key.nonce for key in accepted.values()}) != 1:
         raise InvalidNonce("the proofs of one request carry different nonces", clause="OpenID4VCI 8.2")
     return tuple(accepted.values())
@@ -143,18 +150,22 @@ def verify_key_proofs(
 def _proof_key(parsed: jws.UnverifiedJws, algorithms: Collection[str]) -> PublicKey:
     # OpenID4VCI F.1: alg is one that proof_signing_alg_values_supported lists; "none" and MACs never are.
     algorithm = parsed.header.get("alg")
+    # vci-F.1-alg
     if not isinstance(algorithm, str) or algorithm not in algorithms:
         raise InvalidProof("alg of the proof is not one of those published", clause="OpenID4VCI F.1")
     # OpenID4VCI F.1: jwk, kid and x5c exclude one another. We publish the binding method "jwk" only.
+    # vci-F.1-one-key
     if [name for name in _KEY_MEMBERS if name in parsed.header] != ["jwk"]:
         raise InvalidProof("the proof names its key by jwk, and by nothing else", clause="OpenID4VCI F.1")
     return parse_public_jwk(parsed.header["jwk"], what="jwk of the proof")
 
 
 def _validate_issued_at(value: Json, now: datetime) -> None:
+    # vci-F.1-iat
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidProof("the proof has no iat", clause="OpenID4VCI F.1")
     # OpenID4VCI F.4: "the creation time of the JWT … is within an acceptable window".
     age = now.timestamp() - value
+    # vci-F.4-window
     if age > MAX_AGE.total_seconds() or age < -MAX_AHEAD.total_seconds():
         raise InvalidProof("iat of the proof is not within the accepted window", clause="OpenID4VCI F.4")

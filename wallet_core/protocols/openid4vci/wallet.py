@@ -79,8 +79,10 @@ def resolve_offer(link: str) -> Flow[ResolvedOffer]:
         raise MalformedError("the offer has no pre-authorized code, the only grant supported yet")
     issuer = yield from resolve_credential_issuer(offer.credential_issuer)
     # OpenID4VCI 4.1.1: each string identifies an object in credential_configurations_supported.
+    # vci-4.1.1-known-configuration
     if any(id_ not in issuer.configurations for id_ in offer.configuration_ids):
         raise MalformedError("the offer names a configuration that the issuer does not have", clause="OpenID4VCI 4.1.1")
+    # vci-12.2.4-encryption-demanded
     _require_no_encryption(issuer)
     server = yield from _resolve_authorization_server(_authorization_server(offer, issuer))
     return ResolvedOffer(offer, issuer, server)
@@ -151,6 +153,7 @@ def receive_credentials(
     for position, name in enumerate(pending.pending):
         response = yield _credential_request(pending, name, [jwt for owner, jwt in signed if owner == name])
         # OpenID4VCI 8.3.1.2: on invalid_nonce fetch a new nonce and sign again; once, so that it ends.
+        # vci-8.3.1.2-fresh-nonce
         if messages.is_invalid_nonce(response) and not pending.renewed:
             left = replace(pending, pending=pending.pending[position:], issued=tuple(issued))
             return (yield from _renew_nonce(left, now=now))
@@ -203,6 +206,7 @@ def _authorization_server(offer: CredentialOffer, issuer: CredentialIssuerMetada
     # OpenID4VCI 4.1.1: authorization_server must be one that the metadata list; otherwise stop.
     if offer.authorization_server is None:
         return issuer.authorization_servers[0]
+    # vci-4.1.1-server-listed
     if offer.authorization_server not in issuer.authorization_servers:
         raise MalformedError("the offer names a server that the issuer does not list", clause="OpenID4VCI 4.1.1")
     return offer.authorization_server
@@ -224,6 +228,7 @@ def _validate_keys(offer: ResolvedOffer, keys: Mapping[CredentialConfigurationId
     for name, group in keys.items():
         configuration = offer.issuer.configurations[name]
         # OpenID4VCI 8.2: at most batch_size proofs, and at least one where the configuration asks for proofs.
+        # vci-8.2-batch-limit-wallet
         if not (1 if configuration.needs_proof else 0) <= len(group) <= offer.issuer.batch_size:
             raise ValueError(f"{name} takes 1 to {offer.issuer.batch_size} keys")
         algorithms = configuration.proof_algorithms or ()
@@ -262,6 +267,7 @@ def _renew_nonce(pending: ProofsToSign, *, now: datetime) -> Flow[ProofsToSign]:
 def _credential_request(pending: ProofsToSign, name: CredentialConfigurationId, proofs: Sequence[str]) -> HttpRequest:
     # OpenID4VCI 8.2: identifiers of the token response must be used where there are some.
     identifiers = pending.token.credential_identifiers.get(name, ())
+    # vci-8.2-use-identifiers
     return messages.create_credential_request(
         pending.offer.issuer.credential_endpoint,
         pending.token.access_token,
@@ -275,6 +281,7 @@ def _issued_batch(pending: ProofsToSign, name: CredentialConfigurationId, respon
     answer = messages.parse_credential_response(response)
     asked = sum(proof.configuration_id == name for proof in pending.proofs)
     # OpenID4VCI 8.3: never more credentials than keys.
+    # vci-8.3-no-more-than-keys
     if len(answer.credentials) > max(asked, 1):
         raise MalformedError("the issuer sent more credentials than keys", clause="OpenID4VCI 8.3")
     return IssuedBatch(name, answer.credentials, answer.notification_id)

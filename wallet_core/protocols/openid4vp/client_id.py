@@ -59,6 +59,7 @@ def parse_client_id(value: Json) -> ClientIdentifier:
     # 5.9.1: "The Client Identifier Prefix is defined as the string before the (first) : character."
     name, colon, rest = value.partition(":")
     # 5.9.2, 8.5: without a supported prefix the client would have to be pre-registered; it is not.
+    # vp-5.9.2-prefix
     if not colon or not rest or name not in set(ClientIdPrefix):
         raise InvalidRequest("the client_id has no prefix that is supported here", clause="OpenID4VP 5.9.2")
     return ClientIdentifier(ClientIdPrefix(name), rest)
@@ -97,13 +98,16 @@ def verify_client(
         UntrustedError, Expired, NotYetValid, MalformedError: step 2 or 3.
     """
     # 1. "Requests using the redirect_uri Client Identifier Prefix cannot be signed".
+    # vp-5.9.3-cannot-sign
     if not client_id.signs:
         raise InvalidRequest("a request under redirect_uri cannot be signed", clause="OpenID4VP 5.9.3")
     # 2. "The Wallet MUST validate the signature and the trust chain of the X.509 certificate."
+    # vp-5.9.3-chain
     certificate = verify_chain(chain, anchors, purpose=AnchorPurpose.VERIFIER_ACCESS, at=at)
     # 3. "MUST be a hash and match the hash of the leaf certificate"; "match a dNSName […] entry in the leaf".
     if client_id.prefix is ClientIdPrefix.X509_SAN_DNS:
         validate_dns_name(certificate, client_id.rest)
+    # vp-5.9.3-x509-hash
     elif client_id.rest != x509_hash(chain[0]):
         raise UntrustedError("the client_id is not the hash of the certificate", clause="OpenID4VP 5.9.3")
     return certificate
@@ -118,9 +122,11 @@ def validate_response_uri(client_id: ClientIdentifier, response_uri: str) -> Non
         MalformedError: it is no https URL.
     """
     parse_url(response_uri, what="response_uri")
+    # vp-5.9.3-redirect-uri
     if client_id.prefix is ClientIdPrefix.REDIRECT_URI and client_id.rest != response_uri:
         raise InvalidRequest("the response_uri is not the one in the client_id", clause="OpenID4VP 5.9.3")
     # "If not, the FQDN of the redirect_uri value MUST match the Client Identifier without the prefix".
     host = urlsplit(response_uri).hostname or ""
+    # vp-5.9.3-host
     if client_id.prefix is ClientIdPrefix.X509_SAN_DNS and client_id.rest.lower() != host:
         raise InvalidRequest("the host of the response_uri is not the one in the client_id", clause="OpenID4VP 5.9.3")

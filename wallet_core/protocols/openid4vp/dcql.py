@@ -128,6 +128,7 @@ def validate_own_query(query: DcqlQuery, *, formats: Collection[str] = (spec.FOR
             raise InvalidRequest("dcql_query asks for a format that is not offered here", clause="OpenID4VP 6.1")
         # 6.1: "Verifiers MUST NOT point to the same claim more than once in a single query."
         paths = [claim.path for claim in credential.claims]
+        # dcql-6.1-same-claim
         if len(set(paths)) != len(paths):
             raise InvalidRequest("a Credential Query asks for the same claim twice", clause="OpenID4VP 6.1")
         # A claim that no claim set names can never be answered: a slip of whoever wrote the query.
@@ -161,10 +162,12 @@ def without_other_formats(source: JsonObject, formats: Collection[str]) -> JsonO
 
 def _parse_query(source: JsonObject) -> DcqlQuery:
     credentials = _entries(source, "credentials", _parse_credential)
+    # dcql-6-credentials
     if credentials is None:
         raise MalformedError("dcql_query has no credentials", clause="OpenID4VP 6")
     ids = tuple(query.id for query in credentials)
     # 6.1: "Within the Authorization Request, the same id MUST NOT be present more than once."
+    # dcql-6.1-id-once
     _require_distinct(ids, "id of a Credential Query", "OpenID4VP 6.1")
     sets = _entries(source, "credential_sets", lambda entry: _parse_set(entry, ids))
     # 6.4.2: without credential_sets, all credentials are requested.
@@ -195,6 +198,7 @@ def _parse_types(name: str, meta: Json) -> tuple[str, ...]:
     # B.2.3: doctype_value is one string; B.3.5: vct_values is a non-empty array of strings. Both are REQUIRED.
     value = members.get(member)
     values = [value] if member == "doctype_value" else value
+    # dcql-B.3.5-meta
     if not isinstance(values, list) or not 0 < len(values) <= MAX_ENTRIES:
         raise MalformedError(f"meta has no {member}", clause="OpenID4VP B.3.5")
     return tuple(_text(item, member) for item in values)
@@ -212,6 +216,7 @@ def _parse_claim(value: Json, format_name: str) -> ClaimsQuery:
     entry = _object(value, "a Claims Query")
     path = parse_claims_path(entry.get("path"))
     # 7.2.1: for mdocs the path is exactly namespace and data element identifier.
+    # dcql-7.2-mdoc
     if format_name == spec.FORMAT_MDOC and (len(path) != 2 or not all(isinstance(part, str) and part for part in path)):
         raise MalformedError("the path of an mdoc claim is not namespace and element", clause="OpenID4VP 7.2")
     return ClaimsQuery(
@@ -224,13 +229,16 @@ def _parse_claim(value: Json, format_name: str) -> ClaimsQuery:
 def _parse_claim_sets(entry: JsonObject, claims: tuple[ClaimsQuery, ...]) -> tuple[tuple[ClaimsQuery, ...], ...]:
     by_id = {claim.id: claim for claim in claims if claim.id is not None}
     # 6.3: "Within the particular claims array, the same id MUST NOT be present more than once."
+    # dcql-6.3-claim-id-once
     _require_distinct([claim.id for claim in claims if claim.id is not None], "id of a Claims Query", "OpenID4VP 6.3")
     sets = _entries(entry, "claim_sets", lambda value: _references(value, "claim_sets"))
     if sets is None:
         return (claims,) if claims else ()
     # 6.4.1: "claim_sets MUST NOT be present if claims is absent." 6.3: with claim_sets, id is REQUIRED.
+    # dcql-6.3-claim-ids
     if not claims or len(by_id) != len(claims):
         raise MalformedError("claim_sets is there, but a claim has no id", clause="OpenID4VP 6.3")
+    # dcql-6.3-claim-sets-known
     if not all(name in by_id for option in sets for name in option):
         raise MalformedError("claim_sets names a claim that is not listed", clause="OpenID4VP 6.1")
     return tuple(tuple(by_id[name] for name in option) for option in sets)
@@ -239,8 +247,10 @@ def _parse_claim_sets(entry: JsonObject, claims: tuple[ClaimsQuery, ...]) -> tup
 def _parse_set(value: Json, known: Collection[str]) -> CredentialSetQuery:
     entry = _object(value, "a Credential Set Query")
     options = _entries(entry, "options", lambda option: _references(option, "options"))
+    # dcql-6.2-options
     if options is None:
         raise MalformedError("a Credential Set Query has no options", clause="OpenID4VP 6.2")
+    # dcql-6.2-known
     if not all(name in known for option in options for name in option):
         raise MalformedError("options names a Credential Query that is not listed", clause="OpenID4VP 6.2")
     return CredentialSetQuery(
@@ -252,6 +262,7 @@ def _claim_value(value: Json) -> ClaimValue:
     # 6.3: strings, integers or booleans. An empty string can be no claim anyone asks for.
     if isinstance(value, str | int) and value != "":
         return value
+    # dcql-6.3-values
     raise MalformedError("values holds something else than strings, integers and booleans", clause="OpenID4VP 6.3")
 
 
@@ -265,6 +276,7 @@ def _entries(source: Mapping[str, Json], member: str, parse: Callable[[Json], T]
     if member not in source:
         return None
     value = source[member]
+    # dcql-6-non-empty
     if not isinstance(value, list) or not 0 < len(value) <= MAX_ENTRIES:
         raise MalformedError(f"{member} is not an array of 1 to {MAX_ENTRIES} entries", clause="OpenID4VP 6")
     return tuple(parse(entry) for entry in value)
@@ -288,6 +300,7 @@ def _string(entry: JsonObject, member: str) -> str:
 
 def _identifier(value: Json, what: str) -> str:
     # 6.1: "a non-empty string consisting of alphanumeric, underscore (_), or hyphen (-) characters".
+    # dcql-6.1-id
     if not isinstance(value, str) or not _IDENTIFIER.match(value):
         raise MalformedError(f"{what} is not an identifier of letters, digits, _ and -", clause="OpenID4VP 6.1")
     return value
@@ -295,6 +308,7 @@ def _identifier(value: Json, what: str) -> str:
 
 def _boolean(entry: JsonObject, member: str, *, default: bool) -> bool:
     value = entry.get(member, default)
+    # dcql-6.1-boolean
     if not isinstance(value, bool):
         raise MalformedError(f"{member} is not a boolean", clause="OpenID4VP 6.1")
     return value

@@ -183,10 +183,12 @@ def approve(matches: Matches, choice: Choice | None = None) -> ApprovedDisclosur
         credential = matches.query.credential(query_id)
         # 2. 8.1: when multiple is omitted or false, the array MUST contain only one Presentation.
         names = {pick.credential_id for pick in picks}
+        # dcql-8.1-single-wallet
         if credential is None or len(names) != len(picks) or (len(picks) > 1 and not credential.multiple):
             raise QueryNotSatisfied("one credential answers each query", step=2, clause="OpenID4VP 8.1")
         approved.extend(_approve_credential(credential, matches.by_query[query_id], pick) for pick in picks)
     # 3. "If the Wallet cannot deliver all non-optional Credentials […], it MUST NOT return any Credential(s)."
+    # dcql-6.4.2-required-wallet
     if not matches.query.is_satisfied_by(picked):
         raise QueryNotSatisfied("a required credential is not part of the choice", step=3, clause="OpenID4VP 6.4.2")
     # 4. "Wallets MUST NOT send selectively disclosable claims that have not been selected".
@@ -197,6 +199,7 @@ def approve(matches: Matches, choice: Choice | None = None) -> ApprovedDisclosur
         if all(other in picked for other in option)
         for query_id in option
     }
+    # dcql-6.4-only-asked-wallet
     if not whole.issuperset(picked):
         raise QueryNotSatisfied("a chosen credential completes no option", step=4, clause="OpenID4VP 6.4")
     return ApprovedDisclosure(tuple(approved), _SEAL)
@@ -204,6 +207,7 @@ def approve(matches: Matches, choice: Choice | None = None) -> ApprovedDisclosur
 
 def value_matches(claim: ClaimsQuery, value: Json) -> bool:
     """Return whether ``value`` is one that the Claims Query accepts: "type and value […] match exactly" (6.3)."""
+    # dcql-6.3-exact
     return claim.values is None or any(type(value) is type(wanted) and value == wanted for wanted in claim.values)
 
 
@@ -215,6 +219,7 @@ def select(claim: ClaimsQuery, claims: JsonObject) -> tuple[ConcretePath, ...]:
         # 7.1.1: a path that meets the wrong type is an error, which here means that the claim is not there.
         return ()
     # 6.4.1: a claim whose value does not match "should be treated the same as if it did not exist".
+    # dcql-6.4.1-value-filter
     return tuple(path for path in found if value_matches(claim, value_at(claims, path)))
 
 
@@ -231,16 +236,20 @@ def overlap(path: ConcretePath, other: ConcretePath) -> bool:
 
 
 def _match_credential(query: CredentialQuery, candidate: Candidate) -> CredentialMatch | None:
+    # dcql-B.3.5-type-wallet
     if candidate.format != query.format or candidate.type not in query.types:
         return None
     # 6.1: a proof of holder binding is required unless the query waives it.
+    # dcql-6.1-holder-binding
     if query.holder_binding and not candidate.holder_bound:
         return None
     accepted = {(authority.type, value) for authority in query.trusted_authorities for value in authority.values}
     # 6.1: "Every Credential returned by the Wallet SHOULD match at least one of the conditions".
+    # dcql-6.1.1-authorities
     if accepted and accepted.isdisjoint(candidate.authorities):
         return None
     # 6.4.1: without claims nothing selectively disclosable is requested.
+    # dcql-6.4.1-no-claims
     if not query.claims:
         return CredentialMatch(candidate, (ClaimOption(()),))
     options = tuple(option for claims in query.claim_sets if (option := _claim_option(claims, candidate)))
@@ -250,6 +259,7 @@ def _match_credential(query: CredentialQuery, candidate: Candidate) -> Credentia
 
 def _claim_option(claims: Iterable[ClaimsQuery], candidate: Candidate) -> ClaimOption | None:
     found = [select(claim, candidate.claims) for claim in claims]
+    # dcql-6.4.1-all-claims
     if not all(found):
         return None
     return ClaimOption(tuple(dict.fromkeys(path for paths in found for path in paths)))

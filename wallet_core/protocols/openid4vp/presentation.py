@@ -141,8 +141,10 @@ def require_open(state: Presentation, *, now: datetime) -> Open:
         StateConflict: it was answered, refused or ended: a second answer is refused (M25).
         ExpiredError: its time is over.
     """
+    # vp-13.3-once
     if not isinstance(state, Requested | Retrieved):
         raise StateConflict("this request was answered or has ended", clause="OpenID4VP 13.3")
+    # vp-13.3-expired
     if now >= state.terms.expires_at:
         raise ExpiredError("this request has expired", clause="OpenID4VP 13.3")
     return state
@@ -163,6 +165,7 @@ def answer(
     Raises as :func:`require_open`.
     """
     terms = require_open(state, now=now).terms
+    # vp-13.3-same-device
     if terms.flow is PresentationFlow.SAME_DEVICE:
         return Answered(terms, validated.checks, dict(validated.credentials), now, response_code_digest)
     return Verified(terms, validated.checks, dict(validated.credentials), now, now + terms.keep_for)
@@ -205,8 +208,10 @@ def redeem(
     """
     if not isinstance(state, Answered):
         raise StateConflict("there is no answer to redeem", clause="OpenID4VP 13.3")
+    # vp-13.3-redeem-late
     if now >= state.answered_at + REDEEM_WITHIN:
         return Expired(state.terms, now)
+    # vp-13.3-response-code
     if hmac.compare_digest(response_code_digest, state.response_code_digest):
         return Verified(state.terms, state.checks, state.credentials, now, now + state.terms.keep_for)
     counted = replace(state, wrong_codes=state.wrong_codes + 1)
@@ -221,6 +226,7 @@ def return_elsewhere(state: Presentation, *, now: datetime) -> Refused:
     """
     if not isinstance(state, Answered):
         raise StateConflict("there is no answer to redeem", clause="OpenID4VP 13.3")
+    # x509-HAIP5.1-other-browser
     return _withdraw(state, "the answer came back in another browser", now)
 
 

@@ -168,11 +168,13 @@ def parse_authorization_request(request: str | Mapping[str, str]) -> ParsedReque
     if "request_uri" in parameters:
         return _parse_reference(client_id, parameters)
     # 5.1: "request_uri_method parameter MUST NOT be present if a request_uri parameter is not present."
+    # vp-5.1-method-alone
     if "request_uri_method" in parameters:
         raise InvalidRequest("request_uri_method is there without request_uri", clause="OpenID4VP 5.1")
     if "request" in parameters:
         return RequestObject(client_id, parameters["request"])
     # 5.9.3: the certificate prefixes demand a signature.
+    # vp-5.9.3-must-sign
     if client_id.signs:
         raise InvalidRequest("a request under this client_id must be signed", clause="OpenID4VP 5.9.3")
     return UnsignedRequest(parse_request_members(_decoded(parameters)))
@@ -188,10 +190,12 @@ def parse_request_members(members: Mapping[str, Json]) -> AuthorizationRequest:
     """
     refuse_transaction_data(members)
     client_id = parse_client_id(members.get("client_id"))
+    # vp-5.2-response-type
     if members.get("response_type") != spec.RESPONSE_TYPE_VP_TOKEN:
         raise InvalidRequest("response_type is not vp_token", clause="OpenID4VP 5.2")
     # 5.2: response_mode is REQUIRED; modes of the Digital Credentials API and fragment are not offered.
     mode = members.get("response_mode")
+    # vp-5.2-response-mode
     if mode not in _RESPONSE_MODES:
         raise InvalidRequest("response_mode is neither direct_post nor direct_post.jwt", clause="OpenID4VP 5.2")
     query = _parse_query(members)
@@ -204,6 +208,7 @@ def parse_request_members(members: Mapping[str, Json]) -> AuthorizationRequest:
         encryption=None,
     )
     # 5.3: without a proof of holder binding, state is what ties the answer to the request.
+    # vp-5.3-state
     if request.state is None and not all(credential.holder_binding for credential in query.credentials):
         raise InvalidRequest("state is missing, though no holder binding is asked for", clause="OpenID4VP 5.3")
     metadata = _parse_metadata(members)
@@ -214,12 +219,15 @@ def parse_request_members(members: Mapping[str, Json]) -> AuthorizationRequest:
 
 def _parse_reference(client_id: ClientIdentifier, parameters: Mapping[str, str]) -> RequestReference:
     # RFC 9101 5: request and request_uri "MUST NOT be used together".
+    # jose-9101.5-one
     if "request" in parameters:
         raise InvalidRequest("request and request_uri are both there", clause="RFC 9101 5")
     # 5.9.3: what lies at a request_uri is signed (5.10.1), which redirect_uri requests cannot be.
+    # vp-5.9.3-redirect-reference
     if not client_id.signs:
         raise InvalidRequest("a request under redirect_uri cannot be signed", clause="OpenID4VP 5.9.3")
     method = parameters.get("request_uri_method", "get")
+    # vp-5.1-method
     if method not in {"get", "post"}:
         raise InvalidRequestUriMethod("request_uri_method is neither get nor post", clause="OpenID4VP 5.1")
     uri = _url(parameters["request_uri"], "request_uri")
@@ -228,6 +236,7 @@ def _parse_reference(client_id: ClientIdentifier, parameters: Mapping[str, str])
 
 def _parse_response_uri(client_id: ClientIdentifier, members: Mapping[str, Json]) -> str:
     # 8.2: with direct_post, redirect_uri MUST NOT be present; "the Wallet MUST return an invalid_request".
+    # vp-8.2-redirect-uri
     if "redirect_uri" in members:
         raise InvalidRequest("redirect_uri is there although the answer is posted", clause="OpenID4VP 8.2")
     # 5.9.3: under redirect_uri the identifier is the Response URI, and the parameter may be left out.
@@ -235,6 +244,7 @@ def _parse_response_uri(client_id: ClientIdentifier, members: Mapping[str, Json]
     # 8.2: response_uri is "REQUIRED when the Response Mode direct_post is used".
     uri = _url(members.get("response_uri", default), "response_uri")
     try:
+        # vp-8.2-response-uri
         validate_response_uri(client_id, uri)
     except MalformedError as exc:
         raise InvalidRequest(exc.description, clause=exc.clause) from exc
@@ -243,6 +253,7 @@ def _parse_response_uri(client_id: ClientIdentifier, members: Mapping[str, Json]
 
 def _parse_query(members: Mapping[str, Json]) -> DcqlQuery:
     # 5.1: "Either a dcql_query or a scope parameter […] MUST be present […], but not both." No scope is defined here.
+    # vp-5.1-query
     if "dcql_query" not in members or "scope" in members:
         raise InvalidRequest("there must be a dcql_query, and no scope", clause="OpenID4VP 5.1")
     return parse_dcql_query(members["dcql_query"])
@@ -254,6 +265,7 @@ def _parse_metadata(members: Mapping[str, Json]) -> JsonObject:
         raise InvalidRequest("client_metadata is not a JSON object", clause="OpenID4VP 5.1")
     formats = metadata.get("vp_formats_supported")
     # 5.1: REQUIRED when not available otherwise. Some verifiers leave it out; the query names the format anyway.
+    # vp-5.1-formats
     if isinstance(formats, dict) and spec.FORMAT_SD_JWT_VC not in formats:
         raise VpFormatsNotSupported("no format of the verifier is supported here", clause="OpenID4VP 8.5")
     return metadata
@@ -263,9 +275,11 @@ def _parse_encryption(metadata: JsonObject) -> ResponseEncryption:
     jwks = metadata.get("jwks")
     keys = jwks.get("keys") if isinstance(jwks, dict) else None
     # 8.3: keys of other kinds or uses are passed over; the Verifier lists what it likes best first.
+    # vp-8.3-usable-key
     usable = [key for key in keys if isinstance(key, dict) and jwe.is_usable(key)] if isinstance(keys, list) else []
     offered = metadata.get("encrypted_response_enc_values_supported", [spec.DEFAULT_ENC])
     known = tuple(enc for enc in jwe.ENC_VALUES if isinstance(offered, list) and enc in offered)
+    # vp-8.3-no-key
     if not usable or not known:
         raise InvalidRequest("no key and encryption of the verifier can be used here", clause="OpenID4VP 8.3")
     return ResponseEncryption(usable[0], known)
@@ -281,6 +295,7 @@ def _query_parameters(text: str) -> dict[str, str]:
         raise InvalidRequest("the authorization request cannot be read", clause="RFC 6749 B") from exc
     parameters = dict(pairs)
     # RFC 6749 3.1: "Request and response parameters MUST NOT be included more than once."
+    # oauth-6749.3.1-once
     if len(parameters) != len(pairs):
         raise InvalidRequest("a parameter is there twice", clause="RFC 6749 3.1")
     return parameters
@@ -305,6 +320,7 @@ def _url(value: Json, what: str) -> str:
 
 
 def _url_safe(value: Json, what: str) -> str:
+    # vp-5.2-url-safe
     if not isinstance(value, str) or len(value) > _MAX_URL_SAFE or not _URL_SAFE.match(value):
         raise InvalidRequest(f"{what} is missing or not URL safe", clause="OpenID4VP 5.2")
     return value

@@ -53,6 +53,7 @@ def create_request_object(
         "exp": int(expires_at.timestamp()),
     }
     # 5.10: "When received, the Verifier MUST use it as the wallet_nonce value in the signed […] request object."
+    # vp-5.10-echo
     if wallet_nonce is not None:
         claims["wallet_nonce"] = wallet_nonce
     return jws.sign({"typ": spec.TYP_REQUEST_OBJECT, "x5c": format_x5c(chain)}, claims, signer)
@@ -84,17 +85,21 @@ def verify_request_object(
     """
     # 1. Checked before anything is looked up, so that no other kind of JWT of this Verifier passes as a request.
     unverified = jws.parse(token, what="Request Object")
+    # vp-5.4-typ
     if unverified.header.get("typ") != spec.TYP_REQUEST_OBJECT:
         raise VerificationError("the request is not a Request Object", step=1, clause="OpenID4VP 5.4")
     # 2.
     claims = unverified.claims()
+    # vp-5.10.1-client-id
     if claims.get("client_id") != client_id.full:
         raise VerificationError("the client_id inside the request is another one", step=2, clause="OpenID4VP 5.10.1")
     # 3.
     certificate = _verify_sender(unverified, client_id, anchors, now)
     # 4.
+    # vp-5.10.1-signature
     jws.verify(unverified, certificate.public_key, typ=spec.TYP_REQUEST_OBJECT)
     # 5. "If it does not, the Wallet MUST terminate request processing."
+    # vp-5.10.1-wallet-nonce
     if wallet_nonce is not None and claims.get("wallet_nonce") != wallet_nonce:
         raise VerificationError("the request does not carry our wallet_nonce", step=5, clause="OpenID4VP 5.10.1")
     # 6.
@@ -115,14 +120,17 @@ def _verify_sender(
 
 def _validate_audience(audience: Json, accepted: Collection[str]) -> None:
     named = audience if isinstance(audience, list) else [audience]
+    # vp-5.8-aud
     if audience is not None and not any(isinstance(one, str) and one in accepted for one in named):
         raise VerificationError("the request is for another wallet", step=6, clause="OpenID4VP 5.8")
 
 
 def _validate_times(claims: JsonObject, now: datetime) -> None:
     expires_at, not_before, issued_at = (_time(claims, name) for name in ("exp", "nbf", "iat"))
+    # vp-5.10.1-expired
     if expires_at is not None and now >= expires_at + LEEWAY:
         raise Expired("the request has expired", step=6, clause="RFC 7519 4.1.4")
+    # vp-5.10.1-not-yet
     if any(start is not None and now < start - LEEWAY for start in (not_before, issued_at)):
         raise NotYetValid("the request is not valid yet", step=6, clause="RFC 7519 4.1.5")
 

@@ -120,8 +120,10 @@ def parse_response_answer(response: HttpResponse) -> str | None:
 
 def _fields(request: AuthorizationRequest, members: JsonObject) -> dict[str, str]:
     # 8.2, RFC 6749 4.1.2: state comes back exactly as it was received.
+    # vp-8.2-state-back
     if request.state is not None:
         members = {**members, "state": request.state}
+    # vp-8.3.1-response-only
     if request.encryption is None:
         return {
             name: value if isinstance(value, str) else strict_json.dumps_text(value) for name, value in members.items()
@@ -139,6 +141,7 @@ def _parse_members(members: Mapping[str, Json]) -> Response:
         if not isinstance(error, str):
             raise MalformedError("error is not text", clause="OpenID4VP 8.5")
         return ErrorResponse(peer_text(error[:_MAX_ERROR_CHARACTERS]), state)
+    # vp-8.1-neither
     if "vp_token" not in members:
         raise InvalidRequest("there is neither a vp_token nor an error", clause="OpenID4VP 8.1")
     return PresentationResponse(_parse_vp_token(members["vp_token"]), state)
@@ -146,12 +149,14 @@ def _parse_members(members: Mapping[str, Json]) -> Response:
 
 def _parse_vp_token(value: Json) -> VpToken:
     # 8.1: an object whose keys are ids of Credential Queries and whose values are arrays of one or more Presentations.
+    # vp-8.1-object
     if not isinstance(value, dict) or not value:
         raise MalformedError("vp_token is not a JSON object with presentations", clause="OpenID4VP 8.1")
     return {QueryId(query_id): _parse_presentations(entry) for query_id, entry in value.items()}
 
 
 def _parse_presentations(value: Json) -> tuple[str, ...]:
+    # vp-8.1-array
     if not isinstance(value, list) or not 0 < len(value) <= MAX_PRESENTATIONS:
         raise MalformedError("an entry of vp_token is not an array of presentations", clause="OpenID4VP 8.1")
     texts = tuple(text for text in value if isinstance(text, str))
@@ -175,6 +180,7 @@ def _absolute_uri(value: Json) -> str:
     except ValueError as exc:
         raise MalformedError("redirect_uri is not an absolute URI", clause="OpenID4VP 8.2") from exc
     # M26: https, or http for one machine's own demo; a script: or data: URI would run in our own page.
+    # vp-8.2-follow
     if parts.scheme != "https" and not (parts.scheme == "http" and host in {"localhost", "127.0.0.1", "::1"}):
         raise MalformedError("redirect_uri is not https", clause="OpenID4VP 8.2")
     if not host or "@" in parts.netloc:

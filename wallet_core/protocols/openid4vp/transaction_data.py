@@ -13,5 +13,6 @@ def refuse_transaction_data(members: Mapping[str, Json]) -> None:
         InvalidTransactionData: it does. 8.4: a Wallet without support "MUST return an error upon receiving a request
             that includes it"; an empty or malformed value is no exception.
     """
+    # vp-8.4-transaction-data
     if "transaction_data" in members:
         raise InvalidTransactionData("transaction_data is not supported", clause="OpenID4VP 8.4")

@@ -118,6 +118,7 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
     # 1.
     for query_id, presentations in vp_token.items():
         query = expected.query.credential(query_id)
+        # vp-8.1-asked-and-single
         if query is None or (len(presentations) > 1 and not query.multiple):
             raise check_failed(CheckStep.ANSWER_FITS_REQUEST, "the vp_token has an entry that was not asked for")
     # 2. to 9.
@@ -126,6 +127,7 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
         for query_id, presentations in vp_token.items()
     }
     # 9. "Check that the set of Presentations returned satisfies all requirements" (8.6).
+    # dcql-6.4.2-required
     if not expected.query.is_satisfied_by(credentials):
         raise QueryNotSatisfied(
             "a required credential is missing", step=CheckStep.QUERY_ANSWERED, clause="OpenID4VP 6.4.2"
@@ -160,6 +162,7 @@ def validate_claims(
     """
     found = {claim: _answers(claim, claims, gaps) for claim in query.claims}
     # 6.4.1, 14.9: the Verifier "MUST NOT rely on the Wallet to enforce these constraints".
+    # dcql-6.4.1-checked
     if query.claim_sets and not any(all(found[claim] for claim in option) for option in query.claim_sets):
         raise QueryNotSatisfied(
             "a claim that was asked for is missing or has another value",
@@ -180,13 +183,16 @@ def _validate_presentation(text: str, query_id: QueryId, expected: Expectation, 
         raise check_failed(CheckStep.ANSWER_FITS_REQUEST, exc.description, exc) from exc
     certificate = _trusted_issuer(chain, expected, now)
     credential = _verify(sd_jwt, certificate.public_key, query, expected, now)
+    # vp-8.6-speaks-for
     _validate_issuer(credential, certificate)
     # 7. 8.6: "Perform the checks required by the Verifier's policy […] (e.g., revocation checks)".
+    # sdjwtvc-2.2.2.3-status
     if credential.status is not None:
         raise StatusUnknown(
             "the status of the credential cannot be looked up", step=CheckStep.NOT_WITHDRAWN, clause="OpenID4VP 8.6"
         )
     # 9. before 8, whose rule needs to know what kind of credential this is.
+    # dcql-B.3.5-type
     if credential.vct not in query.types:
         raise QueryNotSatisfied(
             "the credential is of another type", step=CheckStep.QUERY_ANSWERED, clause="OpenID4VP B.3.5"
@@ -206,9 +212,11 @@ def _validate_presentation(text: str, query_id: QueryId, expected: Expectation, 
 
 def _trusted_issuer(chain: Sequence[bytes], expected: Expectation, now: datetime) -> TrustedCertificate:
     # 2. HAIP 6.1.1: the issuer's key comes with a chain in x5c; there is no other way to trust one here.
+    # sdjwtvc-3.5-x5c
     if not chain:
         raise UntrustedError("the credential has no certificate", step=CheckStep.ISSUER_TRUSTED, clause="HAIP 6.1.1")
     try:
+        # vp-8.6-issuer
         return expected.verify_chain(chain, now)
     except (MalformedError, VerificationError) as exc:
         raise check_failed(CheckStep.ISSUER_TRUSTED, exc.description, exc) from exc
@@ -218,6 +226,7 @@ def _verify(
     sd_jwt: UnverifiedSdJwt, issuer_key: PublicKey, query: CredentialQuery, expected: Expectation, now: datetime
 ) -> SdJwtVc:
     # Whether key binding is needed comes from the query, never from the presentation (RFC 9901 7.3, step 1).
+    # rfc9901-7.3-policy
     bound = query.holder_binding or sd_jwt.key_binding_jwt is not None
     try:
         if bound:
@@ -264,6 +273,7 @@ def _validate_disclosed(credential: SdJwtVc, query: DcqlQuery) -> None:
         for path in presented_paths(credential.claims, claim.path, credential.gaps)
     ]
     # 8. "Wallets MUST NOT send selectively disclosable claims that have not been selected".
+    # dcql-6.4-only-asked
     if not all(any(overlap(path, other) for other in asked) for path in credential.disclosed):
         raise QueryNotSatisfied(
             "a claim was disclosed that was not asked for", step=CheckStep.ONLY_WHAT_WAS_ASKED, clause="OpenID4VP 6.4"

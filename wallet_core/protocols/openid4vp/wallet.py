@@ -187,9 +187,11 @@ def _fetch_request_object(reference: RequestReference, wallet_nonce: str | None)
 def _request_object_text(response: HttpResponse) -> str:
     # 5.10.2: "If the Verifier responds with any HTTP error response, the Wallet MUST terminate the process." A redirect
     # counts as one (5.10.1).
+    # vp-5.10.2-http-error
     if not response.ok:
         raise peer_refusal(response, who="the verifier")
     # 5.10.1: the content type MUST be that of a Request Object.
+    # vp-5.10.1-media-type
     if response.media_type != spec.REQUEST_OBJECT_MEDIA_TYPE or len(response.body) > REQUEST_OBJECT_LIMIT:
         raise MalformedError("the verifier's answer is not a Request Object", clause="OpenID4VP 5.10.1")
     try:
@@ -216,6 +218,7 @@ def _item(
     cnf = held.claims.get("cnf")
     key = parse_public_jwk(cnf.get("jwk") if isinstance(cnf, dict) else None, what="cnf.jwk")
     # 14.1.2, B.3.6: nonce and the full Client Identifier of the request go into the Key Binding JWT.
+    # vp-14.1.2-bound
     unsigned = create_key_binding(
         held,
         approved.selected,

@@ -1,0 +1,42 @@
+"""The lock files name packages and hashes, never a place: they must serve behind anybody's mirror."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_a_lock_file_names_no_address_and_no_path(lock: Path) -> None:
+    for number, line in enumerate(lock.read_text().splitlines(), 1):
+        assert "://" not in line, f"{lock.name}:{number}"
+        assert not re.search(r"(^|[\s=@])(/|[A-Za-z]:\\|~/)", line.partition("#")[0]), f"{lock.name}:{number}"
+        assert not line.startswith("-"), f"{lock.name}:{number}: an option of pip"
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_every_package_is_pinned_with_hashes(lock: Path) -> None:
+    entries = re.split(r"\n(?=\S)", re.sub(r"(?m)^#.*\n", "", lock.read_text()))
+    for entry in entries:
+        assert re.match(r"[\w.-]+(\[[\w,-]+\])?==\S+ ", entry), entry[:60]
+        assert "--hash=sha256:" in entry, entry[:60]
+
+
+def test_the_locks_cover_every_direct_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    run = (ROOT / "requirements" / "run.txt").read_text()
+    dev = (ROOT / "requirements" / "dev.txt").read_text()
+    for text, wanted in ((run, project["dependencies"]), (dev, project["optional-dependencies"]["dev"])):
+        for requirement in wanted:
+            name = re.split(r"[\[>=<]", requirement)[0]
+            assert re.search(rf"(?m)^{re.escape(name)}(\[[^\]]*\])?==", text), name
+
+
+def test_both_locks_agree() -> None:
+    pins = [dict(re.findall(r"(?m)^([\w.-]+)(?:\[[^\]]*\])?==(\S+)", lock.read_text())) for lock in LOCKS]
+    for name in set.intersection(*map(set, pins)):
+        assert len({pin[name] for pin in pins}) == 1, name

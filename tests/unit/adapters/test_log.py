@@ -1,0 +1,82 @@
+"""Logs: nothing personal or secret, one JSON object a line."""
+
+import io
+import json
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wallet_core.adapters import log
+
+SECRETS = [
+    "900101-1234567", "9001011234567", "주민 900101 2234567 끝", "11-22-123456-78", "010-1234-5678", "01012345678",
+    "eyJhbGciOiJFUzI1NiJ9.eyJhIjoxfQ.c2ln~WyJzYWx0Il0~", "Bearer jgk_0123456789abcdef", "code=abc123&x=1",
+    "access_token=abc", "state=xyz",
+]  # fmt: skip
+HARMLESS = [
+    "2026-11-22T10:00:00Z",
+    "OpenID4VCI 8.3.1.2",
+    "trace 0123456789abcdef",
+    "port 8100",
+    "step 7",
+    "urn:jigap:vct:x:1",
+]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_secret_is_hidden_in_text_lists_and_mappings(secret: str) -> None:
+    assert log.HIDDEN in log.scrub(secret)
+    assert log.HIDDEN in log.scrub([secret])[0]
+    assert log.HIDDEN in log.scrub({"a": {"b": secret}})["a"]["b"]
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_ordinary_words_stay(text: str) -> None:
+    assert log.scrub(text) == text
+
+
+@pytest.mark.parametrize(
+    "name", ["access_token", "tx_code", "password", "Authorization", "vp_token", "api_key", "c_nonce"]
+)
+def test_a_value_under_a_secret_name_is_hidden(name: str) -> None:
+    assert log.scrub({name: "anything"}) == {name: log.HIDDEN}
+
+
+@given(
+    st.recursive(
+        st.none() | st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_scrubbing_never_fails(value: object) -> None:
+    log.scrub(value)
+
+
+@pytest.fixture
+def lines() -> io.StringIO:
+    stream = io.StringIO()
+    root = logging.getLogger()
+    kept, level = root.handlers[:], root.level
+    log.configure(stream=stream)
+    yield stream
+    root.handlers[:] = kept
+    root.setLevel(level)
+    log.structlog.reset_defaults()
+
+
+def test_a_line_is_json_with_the_trace_id(lines: io.StringIO) -> None:
+    token = log.trace_id.set("abc")
+    log.get_logger("issuer.web").info("refused", detail="number 900101-1234567", 이름=1)
+    logging.getLogger("uvicorn.error").warning("Bearer %s", "jgk_0123456789")
+    log.trace_id.reset(token)
+    ours, theirs = (json.loads(line) for line in lines.getvalue().splitlines())
+    assert ours["trace_id"] == theirs["trace_id"] == "abc"
+    assert (ours["module"], ours["level"], ours["detail"]) == ("issuer.web", "info", "number [hidden]")
+    assert "jgk_" not in theirs["event"]
+
+
+def test_a_traceback_is_scrubbed_too(lines: io.StringIO) -> None:
+    log.get_logger("x").error("unexpected", exc_info=KeyError("900101-1234567"))
+    assert "900101" not in lines.getvalue()
+    assert "KeyError" in lines.getvalue()
