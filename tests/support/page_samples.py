@@ -67,13 +67,22 @@ PASSED = [{"name": "우리가 물은 것에 답했어요", "detail": "8f2Q", "ok
 BROKEN = [*PASSED[:3], {"name": "발급 기관이 서명했어요", "detail": "서명이 맞지 않아요", "ok": False},
           {"name": "기간 안이에요", "detail": "", "ok": None}]  # fmt: skip
 TYPE = {"id": "drivers-licence", "name": LICENCE, "cloth": "jjok", "validity_days": 30, "description": LICENCE}
-TYPE_CHOICE = {"value": "drivers-licence", "text": "모바일 운전면허증", "sub": "50명", "checked": True, "count": 50}
 PROBLEMS = [
-    {"line": 412, "column": "birth_date", "reason": "2026-11-31은 없는 날이에요", "cure": "11-30으로 고치기"},
-    {"line": 1077, "column": LONG_NAME, "reason": "too long " * 8, "cure": "shorten"},
+    {
+        "line": 412,
+        "column": "birth_date",
+        "reason": Text("없는 날이에요", "no such day"),
+        "cure": Text("확인", "check"),
+    },
+    {
+        "line": 1077,
+        "column": LONG_NAME,
+        "reason": Text("길어요", "too long " * 8),
+        "cure": Text("줄여요", "shorten it"),
+    },
 ]
-REPORT = {"rows": 12_480, "good": 12_431, "bad": 49, "problems": PROBLEMS}
-GOOD_REPORT = {"rows": 50, "good": 50, "bad": 0, "problems": []}
+REPORT = {"rows": 12_480, "good": 12_431, "bad": 49, "faults": 60}
+GOOD_REPORT = {"rows": 50, "good": 50, "bad": 0, "faults": 0}
 ROW = {"id": "o-1", "subject": "한*우", "types": [LICENCE], "state": "issued", "created_at": NOW}
 ISSUED = {"id": "i-1", "subject": "한*우", "type": LICENCE, "issued_at": NOW, "expires_at": NOW, "valid": True}
 
@@ -88,12 +97,16 @@ ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
     "offers-empty": ("offers.html", {"offers": []}),
     "credentials": ("credentials.html", {"credentials": [ISSUED, ISSUED | {"valid": False, "subject": LONG_NAME}]}),
     "credentials-empty": ("credentials.html", {"credentials": []}),
-    "records": ("records.html", {"types": [TYPE_CHOICE], "error": ""}),
-    "records-empty": ("records.html", {"types": [], "error": "파일이 비어 있어요"}),
-    "records-bad": ("records_check.html", {"report": REPORT, "type": TYPE, "csv": "a,b", "stored": False}),
-    "records-good": ("records_check.html", {"report": GOOD_REPORT, "type": TYPE, "csv": "<b>,\n", "stored": False}),
-    "records-stored": ("records_check.html", {"report": GOOD_REPORT, "type": TYPE, "csv": "", "stored": True}),
-    "offer-type": ("offer_new.html", {"types": [TYPE_CHOICE]}),
+    "records": ("records.html", {"types": [TYPE | {"count": 50}], "empty": False}),
+    "records-empty": ("records.html", {"types": [TYPE | {"count": 0}], "empty": True}),
+    "records-bad": ("records_check.html", {"report": REPORT, "problems": PROBLEMS, "csv": "", "stored": False}),
+    "records-file": (
+        "records_check.html",
+        {"report": REPORT | {"bad": 0}, "problems": PROBLEMS, "csv": "", "stored": False},
+    ),
+    "records-good": ("records_check.html", {"report": GOOD_REPORT, "problems": [], "csv": "<b>,", "stored": False}),
+    "records-stored": ("records_check.html", {"report": GOOD_REPORT, "problems": [], "csv": "", "stored": True}),
+    "offer-type": ("offer_new.html", {"types": [TYPE]}),
     "offer-who": (
         "offer_new.html",
         {

@@ -1,0 +1,101 @@
+"""Who sits at the console, and what its pages show of the issuer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from issuer.agencies.ports import Agency
+from issuer.console.use_cases import find_person
+from issuer.dependencies import Issuer, issuer_of
+from issuer.issuance.use_cases.offers import OfferStatus
+from wallet_core.adapters.ui.masking import mask
+from wallet_core.adapters.web import session
+from wallet_core.catalogue import CredentialType, Text
+from wallet_core.errors import AccessDenied, NotFound, UnknownCredentialConfiguration
+from wallet_core.types import CredentialConfigurationId
+
+SIGN_IN = "/console/sign-in"
+SESSION_AGENCY = "agency"
+_WALLET_PATH = "/credential-offer"
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One agency's console."""
+
+    issuer: Issuer
+    agency: Agency
+
+    @property
+    def types(self) -> Sequence[CredentialType]:
+        """What the agency issues."""
+        return self.issuer.catalogue.issued_by(self.agency.id)
+
+    def type(self, type_id: str) -> CredentialType:
+        """Return one of the agency's types. Raises ``NotFound``."""
+        for each in self.types:
+            if each.id == type_id:
+                return each
+        raise NotFound("the agency does not issue that")
+
+    def type_names(self, configuration_ids: Sequence[CredentialConfigurationId]) -> list[Text]:
+        """Return the names of cards by their configuration; the id itself for one that left the catalogue."""
+        return [self._type_name(each) for each in configuration_ids]
+
+    def _type_name(self, configuration_id: CredentialConfigurationId) -> Text:
+        try:
+            return self.issuer.catalogue.by_configuration(configuration_id).name
+        except UnknownCredentialConfiguration:
+            return Text(configuration_id, configuration_id)
+
+    def person_name(self, subject_id: str | None, configuration_id: CredentialConfigurationId) -> str:
+        """Return the covered name of a person on record; "" for one who is not."""
+        if subject_id is None:
+            return ""
+        try:
+            credential_type = self.issuer.catalogue.by_configuration(configuration_id)
+        except UnknownCredentialConfiguration:
+            return subject_id
+        unit = self.issuer.database.reader()
+        person = find_person(unit, self.issuer.records(unit), self.agency, credential_type, subject_id)
+        return mask(person.name, "name", "ko") if person else subject_id
+
+    def offer_row(self, status: OfferStatus) -> Mapping[str, Any]:
+        """Return an offer as lists show it."""
+        return {
+            "id": status.id,
+            "subject": self.person_name(status.subject_id, status.configuration_ids[0]),
+            "types": self.type_names(status.configuration_ids),
+            "state": status.state,
+            "created_at": status.created_at,
+        }
+
+
+def check_open(request: Request) -> Issuer:
+    """Return the issuer if its console may be used.
+
+    Raises:
+        AccessDenied: consoles open by API key only in a demo, until staff have accounts.
+    """
+    issuer = issuer_of(request)
+    if not issuer.settings.demo:
+        raise AccessDenied("the console is open only in a demo")
+    return issuer
+
+
+async def staff(request: Request) -> Desk:
+    """Return the desk of whoever is signed in; others are sent to sign in."""
+    issuer = check_open(request)
+    agency_id = session(request).get(SESSION_AGENCY)
+    if not isinstance(agency_id, str):
+        raise HTTPException(303, "sign in first", {"Location": SIGN_IN})
+    return Desk(issuer, issuer.agency(agency_id))
+
+
+def wallet_link(link: str, wallet: str | None) -> str:
+    """Return an offer's ``link`` addressed to the web wallet at ``wallet`` (protocols.md 25); "" without one."""
+    return f"{wallet}{_WALLET_PATH}?{urlsplit(link).query}" if wallet else ""
