@@ -2,6 +2,9 @@
 
 from fastapi import FastAPI
 
+from issuer.console import TEMPLATES
+from issuer.console.pages import router as console_router
+from issuer.console.record_pages import router as record_pages_router
 from issuer.dependencies import Issuer, build_issuer
 from issuer.issuance import endpoints
 from issuer.issuance.router import router as issuance_router
@@ -25,7 +28,8 @@ def create_app(issuer: Issuer) -> FastAPI:
         sealer=issuer.sealer,
         clock=issuer.clock,
         protocol_paths=endpoints.PROTOCOL_PATHS,
-        routers=[records_router, issuance_router],
+        template_folders=[TEMPLATES],
+        routers=[records_router, issuance_router, console_router, record_pages_router],
     )
     app.state.issuer = issuer
     app.router.routes.extend(endpoints.ROUTES)

@@ -2,10 +2,15 @@
 
 from typing import ClassVar
 
-from wallet_core.adapters.config import AppSettings
+from wallet_core.adapters.config import AppSettings, Origin
 
 
 class IssuerSettings(AppSettings):
-    """What the issuer is configured with. ``key_store`` holds one signing key for each agency, under its id."""
+    """What the issuer is configured with. ``key_store`` holds one signing key for each agency, under its id.
+
+    Attributes:
+        wallet: origin of a web wallet that pages offer as a link beside the QR code; none is offered if absent.
+    """
 
     prefix: ClassVar[str] = "JIGAP_ISSUER_"
+    wallet: Origin | None = None

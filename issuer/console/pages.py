@@ -152,16 +152,13 @@ async def confirm_offer(
 
 @router.post("/console/offers")
 async def create_offer(
-    request: Request,
     desk: Staff,
     type_id: Annotated[str, Form(alias="type", max_length=64)],
     subject: Annotated[str, Form(max_length=64)],
 ) -> Response:
     """Make the offer, with a transaction code where the catalogue demands one."""
     credential_type = desk.type(type_id)
-    order = OfferOrder(
-        (credential_type.configuration_id,), subject_id=subject
-    )
+    order = OfferOrder((credential_type.configuration_id,), subject_id=subject)
     issuer = desk.issuer
     made = offers.create_offer(issuer.issuance, issuer.issuance.storage(), desk.agency, order)
     return see_other(f"/console/offers/{made.id}")

@@ -12,12 +12,12 @@ from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     SecretStr,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
@@ -37,6 +37,18 @@ class SettingsError(WalletError):
 def _split_paths(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
+
+def _origin(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or value != f"{parts.scheme}://{parts.netloc}":
+        raise ValueError("must be an origin such as https://issuer.example, without path and closing slash")
+    if parts.username is not None or value != value.lower():
+        raise ValueError("must have no user information and be in lower case")
+    return value
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
+"""Scheme, host and port of a site, nothing after them."""
 
 Paths = Annotated[tuple[Path, ...], BeforeValidator(_split_paths)]
 """Several paths, separated by commas in the environment."""
@@ -101,7 +113,7 @@ class AppSettings(Settings):
         demo: switches on what only a demo may do (sign-in by printed code, consoles without a person's account).
     """
 
-    public_url: str
+    public_url: Origin  # well-known paths are at the host root (OpenID4VCI 12.2.2): a path would break them
     database_url: str
     key_store: Path | None = None
     trust_anchors: Paths = ()
@@ -110,17 +122,6 @@ class AppSettings(Settings):
     sealing_key_file: Path | None = None
     insecure_allow_loopback: bool = False
     demo: bool = False
-
-    @field_validator("public_url")
-    @classmethod
-    def _origin(cls, value: str) -> str:
-        parts = urlsplit(value)
-        # Well-known paths are at the host root (OpenID4VCI 12.2.2), so a path would break them.
-        if parts.scheme not in {"http", "https"} or not parts.hostname or value != f"{parts.scheme}://{parts.netloc}":
-            raise ValueError("must be an origin such as https://issuer.example, without path and closing slash")
-        if parts.username is not None or value != value.lower():
-            raise ValueError("must have no user information and be in lower case")
-        return value
 
     @model_validator(mode="after")
     def _https_unless_insecure(self) -> Self:

@@ -90,6 +90,7 @@ class OfferStatus:
     tries_left: int | None
     issued: tuple[JsonObject, ...]
     created_at: datetime
+    subject_id: str | None
 
 
 def create_offer(ports: IssuancePorts, storage: Storage, agency: Agency, order: OfferOrder) -> CreatedOffer:
@@ -263,4 +264,5 @@ def _status(offer: Offer, now: datetime) -> OfferStatus:
             for issuance in issuances
         ),
         offer.created_at,
+        offer.subject_id,
     )

@@ -1,0 +1,183 @@
+"""The console over the whole app: what staff see and do, without a browser."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from issuer.app import create_app
+from tests.support.html import assert_whole
+from tests.support.issuing import HOST, IssuerUnderTest
+from wallet_core.catalogue.records import Record, format_records
+from wallet_core.keys.signer import SoftwareSigner
+
+WALLET = "https://wallet.example"
+
+
+@dataclass
+class Staff:
+    """A browser at the console."""
+
+    under_test: IssuerUnderTest
+    client: TestClient
+
+    def get(self, path: str, status: int = 200) -> str:
+        answer = self.client.get(HOST + path, headers={"Accept": "text/html"}, follow_redirects=False)
+        assert answer.status_code == status, answer.text
+        if status == 200:
+            assert_whole(answer.text)
+        return str(answer.text)
+
+    def post(self, path: str, page: str, **fields: Any) -> Any:
+        token = re.search(r'name="csrf_token" value="([^"]+)"', self.get(page))
+        assert token
+        files = fields.pop("files", None)
+        return self.client.post(
+            HOST + path,
+            data={"csrf_token": token[1], **fields},
+            files=files,
+            headers={"Accept": "text/html", "Origin": HOST},
+            follow_redirects=False,
+        )
+
+    def sign_in(self) -> None:
+        answer = self.post("/console/sign-in", "/console/sign-in", api_key=self.under_test.api_keys["police"])
+        assert answer.status_code == 303
+        assert answer.headers["location"] == "/console"
+
+
+def opened(under_test: IssuerUnderTest, **settings: Any) -> Staff:
+    changed = under_test.issuer.settings.model_copy(update=settings)
+    app = create_app(replace(under_test.issuer, settings=changed))
+    return Staff(under_test, TestClient(app, base_url=HOST))
+
+
+@pytest.fixture
+def staff(sqlite_issuer: IssuerUnderTest) -> Iterator[Staff]:
+    """A browser, not signed in yet."""
+    found = opened(sqlite_issuer, demo=True, wallet=WALLET)
+    yield found
+    found.client.close()
+
+
+def records_csv(staff: Staff, **changes: Any) -> bytes:
+    known = staff.under_test.issuer.catalogue.types["drivers-licence"]
+    record = {**known.example_record, **changes}
+    return format_records([Record(2, "p-1", known.id, record)]).encode()
+
+
+def import_one(staff: Staff) -> None:
+    files = {"csv": ("people.csv", records_csv(staff), "text/csv")}
+    checked = staff.post("/console/records/check", "/console/records", files=files)
+    assert checked.status_code == 200, checked.text
+    assert_whole(checked.text)
+    stored = staff.post("/console/records", "/console/records", csv=records_csv(staff).decode())
+    assert stored.status_code == 200
+    assert "1명을 명부에 넣었어요" in stored.text
+
+
+def test_the_front_page_needs_no_sign_in(staff: Staff) -> None:
+    html = staff.get("/")
+    assert "모바일 운전면허증" in html
+    assert "Mobile driver" in staff.get("/?lang=en")
+
+
+def test_the_console_is_shut_outside_a_demo(sqlite_issuer: IssuerUnderTest) -> None:
+    shut = opened(sqlite_issuer)
+    shut.get("/console/sign-in", 403)
+    shut.get("/console", 403)
+    shut.get("/")
+
+
+def test_strangers_are_sent_to_sign_in(staff: Staff) -> None:
+    for path in ("/console", "/console/offers", "/console/records", "/console/credentials", "/console/offers/new"):
+        staff.get(path, 303)
+
+
+def test_a_wrong_key_opens_nothing(staff: Staff) -> None:
+    answer = staff.post("/console/sign-in", "/console/sign-in", api_key="nonsense")
+    assert answer.status_code == 401
+    assert "들어갈 수 없어요" in answer.text
+    staff.get("/console", 303)
+
+
+def test_a_form_without_its_token_is_refused(staff: Staff) -> None:
+    key = staff.under_test.api_keys["police"]
+    answer = staff.client.post(HOST + "/console/sign-in", data={"api_key": key}, headers={"Accept": "text/html"})
+    assert answer.status_code == 403
+
+
+def test_signing_out_ends_the_session(staff: Staff) -> None:
+    staff.sign_in()
+    assert staff.post("/console/sign-out", "/console").status_code == 303
+    staff.get("/console", 303)
+
+
+def test_an_offer_from_records_to_the_wallet(staff: Staff) -> None:
+    staff.sign_in()
+    assert "찾은 사람이 없어요" in staff.get("/console/offers/new?type=drivers-licence")
+    import_one(staff)
+    staff.get("/console/offers/new")
+    assert "한*우" in staff.get("/console/offers/new?type=drivers-licence&q=한지")
+    assert "찾은 사람이 없어요" in staff.get("/console/offers/new?type=drivers-licence&q=없는")
+    confirm = staff.get("/console/offers/confirm?type=drivers-licence&subject=p-1")
+    assert "한*우" in confirm
+    assert "한지우" not in confirm
+    made = staff.post("/console/offers", "/console/offers/new", type="drivers-licence", subject="p-1")
+    assert made.status_code == 303
+    page = made.headers["location"]
+    html = staff.get(page)
+    assert f"{WALLET}/credential-offer?credential_offer_uri=" in html
+    link = re.search(r"<code[^>]*>(openid-credential-offer://[^<]+)</code>", html)
+    tx_code = re.search(r'class="txcode">(\d{6})<', html)
+    assert link
+    assert tx_code
+    assert staff.client.get(HOST + page + "/state").json() == {"state": "offered"}
+
+    keys = [SoftwareSigner.generate()]
+    pending = staff.under_test.proofs(link[1], keys, tx_code[1])
+    assert staff.client.get(HOST + page + "/state").json() == {"state": "authorized"}
+    assert tx_code[1] not in staff.get(page)
+    staff.under_test.receive(pending, keys)
+    assert "지갑에 들어갔어요" in staff.get(page)
+    assert "한*우" in staff.get("/console/credentials")
+    assert "발급했어요" in staff.get("/console/offers")
+    assert "한*우" in staff.get("/console")
+
+
+def test_every_bad_row_is_shown_and_nothing_is_stored(staff: Staff) -> None:
+    staff.sign_in()
+    bad = records_csv(staff, birth_date="2026-02-30")
+    answer = staff.post("/console/records/check", "/console/records", files={"csv": ("p.csv", bad, "text/csv")})
+    assert answer.status_code == 200
+    assert "1줄을 고쳐야 해요" in answer.text
+    assert "birth_date" in answer.text
+    assert "2026-02-30" not in answer.text
+    again = staff.post("/console/records", "/console/records", csv=bad.decode())
+    assert "1줄을 고쳐야 해요" in again.text
+    assert "찾은 사람이 없어요" in staff.get("/console/offers/new?type=drivers-licence")
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", b"\xff\xfe\x00", b"nonsense", b'subject_id,type\n"'])
+def test_files_that_are_no_records(staff: Staff, data: bytes) -> None:
+    staff.sign_in()
+    answer = staff.post("/console/records/check", "/console/records", files={"csv": ("p.csv", data, "text/csv")})
+    assert answer.status_code in {200, 400}
+    assert "<textarea" not in answer.text
+    assert_whole(answer.text)
+
+
+def test_another_agency_sees_nothing(staff: Staff) -> None:
+    staff.sign_in()
+    import_one(staff)
+    page = staff.post("/console/offers", "/console/offers/new", type="drivers-licence", subject="p-1").headers[
+        "location"
+    ]
+    staff.post("/console/sign-out", "/console")
+    staff.post("/console/sign-in", "/console/sign-in", api_key=staff.under_test.api_keys["city-tax"])
+    staff.get(page, 404)
+    staff.get("/console/offers/new?type=drivers-licence", 404)
+    assert "한*우" not in staff.get("/console/offers")
