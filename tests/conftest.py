@@ -25,12 +25,19 @@ def lacking(service: str, reason: str) -> None:
     pytest.skip(reason)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run be confined to the tests of one clause, as tools/mutate.py wants it."""
+    parser.addoption("--clause", help="only the tests with the marker clause(ID)")
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the browser's tests in one worker of a parallel run."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the browser's tests in one worker of a parallel run, and only the tests of the clause that was asked for."""
     for item in items:
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.xdist_group("browser"))
+    if clause := config.getoption("--clause"):
+        items[:] = [item for item in items if any(clause in mark.args for mark in item.iter_markers("clause"))]
 
 
 @pytest.fixture(scope="session")
