@@ -2,13 +2,14 @@
 # Nothing needs to be installed first but Python 3.11+ and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt bench fuzz soak crash-test lock clean venv venv-run
+.PHONY: help demo test check fmt bench fuzz soak crash-test mutate lock clean venv venv-run
 
 BIN := .venv/bin
 ONCE_FLAG := $(if $(filter 1,$(ONCE)),--once,)
 FRESH_FLAG := $(if $(filter 1,$(FRESH)),--fresh,)
 PORT_FLAG := $(if $(BASE_PORT),--base-port $(BASE_PORT),)
 MINUTES ?= 10
+MUTATIONS ?= 40
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -48,6 +49,9 @@ soak: venv ## the job soaks in their long form
 
 crash-test: venv ## kill every server at every step of the story, in the long form
 	@JIGAP_LONG=1 $(BIN)/python -m pytest -n 0 tests/e2e/test_killed_servers.py
+
+mutate: venv ## take the enforcing statements of MUTATIONS clauses out and see whether their tests notice; 0 means all
+	@$(BIN)/python -m tools.mutate --count $(MUTATIONS)
 
 lock: ## resolve the lock files anew (needs uv)
 	@printf "hatchling\neditables\n" | uv pip compile pyproject.toml - --universal --python-version 3.11 --generate-hashes \

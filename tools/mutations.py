@@ -36,7 +36,7 @@ def mutations(source: str, line: int) -> tuple[Mutation, ...]:
 
 
 def _node_at(tree: ast.Module, line: int) -> ast.AST:
-    """Return the outermost statement, keyword or dictionary that begins at the line; else the innermost one around it."""
+    """Return the outermost statement or keyword that begins at the line; else the innermost one around it."""
     found: ast.AST = tree
     for node in ast.walk(tree):
         if not isinstance(node, ast.stmt | ast.keyword):

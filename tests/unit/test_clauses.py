@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from tools.clauses import marks, specifications, shown_by
+from tools.clauses import marks, shown_by, specifications
 
 SPECIFICATIONS = specifications()
 ENTRIES = {clause.id: clause for specification in SPECIFICATIONS for clause in specification.clauses}

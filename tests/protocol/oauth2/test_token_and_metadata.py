@@ -36,6 +36,9 @@ def test_parameters_of_old_drafts_are_ignored():
     assert parse_token_request(FORM, body) == TokenRequest("c", None)
 
 
+@pytest.mark.clause(
+    "oauth-6749.3.2-form", "oauth-6749.3.2-once", "oauth-6749.5.2-grant", "oauth-6749.5.2-no-grant", "vci-6.1-code"
+)
 @pytest.mark.parametrize(
     ("media_type", "body", "error"),
     [
@@ -60,6 +63,7 @@ def test_token_requests_that_are_refused(media_type, body, error):
     assert caught.value.http_status == 400
 
 
+@pytest.mark.clause("vci-13.10-lifetime")
 def test_a_bearer_token_lives_at_most_five_minutes():
     assert create_token_response("t") == {"access_token": "t", "token_type": "Bearer", "expires_in": 300}
     with pytest.raises(ValueError, match="300"):
@@ -71,6 +75,7 @@ def test_bearer_tokens(header):
     assert parse_bearer_token([header]) == header.split(" ")[1]
 
 
+@pytest.mark.clause("oauth-6750.2-one", "oauth-6750.2.1-bearer")
 @pytest.mark.parametrize(
     "headers", [[], [""], ["Bearer"], ["Bearer "], ["Bearer a b"], ["DPoP abc"], ["abc"], ["Bearer a", "Bearer a"]]
 )
@@ -105,6 +110,7 @@ def test_locations_of_server_metadata():
     assert well_known_location("https://h.example/a/", "x", keep_final_slash=True).endswith("/a/")
 
 
+@pytest.mark.clause("oauth-8414.3.3-issuer")
 @pytest.mark.parametrize(
     "change",
     [
@@ -128,6 +134,7 @@ def test_urls(url):
     assert parse_url(url, what="url") == url
 
 
+@pytest.mark.clause("vci-12.2.1-https")
 @pytest.mark.parametrize(
     "url",
     [None, 1, "", "a", "http://a.example", "https://", "https://u@a.example", "https://a.example#f", "https://a b",
@@ -139,6 +146,7 @@ def test_what_is_no_url_here(url):
         parse_url(url, what="url")
 
 
+@pytest.mark.clause("vci-12.2.1-no-query")
 def test_an_identifier_has_no_query():
     with pytest.raises(MalformedError):
         parse_identifier("https://a.example/?x", what="issuer")
@@ -158,6 +166,7 @@ def test_a_refusal_without_a_proper_body(body):
     assert (caught.value.status, caught.value.error) == (502, "")
 
 
+@pytest.mark.clause("oauth-6749.5.1-json")
 def test_an_answer_is_json_by_its_type():
     with pytest.raises(MalformedError):
         parse_answer(HttpResponse(200, {"content-type": "text/html"}, b"{}"), who="x")

@@ -86,6 +86,7 @@ INPUTS = {
 }
 
 
+@pytest.mark.clause("vci-8.3.1.1-token", "vci-8.3.1.2-unknown-configuration", "vci-11.3-unknown-id")
 @pytest.mark.parametrize("name", INPUTS)
 @given(state=states, now=times, tx=st.sampled_from([None, RIGHT, WRONG]))
 def test_every_state_and_input_is_in_the_table(name, state, now, tx):
@@ -120,6 +121,7 @@ def test_the_right_code_gives_a_token_of_five_minutes():
     assert redeem(waiting()) == Authorized(("a", "b"), TOKEN, NOW + timedelta(seconds=300))
 
 
+@pytest.mark.clause("vci-6.3-tx-code-wrong", "vci-13.6-tries")
 def test_wrong_tries_are_counted_by_a_returned_state_and_then_the_code_dies():
     state = waiting()
     for used in range(1, TX_CODE_TRIES):
@@ -136,12 +138,14 @@ def test_the_right_code_after_wrong_ones_still_works():
     assert isinstance(redeem(redeem(waiting(), WRONG)), Authorized)
 
 
+@pytest.mark.clause("vci-6.3-tx-code-expected")
 @pytest.mark.parametrize(("asked", "sent"), [(RIGHT, None), (None, RIGHT)])
 def test_a_transaction_code_too_few_or_too_many_is_invalid_request_and_no_try(asked, sent):
     with pytest.raises(InvalidRequest):
         redeem(waiting(asked), sent)
 
 
+@pytest.mark.clause("vci-6.3-once", "vci-6.3-expired")
 def test_a_code_works_once_and_not_after_its_time():
     with pytest.raises(InvalidGrant):
         redeem(redeem(waiting()))
@@ -151,6 +155,7 @@ def test_a_code_works_once_and_not_after_its_time():
     assert isinstance(redeem(state, now=state.expires_at - timedelta(seconds=1)), Authorized)
 
 
+@pytest.mark.clause("vci-8.3.1.1-token")
 def test_a_token_may_ask_again_until_it_expires():
     state = redeem(waiting())
     for number in range(MAX_ISSUANCES):

@@ -35,6 +35,18 @@ def test_proofs_may_be_left_out_of_the_message():
     assert parse_credential_request(JSON, b'{"credential_configuration_id":"licence"}').proofs == ()
 
 
+@pytest.mark.clause(
+    "vci-8.2-media-type",
+    "vci-8.2-encrypted",
+    "vci-8.2-response-encryption",
+    "vci-8.2-identifier-excludes",
+    "vci-8.2-configuration",
+    "vci-8.3.1.2-unknown-identifier",
+    "vci-8.2-one-proof-type",
+    "vci-8.2-proofs-array",
+    "vci-8.2-proofs-empty",
+    "vci-12.2.4-batch-limit",
+)
 @pytest.mark.parametrize(
     ("media_type", "body", "error"),
     [
@@ -77,6 +89,7 @@ def test_notification_requests():
     assert parse_notification_request(JSON, body) == NotificationRequest("n", NotificationEvent.CREDENTIAL_DELETED)
 
 
+@pytest.mark.clause("vci-11.1-event", "vci-11.1-media-type")
 @pytest.mark.parametrize(
     "body",
     [

@@ -47,11 +47,13 @@ def test_an_offer_by_reference_survives_its_link(endpoint):
     assert parse_offer_link(create_reference_link(url, endpoint=endpoint)) == OfferReference(url)
 
 
+@pytest.mark.clause("vci-4.1.1-tx-code-object")
 def test_unknown_members_and_grants_are_ignored():
     parsed = parse_credential_offer(offer())
     assert parsed == CredentialOffer(ISSUER, ("licence", "record"), "the-code", TxCodeInput(length=6))
 
 
+@pytest.mark.clause("vci-4.1.1-tx-code-object")
 def test_an_empty_tx_code_object_still_asks_for_a_code():
     value = offer()
     value["grants"][GRANT]["tx_code"] = {}
@@ -70,6 +72,14 @@ def broken(*path, value=None, drop=False):
     return document
 
 
+@pytest.mark.clause(
+    "vci-4.1.1-unique",
+    "vci-4.1.1-configurations",
+    "vci-4.1.1-issuer",
+    "vci-4.1.1-code",
+    "vci-4.1.1-input-mode",
+    "vci-4.1.1-description",
+)
 @pytest.mark.parametrize(
     "value",
     [
@@ -106,6 +116,7 @@ def test_offers_that_are_refused(value):
         parse_credential_offer(value)
 
 
+@pytest.mark.clause("vci-4.1-one-of", "vci-4.1.3-https")
 @pytest.mark.parametrize(
     "link",
     [
@@ -171,6 +182,16 @@ def changed_configuration(drop: str = "", **members):
     return document
 
 
+@pytest.mark.clause(
+    "vci-12.2.2-issuer",
+    "vci-12.2.4-credential-endpoint",
+    "vci-12.2.4-servers",
+    "vci-12.2.4-batch-size",
+    "vci-12.2.4-encryption-required",
+    "vci-12.2.4-binding",
+    "vci-12.2.4-proof-algorithms",
+    "vci-A.3.2-vct",
+)
 @pytest.mark.parametrize(
     "document",
     [

@@ -92,6 +92,18 @@ BAD = {
 }
 
 
+@pytest.mark.clause(
+    "vci-F.1-typ",
+    "vci-F.1-alg",
+    "vci-F.1-one-key",
+    "vci-F.1-aud",
+    "vci-F.1-iss",
+    "vci-F.1-iat",
+    "vci-F.4-window",
+    "vci-8.3.1.2-nonce-missing",
+    "jose-7517-public",
+    "jose-7515.4.1.11-crit",
+)
 @pytest.mark.parametrize("case", BAD)
 def test_invalid_proofs(case):
     head, body, signer = BAD[case]
@@ -100,6 +112,7 @@ def test_invalid_proofs(case):
         verify(proof)
 
 
+@pytest.mark.clause("vci-7.2-ours", "vci-7.2-expired", "vci-8.3.1.2-nonce-checked")
 @pytest.mark.parametrize(
     "bad",
     ["LarRGSbmUPYtRYO6BQ4yn8", "?", nonce(OTHER), nonce(secret=b"x" * 32), nonce(now=NOW - LIFETIME), nonce()[:-4]],
@@ -115,6 +128,7 @@ def test_what_is_no_jws_is_an_invalid_proof(text):
         verify(text)
 
 
+@pytest.mark.clause("vci-F.1-iss")
 def test_iss_is_the_client_where_there_is_one():
     proof = jws.sign(header(), claims(iss="client"), KEY)
     assert verify(proof, client_id="client").thumbprint
@@ -143,6 +157,7 @@ def test_one_bad_proof_spoils_the_batch():
         batch(jws.sign(header(), claims(), KEY), jws.sign(header(), claims(aud=OTHER), KEY))
 
 
+@pytest.mark.clause("vci-8.2-one-nonce", "vci-8.2-proof-needed")
 def test_a_batch_has_one_nonce_and_at_least_one_proof():
     other = jws.sign(header(jwk=public_jwk(OTHER_KEY.public_key)), claims(nonce="another"), OTHER_KEY)
     with pytest.raises(InvalidNonce):
@@ -151,6 +166,7 @@ def test_a_batch_has_one_nonce_and_at_least_one_proof():
         batch()
 
 
+@pytest.mark.clause("vci-7.2-expired")
 def test_a_nonce_ends_on_time_and_is_spent_per_key():
     value = nonce()
     assert verify_c_nonce(value, SECRET, ISSUER, now=NOW + LIFETIME - timedelta(seconds=1)) == NOW + LIFETIME

@@ -87,6 +87,7 @@ def test_other_locations_are_tried_after_404_only():
     assert len(broken.seen) == 2
 
 
+@pytest.mark.clause("vci-8.3.1.2-fresh-nonce")
 def test_a_nonce_that_is_refused_is_renewed_once():
     issuer = SimulatedIssuer(good_nonces={"nonce-2"})
     again = receive(start(issuer), issuer)
@@ -97,6 +98,7 @@ def test_a_nonce_that_is_refused_is_renewed_once():
     assert len(issued.batches) == 2
 
 
+@pytest.mark.clause("vci-8.3.1.2-fresh-nonce")
 def test_a_nonce_refused_twice_ends_the_issuance():
     issuer = SimulatedIssuer(good_nonces=set())
     again = receive(start(issuer), issuer)
@@ -142,6 +144,7 @@ def test_one_refused_configuration_does_not_lose_the_others():
     assert "credential_request_denied" in issued.failures["record"]
 
 
+@pytest.mark.clause("vci-8.2-use-identifiers")
 def test_credential_identifiers_of_the_token_response_are_used():
     issuer = SimulatedIssuer()
     issuer.token_response["authorization_details"] = [
@@ -216,6 +219,15 @@ def no_configurations(issuer):
     del issuer.metadata["credential_configurations_supported"]
 
 
+@pytest.mark.clause(
+    "vci-4.1.1-known-configuration",
+    "vci-4.1.1-server-listed",
+    "vci-12.2.2-issuer",
+    "vci-12.2.4-encryption-demanded",
+    "vci-12.2.4-credential-endpoint",
+    "oauth-8414.3.3-issuer",
+    "oauth-6749.5.1-json",
+)
 @pytest.mark.parametrize(
     "misbehave",
     [
@@ -237,6 +249,7 @@ def test_offers_that_are_refused(misbehave):
         resolve(issuer)
 
 
+@pytest.mark.clause("vci-6.2-identifiers", "oauth-6749.7.1-token-type")
 @pytest.mark.parametrize(
     "token_response",
     [
@@ -255,12 +268,14 @@ def test_token_responses_that_are_refused(token_response):
         start(SimulatedIssuer(token_response=token_response))
 
 
+@pytest.mark.clause("vci-8.3-no-more-than-keys")
 def test_more_credentials_than_keys_are_refused():
     issuer = SimulatedIssuer(extra_credentials=1)
     with pytest.raises(MalformedError, match="more credentials than keys"):
         receive(start(issuer), issuer)
 
 
+@pytest.mark.clause("vci-8.3-credentials", "vci-8.3-deferred")
 @pytest.mark.parametrize(
     ("status", "body", "error"),
     [
@@ -282,6 +297,7 @@ def test_credential_responses_that_are_refused(status, body, error):
         receive(pending, issuer)
 
 
+@pytest.mark.clause("vci-8.2-batch-limit-wallet")
 @pytest.mark.parametrize(
     "keys",
     [

@@ -48,18 +48,21 @@ def test_an_asked_object_is_shown_whole() -> None:
     assert set(credential.disclosed) == {("address",), ("address", "region"), ("address", "street")}
 
 
+@pytest.mark.clause("dcql-6.4.1-no-claims")
 def test_without_claims_nothing_hideable_is_shown() -> None:
     credential = only(approve(matches(query())))
     assert (credential.selected, credential.disclosed) == ((), ())
     assert set(credential.hidden) == set(HELD.paths)
 
 
+@pytest.mark.clause("dcql-6.4.1-value-filter")
 def test_only_the_array_elements_with_a_wanted_value_are_shown() -> None:
     credential = only(approve(matches(query({"path": ["classes", None], "values": ["2종 소형"]}))))
     assert credential.selected == (("classes", 1),)
     assert ("classes", 0) in credential.hidden
 
 
+@pytest.mark.clause("dcql-6.4.1-all-claims", "dcql-6.4.1-value-filter", "dcql-6.3-exact")
 @pytest.mark.parametrize(
     "claims",
     [
@@ -94,6 +97,7 @@ def test_the_first_claim_set_that_fits_is_the_default_and_others_can_be_chosen()
         approve(found, {"licence": [Selection("card", option=2)]})
 
 
+@pytest.mark.clause("dcql-B.3.5-type-wallet", "dcql-6.1-holder-binding")
 def test_another_type_format_or_binding_is_no_match() -> None:
     assert not matches(query(), Candidate("a", "dc+sd-jwt", "other", {})).satisfiable
     assert not matches(query(), Candidate("a", "mso_mdoc", VCT, {})).satisfiable
@@ -102,6 +106,7 @@ def test_another_type_format_or_binding_is_no_match() -> None:
     assert matches(query(require_cryptographic_holder_binding=False), unbound).satisfiable
 
 
+@pytest.mark.clause("dcql-6.1.1-authorities")
 def test_trusted_authorities_by_authority_key_identifier() -> None:
     ((_, identifier),) = CARD.authorities
     named = {"type": "aki", "values": ["AAAA", identifier]}
@@ -130,6 +135,7 @@ def test_an_optional_set_is_sent_only_when_chosen() -> None:
     assert [one.query_id for one in chosen.credentials] == ["licence", "extra"]
 
 
+@pytest.mark.clause("dcql-6.4-only-asked-wallet", "dcql-6.4.2-required-wallet", "dcql-8.1-single-wallet")
 @pytest.mark.parametrize(
     "choice",
     [
@@ -147,6 +153,7 @@ def test_a_choice_that_does_not_answer_the_query_is_refused(choice) -> None:
         approve(matches(two_sets()), choice)
 
 
+@pytest.mark.clause("dcql-8.1-single-wallet")
 def test_several_credentials_only_where_the_query_takes_them() -> None:
     other = sd_jwt_candidate("other", WORLD.held())
     both = [Selection("card"), Selection("other")]

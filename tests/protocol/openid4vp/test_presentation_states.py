@@ -83,6 +83,9 @@ TABLE = {
 }
 
 
+@pytest.mark.clause(
+    "vp-13.3-once", "vp-13.3-same-device", "vp-13.3-response-code", "vp-13.3-redeem-late", "x509-HAIP5.1-other-browser"
+)
 @pytest.mark.parametrize("name", TABLE)
 @pytest.mark.parametrize("given", INPUTS)
 def test_every_state_and_input(name, given) -> None:
@@ -94,6 +97,7 @@ def test_every_state_and_input(name, given) -> None:
             INPUTS[given](state)
 
 
+@pytest.mark.clause("vp-13.3-expired")
 @pytest.mark.parametrize("given", ["retrieve", "answer", "refuse", "decline"])
 def test_nothing_is_answered_late(given) -> None:
     late = Requested(replace(terms(), expires_at=NOW))

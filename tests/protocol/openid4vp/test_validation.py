@@ -87,6 +87,7 @@ def test_nobody_else_makes_a_validated_response() -> None:
 
 
 # --- 1: the answer fits the request -----------------------------------------------------------------------------------
+@pytest.mark.clause("vp-8.1-asked-and-single")
 @pytest.mark.parametrize(
     "vp_token",
     [
@@ -101,6 +102,7 @@ def test_an_answer_of_the_wrong_shape(vp_token) -> None:
     refused_at(CheckStep.ANSWER_FITS_REQUEST, vp_token)
 
 
+@pytest.mark.clause("vp-8.1-asked-and-single")
 def test_two_presentations_for_multiple() -> None:
     two = {"licence": [present(), present()]}
     refused_at(CheckStep.ANSWER_FITS_REQUEST, two)
@@ -109,6 +111,7 @@ def test_two_presentations_for_multiple() -> None:
 
 
 # --- 2: the issuer is trusted -----------------------------------------------------------------------------------------
+@pytest.mark.clause("vp-8.6-issuer")
 def test_an_issuer_nobody_vouches_for() -> None:
     stranger = Agency(new_ca("모르는 인증기관"))
     error = refused_at(2, {"licence": [present(text=stranger.issue(WORLD.holder))]}, UntrustedError)
@@ -120,6 +123,7 @@ def test_a_certificate_for_verifiers_issues_nothing() -> None:
     refused_at(2, {"licence": [present(text=imposter.issue(WORLD.holder))]}, UntrustedError)
 
 
+@pytest.mark.clause("vp-8.6-speaks-for", "sdjwtvc-3.5-issuer-name")
 def test_an_agency_cannot_speak_for_another() -> None:
     text = WORLD.agency.issue(WORLD.holder, issuer="https://issuer.example/agencies/tax")
     refused_at(2, {"licence": [present(text=text)]}, UntrustedError)
@@ -131,6 +135,7 @@ def test_an_expired_certificate_of_the_issuer() -> None:
     refused_at(2, {"licence": [present(text=text, at=late)]}, Expired, now=late)
 
 
+@pytest.mark.clause("sdjwtvc-3.5-x5c")
 def test_a_credential_without_certificate() -> None:
     header, rest = WORLD.agency.issue(WORLD.holder).split(".", 1)
     plain = base64url.encode(strict_json.dumps({"alg": "ES256", "typ": "dc+sd-jwt"}))
@@ -206,6 +211,7 @@ def test_a_proof_made_for_something_else(changes) -> None:
     refused_at(6, {"licence": [present(**changes)]}, HolderBindingError)
 
 
+@pytest.mark.clause("rfc9901-7.3-policy", "rfc9901-7.3-required")
 def test_a_presentation_without_proof() -> None:
     refused_at(6, {"licence": [present().rpartition("~")[0] + "~"]}, HolderBindingError)
 
@@ -222,6 +228,7 @@ def test_the_proof_of_another_presentation() -> None:
     refused_at(6, {"licence": [mixed]}, HolderBindingError)
 
 
+@pytest.mark.clause("rfc9901-7.3-policy")
 def test_without_holder_binding_only_if_the_query_says_so() -> None:
     held = index_sd_jwt(WORLD.agency.issue(None))
     unbound = held.select(ASKED)
@@ -234,6 +241,7 @@ def test_without_holder_binding_only_if_the_query_says_so() -> None:
 
 
 # --- 7: not withdrawn -------------------------------------------------------------------------------------------------
+@pytest.mark.clause("sdjwtvc-2.2.2.3-status")
 def test_a_status_that_cannot_be_looked_up() -> None:
     issuer_jwt, _, disclosures = WORLD.agency.issue(WORLD.holder).partition("~")
     issued = jws.parse(issuer_jwt)
@@ -243,10 +251,12 @@ def test_a_status_that_cannot_be_looked_up() -> None:
 
 
 # --- 8: only what was asked -------------------------------------------------------------------------------------------
+@pytest.mark.clause("dcql-6.4-only-asked")
 def test_a_claim_nobody_asked_for() -> None:
     refused_at(8, {"licence": [present([*ASKED, ("licence_no",)])]}, QueryNotSatisfied)
 
 
+@pytest.mark.clause("dcql-6.4-only-asked")
 def test_a_sibling_of_what_was_asked_for() -> None:
     asked = expectation(query(("address", "region")))
     validated = validate_vp_token({"licence": [present([("address", "region")])]}, asked, now=NOW)
@@ -265,10 +275,12 @@ def test_what_another_query_for_the_same_credential_asked_for() -> None:
 
 
 # --- 9: the query is answered -----------------------------------------------------------------------------------------
+@pytest.mark.clause("dcql-6.4.1-checked")
 def test_a_missing_claim() -> None:
     refused_at(9, {"licence": [present([("name",)])]}, QueryNotSatisfied)
 
 
+@pytest.mark.clause("dcql-6.4.1-checked", "dcql-6.3-exact")
 def test_a_value_that_was_not_asked_for() -> None:
     asked = expectation(query({"path": ["age_over_19"], "values": [True]}))
     assert validate_vp_token({"licence": [present([("age_over_19",)])]}, asked, now=NOW)
@@ -279,10 +291,12 @@ def test_a_value_that_was_not_asked_for() -> None:
     refused_at(9, {"licence": [one]}, QueryNotSatisfied, asked)
 
 
+@pytest.mark.clause("dcql-B.3.5-type")
 def test_a_credential_of_another_type() -> None:
     refused_at(9, {"licence": [present(vct="urn:jigap:vct:other:1")]}, QueryNotSatisfied)
 
 
+@pytest.mark.clause("dcql-6.4.2-required")
 def test_a_required_credential_is_missing() -> None:
     dcql = query(*ASKED)
     dcql["credentials"].append({**query()["credentials"][0], "id": "second"})

@@ -45,6 +45,7 @@ def present(verifier, resolved, held=HELD, holder=WORLD.holder):
     return verifier.run(wallet.send_response(pending, signatures))
 
 
+@pytest.mark.clause("vp-8.3.1-response-only", "vp-8.2-state-back", "vp-5.10-echo")
 @pytest.mark.parametrize("prefix", [ClientIdPrefix.X509_HASH, ClientIdPrefix.X509_SAN_DNS])
 @pytest.mark.parametrize("encrypted", [True, False])
 @pytest.mark.parametrize("post", [True, False])
@@ -151,6 +152,26 @@ BROKEN = {
 }
 
 
+@pytest.mark.clause(
+    "vp-5.1-query",
+    "vp-5.1-formats",
+    "vp-5.2-response-type",
+    "vp-5.2-response-mode",
+    "vp-5.2-url-safe",
+    "vp-5.4-typ",
+    "vp-5.8-aud",
+    "vp-5.10.1-client-id",
+    "vp-5.10.1-signature",
+    "vp-5.10.1-wallet-nonce",
+    "vp-5.10.1-media-type",
+    "vp-5.10.2-http-error",
+    "vp-5.10.1-expired",
+    "vp-5.10.1-not-yet",
+    "vp-5.9.3-chain",
+    "vp-8.2-redirect-uri",
+    "vp-8.3-no-key",
+    "vp-8.4-transaction-data",
+)
 @pytest.mark.parametrize("rule", BROKEN)
 def test_a_request_that_breaks_a_rule_is_refused_and_nothing_is_posted(rule) -> None:
     members, kind = BROKEN[rule]
@@ -161,12 +182,14 @@ def test_a_request_that_breaks_a_rule_is_refused_and_nothing_is_posted(rule) -> 
     assert all(request.url != RESPONSE_URI for request in verifier.seen)
 
 
+@pytest.mark.clause("vp-5.9.3-host", "vp-8.2-response-uri")
 def test_san_dns_needs_the_host_of_response_uri() -> None:
     verifier = SimulatedVerifier(WORLD, WORLD.request(prefix=SAN), claims={"response_uri": "https://evil.example/p"})
     with pytest.raises(InvalidRequest, match="host"):
         resolve(verifier)
 
 
+@pytest.mark.clause("vp-5.9.3-x509-hash")
 def test_a_hash_of_another_certificate_is_refused() -> None:
     request = OTHER.request()
     verifier = SimulatedVerifier(OTHER, request, chain=WORLD.verifier_chain, signer=WORLD.verifier_signer)
@@ -213,6 +236,16 @@ LINKS = {
 }
 
 
+@pytest.mark.clause(
+    "vp-5.1-method-alone",
+    "vp-5.1-method",
+    "vp-5.9.2-prefix",
+    "vp-5.9.3-must-sign",
+    "vp-5.9.3-redirect-reference",
+    "vp-5.9.3-cannot-sign",
+    "oauth-6749.3.1-once",
+    "jose-9101.5-one",
+)
 @pytest.mark.parametrize("link", LINKS)
 def test_a_link_that_breaks_a_rule_is_refused_and_nothing_is_fetched(link) -> None:
     verifier = SimulatedVerifier(WORLD, WORLD.request())
@@ -222,6 +255,7 @@ def test_a_link_that_breaks_a_rule_is_refused_and_nothing_is_fetched(link) -> No
     assert verifier.seen == []
 
 
+@pytest.mark.clause("vp-8.2-follow")
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [

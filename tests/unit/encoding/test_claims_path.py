@@ -34,6 +34,7 @@ def test_resolve(path: tuple[str | int | None, ...], expected: list[tuple[str | 
     assert list(resolve(CREDENTIAL, path)) == expected
 
 
+@pytest.mark.clause("dcql-7.1.1-object", "dcql-7.1.1-array")
 @pytest.mark.parametrize("path", [("name", "x"), ("name", None), ("name", 0), ("degrees", "type"), (0,), (None,)])
 def test_a_type_conflict_is_an_error(path: tuple[str | int | None, ...]) -> None:
     with pytest.raises(MalformedError):
@@ -58,6 +59,7 @@ def test_nothing_at_a_path(path: tuple[str | int, ...]) -> None:
         value_at(CREDENTIAL, path)
 
 
+@pytest.mark.clause("dcql-7-path", "dcql-7-component")
 @given(ANYTHING)
 def test_only_paths_parse(value: object) -> None:
     try:

@@ -37,6 +37,7 @@ def test_anything_else_is_malformed(data: bytes) -> None:
     assert value == json.loads(data)
 
 
+@pytest.mark.clause("jose-7493-duplicate")
 @pytest.mark.parametrize(
     "text",
     [

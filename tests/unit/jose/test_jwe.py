@@ -33,6 +33,7 @@ def change_header(token: str, **members: Any) -> str:
     return ".".join(parts)
 
 
+@pytest.mark.clause("vp-8.3-kid")
 @pytest.mark.parametrize("enc", jwe.ENC_VALUES)
 @pytest.mark.parametrize("recipient", [JWK, OKP_JWK])
 def test_what_is_encrypted_can_be_decrypted(enc: str, recipient: Any) -> None:
@@ -51,6 +52,7 @@ def test_the_largest_plaintext_fits_and_a_larger_one_is_refused() -> None:
         jwe.decrypt("a" * (jwe.MAX_TOKEN_BYTES + 1), KEYS)
 
 
+@pytest.mark.clause("jose-7516.4.1-offered")
 def test_an_enc_that_was_not_offered_is_refused() -> None:
     token = jwe.encrypt(b"secret", JWK, enc="A128GCM")
     with pytest.raises(VerificationError, match="not offered") as caught:
@@ -58,6 +60,7 @@ def test_an_enc_that_was_not_offered_is_refused() -> None:
     assert caught.value.step == 2
 
 
+@pytest.mark.clause("jose-7516.4.1-offered", "jose-7516.4.1.13-crit-zip", "vp-8.3-our-kid", "jose-7518.4.6-epk")
 @pytest.mark.parametrize(
     "members",
     [
@@ -105,6 +108,7 @@ def test_an_x25519_point_of_low_order_is_refused() -> None:
         jwe.decrypt(low, KEYS)
 
 
+@pytest.mark.clause("vp-8.3-key-alg", "x509-HAIP5-key")
 @pytest.mark.parametrize(
     ("change", "usable"),
     [
@@ -124,6 +128,7 @@ def test_only_keys_we_can_use_are_usable(change: Any, usable: Any) -> None:
     assert not jwe.is_usable("key")
 
 
+@pytest.mark.clause("x509-HAIP5-key")
 def test_encrypting_to_a_bad_key_is_a_wallet_error() -> None:
     with pytest.raises(MalformedError):
         jwe.encrypt(b"", {"kty": "OKP", "crv": "X25519", "x": base64url.encode(bytes(32))}, enc="A128GCM")

@@ -49,6 +49,7 @@ def test_pyjwt_reads_ours_and_we_read_pyjwt(signer: SoftwareSigner) -> None:
     assert jws.verify(jws.parse(theirs), signer.public_key, typ="JWT").claims() == {"a": 1}
 
 
+@pytest.mark.clause("jose-7515.3.1-parts")
 @pytest.mark.parametrize(
     "token",
     [
@@ -85,6 +86,7 @@ def signed(header: dict[str, Any]) -> jws.UnverifiedJws:
     return jws.parse(jws.attach_signature(signing_input, SIGNER.sign(signing_input)))
 
 
+@pytest.mark.clause("jose-8725.3.11-typ", "jose-7515.4.1.11-crit", "jose-8725.3.1-alg")
 @pytest.mark.parametrize(
     ("header", "step"),
     [
@@ -105,12 +107,14 @@ def test_a_header_that_does_not_agree(header: dict[str, Any], step: int) -> None
     assert refused.value.step == step
 
 
+@pytest.mark.clause("jose-8725.3.1-alg")
 def test_unsigned_and_mac_tokens() -> None:
     unsigned = f"{encoded({'alg': 'none', 'typ': 'test+jwt'})}.{PAYLOAD}."
     with pytest.raises(InvalidSignature):
         jws.verify(jws.parse(unsigned), SIGNER.public_key, typ="test+jwt")
 
 
+@pytest.mark.clause("jose-7515.5.2-signature")
 @pytest.mark.parametrize("part", [0, 1, 2])
 def test_a_changed_part(part: int) -> None:
     other = jws.sign({"typ": "test+jwt", "kid": "2"}, {"name": "임꺽정"}, SIGNER).split(".")
@@ -120,6 +124,7 @@ def test_a_changed_part(part: int) -> None:
         jws.verify(jws.parse(".".join(parts)), SIGNER.public_key, typ="test+jwt")
 
 
+@pytest.mark.clause("jose-7515.5.2-signature")
 def test_another_key() -> None:
     with pytest.raises(InvalidSignature) as refused:
         jws.verify(jws.parse(TOKEN), SoftwareSigner.generate().public_key, typ="test+jwt")

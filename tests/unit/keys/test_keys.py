@@ -38,6 +38,7 @@ def test_sign_and_verify(name: str) -> None:
         SoftwareSigner.generate().public_key.verify(signature, b"data")
 
 
+@pytest.mark.clause("jose-7518.3.4-length")
 @given(st.binary(max_size=140))
 def test_any_bytes_are_at_most_a_wrong_signature(signature: bytes) -> None:
     for signer in SIGNERS.values():
@@ -72,6 +73,7 @@ def test_private_jwk() -> None:
 GOOD = jwk.public_jwk(P256.public_key)
 
 
+@pytest.mark.clause("jose-7518.6.2.1-length", "jose-7517-public")
 @pytest.mark.parametrize(
     "value",
     [

@@ -68,6 +68,7 @@ def test_x5c_round_trip(pki: Pki) -> None:
     assert parse_x5c(list(format_x5c([pki.issuer_leaf, pki.verifier_leaf]))) == (pki.issuer_leaf, pki.verifier_leaf)
 
 
+@pytest.mark.clause("jose-7515.4.1.6-x5c")
 @pytest.mark.parametrize("value", [None, "text", [], [1], ["*"], ["a-_="], ["é"], ["AAAA"] * (MAX_CHAIN + 1)])
 def test_x5c_of_a_wrong_shape_is_malformed(value: object) -> None:
     with pytest.raises(MalformedError):
@@ -79,6 +80,7 @@ def test_x509_hash_is_the_base64url_sha256_of_the_der(pki: Pki) -> None:
     assert x509_hash(pki.verifier_leaf) == base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
+@pytest.mark.clause("x509-6.1-path")
 def test_an_anchor_for_another_purpose_is_no_anchor(pki: Pki) -> None:
     with pytest.raises(UntrustedError) as caught:
         verify_chain([pki.issuer_leaf], pki.anchors, purpose=VERIFIER_PURPOSE, at=NOW)
@@ -92,6 +94,7 @@ def test_no_anchor_for_the_purpose(pki: Pki) -> None:
         verify_chain([pki.issuer_leaf], anchors, purpose=ISSUER_PURPOSE, at=NOW)
 
 
+@pytest.mark.clause("x509-4.2.1.12-purpose")
 def test_the_ca_of_both_purposes_does_not_make_a_verifier_an_issuer(pki: Pki) -> None:
     ca = new_ca("For both")
     leaf = create_verifier_certificate(
@@ -109,6 +112,7 @@ def test_the_ca_of_both_purposes_does_not_make_a_verifier_an_issuer(pki: Pki) ->
     assert caught.value.step == 5
 
 
+@pytest.mark.clause("x509-6.1-path")
 def test_an_unknown_ca(pki: Pki) -> None:
     stranger = new_ca("Issuers")
     anchors = TrustAnchors([TrustAnchor(stranger.certificate, ISSUER_PURPOSE)])
@@ -117,6 +121,7 @@ def test_an_unknown_ca(pki: Pki) -> None:
     assert caught.value.step == 4
 
 
+@pytest.mark.clause("x509-6.1.3-time")
 @pytest.mark.parametrize(
     ("shift", "error"),
     [(timedelta(days=366), Expired), (-timedelta(days=2), NotYetValid)],
@@ -126,6 +131,7 @@ def test_the_time_counts(pki: Pki, shift: timedelta, error: type[WalletError]) -
         verify_chain([pki.issuer_leaf], pki.anchors, purpose=ISSUER_PURPOSE, at=NOW + shift)
 
 
+@pytest.mark.clause("x509-6.1.3-time")
 def test_an_expired_anchor_is_no_anchor(pki: Pki) -> None:
     old = new_ca("Old", NOW - timedelta(days=10 * 365))
     leaf = create_issuer_certificate(
@@ -142,6 +148,7 @@ def test_an_expired_anchor_is_no_anchor(pki: Pki) -> None:
         verify_chain([leaf.public_bytes(Encoding.DER)], anchors, purpose=ISSUER_PURPOSE, at=NOW)
 
 
+@pytest.mark.clause("x509-HAIP6.1.1-anchor", "x509-HAIP6.1.1-self-signed")
 def test_a_root_in_the_chain_is_refused(pki: Pki) -> None:
     root = pki.issuer_ca.certificate.public_bytes(Encoding.DER)
     with pytest.raises(UntrustedError) as caught:
@@ -149,6 +156,7 @@ def test_a_root_in_the_chain_is_refused(pki: Pki) -> None:
     assert caught.value.step == 2
 
 
+@pytest.mark.clause("x509-HAIP6.1.1-self-signed")
 def test_a_self_signed_leaf_is_refused_even_if_it_is_an_anchor(pki: Pki) -> None:
     root = pki.issuer_ca.certificate.public_bytes(Encoding.DER)
     with pytest.raises(UntrustedError) as caught:
@@ -156,6 +164,7 @@ def test_a_self_signed_leaf_is_refused_even_if_it_is_an_anchor(pki: Pki) -> None
     assert caught.value.step == 2
 
 
+@pytest.mark.clause("jose-7515.4.1.6-x5c-order")
 def test_a_certificate_too_many_is_refused(pki: Pki) -> None:
     with pytest.raises(UntrustedError):
         verify_chain([pki.issuer_leaf, pki.verifier_leaf], pki.anchors, purpose=ISSUER_PURPOSE, at=NOW)
@@ -167,6 +176,7 @@ def test_a_changed_certificate_is_refused(pki: Pki) -> None:
         verify_chain([changed], pki.anchors, purpose=ISSUER_PURPOSE, at=NOW)
 
 
+@pytest.mark.clause("x509-4.2.1.9-ca", "x509-4.2.1.3-usage", "x509-4.2.1.12-purpose")
 @pytest.mark.parametrize(
     "extension",
     [
@@ -208,6 +218,7 @@ def test_malformed_chains(pki: Pki, chain: list[bytes]) -> None:
         verify_chain(chain, pki.anchors, purpose=ISSUER_PURPOSE, at=NOW)
 
 
+@pytest.mark.clause("sdjwtvc-3.5-issuer-name")
 def test_the_issuer_must_be_the_one_the_certificate_names(pki: Pki) -> None:
     trusted = verify_chain([pki.issuer_leaf], pki.anchors, purpose=ISSUER_PURPOSE, at=NOW)
     validate_issuer_name(trusted, ISSUER)
@@ -216,6 +227,7 @@ def test_the_issuer_must_be_the_one_the_certificate_names(pki: Pki) -> None:
         validate_issuer_name(trusted, CredentialIssuerId("http://localhost:8100/agencies/city"))
 
 
+@pytest.mark.clause("sdjwtvc-3.5-issuer-name")
 def test_a_certificate_without_uri_speaks_for_its_hosts(pki: Pki) -> None:
     leaf = leaf_by(pki, names=x509.SubjectAlternativeName([x509.DNSName("Issuer.example")]))
     trusted = verify_chain([leaf], pki.anchors, purpose=ISSUER_PURPOSE, at=NOW)
@@ -224,6 +236,7 @@ def test_a_certificate_without_uri_speaks_for_its_hosts(pki: Pki) -> None:
         validate_issuer_name(trusted, CredentialIssuerId("https://other.example/agencies/city"))
 
 
+@pytest.mark.clause("vp-5.9.3-x509-san-dns")
 def test_the_host_must_be_the_one_the_certificate_names(pki: Pki) -> None:
     trusted = verify_chain([pki.verifier_leaf], pki.anchors, purpose=VERIFIER_PURPOSE, at=NOW)
     validate_dns_name(trusted, "LOCALHOST")

@@ -41,6 +41,7 @@ def test_index() -> None:
     assert held.header["typ"] == "dc+sd-jwt"
 
 
+@pytest.mark.clause("rfc9901-7.2-parents")
 def test_what_a_choice_takes_along() -> None:
     held = index_sd_jwt(issue())
     open_claims = {"licence_classes": [], "portrait": "AAAA"}
@@ -68,6 +69,7 @@ def test_a_path_that_is_not_there(path: tuple[str | int, ...]) -> None:
         index_sd_jwt(issue()).select([path])
 
 
+@pytest.mark.clause("rfc9901-7.2-no-kb-from-issuer")
 def test_a_key_binding_from_an_issuer_is_refused() -> None:
     with pytest.raises(MalformedError) as refused:
         index_sd_jwt(present([]))

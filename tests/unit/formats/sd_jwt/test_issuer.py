@@ -75,6 +75,7 @@ def test_digest_algorithms(algorithm: str) -> None:
     assert verify(text).claims == CLAIMS
 
 
+@pytest.mark.clause("rfc9901-4.2.5-decoys", "rfc9901-4.2.4.1-order")
 def test_decoys_stand_in_every_object_that_hides_something() -> None:
     text = create(CLAIMS, [("family_name",), ("address", "region")], decoys=4)
     payload = payload_of(text)
@@ -98,6 +99,7 @@ def test_salts_come_from_one_call_and_are_all_different() -> None:
     assert all(len(base64url.decode(salt)) == 18 for salt in salts)
 
 
+@pytest.mark.clause("rfc9901-4.1-reserved-names")
 @pytest.mark.parametrize("claims", [{"_sd": []}, {"a": {"...": 1}}, {"a": [{"_sd_alg": "x"}]}, {"a": [[{"_sd": 1}]]}])
 def test_reserved_names_are_refused(claims: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="_sd"):
@@ -149,6 +151,7 @@ def test_times_and_registered_claims() -> None:
     assert parse_sd_jwt(issue()).issuer_jws.header["typ"] == "dc+sd-jwt"
 
 
+@pytest.mark.clause("sdjwtvc-2.2.2.2-never-hidden-issued", "sdjwtvc-2.2.2-expiry-order")
 @pytest.mark.parametrize(
     "changes",
     [

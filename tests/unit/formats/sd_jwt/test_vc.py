@@ -38,6 +38,7 @@ def test_a_status_is_handed_on_for_the_caller_to_look_up() -> None:
     assert validate_sd_jwt_vc(verify(sign(payload(status=status)))).status == status
 
 
+@pytest.mark.clause("sdjwtvc-2.2.1-typ")
 @pytest.mark.parametrize("typ", ["vc+sd-jwt", "JWT", "application/dc+sd-jwt", None])
 def test_type_of_token(typ: Any) -> None:
     with pytest.raises(VerificationError) as refused:
@@ -45,6 +46,7 @@ def test_type_of_token(typ: Any) -> None:
     assert refused.value.step == 14
 
 
+@pytest.mark.clause("sdjwtvc-2.2.2.2-never-hidden")
 @pytest.mark.parametrize("name", ["iss", "nbf", "exp", "vct#integrity", "aka_vcts", "cnf"])
 def test_registered_claims_never_hidden(name: str) -> None:
     values: dict[str, Any] = {"nbf": SECONDS, "exp": SECONDS + 60, "aka_vcts": ["urn:x"], "cnf": payload()["cnf"]}
@@ -56,6 +58,7 @@ def test_registered_claims_never_hidden(name: str) -> None:
     assert refused.value.step == 15
 
 
+@pytest.mark.clause("sdjwtvc-2.2.2.2-never-hidden")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -71,6 +74,7 @@ def test_nothing_may_be_hidden_inside_them(changes: dict[str, Any]) -> None:
     assert refused.value.step == 15
 
 
+@pytest.mark.clause("sdjwtvc-2.2.2-vct", "sdjwtvc-2.2.2-aka-vcts", "sdjwtvc-2.2.2-cnf", "rfc9901-7.1-times-are-numbers")
 @pytest.mark.parametrize(
     ("step", "changes"),
     [

@@ -76,6 +76,7 @@ def test_gaps_tell_where_the_elements_left_stood() -> None:
     assert shown.gaps == {("licence_classes",): (1,)}
 
 
+@pytest.mark.clause("rfc9901-4-tilde", "rfc9901-4-empty-disclosure")
 @pytest.mark.parametrize(
     "text",
     [
@@ -109,6 +110,20 @@ def test_no_x5c() -> None:
     assert parse_sd_jwt(sign({})).x5c() == ()
 
 
+@pytest.mark.clause(
+    "rfc9901-4.1.1-sd-alg",
+    "rfc9901-4.1.1-top-level",
+    "rfc9901-4.2.4.1-array",
+    "rfc9901-4.2.3-digest",
+    "rfc9901-4.2.4.2-dots-in-array",
+    "rfc9901-4.2.4.2-dots-alone",
+    "rfc9901-4.2.1-member",
+    "rfc9901-4.2.2-element",
+    "rfc9901-7.1-name",
+    "rfc9901-7.1-digest-twice",
+    "rfc9901-7.2-disclosure-once",
+    "rfc9901-7.1-unreferenced",
+)
 @pytest.mark.parametrize(
     ("step", "claims", "disclosures"),
     [
@@ -144,6 +159,7 @@ def test_payload_and_disclosures(step: int, claims: Any, disclosures: list[str])
     assert refusal(sign(claims, disclosures)).step == step
 
 
+@pytest.mark.clause("rfc9901-4.2-salt", "rfc9901-4.2.1-member", "rfc9901-7.1-name")
 @pytest.mark.parametrize(
     "text",
     [
@@ -183,10 +199,12 @@ def test_disclosures_nested_too_deeply() -> None:
     assert refusal(sign({"a": [[[[[[[[[[[[[{"...": digest(inner)}]]]]]]]]]]]]]}, [inner])).step == 3
 
 
+@pytest.mark.clause("rfc9901-7.1-undisclosed")
 def test_decoys_and_empty_arrays_of_digests_are_fine() -> None:
     assert verify(sign({"_sd": [], "a": [{"...": "decoy"}], "b": {"_sd": ["other"]}})).claims == {"a": [], "b": {}}
 
 
+@pytest.mark.clause("jose-8725.3.1-alg", "jose-7515.5.2-signature", "jose-7515.4.1.11-crit")
 def test_signature_and_algorithm() -> None:
     good = sign(payload())
     issuer_jwt, _ = good.split("~")
@@ -205,12 +223,14 @@ def test_signature_and_algorithm() -> None:
     assert refusal(sign(payload(), crit=["x"])).step == 1
 
 
+@pytest.mark.clause("rfc9901-7.1-times-are-numbers")
 @pytest.mark.parametrize("name", ["exp", "nbf"])
 @pytest.mark.parametrize("value", ["1", True, None, [], {}])
 def test_times_that_are_none(name: str, value: Any) -> None:
     assert refusal(sign(payload(**{name: value}))).step == 6
 
 
+@pytest.mark.clause("rfc9901-7.1-nbf", "rfc9901-7.1-exp")
 def test_validity_times() -> None:
     minute = timedelta(minutes=1)
     text = sign(payload(nbf=SECONDS, exp=SECONDS + 3600.5))
@@ -256,6 +276,15 @@ def rebind(sd_jwt: str, claims: dict[str, Any], header: dict[str, Any] | None = 
     return sd_jwt + jws.attach_signature(data, HOLDER.sign(data))
 
 
+@pytest.mark.clause(
+    "rfc9901-4.3-kb-typ",
+    "rfc9901-4.3-kb-iat",
+    "rfc9901-7.3-iat-window",
+    "rfc9901-7.3-aud",
+    "rfc9901-7.3-nonce",
+    "rfc9901-7.3-sd-hash",
+    "rfc9901-7.3-kb-times",
+)
 @pytest.mark.parametrize(
     ("step", "claims", "header"),
     [
@@ -292,12 +321,14 @@ def test_key_binding_rules(step: int, claims: dict[str, Any], header: dict[str, 
     assert binding_refusal(rebind(sd_jwt, claims, header)).step == step
 
 
+@pytest.mark.clause("rfc9901-7.3-required")
 def test_key_binding_is_asked_for_by_the_caller() -> None:
     assert binding_refusal(issue()).step == 7
     # A Key Binding JWT nobody asked for is not looked at.
     verify(present([]) + "AA")
 
 
+@pytest.mark.clause("rfc9901-7.3-cnf")
 @pytest.mark.parametrize("cnf", [..., None, {}, {"kid": "1"}, {"jwk": {}}, {"jwk": None}, "jwk"])
 def test_no_holder_key(cnf: Any) -> None:
     claims = {name: value for name, value in payload(cnf=cnf).items() if value is not ...}
@@ -309,6 +340,7 @@ def test_a_key_binding_of_another_key() -> None:
     assert binding_refusal(rebind(sign(payload(cnf={"jwk": other})), {})).step == 9
 
 
+@pytest.mark.clause("rfc9901-7.3-sd-hash")
 def test_a_presentation_changed_after_signing() -> None:
     text = present([("family_name",), ("given_name",)])
     issuer_jwt, first, second, key_binding = text.split("~")

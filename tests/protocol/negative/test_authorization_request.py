@@ -1,0 +1,113 @@
+"""Requests that differ from a good one in one parameter, as a wallet reads them (OpenID4VP 5, 8)."""
+
+from typing import Any
+
+import pytest
+
+from tests.simulators.verifier import SimulatedVerifier
+from tests.support.presentations import NOW, RESPONSE_URI, query, world
+from wallet_core.encoding import base64url, strict_json
+from wallet_core.errors import InvalidRequest
+from wallet_core.keys.jwk import public_jwk
+from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.protocols.openid4vp import wallet
+from wallet_core.protocols.openid4vp.candidates import sd_jwt_candidate
+from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix
+from wallet_core.protocols.openid4vp.matching import approve, match
+from wallet_core.protocols.openid4vp.request import parse_request_members
+
+WORLD = world()
+
+
+def members(prefix: ClientIdPrefix = ClientIdPrefix.X509_HASH, **changes: Any) -> dict[str, Any]:
+    """The parameters of a good request with some replaced; ... takes one out."""
+    good = WORLD.request(prefix=prefix).to_json()
+    parse_request_members(good)
+    return {name: value for name, value in {**good, **changes}.items() if value is not ...}
+
+
+def with_keys(*keys: dict[str, Any], **metadata: Any) -> dict[str, Any]:
+    return members(client_metadata={"jwks": {"keys": list(keys)}, **metadata})
+
+
+@pytest.mark.clause("vp-5.3-state")
+def test_no_state_where_no_holder_binding_is_asked_for() -> None:
+    waived = query(("name",), require_cryptographic_holder_binding=False)
+    assert parse_request_members(members(dcql_query=waived))
+    with pytest.raises(InvalidRequest, match="state"):
+        parse_request_members(members(dcql_query=waived, state=...))
+    assert parse_request_members(members(state=...)).state is None
+
+
+@pytest.mark.clause("vp-5.9.3-redirect-uri")
+def test_an_answer_that_goes_elsewhere_than_to_the_redirect_uri_client() -> None:
+    with pytest.raises(InvalidRequest, match="response_uri"):
+        parse_request_members(members(ClientIdPrefix.REDIRECT_URI, response_uri=f"{RESPONSE_URI}/other"))
+
+
+@pytest.mark.clause("vp-5.9.3-host")
+def test_an_answer_that_goes_to_another_host_than_the_dns_client() -> None:
+    with pytest.raises(InvalidRequest, match="host"):
+        parse_request_members(members(ClientIdPrefix.X509_SAN_DNS, response_uri="https://evil.example/p"))
+
+
+@pytest.mark.clause("vp-8.2-response-uri")
+@pytest.mark.parametrize("uri", [..., None, "", "response", "http://verifier.example/p", "https://verifier.example/#a"])
+def test_a_response_uri_that_is_none(uri) -> None:
+    with pytest.raises(InvalidRequest):
+        parse_request_members(members(response_uri=uri))
+
+
+GOOD_KEY = WORLD.encryption.jwk
+POST_QUANTUM = {"kty": "AKP", "alg": "ML-KEM-768", "kid": "pq", "pub": "AAAA"}
+FOR_SIGNATURES = {**public_jwk(SoftwareSigner.generate().public_key), "kid": "sig", "use": "sig", "alg": "ES256"}
+WITHOUT_ALGORITHM = {name: value for name, value in {**GOOD_KEY, "kid": "no-alg"}.items() if name != "alg"}
+OFF_THE_CURVE = {**GOOD_KEY, "kid": "off", "y": GOOD_KEY["x"]}
+
+
+@pytest.mark.clause("vp-8.3-usable-key", "vp-8.3-key-alg")
+@pytest.mark.parametrize("other", [POST_QUANTUM, FOR_SIGNATURES, WITHOUT_ALGORITHM, OFF_THE_CURVE, "text"])
+def test_a_key_that_cannot_be_used_is_passed_over(other) -> None:
+    encryption = parse_request_members(with_keys(other, GOOD_KEY)).encryption
+    assert encryption is not None
+    assert encryption.jwk["kid"] == "enc-1"
+
+
+def test_a_key_without_use_can_be_used() -> None:
+    key = {name: value for name, value in GOOD_KEY.items() if name != "use"}
+    assert parse_request_members(with_keys(key)).encryption
+
+
+@pytest.mark.clause("vp-8.3-no-key", "vp-8.3-key-alg")
+@pytest.mark.parametrize("keys", [[], [POST_QUANTUM], [FOR_SIGNATURES], [WITHOUT_ALGORITHM], [OFF_THE_CURVE]])
+def test_no_key_that_can_be_used_refuses_the_request(keys) -> None:
+    with pytest.raises(InvalidRequest, match="no key"):
+        parse_request_members(with_keys(*keys))
+
+
+@pytest.mark.clause("vp-8.3-no-key")
+@pytest.mark.parametrize("values", [["A128CBC-HS256"], [], "A128GCM"])
+def test_no_content_encryption_that_is_known_refuses_the_request(values) -> None:
+    with pytest.raises(InvalidRequest, match="no key and encryption"):
+        parse_request_members(with_keys(GOOD_KEY, encrypted_response_enc_values_supported=values))
+
+
+@pytest.mark.clause("vp-14.1.2-bound")
+@pytest.mark.parametrize("prefix", [ClientIdPrefix.X509_HASH, ClientIdPrefix.X509_SAN_DNS])
+def test_each_presentation_is_bound_to_this_request(prefix) -> None:
+    verifier = SimulatedVerifier(WORLD, WORLD.request(prefix=prefix))
+    resolved = verifier.run(
+        wallet.resolve_request(verifier.link, anchors=WORLD.anchors, now=NOW, wallet_nonce="w-0123456789")
+    )
+    held = WORLD.held()
+    approved = approve(match(resolved.request.dcql_query, [sd_jwt_candidate("card", held)]))
+    (item,) = wallet.create_presentation(resolved, approved, {"card": held}, now=NOW).to_sign
+    claims = strict_json.loads_object(base64url.decode(item.signing_input.decode().split(".")[1]))
+    assert claims["aud"] == f"{prefix}:{verifier.request.client_id.rest}"
+    assert claims["nonce"] == verifier.request.nonce
+
+
+def test_what_is_not_known_is_ignored_and_a_long_nonce_is_taken() -> None:
+    long = "n" * 512
+    request = parse_request_members(members(iss="https://other.example", unknown={"a": 1}, nonce=long, state=long))
+    assert (request.nonce, request.state) == (long, long)

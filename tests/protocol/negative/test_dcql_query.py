@@ -1,0 +1,136 @@
+"""Queries that break one rule of OpenID4VP 6 each."""
+
+from copy import deepcopy
+
+import pytest
+
+from wallet_core.errors import InvalidRequest
+from wallet_core.protocols.openid4vp.dcql import parse_dcql_query, validate_own_query
+
+GOOD = {
+    "credentials": [
+        {
+            "id": "licence",
+            "format": "dc+sd-jwt",
+            "meta": {"vct_values": ["urn:jigap:vct:drivers-licence:1"]},
+            "multiple": False,
+            "require_cryptographic_holder_binding": True,
+            "claims": [{"id": "a", "path": ["age_over_19"], "values": [True]}, {"id": "n", "path": ["name"]}],
+            "claim_sets": [["a"], ["a", "n"]],
+        },
+        {"id": "mdl", "format": "mso_mdoc", "meta": {"doctype_value": "org.iso.18013.5.1.mDL"},
+         "claims": [{"path": ["org.iso.18013.5.1", "family_name"]}]},
+    ],
+    "credential_sets": [{"options": [["licence"], ["mdl"]], "required": True}],
+}  # fmt: skip
+
+
+def refused(change) -> None:
+    query = deepcopy(GOOD)
+    parse_dcql_query(query)
+    change(query, query["credentials"][0])
+    with pytest.raises(InvalidRequest):
+        parse_dcql_query(query)
+
+
+@pytest.mark.clause("dcql-6-credentials")
+def test_no_credentials() -> None:
+    refused(lambda query, _: query.pop("credentials"))
+
+
+@pytest.mark.clause("dcql-6-non-empty")
+@pytest.mark.parametrize("member", ["claims", "claim_sets", "trusted_authorities"])
+def test_an_empty_array(member) -> None:
+    refused(lambda _, credential: credential.update({member: []}))
+
+
+@pytest.mark.clause("dcql-6-non-empty")
+@pytest.mark.parametrize("member", ["credentials", "credential_sets"])
+def test_an_empty_array_at_the_top(member) -> None:
+    refused(lambda query, _: query.update({member: []}))
+
+
+@pytest.mark.clause("dcql-6.1-id")
+@pytest.mark.parametrize("id_", ["", "a b", "가", "a.b", "a\n", None, 1])
+def test_an_id_of_other_characters(id_) -> None:
+    refused(lambda query, credential: (credential.update(id=id_), query.pop("credential_sets")))
+
+
+@pytest.mark.clause("dcql-6.1-id-once")
+def test_two_credential_queries_of_one_id() -> None:
+    refused(lambda query, _: query["credentials"][1].update(id="licence") or query.pop("credential_sets"))
+
+
+@pytest.mark.clause("dcql-6.1-boolean")
+@pytest.mark.parametrize("member", ["multiple", "require_cryptographic_holder_binding"])
+@pytest.mark.parametrize("value", ["false", 0, None])
+def test_a_truth_value_of_another_type(member, value) -> None:
+    refused(lambda _, credential: credential.update({member: value}))
+
+
+@pytest.mark.clause("dcql-6.1-boolean")
+def test_required_of_another_type() -> None:
+    refused(lambda query, _: query["credential_sets"][0].update(required="no"))
+
+
+@pytest.mark.clause("dcql-B.3.5-meta")
+@pytest.mark.parametrize("meta", [{}, {"vct_values": []}, {"vct_values": "urn:x"}, {"doctype_value": "x"}])
+def test_meta_without_types(meta) -> None:
+    refused(lambda _, credential: credential.update(meta=meta))
+
+
+@pytest.mark.clause("dcql-B.3.5-meta")
+def test_meta_of_an_mdoc_without_its_doctype() -> None:
+    with pytest.raises(InvalidRequest):
+        parse_dcql_query({"credentials": [{"id": "mdl", "format": "mso_mdoc", "meta": {"doctype_value": ["x"]}}]})
+
+
+@pytest.mark.clause("dcql-6.2-options")
+def test_a_credential_set_without_options() -> None:
+    refused(lambda query, _: query["credential_sets"][0].pop("options"))
+
+
+@pytest.mark.clause("dcql-6.2-known")
+def test_an_option_that_names_no_credential_query() -> None:
+    refused(lambda query, _: query["credential_sets"][0]["options"].append(["unknown"]))
+
+
+@pytest.mark.clause("dcql-6.3-values")
+@pytest.mark.parametrize("value", [1.5, None, {}, [], ""])
+def test_a_value_of_another_type(value) -> None:
+    refused(lambda _, credential: credential["claims"][0].update(values=[value]))
+
+
+@pytest.mark.clause("dcql-6.3-claim-id-once")
+def test_two_claims_of_one_id() -> None:
+    refused(lambda _, credential: (credential["claims"][1].update(id="a"), credential.update(claim_sets=[["a"]])))
+
+
+@pytest.mark.clause("dcql-6.3-claim-ids")
+def test_a_claim_without_id_beside_claim_sets() -> None:
+    refused(lambda _, credential: credential["claims"].append({"path": ["licence_no"]}))
+
+
+@pytest.mark.clause("dcql-6.3-claim-ids")
+def test_claim_sets_without_claims() -> None:
+    refused(lambda _, credential: credential.pop("claims"))
+
+
+@pytest.mark.clause("dcql-6.3-claim-sets-known")
+def test_a_claim_set_that_names_no_claim() -> None:
+    refused(lambda _, credential: credential["claim_sets"].append(["unknown"]))
+
+
+@pytest.mark.clause("dcql-7.2-mdoc")
+@pytest.mark.parametrize("path", [["family_name"], ["a", "b", "c"], ["a", 1], ["a", None], ["", "b"]])
+def test_an_mdoc_path_that_is_not_namespace_and_element(path) -> None:
+    refused(lambda query, _: query["credentials"][1]["claims"][0].update(path=path))
+
+
+@pytest.mark.clause("dcql-6.1-same-claim")
+def test_our_own_query_asks_for_a_claim_twice() -> None:
+    query = deepcopy(GOOD)
+    validate_own_query(parse_dcql_query(query), formats=("dc+sd-jwt", "mso_mdoc"))
+    query["credentials"][0]["claims"][1]["path"] = ["age_over_19"]
+    with pytest.raises(InvalidRequest):
+        validate_own_query(parse_dcql_query(query), formats=("dc+sd-jwt", "mso_mdoc"))
