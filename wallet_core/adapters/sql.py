@@ -178,14 +178,22 @@ class UnitOfWork:
         connection, self._connection = self.connection, None
         try:
             if kind is None:
-                with _storage_errors():
-                    connection.commit()
+                _commit(connection)
         finally:
             # Closing rolls back what was not committed.
             with suppress(SQLAlchemyError):
                 connection.close()
         if isinstance(error, SQLAlchemyError):
-            raise _storage_error(error) from error
+            raise storage_error(error) from error
+
+
+def _commit(connection: Connection) -> None:
+    try:
+        connection.commit()
+    except SQLAlchemyError as exc:
+        # What state the connection is in is unknown (a full disk leaves SQLite's transaction open): never use it again.
+        connection.invalidate()
+        raise storage_error(exc) from exc
 
 
 class _storage_errors:  # noqa: N801 - reads as a function in `with`
@@ -198,10 +206,11 @@ class _storage_errors:  # noqa: N801 - reads as a function in `with`
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, SQLAlchemyError):
-            raise _storage_error(error) from error
+            raise storage_error(error) from error
 
 
-def _storage_error(error: SQLAlchemyError) -> StateConflict | StorageError:
+def storage_error(error: SQLAlchemyError) -> StateConflict | StorageError:
+    """Return our error for one of SQLAlchemy's."""
     # The message of a driver quotes values of rows, so only its class goes into our log.
     reason = type(getattr(error, "orig", None) or error).__name__
     if isinstance(error, IntegrityError):

@@ -1,0 +1,91 @@
+"""Several requests of one worker in one commit: waiting for the disk is the dearest part of a short request.
+
+Each request runs in a savepoint, so one that is refused leaves the others as they are, and each is answered only after
+the commit. Nothing is kept beyond that: a crash before the commit loses all of them, and none was answered.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from wallet_core.adapters.sql import Database, UnitOfWork, storage_error
+from wallet_core.errors import StorageError
+
+T = TypeVar("T")
+
+WAIT_SECONDS = 0.001
+"""How long the first request of a group waits for others: about what a commit takes."""
+
+MOST = 64
+"""Requests of one group: beyond that others would wait too long for a lock."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    work: Callable[[UnitOfWork], Any]
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: Exception | None = None
+
+
+class GroupCommit:
+    """One for each worker process and database.
+
+    Args:
+        database: that the work is for.
+        wait: seconds, see :data:`WAIT_SECONDS`.
+    """
+
+    def __init__(self, database: Database, *, wait: float = WAIT_SECONDS) -> None:
+        self._unit = database.unit()
+        self._wait = wait
+        self._waiting: list[_Entry] = []
+
+    async def run(self, work: Callable[[UnitOfWork], T]) -> T:
+        """Return what ``work`` returns, after it was committed; raise what it raises, after it was rolled back.
+
+        ``work`` may enter the unit itself: it then joins the group's transaction.
+
+        Raises:
+            StorageError: the commit failed, and none of the group happened.
+        """
+        loop = asyncio.get_running_loop()
+        entry = _Entry(work, loop.create_future())
+        self._waiting.append(entry)
+        if len(self._waiting) == 1:
+            loop.call_later(self._wait, self._commit)
+        elif len(self._waiting) == MOST:
+            self._commit()
+        return cast("T", await entry.future)
+
+    def _commit(self) -> None:
+        entries, self._waiting = self._waiting, []
+        if not entries:
+            return
+        try:
+            with self._unit:
+                for entry in entries:
+                    self._run_one(entry)
+        except StorageError as exc:
+            for entry in entries:
+                entry.error = exc
+        for entry in entries:
+            if entry.future.done():  # the caller went away; the work is done all the same
+                continue
+            if entry.error is not None:
+                entry.future.set_exception(entry.error)
+            else:
+                entry.future.set_result(entry.result)
+
+    def _run_one(self, entry: _Entry) -> None:
+        connection = self._unit.connection
+        connection.exec_driver_sql("SAVEPOINT one")
+        try:
+            entry.result = entry.work(self._unit)
+        except Exception as exc:  # noqa: BLE001 - it goes to the caller, as it is
+            entry.error = storage_error(exc) if isinstance(exc, SQLAlchemyError) else exc
+            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT one")
+        connection.exec_driver_sql("RELEASE SAVEPOINT one")
