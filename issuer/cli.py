@@ -1,6 +1,5 @@
 """The ``jigap issuer`` commands. Settings come from ``JIGAP_ISSUER_…``."""
 
-import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -59,11 +58,7 @@ def serve(
 def work() -> None:
     """Run durable jobs until interrupted."""
     log.configure()
-    stop = threading.Event()
-    try:
-        create_worker(_issuer()).run(stop)
-    except KeyboardInterrupt:
-        stop.set()
+    create_worker(_issuer()).run_until_signal()
 
 
 @app.command("migrate")

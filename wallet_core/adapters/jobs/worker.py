@@ -1,5 +1,6 @@
 """The worker: claims, works, ends, keeps its leases alive, and enqueues what repeats."""
 
+import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -100,6 +101,13 @@ class Worker:
         finally:
             ended.set()
             heartbeat.join()
+
+    def run_until_signal(self) -> None:
+        """Work until SIGTERM or Ctrl-C; the job in hand is finished first. For a process that does nothing else."""
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: stop.set())
+        self.run(stop)
 
     def run_due(self, stop: threading.Event | None = None) -> int:
         """Do what is due now, queue by queue in turn, until nothing is, and return how many jobs were claimed."""

@@ -24,6 +24,7 @@ from wallet_core.adapters.web import errors
 from wallet_core.adapters.web.answers import html, protocol_json
 from wallet_core.adapters.web.context import Clock, WebContext
 from wallet_core.adapters.web.frame import Frame
+from wallet_core.adapters.web.server import end_with_parent
 
 MAX_BODY_BYTES = 512 * 1024
 """Bytes of a request body; a route that takes files names its own ``max_body_size``."""
@@ -80,6 +81,7 @@ def create_app(
     for router in routers:
         app.include_router(router)
     _warn(web)
+    end_with_parent()
     return app
 
 

@@ -1,12 +1,36 @@
 """uvicorn with its workers, and durable work beside them."""
 
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
 import threading
 from collections.abc import Callable
+from types import FrameType
 
 import uvicorn
 
 GRACE_SECONDS = 10
 """Seconds that requests in flight have to end when the server stops."""
+
+
+def end_with_parent() -> None:
+    """In a worker process: end when the supervising process is gone, even by ``kill -9``.
+
+    Without it the workers would go on holding the port, and the supervisor could not be started again.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent.sentinel,), name="parent-watch", daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
 
 
 def serve(
@@ -27,6 +51,8 @@ def serve(
         work: runs durable jobs until the event is set, in a thread of this process: with several workers it only
             supervises them, so the work takes nobody's time.
     """
+    # uvicorn raises the signal again when it has stopped; left to its default, that would end us before our work.
+    signal.signal(signal.SIGTERM, _leave)
     stop = threading.Event()
     worker = threading.Thread(target=work, args=(stop,), name="work", daemon=True) if work else None
     if worker:
