@@ -1,0 +1,146 @@
+"""The issuer as people run it: two workers behind one port, stopped and killed, with real HTTP."""
+
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.support.issuer_program import IssuerProgram
+from tests.support.issuing import LICENCE, sign_proofs
+from wallet_core.adapters.clock import SystemClock
+from wallet_core.adapters.config import load_catalogue
+from wallet_core.adapters.http import HttpClient
+from wallet_core.catalogue.records import Record, format_records
+from wallet_core.jose import jws
+from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.protocols.openid4vci.pending import IssuedCredentials, ProofsToSign, ResolvedOffer
+from wallet_core.protocols.openid4vci.proof import proof_signing_input
+from wallet_core.protocols.openid4vci.wallet import receive_credentials, request_proofs, resolve_offer
+
+GRANT = "urn:ietf:params:oauth:grant-type:pre-authorized_code"
+CLIENT = HttpClient(allow_loopback=True)
+KEYS = [SoftwareSigner.generate() for _ in range(2)]
+NAME = "가나다시험용"
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[IssuerProgram]:
+    """A running issuer with one agency and one person, once for each database engine."""
+    folder = tmp_path_factory.mktemp("issuer")
+    database = f"sqlite:///{folder}/issuer.db"
+    if request.param == "postgres":
+        database = request.getfixturevalue("postgres_cluster").create_database("issuer_processes")
+    issuer = IssuerProgram(folder, database)
+    issuer.prepare("police")
+    record = load_catalogue().types["drivers-licence"].example_record | {"name": NAME}
+    csv = folder / "licences.csv"
+    csv.write_text(format_records([Record(2, "person-1", "drivers-licence", record)]))
+    assert issuer.run("issuer", "records", "import", str(csv), "--agency", "police")["imported"] == 1
+    issuer.start()
+    yield issuer
+    issuer.stop(signal.SIGKILL)
+
+
+def offer(issuer: IssuerProgram, *options: str) -> dict[str, Any]:
+    return issuer.run("issuer", "offer", "create", LICENCE, "--agency", "police", "--subject", "person-1", *options)
+
+
+def redeem(resolved: ResolvedOffer, tx_code: str | None = None) -> ProofsToSign:
+    keys = {LICENCE: [key.public_key for key in KEYS]}
+    return CLIENT.run(request_proofs(resolved, keys, tx_code=tx_code, now=SystemClock().now()))
+
+
+def receive(pending: ProofsToSign) -> IssuedCredentials:
+    issued = CLIENT.run(receive_credentials(pending, sign_proofs(pending, KEYS), now=SystemClock().now()))
+    assert isinstance(issued, IssuedCredentials)
+    return issued
+
+
+def at_once(call: Any, times: int) -> list[Any]:
+    """Call from so many threads at once, each with a connection of its own, so that both workers get some."""
+    with ThreadPoolExecutor(times) as threads:
+        return [future.result() for future in [threads.submit(call) for _ in range(times)]]
+
+
+def test_the_state_outlives_every_stop(program: IssuerProgram) -> None:
+    made = offer(program, "--tx-code")
+    resolved = ResolvedOffer.from_json(CLIENT.run(resolve_offer(made["uri"])).to_json())
+    program.stop()
+    program.start()
+    pending = ProofsToSign.from_json(redeem(resolved, made["tx_code"]).to_json())
+    program.stop(signal.SIGKILL)
+    program.start()
+    assert len(receive(pending).batches[0].credentials) == 2
+    program.stop(signal.SIGKILL)
+    program.start()
+    # Nothing about the person and no secret stands in the log.
+    log = program.log()
+    assert "request" in log
+    for text in (
+        NAME,
+        "person-1",
+        made["tx_code"] + '"',
+        pending.token.access_token,
+        resolved.offer.pre_authorized_code,
+    ):
+        assert text not in log
+
+
+def test_of_simultaneous_posts_of_one_secret_exactly_one_wins(program: IssuerProgram) -> None:
+    made = offer(program, "--no-tx-code")
+    base = f"{program.url}/agencies/police"
+    form = {
+        "grant_type": GRANT,
+        "pre-authorized_code": made["credential_offer"]["grants"][GRANT]["pre-authorized_code"],
+    }
+
+    answers = at_once(lambda: httpx2.post(f"{base}/oauth/token", data=form, timeout=30), 8)
+    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 7
+    assert {answer.json()["error"] for answer in answers if answer.status_code == 400} == {"invalid_grant"}
+
+    token = next(answer.json()["access_token"] for answer in answers if answer.status_code == 200)
+    nonce = httpx2.post(f"{base}/nonce").json()["c_nonce"]
+    data = proof_signing_input(KEYS[0].public_key, audience=base, nonce=nonce, issued_at=SystemClock().now())
+    proof = jws.attach_signature(data, KEYS[0].sign(data))
+    body = {"credential_configuration_id": LICENCE, "proofs": {"jwt": [proof]}}
+    headers = {"Authorization": f"Bearer {token}"}
+
+    answers = at_once(lambda: httpx2.post(f"{base}/credential", json=body, headers=headers, timeout=30), 8)
+    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 7
+    assert {answer.json()["error"] for answer in answers if answer.status_code == 400} == {"invalid_nonce"}
+
+
+def test_simultaneous_guesses_are_all_counted(program: IssuerProgram) -> None:
+    made = offer(program, "--tx-code")
+    code = made["credential_offer"]["grants"][GRANT]["pre-authorized_code"]
+    wrong = "000000" if made["tx_code"] != "000000" else "111111"
+    form = {"grant_type": GRANT, "pre-authorized_code": code, "tx_code": wrong}
+    url = f"{program.url}/agencies/police/oauth/token"
+    answers = at_once(lambda: httpx2.post(url, data=form, timeout=30), 8)
+    assert {answer.status_code for answer in answers} == {400}
+    right = httpx2.post(url, data={**form, "tx_code": made["tx_code"]})
+    assert right.json()["error"] == "invalid_grant"
+
+
+def test_many_wallets_at_once(program: IssuerProgram) -> None:
+    resolved = [CLIENT.run(resolve_offer(offer(program, "--no-tx-code")["uri"])) for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        issued = list(threads.map(lambda each: receive(redeem(each)), resolved))
+    assert all(len(each.batches[0].credentials) == 2 for each in issued)
+
+
+def test_commands_refuse_with_a_clear_line(program: IssuerProgram, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.csv"
+    bad.write_bytes("subject_id,name\nperson-2,홍시험\n".encode("cp949"))
+    report = program.run("issuer", "records", "import", str(bad), "--agency", "police", "--dry-run", code=1)
+    assert report["imported"] == 0
+    assert report["problems"][0]["reason"]["en"] == "it is not UTF-8"
+    refusal = program.run("issuer", "offer", "create", LICENCE, "--agency", "police", "--subject", "nobody", code=1)
+    assert refusal["error"] == "not_found"
+    assert program.run("issuer", "agency", "add", "nowhere", code=1)["error"] == "not_found"
+    answer = program.run("issuer", "credential", "status", "1", "invalid", "--agency", "police", code=1)
+    assert "not supported yet" in answer["error_description"]

@@ -1,0 +1,48 @@
+"""What time alone does at the issuer, and that the tables are those of the code."""
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from issuer.app import create_worker
+from issuer.issuance.use_cases.expiry import BATCH, expire_offers
+from issuer.tables import IssuerBase
+from tests.support.issuing import IssuerUnderTest
+from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.protocols.openid4vci.pending import IssuedCredentials
+
+KEY = SoftwareSigner.generate()
+
+
+def stored(issuer: IssuerUnderTest) -> dict[str, tuple[str, bool, bool]]:
+    with issuer.issuer.database.reader() as unit:
+        rows = unit.connection.exec_driver_sql(
+            "SELECT id, kind, sealed IS NOT NULL, token_digest IS NOT NULL FROM issuer_offer"
+        )
+        return {row[0]: (row[1], bool(row[2]), bool(row[3])) for row in rows}
+
+
+def test_the_data_of_ended_offers_are_deleted(issuer: IssuerUnderTest) -> None:
+    unused, authorized, used = (issuer.offer() for _ in range(3))
+    issuer.proofs(authorized["uri"], [KEY])
+    assert isinstance(issuer.receive(issuer.proofs(used["uri"], [KEY]), [KEY]), IssuedCredentials)
+    create_worker(issuer.issuer).run_due()
+    assert all(sealed for _, sealed, _ in stored(issuer).values())
+    issuer.clock.advance(1801)
+    kept = issuer.offer()
+    with issuer.issuer.database.unit() as unit:
+        assert expire_offers(issuer.issuer.storage(unit), now=issuer.clock.now()) == 3
+        assert expire_offers(issuer.issuer.storage(unit), now=issuer.clock.now()) == 0
+    assert stored(issuer) == {
+        unused["id"]: ("expired", False, False),
+        authorized["id"]: ("expired", False, False),
+        used["id"]: ("issued", False, False),
+        kept["id"]: ("offered", True, False),
+    }
+    assert len(issuer.api("GET", "/credentials").json()["credentials"]) == 1
+    assert BATCH >= 100
+
+
+def test_the_tables_are_those_of_the_code(issuer: IssuerUnderTest) -> None:
+    with issuer.issuer.database.reader() as unit:
+        context = MigrationContext.configure(unit.connection, opts={"version_table": "alembic_version_issuer"})
+        assert compare_metadata(context, IssuerBase.metadata) == []

@@ -1,0 +1,103 @@
+"""Import of agencies' records: everything wrong is named, nothing is half-written."""
+
+import pytest
+
+from tests.support.issuing import LICENCE, IssuerUnderTest
+from wallet_core.catalogue.records import Record, format_records
+from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.protocols.openid4vci.pending import IssuedCredentials
+
+KEY = SoftwareSigner.generate()
+
+
+def csv(issuer: IssuerUnderTest, *subjects: str) -> str:
+    record = issuer.record()
+    return format_records([Record(0, subject, "drivers-licence", record) for subject in subjects])
+
+
+def send(issuer: IssuerUnderTest, data: bytes, *, dry_run: bool = False, **headers: str):
+    return issuer.api("POST", f"/records?dry_run={str(dry_run).lower()}", content=data, headers=headers)
+
+
+def count(issuer: IssuerUnderTest) -> int:
+    unit = issuer.issuer.database.reader()
+    with unit:
+        return sum(issuer.issuer.records(unit).count("police").values())
+
+
+def test_a_dry_run_stores_nothing_and_an_import_everything(issuer: IssuerUnderTest) -> None:
+    data = csv(issuer, "p1", "p2", "p3").encode()
+    report = send(issuer, data, dry_run=True)
+    assert report.json() == {"rows": 3, "good_rows": 3, "bad_rows": 0, "imported": 0, "problems": []}
+    assert count(issuer) == 0
+    assert send(issuer, data).json()["imported"] == 3
+    assert send(issuer, csv(issuer, "p3", "p4").encode()).json()["imported"] == 2
+    assert count(issuer) == 4
+
+
+def test_a_record_becomes_a_credential(issuer: IssuerUnderTest) -> None:
+    assert send(issuer, csv(issuer, "p1").encode()).status_code == 200
+    made = issuer.offer(subject_id="p1")
+    assert isinstance(issuer.receive(issuer.proofs(made["uri"], [KEY]), [KEY]), IssuedCredentials)
+    listed = issuer.api("GET", "/credentials?subject_id=p1").json()["credentials"]
+    assert [each["credential_configuration_id"] for each in listed] == [LICENCE]
+
+
+def test_excel_writes_a_byte_order_mark(sqlite_issuer: IssuerUnderTest) -> None:
+    assert send(sqlite_issuer, csv(sqlite_issuer, "p1").encode("utf-8-sig")).json()["imported"] == 1
+
+
+@pytest.mark.parametrize("encoding", ["cp949", "utf-16", "utf-16-le"])
+def test_wrong_encodings(sqlite_issuer: IssuerUnderTest, encoding: str) -> None:
+    data = csv(sqlite_issuer, "p1").encode(encoding, errors="replace")
+    report = send(sqlite_issuer, data, dry_run=True).json()
+    assert report["imported"] == 0
+    assert report["problems"][0]["reason"]["en"]
+    assert report["problems"][0]["cure"]["ko"]
+    refused = send(sqlite_issuer, data)
+    assert (refused.status_code, refused.json()["error"]) == (400, "bad_rows")
+    assert count(sqlite_issuer) == 0
+
+
+def test_wrong_columns(sqlite_issuer: IssuerUnderTest) -> None:
+    text = csv(sqlite_issuer, "p1").replace("name", "nmae", 1)
+    problems = send(sqlite_issuer, text.encode(), dry_run=True).json()["problems"]
+    assert [(each["line"], each["column"]) for each in problems] == [(1, "nmae")]
+
+
+def test_one_bad_row_stores_none_and_tells_nobodys_data(sqlite_issuer: IssuerUnderTest) -> None:
+    header, good = csv(sqlite_issuer, "p1").splitlines()
+    bad = csv(sqlite_issuer, "p2").splitlines()[1].replace(sqlite_issuer.record()["birth_date"], "31.12.1990")
+    answer = send(sqlite_issuer, f"{header}\n{good}\n{bad}\n".encode())
+    assert answer.status_code == 400
+    assert "line 3" in answer.json()["error_description"]
+    report = send(sqlite_issuer, f"{header}\n{good}\n{bad}\n".encode(), dry_run=True)
+    assert (report.json()["good_rows"], report.json()["bad_rows"]) == (1, 1)
+    assert report.json()["problems"][0]["column"] == "birth_date"
+    assert "31.12.1990" not in answer.text + report.text
+    assert count(sqlite_issuer) == 0
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00", b'"', b"subject_id\n", b"a,b\n1,2\n", b"\xff" * 100])
+def test_what_is_no_csv(sqlite_issuer: IssuerUnderTest, data: bytes) -> None:
+    assert send(sqlite_issuer, data, dry_run=True).status_code == 200
+    assert count(sqlite_issuer) == 0
+
+
+def test_a_file_that_is_too_large(sqlite_issuer: IssuerUnderTest) -> None:
+    assert send(sqlite_issuer, b"x" * ((32 << 20) + 1)).status_code == 413
+
+
+def test_a_repeated_import_is_answered_and_done_once(issuer: IssuerUnderTest) -> None:
+    headers = {"Idempotency-Key": "file-1"}
+    first = send(issuer, csv(issuer, "p1").encode(), **headers)
+    assert send(issuer, csv(issuer, "p1").encode(), **headers).json() == first.json()
+    assert send(issuer, csv(issuer, "p2").encode(), **headers).status_code == 422
+
+
+def test_records_lie_sealed(sqlite_issuer: IssuerUnderTest, tmp_path) -> None:
+    send(sqlite_issuer, csv(sqlite_issuer, "p1").encode())
+    sqlite_issuer.offer()
+    stored = b"".join(path.read_bytes() for path in tmp_path.glob("issuer.db*"))
+    assert b"drivers-licence" in stored
+    assert sqlite_issuer.record()["name"].encode() not in stored
