@@ -114,15 +114,13 @@ class Worker:
         self._tick()
         total = 0
         while not (stop and stop.is_set()):
-            claimed = sum(self._work(queue, limit) for queue, limit in self._queues.items())
+            claimed = sum(self._work(queue, limit) for queue, limit in self._queues.items() if self._is_due(queue))
             if not claimed:
                 break
             total += claimed
         return total
 
     def _work(self, queue: str, limit: int) -> int:
-        if not self._is_due(queue):
-            return 0
         with self._database.unit() as unit:
             jobs = claim(unit.connection, self._tables, queue, limit=limit, lease=self._lease)
         if jobs:
