@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from fastapi import Depends, Request
 
@@ -144,7 +145,11 @@ def find_account(request: Request) -> Account | None:
     return resolve_session(get_wallet(request).account_ports(), session(request).id)
 
 
-def current_account(account: Account | None = Depends(find_account)) -> Account:
+CurrentWallet = Annotated[Wallet, Depends(get_wallet)]
+MaybeAccount = Annotated[Account | None, Depends(find_account)]
+
+
+def current_account(account: MaybeAccount) -> Account:
     """Return whose session this request belongs to.
 
     Raises:
@@ -153,6 +158,9 @@ def current_account(account: Account | None = Depends(find_account)) -> Account:
     if account is None:
         raise SignInNeeded
     return account
+
+
+CurrentAccount = Annotated[Account, Depends(current_account)]
 
 
 def context_cookie(request: Request) -> str | None:

@@ -69,7 +69,8 @@ def describe_receipt(offer: ResolvedOffer, cards: Sequence[Card], catalogue: Cat
 def _offered_card(configuration: CredentialConfiguration, catalogue: Catalogue) -> OfferedCard:
     known = credential_type(catalogue, Vct(str(configuration.document.get("vct", ""))))
     display = configuration_display(configuration)
-    paths = [claim.path for claim in known.claims] if known else _published_paths(display)
+    issued = [claim for claim in known.claims if claim.default_issue] if known else []
+    paths = [claim.path for claim in issued] if known else _published_paths(display)
     top = dict.fromkeys(path[0] for path in paths if isinstance(path[0], str))
     labels = tuple(label_of((name,), known, display) for name in top)
     return OfferedCard(

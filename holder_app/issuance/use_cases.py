@@ -40,19 +40,26 @@ def take_offer_link(ports: IssuancePorts, account_id: AccountId, text: str) -> I
     Raises:
         MalformedError: the text is no offer.
     """
-    link = parse_link(text)
-    if link.kind is not LinkKind.OFFER:
-        raise MalformedError("the text is not an offer")
-    found = parse_offer_link(link.text)
-    host = host_of(found.url if isinstance(found, OfferReference) else found.credential_issuer)
-    now = ports.clock.now()
+    host, now = offer_host(text), ports.clock.now()
     issuance = Issuance(
-        base64url.encode(ports.random(ID_BYTES)), account_id, 1, Given(link.text, host), now + UNDECIDED
+        base64url.encode(ports.random(ID_BYTES)), account_id, 1, Given(text.strip(), host), now + UNDECIDED
     )
     with ports.unit:
         ports.issuances.forget_expired(now)
         ports.issuances.add(issuance)
     return issuance
+
+
+def offer_host(text: str) -> str:
+    """Return the host that an offer link leads to.
+
+    Raises:
+        MalformedError: the text is no offer.
+    """
+    if parse_link(text).kind is not LinkKind.OFFER:
+        raise MalformedError("the text is not an offer")
+    found = parse_offer_link(text)
+    return host_of(found.url if isinstance(found, OfferReference) else found.credential_issuer)
 
 
 def show_issuance(ports: IssuancePorts, account_id: AccountId, issuance_id: str) -> Issuance:

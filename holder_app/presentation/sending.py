@@ -11,6 +11,7 @@ from holder_app.accounts.ports import AccountId
 from holder_app.credentials.describe import card_name, credential_type
 from holder_app.credentials.ports import Card, CardCopy, Cards, History, RecordKind
 from holder_app.credentials.use_cases import card_summary, new_record, settled
+from holder_app.links import origin_of
 from holder_app.ports import Clock, Fetch, UnitOfWork
 from holder_app.presentation.choices import choice_of, create_groups
 from holder_app.presentation.describe import describe_receipt, policy_of, sent_fields
@@ -101,7 +102,8 @@ async def send(ports: PresentationPorts, presentation: Presentation) -> Presenta
         # A second sending may be refused because the first one arrived: then nobody knows, and the history says so.
         kind = RecordKind.FAILED if state.tries == 1 else RecordKind.SENDING
         return _settle(ports, presentation, Failed(state.record_id, exc.detail), kind)
-    return _settle(ports, presentation, Answered(state.record_id, sent.redirect_uri), RecordKind.SENT)
+    origin = origin_of(state.pending.resolved.request.response_uri)
+    return _settle(ports, presentation, Answered(state.record_id, sent.redirect_uri, origin), RecordKind.SENT)
 
 
 def claim_again(ports: PresentationPorts, presentation: Presentation) -> Presentation:

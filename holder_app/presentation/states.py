@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from holder_app.accounts.ports import AccountId
+from holder_app.links import origin_of
 from wallet_core.encoding import base64url
 from wallet_core.errors import MalformedError
 from wallet_core.protocols.openid4vp.pending import PresentationToSign, ResolvedRequest
@@ -52,18 +53,20 @@ class Answering:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The verifier took the answer. ``redirect_uri`` is where the browser goes next."""
+    """The verifier took the answer at ``origin``. ``redirect_uri`` is where the browser goes next."""
 
     record_id: str
     redirect_uri: str | None
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Declined:
-    """The person said no, or nothing matched."""
+    """The person said no, or nothing matched. Members as in :class:`Answered`."""
 
     record_id: str
     redirect_uri: str | None
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,17 @@ class Presentation:
     same_device: bool
     expires_at: datetime
 
+    @property
+    def origin(self) -> str:
+        """The origin the answer goes to, which a browser on the same device may be led back to; empty if unknown."""
+        match self.state:
+            case Reviewed(resolved):
+                return origin_of(resolved.request.response_uri)
+            case Answered(origin=origin) | Declined(origin=origin):
+                return origin
+            case _:
+                return ""
+
 
 def kind_of(state: PresentationState) -> str:
     """Return the name under which a state is stored."""
@@ -115,8 +129,8 @@ def state_to_json(state: PresentationState) -> JsonObject:
             return {"resolved": resolved.to_json()}
         case Answering():
             return _write_answering(state)
-        case Answered(record_id, redirect_uri) | Declined(record_id, redirect_uri):
-            return {"record_id": record_id, "redirect_uri": redirect_uri}
+        case Answered(record_id, redirect_uri, origin) | Declined(record_id, redirect_uri, origin):
+            return {"record_id": record_id, "redirect_uri": redirect_uri, "origin": origin}
         case Blocked(reason, detail, host):
             return {"reason": reason, "detail": detail, "host": host}
         case Failed(record_id, detail):
@@ -155,8 +169,9 @@ def _read_answering(value: JsonObject) -> Answering:
     )
 
 
-def _text_or_none(value: Json) -> str | None:
-    return None if value is None else str(value)
+def _read_ending(value: JsonObject) -> tuple[str, str | None, str]:
+    redirect_uri = value["redirect_uri"]
+    return str(value["record_id"]), None if redirect_uri is None else str(redirect_uri), str(value["origin"])
 
 
 def _object(value: Json) -> JsonObject:
@@ -169,8 +184,8 @@ _READERS: Mapping[str, Callable[[JsonObject], PresentationState]] = {
     "given": lambda value: Given(str(value["link"]), str(value["host"])),
     "reviewed": lambda value: Reviewed(ResolvedRequest.from_json(_object(value["resolved"]))),
     "answering": _read_answering,
-    "answered": lambda value: Answered(str(value["record_id"]), _text_or_none(value["redirect_uri"])),
-    "declined": lambda value: Declined(str(value["record_id"]), _text_or_none(value["redirect_uri"])),
+    "answered": lambda value: Answered(*_read_ending(value)),
+    "declined": lambda value: Declined(*_read_ending(value)),
     "blocked": lambda value: Blocked(str(value["reason"]), str(value["detail"]), str(value["host"])),
     "failed": lambda value: Failed(str(value["record_id"]), str(value["detail"])),
 }

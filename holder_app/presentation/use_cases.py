@@ -6,7 +6,7 @@ from datetime import timedelta
 from holder_app.accounts.ports import AccountId
 from holder_app.credentials.ports import RecordKind
 from holder_app.credentials.use_cases import new_record
-from holder_app.links import LinkKind, host_of, parse_link, query_of
+from holder_app.links import LinkKind, host_of, origin_of, parse_link, query_of
 from holder_app.presentation.describe import RequestView, describe_receipt, describe_request, policy_of
 from holder_app.presentation.sending import PresentationPorts, advance, claim_again, held_cards, resolved_of, send, sign
 from holder_app.presentation.states import Answered, Answering, Blocked, Declined, Given, Presentation, Reviewed
@@ -165,7 +165,8 @@ async def decline_request(ports: PresentationPorts, account_id: AccountId, prese
         sent = await ports.fetch.arun(wallet.decline(state.resolved))
     except WalletError:  # the person said no; that the verifier did not hear it changes nothing
         return declined
-    return advance(ports, declined, Declined(record.id, sent.redirect_uri))
+    origin = origin_of(state.resolved.request.response_uri)
+    return advance(ports, declined, Declined(record.id, sent.redirect_uri, origin))
 
 
 def _block(ports: PresentationPorts, presentation: Presentation, state: Blocked) -> Presentation:

@@ -1,0 +1,54 @@
+"""Signing in and out."""
+
+from fastapi import Form, Request, Response
+
+from holder_app.accounts.ports import SignInRefused
+from holder_app.accounts.use_cases import sign_in, sign_out
+from holder_app.dependencies import CurrentWallet, MaybeAccount
+from wallet_core.adapters.web import html, page_router, see_other, session
+from wallet_core.errors import AccessDenied
+
+router = page_router()
+
+
+@router.get("/sign-in")
+async def sign_in_page(
+    request: Request, account: MaybeAccount, wallet: CurrentWallet, next_page: str = "/"
+) -> Response:
+    """Ask for the one-time code; who is signed in already goes on."""
+    next_page = _own_page(request.query_params.get("next", next_page))
+    if account is not None:
+        return see_other(next_page)
+    return html(request, "sign_in.html", next_page=next_page, demo=wallet.settings.demo, refused=False)
+
+
+@router.post("/sign-in")
+async def sign_in_form(
+    request: Request, wallet: CurrentWallet, code: str = Form(""), next_page: str = Form("/")
+) -> Response:
+    """Open a session under a new id."""
+    if not wallet.settings.demo:  # printed codes are for the demo's invented people
+        raise AccessDenied("signing in by printed code is for demos")
+    browser = session(request)
+    browser.renew()
+    try:
+        sign_in(wallet.account_ports(), code, browser.id)
+    except SignInRefused:
+        page = _own_page(next_page)
+        return html(request, "sign_in.html", status=403, next_page=page, demo=True, refused=True)
+    return see_other(_own_page(next_page))
+
+
+@router.post("/sign-out")
+async def sign_out_form(request: Request, wallet: CurrentWallet) -> Response:
+    """End the session."""
+    browser = session(request)
+    sign_out(wallet.account_ports(), browser.id)
+    browser.end()
+    return see_other("/sign-in")
+
+
+def _own_page(address: str) -> str:
+    """Return the address if it is a page of ours, the first page otherwise: no open redirect."""
+    ours = address.startswith("/") and not address.startswith(("//", "/\\")) and address.isprintable()
+    return address if ours and address.isascii() else "/"

@@ -1,0 +1,96 @@
+"""Home, cards, history."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from fastapi import Request, Response
+
+from holder_app.credentials.ports import HistoryRecord, RecordKind
+from holder_app.credentials.use_cases import delete_card, list_cards, list_history, show_card, show_record
+from holder_app.dependencies import CurrentAccount, CurrentWallet
+from wallet_core.adapters.web import html, page_router, see_other
+from wallet_core.catalogue import SEOUL
+
+router = page_router()
+
+RECENT = 3
+"""Lines of the history that other pages show."""
+
+FILTERS: Mapping[str, tuple[RecordKind, ...]] = {
+    "sent": (RecordKind.SENT, RecordKind.SENDING),
+    "received": (RecordKind.RECEIVED,),
+    "refused": (RecordKind.REQUEST_DECLINED, RecordKind.OFFER_DECLINED),
+    "blocked": (RecordKind.BLOCKED, RecordKind.FAILED),
+    "deleted": (RecordKind.DELETED,),
+}
+
+
+@router.get("/")
+async def home(request: Request, account: CurrentAccount, wallet: CurrentWallet) -> Response:
+    """Show the cards and what happened last."""
+    ports = wallet.card_ports()
+    records = list_history(ports, account.id)[:RECENT]
+    return html(request, "home.html", account=account, cards=list_cards(ports, account.id), records=records)
+
+
+@router.get("/cards/{card_id}")
+async def card_page(request: Request, card_id: str, account: CurrentAccount, wallet: CurrentWallet) -> Response:
+    """Show one card, both faces, and where it was used."""
+    ports = wallet.card_ports()
+    card = show_card(ports, account.id, card_id)
+    used = [record for record in list_history(ports, account.id, FILTERS["sent"]) if _names(record, card_id)]
+    return html(request, "card.html", card=card, records=used[:RECENT])
+
+
+@router.get("/cards/{card_id}/delete")
+async def delete_page(request: Request, card_id: str, account: CurrentAccount, wallet: CurrentWallet) -> Response:
+    """Ask whether the card is to go."""
+    return html(request, "delete.html", card=show_card(wallet.card_ports(), account.id, card_id))
+
+
+@router.post("/cards/{card_id}/delete")
+async def delete_form(card_id: str, account: CurrentAccount, wallet: CurrentWallet) -> Response:
+    """Remove the card."""
+    record = delete_card(wallet.card_ports(), account.id, card_id)
+    return see_other(f"/history/{record.id}")
+
+
+@router.get("/history")
+async def history_page(request: Request, account: CurrentAccount, wallet: CurrentWallet, kind: str = "") -> Response:
+    """Show everything that came and went, by month."""
+    records = list_history(wallet.card_ports(), account.id, FILTERS.get(kind))
+    return html(request, "history.html", months=_months(records, wallet.clock.now()), filters=FILTERS, kind=kind)
+
+
+@router.get("/history/{record_id}")
+async def record_page(request: Request, record_id: str, account: CurrentAccount, wallet: CurrentWallet) -> Response:
+    """Show one line of the history as a receipt."""
+    record = show_record(wallet.card_ports(), account.id, record_id)
+    return html(request, "record.html", record=record, kept_until=kept_until(record), back_to="")
+
+
+def kept_until(record: HistoryRecord) -> datetime | None:
+    """Return until when the other side keeps what it got, if the receipt says so."""
+    until = record.body.get("kept_until")
+    return datetime.fromisoformat(until) if isinstance(until, str) else None
+
+
+def _names(record: HistoryRecord, card_id: str) -> bool:
+    cards = record.body.get("cards")
+    return isinstance(cards, list) and any(isinstance(card, dict) and card.get("card_id") == card_id for card in cards)
+
+
+def _months(records: tuple[HistoryRecord, ...], now: datetime) -> list[dict[str, Any]]:
+    """Group by today, and by month before."""
+    today = now.astimezone(SEOUL).date()
+
+    def group(record: HistoryRecord) -> tuple[bool, int, int]:
+        day = record.at.astimezone(SEOUL).date()
+        return (True, 0, 0) if day > today - timedelta(days=1) else (False, day.year, day.month)
+
+    return [
+        {"today": key[0], "year": key[1], "month": key[2], "records": list(found)}
+        for key, found in groupby(records, key=group)
+    ]
