@@ -71,6 +71,7 @@ async def create_offer(
     agency, unit = issuer.agency(agency_id), issuer.database.unit()
 
     def create() -> Answer:
+        """Do it the first time the key comes."""
         made = offers.create_offer(issuer.issuance, issuer.storage(unit), agency, body.order())
         return Answer(201, offer_json(made))
 

@@ -36,6 +36,7 @@ async def post_records(
     agency, unit = issuer.agency(agency_id), issuer.database.unit()
 
     def create() -> Answer:
+        """Do it the first time the key comes."""
         result = import_records(
             unit,
             issuer.records(unit),

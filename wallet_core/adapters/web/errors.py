@@ -23,25 +23,31 @@ _STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 413: "request_too_
 
 def install(app: FastAPI) -> None:
     """Register the mapping."""
+    app.add_exception_handler(WalletError, _wallet_error)
+    app.add_exception_handler(RequestValidationError, _invalid_body)
+    app.add_exception_handler(HTTPException, _http_error)
 
-    @app.exception_handler(WalletError)
-    async def wallet_error(request: Request, error: WalletError) -> Response:
-        _log(request, error)
-        headers = error.headers if isinstance(error, RemoteProtocolError) else {}
-        members: JsonObject = {"fault": error.fault}
-        if error.clause:
-            members["clause"] = error.clause
-        return error_answer(request, error.http_status, error.code, error.description, members, headers)
 
-    @app.exception_handler(RequestValidationError)
-    async def invalid_body(request: Request, error: RequestValidationError) -> Response:
-        return error_answer(request, 400, "invalid_request", _problems(error), {"fault": "you"})
+async def _wallet_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, WalletError)  # noqa: S101 - registered for it
+    _log(request, error)
+    headers = error.headers if isinstance(error, RemoteProtocolError) else {}
+    members: JsonObject = {"fault": error.fault}
+    if error.clause:
+        members["clause"] = error.clause
+    return error_answer(request, error.http_status, error.code, error.description, members, headers)
 
-    @app.exception_handler(HTTPException)
-    async def http_error(request: Request, error: HTTPException) -> Response:
-        code = _STATUS_CODES.get(error.status_code, "invalid_request")
-        headers = dict(error.headers or {})
-        return error_answer(request, error.status_code, code, str(error.detail), {"fault": "you"}, headers)
+
+async def _invalid_body(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
+    return error_answer(request, 400, "invalid_request", _problems(error), {"fault": "you"})
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
+    code = _STATUS_CODES.get(error.status_code, "invalid_request")
+    headers = dict(error.headers or {})
+    return error_answer(request, error.status_code, code, str(error.detail), {"fault": "you"}, headers)
 
 
 async def unexpected(request: Request, error: Exception) -> Response:
