@@ -97,3 +97,9 @@ def payload(**changes: Any) -> dict[str, Any]:
     """Return a payload that keeps every rule, with members replaced."""
     cnf = {"jwk": public_jwk(HOLDER.public_key)}
     return {"vct": "urn:jigap:vct:test:1", "iss": "https://issuer.example", "cnf": cnf, **changes}
+
+
+def every_path(value: Any, at: ConcretePath = ()) -> list[ConcretePath]:
+    """Return the path of every element below ``value``."""
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path for key, child in children for path in ((*at, key), *every_path(child, (*at, key)))]

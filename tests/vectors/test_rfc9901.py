@@ -44,7 +44,7 @@ def verify(text: str, *, key_binding: bool, now: datetime = NOW) -> VerifiedSdJw
 def test_example_of_issuance(case: dict[str, Any]) -> None:
     texts = [disclosure["disclosure"] for disclosure in case["disclosures"]]
     for disclosure in case["disclosures"]:
-        assert digest_of(disclosure["disclosure"], hashlib.sha256) == disclosure["digest"]
+        assert digest_of(disclosure["disclosure"].encode(), hashlib.sha256) == disclosure["digest"]
     opened = open_disclosures(case["issuer_payload"], texts)
     assert opened.claims == case["processed_payload_all_disclosed"]
     assert len(opened.paths) == len(texts)
@@ -81,7 +81,7 @@ def test_example_presented_again_by_our_holder(case: dict[str, Any]) -> None:
     opened = set(parse_sd_jwt(case["presentation"]).disclosures)
     wanted = [path for path, text in zip(held.paths, held.disclosures, strict=True) if text in opened]
     # A path shows its element whole, so a parent is asked for only where nothing below it was withheld.
-    wanted = [path for path in wanted if all(held.disclosures[number] in opened for number in held.needed[path])]
+    wanted = [path for path in wanted if all(held.disclosures[number] in opened for number in held.needed(path))]
     ours = create_key_binding(
         held,
         wanted,
@@ -108,7 +108,7 @@ def test_compact_form_of_a_json_serialization(case: dict[str, Any]) -> None:
 def test_disclosure(case: dict[str, Any]) -> None:
     assert base64url.decode(case["disclosure"]).decode() == case["decoded_utf8"]
     assert strict_json.loads(base64url.decode(case["disclosure"])) == case["contents"]
-    assert digest_of(case["disclosure"], hashlib.sha256) == case["sha256_digest"]
+    assert digest_of(case["disclosure"].encode(), hashlib.sha256) == case["sha256_digest"]
 
 
 def test_disclosures_where_their_digests_stand() -> None:
@@ -126,7 +126,7 @@ def test_recursive_disclosures() -> None:
     elements = [case["disclosure"] for case in recursive["disclosures"] if case["digest_recomputed"]]
     parent = next(case for case in recursive["disclosures"] if not case["digest_recomputed"])
     text = base64url.encode(strict_json.dumps(parent["contents"]))
-    payload = {**recursive["issuer_payload"], "_sd": [digest_of(text, hashlib.sha256)]}
+    payload = {**recursive["issuer_payload"], "_sd": [digest_of(text.encode(), hashlib.sha256)]}
     assert open_disclosures(payload, [*elements, text]).claims == recursive["input"]
 
 
@@ -159,7 +159,7 @@ def test_structure(case: dict[str, Any]) -> None:
     presented = held.issuer_jwt + "".join(f"{text}~" for text in texts)
     assert verify(presented, key_binding=False).claims == case["expect_verified_user_claims"]
     # Our holder shows each element whole: at least as much, and the same where nothing was left out below.
-    whole = [path for path in chosen if all(held.paths[number] in chosen for number in held.needed[path])]
+    whole = [path for path in chosen if all(held.paths[number] in chosen for number in held.needed(path))]
     shown = verify(held.select(whole), key_binding=False)
     assert set(shown.disclosed) <= set(held.paths)
     assert all(resolve(held.claims, path) for path in whole)

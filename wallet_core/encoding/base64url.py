@@ -13,6 +13,8 @@ _TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/???")
 _FROM_STANDARD = bytes.maketrans(b"+/", b"-_")
 _ALPHABET = re.compile(r"[A-Za-z0-9_-]*\Z")
 
+_PADDING = (b"", b"", b"==", b"=")
+
 # The last character of a group of two holds 4 unused bits, of three 2 unused bits: they must be zero.
 _LAST_OF_TWO = frozenset("AQgw")
 _LAST_OF_THREE = frozenset("AEIMQUYcgkosw048")
@@ -21,6 +23,11 @@ _LAST_OF_THREE = frozenset("AEIMQUYcgkosw048")
 def encode(data: bytes) -> str:
     """Return ``data`` as base64url text without padding."""
     return binascii.b2a_base64(data, newline=False).translate(_FROM_STANDARD, b"=").decode("ascii")
+
+
+def encode_to_bytes(data: bytes) -> bytes:
+    """Return ``data`` as the ASCII bytes of its base64url text, for what is hashed or sent on at once."""
+    return binascii.b2a_base64(data, newline=False).translate(_FROM_STANDARD, b"=")
 
 
 def decode(text: str, *, what: str = "value") -> bytes:
@@ -45,7 +52,7 @@ def decode(text: str, *, what: str = "value") -> bytes:
     try:
         # Every character outside the alphabet becomes "?", which strict_mode refuses.
         standard = text.encode("ascii").translate(_TO_STANDARD)
-        return binascii.a2b_base64(standard + b"=" * (-len(standard) & 3), strict_mode=True)
+        return binascii.a2b_base64(standard + _PADDING[remainder], strict_mode=True)
     except (binascii.Error, UnicodeEncodeError) as exc:
         raise MalformedError(f"{what} is not base64url", clause="RFC 7515 2") from exc
 

@@ -54,10 +54,13 @@ def value_at(value: Json, path: ConcretePath) -> Json:
         MalformedError: there is no such element.
     """
     for component in path:
-        found = [child for _, child in _children(((), value), component)]
-        if not found:
+        if isinstance(value, dict) and isinstance(component, str) and component in value:
+            value = value[component]
+            continue
+        # Python counts negative indices from the end; a path has none.
+        if not isinstance(value, list) or isinstance(component, str) or not 0 <= component < len(value):
             raise MalformedError("there is no element at this path", clause=_PROCESSING)
-        (value,) = found
+        value = value[component]
     return value
 
 

@@ -1,7 +1,9 @@
 """JSON from strangers: no duplicate members, no NaN, no surprise in size or depth (RFC 8259, I-JSON RFC 7493)."""
 
 import json
+import operator
 import re
+from collections.abc import Sequence
 from typing import Any, NoReturn, cast
 
 import orjson
@@ -18,7 +20,6 @@ MAX_DEPTH = 32
 MAX_INTEGER = 2**53 - 1
 """Largest integer every JSON reader holds exactly (RFC 7493 2.2)."""
 
-_OPENING = re.compile(rb"[\[{]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 # A string, closed or not: a pattern that can fail to match would be tried again from every quotation mark inside it.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+.?', re.DOTALL)
@@ -41,7 +42,7 @@ def loads(text: bytes | str, *, what: str = "JSON", max_bytes: int = MAX_BYTES, 
     if len(data) > max_bytes:
         raise MalformedError(f"{what} is larger than {max_bytes} bytes")
     # Counting the brackets bounds the depth without parsing; strings with brackets only send us the longer way.
-    if len(data) > max_depth and len(_OPENING.findall(data)) > max_depth:
+    if len(data) > max_depth and data.count(b"[") + data.count(b"{") > max_depth:
         _check_depth(data, what, max_depth)
     try:
         value = orjson.loads(data)
@@ -52,6 +53,22 @@ def loads(text: bytes | str, *, what: str = "JSON", max_bytes: int = MAX_BYTES, 
     if _round_trip(value) == data:
         return cast("Json", value)
     return _loads_slowly(data, what)
+
+
+def loads_each(texts: Sequence[bytes], *, what: str = "JSON") -> list[Json]:
+    """Return the value of each of several JSON texts, as :func:`loads` would, in less time than one by one.
+
+    Raises:
+        MalformedError: as :func:`loads`, for the first text that it refuses.
+    """
+    joined = b"[" + b",".join(texts) + b"]"
+    # Few brackets bound the depth of each text without a closer look; the list itself has one.
+    if len(joined) <= MAX_BYTES and joined.count(b"[") + joined.count(b"{") <= MAX_DEPTH + 1:
+        values = _loads_list(joined)
+        # Each text, not only all of them together: `[1],[2` and `3]` make a list of two as well.
+        if len(values) == len(texts) and all(map(operator.eq, map(_round_trip, values), texts)):
+            return values
+    return [loads(text, what=what) for text in texts]
 
 
 def loads_object(
@@ -93,6 +110,14 @@ def _check_depth(data: bytes, what: str, max_depth: int) -> None:
         depth += 1 if bracket in b"[{" else -1
         if depth > max_depth:
             raise MalformedError(f"{what} is nested deeper than {max_depth} levels")
+
+
+def _loads_list(data: bytes) -> list[Json]:
+    """Return the elements of a JSON array; none if it is no JSON."""
+    try:
+        return cast("list[Json]", orjson.loads(data))
+    except ValueError:
+        return []
 
 
 def _round_trip(value: Json) -> bytes | None:

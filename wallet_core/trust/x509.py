@@ -233,6 +233,9 @@ def _load(der: bytes) -> x509.Certificate:
         _ = certificate.extensions, certificate.subject, certificate.issuer  # parsed late by the library: parse now
     except _PARSE_ERRORS as exc:
         raise MalformedError("a certificate does not parse", clause="RFC 5280 4.1") from exc
+    # The library only warns of it, for now.
+    if certificate.serial_number <= 0:
+        raise MalformedError("the serial number of a certificate is not positive", clause="RFC 5280 4.1.2.2")
     return certificate
 
 

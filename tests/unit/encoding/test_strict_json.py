@@ -116,3 +116,40 @@ def test_only_objects() -> None:
 def test_what_json_lacks_is_our_own_mistake() -> None:
     with pytest.raises(TypeError):
         strict_json.dumps({"a": object()})
+
+
+@given(st.lists(VALUES, max_size=5), st.booleans())
+def test_several_texts_at_once(values: list[object], indent: bool) -> None:  # noqa: FBT001
+    texts = [json.dumps(value, indent=1 if indent else None).encode() for value in values]
+    assert strict_json.loads_each(texts) == values
+    assert strict_json.loads_each([strict_json.dumps(value) for value in values]) == values
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [b"[1],[2", b"3]"],
+        [b"1,2"],
+        [b"1", b""],
+        [b'"a', b'b"'],
+        [b'{"a":1', b'"b":2}'],
+        [b'{"a":1,"a":2}', b"1"],
+        [b"1", b"9007199254740992"],
+        [b"[" * 33 + b"]" * 33],
+        [b"1", b"[" * 33 + b"]" * 33],
+        [b"[" * 200 + b"]" * 200],
+        [b"]", b"["],
+        [b"\xff"],
+        [b"1] [1"],
+    ],
+)
+def test_several_texts_of_which_one_is_none(texts: list[bytes]) -> None:
+    with pytest.raises(MalformedError):
+        strict_json.loads_each(texts)
+
+
+def test_many_and_deep_texts() -> None:
+    deepest = b"[" * 32 + b"]" * 32
+    assert len(strict_json.loads_each([deepest, b"[1]", deepest])) == 3
+    assert strict_json.loads_each([b'["a",[1]]'] * 100) == [["a", [1]]] * 100
+    assert strict_json.loads_each([]) == []

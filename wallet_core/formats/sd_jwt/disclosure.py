@@ -5,7 +5,7 @@ by a chain of Digests, each met exactly once.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
@@ -57,14 +57,14 @@ class OpenedPayload:
     gaps: dict[ConcretePath, tuple[int, ...]]
 
 
-def digest_of(text: str, hash_function: HashFunction) -> str:
+def digest_of(text: bytes, hash_function: HashFunction) -> str:
     """Return the Digest of a Disclosure, or the ``sd_hash`` of a presentation (RFC 9901 4.2.3, 4.3.1).
 
     Args:
-        text: ASCII text; the hash is over its characters, not over what they encode.
+        text: the ASCII bytes of the text; the hash is over its characters, not over what they encode.
         hash_function: one of :data:`DIGEST_ALGORITHMS`.
     """
-    return base64url.encode(hash_function(text.encode("ascii")).digest())
+    return base64url.encode(hash_function(text).digest())
 
 
 def hash_function_of(payload: JsonObject) -> HashFunction:
@@ -113,24 +113,26 @@ def refuse_reserved_names(value: Json) -> None:
     Raises:
         ValueError: one of them does.
     """
+    elements: Iterable[Json] = ()
     if isinstance(value, dict):
         if SD in value or DOTS in value or SD_ALG in value:
             raise ValueError("claims may not use the names _sd, _sd_alg and ... (RFC 9901 4.1)")
-        value = list(value.values())
-    if isinstance(value, list):
-        for element in value:
-            if isinstance(element, dict | list):
-                refuse_reserved_names(element)
+        elements = value.values()
+    elif isinstance(value, list):
+        elements = value
+    for element in elements:
+        if isinstance(element, (dict, list)):
+            refuse_reserved_names(element)
 
 
 class _Opening:
     """One walk through a payload; ``paths`` fills up as Digests are met."""
 
-    __slots__ = ("_numbers", "_seen", "_texts", "gaps", "paths")
+    __slots__ = ("_contents", "_numbers", "_seen", "gaps", "paths")
 
     def __init__(self, texts: Sequence[str], hash_function: HashFunction) -> None:
-        self._texts = texts
-        self._numbers = {digest_of(text, hash_function): number for number, text in enumerate(texts)}
+        self._contents = _parse_disclosures(texts)
+        self._numbers = {digest_of(text.encode("ascii"), hash_function): number for number, text in enumerate(texts)}
         # RFC 9901 7.2: a Disclosure must not be sent more than once.
         # rfc9901-7.2-disclosure-once
         if len(self._numbers) != len(texts):
@@ -147,22 +149,7 @@ class _Opening:
         return value
 
     def open_object(self, source: JsonObject, path: ConcretePath) -> JsonObject:
-        self._check_object(source, path)
-        result: JsonObject = {}
-        for name, value in source.items():
-            if isinstance(value, dict | list):
-                if name != SD:
-                    result[name] = self.open_value(value, (*path, name))
-            else:
-                result[name] = value
-        if SD in source:
-            self._open_members(source[SD], result, path)
-        return result
-
-    def _check_object(self, source: JsonObject, path: ConcretePath) -> None:
-        # Each text is shallow by itself; Disclosures nested in each other could still exhaust the stack.
-        if len(path) > strict_json.MAX_DEPTH:
-            raise VerificationError(f"claims are nested deeper than {strict_json.MAX_DEPTH} levels", step=3)
+        _check_depth(path)
         # RFC 9901 4.2.4.2: "..." stands only in an array, alone in its object.
         # rfc9901-4.2.4.2-dots-in-array
         if DOTS in source:
@@ -171,6 +158,15 @@ class _Opening:
         # rfc9901-4.1.1-top-level
         if path and SD_ALG in source:
             raise VerificationError("_sd_alg stands below the top level", step=3, clause="RFC 9901 4.1.1")
+        result: JsonObject = {}
+        for name, value in source.items():
+            if not isinstance(value, (dict, list)):
+                result[name] = value
+            elif name != SD:
+                result[name] = self.open_value(value, (*path, name))
+        if SD in source:
+            self._open_members(source[SD], result, path)
+        return result
 
     def _open_members(self, digests: Json, result: JsonObject, path: ConcretePath) -> None:
         # RFC 9901 4.2.4.1: an array of strings, possibly empty.
@@ -181,50 +177,37 @@ class _Opening:
             number = self._find(digest)
             if number is None:
                 continue
-            name, value = _member(self._parse(number))
+            name, value = _member(self._contents[number])
             # 7.1, step 3.c.ii: a name that is not reserved and not taken at this level.
             # rfc9901-7.1-name
             if name in RESERVED_NAMES or name in result:
                 raise VerificationError("a Disclosure brings a reserved or taken name", step=3, clause="RFC 9901 7.1")
-            place = (*path, name)
-            self.paths[number] = place
-            result[name] = self.open_value(value, place)
+            self.paths[number] = place = (*path, name)
+            result[name] = self.open_value(value, place) if isinstance(value, (dict, list)) else value
 
     def _open_array(self, source: list[Json], path: ConcretePath) -> list[Json]:
-        if len(path) > strict_json.MAX_DEPTH:
-            raise VerificationError(f"claims are nested deeper than {strict_json.MAX_DEPTH} levels", step=3)
+        _check_depth(path)
         result: list[Json] = []
         kept: list[int] = []
         for index, element in enumerate(source):
             place = (*path, len(result))
             if isinstance(element, dict) and DOTS in element:
-                number = self._find_element(element)
+                # RFC 9901 4.2.4.2: no other member may stand beside "...".
+                # rfc9901-4.2.4.2-dots-alone
+                if len(element) != 1:
+                    raise VerificationError("a member stands beside ...", step=3, clause="RFC 9901 4.2.4.2")
+                number = self._find(element[DOTS])
                 # 7.1, step 3.d: an element whose Digest was not found is removed.
                 # rfc9901-7.1-undisclosed
                 if number is None:
                     continue
                 self.paths[number] = place
-                element = self._element_value(number)  # noqa: PLW2901 - the element is what the Digest stands for
+                element = _element(self._contents[number])  # noqa: PLW2901 - the Digest stands for this
             result.append(self.open_value(element, place))
             kept.append(index)
         if len(kept) != len(source):
             self.gaps[path] = tuple(kept)
         return result
-
-    def _find_element(self, placeholder: JsonObject) -> int | None:
-        # RFC 9901 4.2.4.2: no other member may stand beside "...".
-        # rfc9901-4.2.4.2-dots-alone
-        if len(placeholder) != 1:
-            raise VerificationError("a member stands beside ...", step=3, clause="RFC 9901 4.2.4.2")
-        return self._find(placeholder[DOTS])
-
-    def _element_value(self, number: int) -> Json:
-        parts = self._parse(number)
-        # 7.1, step 3.c.iii.
-        # rfc9901-4.2.2-element
-        if len(parts) != 2:
-            raise VerificationError("a Disclosure of an element is no [salt, value]", step=3, clause="RFC 9901 7.1")
-        return parts[1]
 
     def _find(self, digest: Json) -> int | None:
         """Return the number of the Disclosure with this Digest; None for one that is withheld, or a decoy."""
@@ -238,23 +221,40 @@ class _Opening:
         self._seen.add(digest)
         return self._numbers.get(digest)
 
-    def _parse(self, number: int) -> list[Json]:
-        try:
-            parts = strict_json.loads(base64url.decode(self._texts[number], what="a Disclosure"), what="a Disclosure")
-        except MalformedError as exc:
-            raise VerificationError(exc.description, step=3, clause="RFC 9901 4.2") from exc
-        # RFC 9901 4.2.1, 4.2.2: an array that begins with the salt, a string.
-        # rfc9901-4.2-salt
-        if not isinstance(parts, list) or not parts or not isinstance(parts[0], str):
-            raise VerificationError(
-                "a Disclosure is not an array that begins with a salt", step=3, clause="RFC 9901 4.2"
-            )
-        return parts
+
+def _check_depth(path: ConcretePath) -> None:
+    # Each text is shallow by itself; Disclosures nested in each other could still exhaust the stack.
+    if len(path) > strict_json.MAX_DEPTH:
+        raise VerificationError(f"claims are nested deeper than {strict_json.MAX_DEPTH} levels", step=3)
 
 
-def _member(parts: list[Json]) -> tuple[str, Json]:
+def _parse_disclosures(texts: Sequence[str]) -> list[list[Json]]:
+    try:
+        decoded = [base64url.decode(text, what="a Disclosure") for text in texts]
+        return [_contents(value) for value in strict_json.loads_each(decoded, what="a Disclosure")]
+    except MalformedError as exc:
+        raise VerificationError(exc.description, step=3, clause="RFC 9901 4.2") from exc
+
+
+def _contents(value: Json) -> list[Json]:
+    # RFC 9901 4.2.1, 4.2.2: an array that begins with the salt, a string.
+    # rfc9901-4.2-salt
+    if not isinstance(value, list) or not value or not isinstance(value[0], str):
+        raise MalformedError("a Disclosure is not an array that begins with a salt", clause="RFC 9901 4.2")
+    return value
+
+
+def _member(contents: list[Json]) -> tuple[str, Json]:
     # 7.1, step 3.c.ii: three elements, the name a string (4.2.1).
     # rfc9901-4.2.1-member
-    if len(parts) == 3 and isinstance(parts[1], str):
-        return parts[1], parts[2]
+    if len(contents) == 3 and isinstance(contents[1], str):
+        return contents[1], contents[2]
     raise VerificationError("a Disclosure of a member is no [salt, name, value]", step=3, clause="RFC 9901 7.1")
+
+
+def _element(contents: list[Json]) -> Json:
+    # 7.1, step 3.c.iii.
+    # rfc9901-4.2.2-element
+    if len(contents) != 2:
+        raise VerificationError("a Disclosure of an element is no [salt, value]", step=3, clause="RFC 9901 7.1")
+    return contents[1]

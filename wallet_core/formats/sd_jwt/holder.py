@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from wallet_core.encoding import base64url, strict_json
-from wallet_core.encoding.claims_path import ConcretePath
+from wallet_core.encoding.claims_path import ConcretePath, value_at
 from wallet_core.errors import MalformedError
 from wallet_core.formats.sd_jwt.disclosure import HashFunction, digest_of, hash_function_of, open_disclosures
 from wallet_core.formats.sd_jwt.verifier import parse_sd_jwt
@@ -27,21 +27,23 @@ class HeldSdJwt:
     Attributes:
         issuer_jwt: the Issuer-signed JWT with its tilde.
         disclosures: all Disclosures, encoded, in the issuer's order.
-        paths: for each of them, the path in ``claims`` it opens.
+        numbers: for each path in ``claims`` that a Disclosure opens, the number of that Disclosure; in their order.
         header: the protected header of the Issuer-signed JWT.
         claims: all claims, as if everything were disclosed.
-        needed: for the path of every element of ``claims``: the numbers of the Disclosures that show it whole: those it
-            hangs from, its own, and those below it.
         hash_function: what ``_sd_alg`` names.
     """
 
     issuer_jwt: str
     disclosures: tuple[str, ...]
-    paths: tuple[ConcretePath, ...]
+    numbers: Mapping[ConcretePath, int]
     header: JsonObject
     claims: JsonObject
-    needed: Mapping[ConcretePath, tuple[int, ...]]
     hash_function: HashFunction
+
+    @property
+    def paths(self) -> tuple[ConcretePath, ...]:
+        """For each Disclosure, the path in ``claims`` it opens."""
+        return tuple(self.numbers)
 
     @property
     def text(self) -> str:
@@ -59,12 +61,30 @@ class HeldSdJwt:
         Raises:
             ValueError: a path is not in this credential.
         """
-        try:
-            numbers = sorted({number for path in disclose for number in self.needed[path]})
-        except KeyError:
-            raise ValueError("there is no such path in the credential") from None
+        numbers = sorted({number for path in disclose for number in self.needed(path)})
         disclosures = self.disclosures
         return "~".join((self.issuer_jwt[:-1], *[disclosures[number] for number in numbers], ""))
+
+    def needed(self, path: ConcretePath) -> list[int]:
+        """Return the numbers of the Disclosures that show one element whole.
+
+        They are those it hangs from, its own, and those below it.
+
+        Raises:
+            ValueError: the path is not in this credential.
+        """
+        if not path:
+            raise ValueError("a path names an element; all of them are named one by one")
+        numbers, length = self.numbers, len(path)
+        try:
+            value = value_at(self.claims, path)
+        except MalformedError as exc:
+            raise ValueError("there is no such path in the credential") from exc
+        # rfc9901-7.2-parents
+        found = [numbers[path[:end]] for end in range(1, length + 1) if path[:end] in numbers]
+        if isinstance(value, (dict, list)):
+            found += [number for place, number in numbers.items() if len(place) > length and place[:length] == path]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +120,12 @@ def index_sd_jwt(text: str) -> HeldSdJwt:
         raise MalformedError("an issuer must not send a Key Binding JWT", clause="RFC 9901 7.2")
     payload = sd_jwt.issuer_jws.claims()
     opened = open_disclosures(payload, sd_jwt.disclosures)
-    needed: dict[ConcretePath, tuple[int, ...]] = {}
-    numbers = {path: number for number, path in enumerate(opened.paths)}
-    for name, value in opened.claims.items():
-        _index(value, (name,), (), numbers, needed)
     return HeldSdJwt(
         issuer_jwt=text[: text.index("~") + 1],
         disclosures=sd_jwt.disclosures,
-        paths=opened.paths,
+        numbers={path: number for number, path in enumerate(opened.paths)},
         header=sd_jwt.issuer_jws.header,
         claims=opened.claims,
-        needed=needed,
         hash_function=hash_function_of(payload),
     )
 
@@ -146,7 +161,7 @@ def create_key_binding(
         "iat": int(issued_at.timestamp()),
         "aud": audience,
         "nonce": nonce,
-        "sd_hash": digest_of(sd_jwt, held.hash_function),
+        "sd_hash": digest_of(sd_jwt.encode("ascii"), held.hash_function),
     }
     if transaction_data_hashes:
         payload["transaction_data_hashes"] = [*transaction_data_hashes]
@@ -158,25 +173,3 @@ def create_key_binding(
 @lru_cache
 def _encoded_header(algorithm: SignatureAlgorithm) -> str:
     return base64url.encode(strict_json.dumps({"alg": algorithm.value, "typ": TYP_KEY_BINDING}))
-
-
-def _index(
-    value: Json,
-    path: ConcretePath,
-    above: tuple[int, ...],
-    numbers: Mapping[ConcretePath, int],
-    needed: dict[ConcretePath, tuple[int, ...]],
-) -> tuple[int, ...]:
-    """Fill ``needed`` for the element at ``path`` and all below; return the Disclosures at and below it."""
-    number = numbers.get(path)
-    own = () if number is None else (number,)
-    below: tuple[int, ...] = ()
-    if isinstance(value, dict):
-        for name, member in value.items():
-            below += _index(member, (*path, name), above + own, numbers, needed)
-    elif isinstance(value, list):
-        for index, element in enumerate(value):
-            below += _index(element, (*path, index), above + own, numbers, needed)
-    # rfc9901-7.2-parents
-    needed[path] = above + own + below
-    return own + below

@@ -4,7 +4,7 @@ The invariant: the order of the Digests says nothing about the order of the clai
 fresh: 144 random bits, all salts of a credential from one call.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -77,21 +77,21 @@ def create_sd_jwt(
     if concealer.disclosures:
         payload[SD_ALG] = digest_algorithm
     data = jws.signing_input_for(encoded_header, strict_json.dumps(payload))
-    return "~".join((jws.attach_signature(data, signer.sign(data)), *concealer.disclosures, ""))
+    issuer_jwt = b"%b.%b" % (data, base64url.encode_to_bytes(signer.sign(data)))
+    return b"~".join((issuer_jwt, *concealer.disclosures, b"")).decode("ascii")
 
 
 class _Concealer:
     """One walk through claims; ``disclosures`` fills up, children before their parents."""
 
-    __slots__ = ("_decoys", "_digest", "_salts", "disclosures")
+    __slots__ = ("_decoys", "_hash_function", "_salts", "disclosures")
 
     def __init__(self, salts: int, random: RandomBytes, digest_algorithm: str, decoys: int) -> None:
         text = base64url.encode(random(SALT_BYTES * salts)) if salts else ""
         self._salts = iter([text[at : at + _SALT_CHARACTERS] for at in range(0, len(text), _SALT_CHARACTERS)])
-        hash_function = DIGEST_ALGORITHMS[digest_algorithm]
-        self._digest: Callable[[str], str] = lambda disclosure: digest_of(disclosure, hash_function)
+        self._hash_function = DIGEST_ALGORITHMS[digest_algorithm]
         self._decoys = decoys
-        self.disclosures: list[str] = []
+        self.disclosures: list[bytes] = []
 
     def conceal_object(self, source: JsonObject, plan: _Plan) -> JsonObject:
         visible: JsonObject = {}
@@ -101,14 +101,16 @@ class _Concealer:
             child = children.get(name)
             if child is None:
                 visible[name] = value
-            elif child.hidden:
-                digests.append(self._hide(name, self._conceal(value, child)))
+                continue
+            concealed = self._conceal(value, child) if child.children else value
+            if child.hidden:
+                digests.append(self._hide((next(self._salts), name, concealed)))
             else:
-                visible[name] = self._conceal(value, child)
+                visible[name] = concealed
         if digests:
             # 4.2.5: a decoy is the digest of something random, so that nobody can tell it from a withheld claim.
             # rfc9901-4.2.5-decoys
-            digests.extend(self._digest(next(self._salts)) for _ in range(self._decoys))
+            digests += [digest_of(next(self._salts).encode("ascii"), self._hash_function) for _ in range(self._decoys)]
             # 4.2.4.1: the order must not give away that of the claims.
             # rfc9901-4.2.4.1-order
             visible[SD] = [*sorted(digests)]
@@ -124,13 +126,12 @@ class _Concealer:
 
     def _conceal_element(self, value: Json, plan: _Plan) -> Json:
         concealed = self._conceal(value, plan)
-        return {DOTS: self._hide(None, concealed)} if plan.hidden else concealed
+        return {DOTS: self._hide((next(self._salts), concealed))} if plan.hidden else concealed
 
-    def _hide(self, name: str | None, value: Json) -> str:
-        salt = next(self._salts)
-        disclosure = base64url.encode(strict_json.dumps((salt, value) if name is None else (salt, name, value)))
+    def _hide(self, contents: tuple[Json, ...]) -> str:
+        disclosure = base64url.encode_to_bytes(strict_json.dumps(contents))
         self.disclosures.append(disclosure)
-        return self._digest(disclosure)
+        return digest_of(disclosure, self._hash_function)
 
 
 @lru_cache(maxsize=_PLAN_CACHE)

@@ -179,9 +179,10 @@ def _seconds(time: datetime) -> int:
 
 def _check_never_hidden(verified: VerifiedSdJwt) -> None:
     # 15. Either a Disclosure brought it, or the signed value has a place where one could.
-    brought = any(path[0] in NEVER_HIDDEN for path in verified.disclosed)
+    brought = not NEVER_HIDDEN.isdisjoint([path[0] for path in verified.disclosed])
+    payload = verified.payload
     # sdjwtvc-2.2.2.2-never-hidden
-    if brought or any(_hides(verified.payload.get(name)) for name in NEVER_HIDDEN):
+    if brought or any(_hides(payload[name]) for name in NEVER_HIDDEN & payload.keys()):
         raise VerificationError("a registered claim is selectively disclosable", step=15, clause="SD-JWT VC 2.2.2.2")
 
 
@@ -194,7 +195,7 @@ def _hides(value: Json) -> bool:
 def _check_types(claims: JsonObject) -> None:
     # 16.
     vct = claims.get("vct")
-    texts = all(isinstance(claims.get(name, ""), str) for name in ("vct#integrity", "iss"))
+    texts = isinstance(claims.get("vct#integrity", ""), str) and isinstance(claims.get("iss", ""), str)
     # sdjwtvc-2.2.2-vct
     if not isinstance(vct, str) or not vct or not texts or not isinstance(claims.get("status", {}), dict):
         raise VerificationError("a registered claim has the wrong type", step=16, clause="SD-JWT VC 2.2.2")

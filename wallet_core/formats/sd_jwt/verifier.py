@@ -28,7 +28,7 @@ KEY_BINDING_MAX_AGE: Final = timedelta(minutes=5)
 MAX_SD_JWT_CHARACTERS: Final = 256 * 1024
 """Longest SD-JWT that is looked at: a credential with a portrait is about 60 kB."""
 
-MAX_CERTIFICATES: Final = 6
+MAX_CERTIFICATES: Final = 4
 """Certificates in one ``x5c``: leaf and two intermediates is the most that real issuers send."""
 
 
@@ -202,7 +202,7 @@ def verify_sd_jwt_kb(
         raise HolderBindingError("the Key Binding JWT carries another nonce", step=11, clause="RFC 9901 7.3")
     # 12. Over the very text that came, last tilde included (4.3.1).
     # rfc9901-7.3-sd-hash
-    if key_binding.get("sd_hash") != digest_of(sd_jwt.sd_jwt, hash_function_of(verified.payload)):
+    if key_binding.get("sd_hash") != digest_of(sd_jwt.sd_jwt.encode("ascii"), hash_function_of(verified.payload)):
         raise HolderBindingError("sd_hash is not that of the presentation", step=12, clause="RFC 9901 7.3")
     _check_key_binding_times(key_binding, now, leeway)
     return VerifiedSdJwt(

@@ -151,7 +151,7 @@ def test_no_x5c() -> None:
         (4, {"_sd": [digest(PARENT), digest(CHILD)]}, [PARENT, CHILD]),
         (5, {}, [NAME]),
         (5, {"_sd": [digest(PARENT)]}, [CHILD]),
-        (5, {"_sd": [digest(NAME)]}, [NAME, "AA=="]),
+        (3, {"_sd": [digest(NAME)]}, [NAME, "AA=="]),
     ],
     ids=str,
 )
