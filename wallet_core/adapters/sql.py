@@ -12,7 +12,8 @@ both work::
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -121,6 +122,10 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.engine = _create_engine(url)
+        options: dict[str, Any] = {_READ_ONLY: True}
+        if not self.is_sqlite:
+            options |= {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
+        self._reading = self.engine.execution_options(**options)
 
     @property
     def is_sqlite(self) -> bool:
@@ -133,7 +138,7 @@ class Database:
 
     def reader(self) -> "UnitOfWork":
         """Return a unit that sees one consistent state, cannot write, and waits for no writer."""
-        return UnitOfWork(self.engine.execution_options(**{_READ_ONLY: True, "postgresql_readonly": True}))
+        return UnitOfWork(self._reading)
 
     def close(self) -> None:
         """Close all connections; the next use opens new ones."""
@@ -174,17 +179,20 @@ class UnitOfWork:
     ) -> None:
         if self._depth:
             self._depth -= 1
-            return
+        else:
+            self._end(commit=kind is None)
+        if isinstance(error, SQLAlchemyError):
+            raise storage_error(error) from error
+
+    def _end(self, *, commit: bool) -> None:
         connection, self._connection = self.connection, None
         try:
-            if kind is None:
+            if commit:
                 _commit(connection)
         finally:
             # Closing rolls back what was not committed.
             with suppress(SQLAlchemyError):
                 connection.close()
-        if isinstance(error, SQLAlchemyError):
-            raise storage_error(error) from error
 
 
 def _commit(connection: Connection) -> None:
@@ -229,6 +237,7 @@ def _create_engine(url: str) -> Engine:
         if address.database in {None, "", ":memory:"}:
             options.update(poolclass=StaticPool, connect_args={"check_same_thread": False})
         engine = create_engine(address, **options)
+        event.listen(engine, "do_connect", partial(_prepare_file, address.database))
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -236,6 +245,15 @@ def _create_engine(url: str) -> Engine:
         address = address.set(drivername="postgresql+psycopg")
     settings = f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_MS} -c timezone=UTC"
     return create_engine(address, pool_recycle=1800, connect_args={"options": settings}, **options)
+
+
+def _prepare_file(path: str | None, *_arguments: Any) -> None:
+    """Make a new database file readable by its owner only; SQLite gives its journals the same rights."""
+    if path and path != ":memory:":
+        # Where this cannot be done, opening fails too, and says so.
+        with suppress(OSError):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).touch(mode=0o600, exist_ok=True)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

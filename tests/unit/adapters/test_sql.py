@@ -1,6 +1,7 @@
 """Units of work, compare-and-set, spend-once: on SQLite and PostgreSQL."""
 
 import hashlib
+import stat
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -136,8 +137,7 @@ def test_a_reader_cannot_write_and_sees_one_state(made: Database) -> None:
     with made.reader() as reader:
         before = reader.connection.execute(select(func.count()).select_from(Offer)).scalar_one()
         _add(made, "later")
-        if made.is_sqlite:
-            assert reader.connection.execute(select(func.count()).select_from(Offer)).scalar_one() == before
+        assert reader.connection.execute(select(func.count()).select_from(Offer)).scalar_one() == before
     with pytest.raises(StorageError), made.reader() as unit:
         unit.connection.execute(insert(Offer), {"id": "x", "version": 1, "kind": "k", "body": {}, "expires_at": NOW})
     _add(made, "writer-after-reader")
@@ -176,6 +176,21 @@ def test_sqlite_survives_a_power_cut(tmp_path: Path) -> None:
         assert unit.connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
         assert unit.connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
         assert unit.connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one() == 1
+
+
+def test_a_new_database_file_is_its_owner_s_only(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/new/folder/a.db")
+    with database.unit() as unit:
+        unit.connection.exec_driver_sql("CREATE TABLE a (b)")
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "new" / "folder").iterdir()}
+    assert modes
+    assert set(modes.values()) == {0o600}
+
+
+def test_a_place_where_no_file_can_be_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError), Database(f"sqlite:///{tmp_path}/file/a.db").unit():
+        pass
 
 
 def test_a_database_in_memory_keeps_its_rows_between_units() -> None:
