@@ -61,6 +61,8 @@ def _alternatives(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
             yield f"always {value}".lower(), ast.Assign(node.targets, ast.Constant(value))
     elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
         yield from list(_of_value(node)) or [("statement removed", ast.Pass())]
+    elif isinstance(node, ast.Return) and isinstance(node.value, ast.Call) and not list(_of_value(node)):
+        yield from (("argument returned as it is", ast.Return(each)) for each in node.value.args[:1])
     else:
         yield from _of_value(node)
 
@@ -92,6 +94,8 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
         yield "another purpose", ast.Attribute(node.value, _OTHER_PURPOSE[node.attr], node.ctx)
     elif isinstance(node, ast.comprehension) and node.ifs:
         yield "nothing filtered", ast.comprehension(node.target, node.iter, [], node.is_async)
+    elif isinstance(node, ast.Dict) and node.keys and isinstance(node.keys[0], ast.Constant):
+        yield f"{node.keys[0].value} left out", ast.Dict(node.keys[1:], node.values[1:])
     elif isinstance(node, ast.Call):
         yield from _of_call(node)
 

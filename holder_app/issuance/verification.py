@@ -62,17 +62,21 @@ def verify_issued(
     parsed = verifier.parse_sd_jwt(text)
     # 2
     chain = parsed.x5c()
+    # sdjwtvc-3.5-chain
     certificate = x509.verify_chain(chain, anchors, purpose=AnchorPurpose.CREDENTIAL_ISSUER, at=now)
     # 3
     x509.validate_issuer_name(certificate, issuer)
     content = vc.validate_sd_jwt_vc(verifier.verify_sd_jwt(parsed, issuer_key=certificate.public_key, now=now))  # 4
+    # sdjwtvc-3.5-issuer-asked
     if content.issuer is not None and content.issuer != issuer:
         raise UntrustedError("the credential names another issuer than the offer", step=3, clause="SD-JWT VC 3.5")
     # 5
+    # vci-A.3.4-type
     if content.vct != configuration.document.get("vct"):
         raise VerificationError("the credential is of another type than asked for", step=5, clause="OpenID4VCI A.3.2")
     # 6
     signer = signers.get(thumbprint(content.holder_key)) if content.holder_key is not None else None
+    # vci-8.3-our-key
     if signer is None:
         raise HolderBindingError("the credential is not bound to a key of this wallet", step=6, clause="RFC 7800 3")
     return VerifiedCredential(text, content, signer, certificate)

@@ -53,6 +53,7 @@ def register_agency(
     issuer = credential_issuer_id(public_url, agency_id)
     signing_keys.signer(agency_id)
     # M22: verifiers of older editions want iss among the URI names of the leaf.
+    # sdjwtvc-3.5-certificate-uri
     if issuer not in certificate_uris(signing_keys.chain(agency_id)[0]):
         raise InvalidRequest("the certificate is for another issuer", detail=f"no URI name {issuer} in the leaf")
     with unit:

@@ -85,6 +85,7 @@ def test_wrong_transaction_codes_are_counted_then_the_code_dies(issuer: IssuerUn
     assert error_of(token(issuer, form)) == (400, "invalid_grant")
 
 
+@pytest.mark.clause("vci-7.2-no-store")
 def test_a_replayed_code_is_refused(issuer: IssuerUnderTest) -> None:
     made = issuer.offer()
     form = {"grant_type": GRANT, "pre-authorized_code": code_of(made)}
@@ -95,6 +96,7 @@ def test_a_replayed_code_is_refused(issuer: IssuerUnderTest) -> None:
     assert error_of(token(issuer, form)) == (400, "invalid_grant")
 
 
+@pytest.mark.clause("vci-8.3.1.2-nonce-spent")
 def test_a_replayed_proof_is_refused_and_a_new_nonce_helps(issuer: IssuerUnderTest) -> None:
     made = issuer.offer()
     pending = issuer.proofs(made["uri"], KEYS[:1])
@@ -151,6 +153,7 @@ def test_tokens_and_offers_end_in_time(issuer: IssuerUnderTest) -> None:
     assert issuer.client.get(late["credential_offer_uri"]).status_code == 404
 
 
+@pytest.mark.clause("vci-6.3-unknown-code", "oauth-6750.3.1-unknown", "vci-7.2-ours", "vci-F.1-aud")
 def test_nothing_of_one_agency_is_good_at_another(issuer: IssuerUnderTest) -> None:
     made = issuer.offer()
     form = {"grant_type": GRANT, "pre-authorized_code": code_of(made)}

@@ -110,7 +110,7 @@ def verify(jws: UnverifiedJws, key: PublicKey, *, typ: str | None) -> VerifiedJw
         raise VerificationError("the token asks for an extension that is not known", step=2, clause="RFC 7515 4.1.11")
     # 3. "none" and MAC algorithms fail here like any other: no key has them.
     # jose-8725.3.1-alg
-    if jws.header.get("alg") != key.algorithm.value:
+    if not key.answers_to(jws.header.get("alg")):
         raise InvalidSignature("the algorithm of the token is not that of the key", step=3, clause="RFC 8725 3.1")
     # 4.
     # jose-7515.5.2-signature

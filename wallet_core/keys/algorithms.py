@@ -42,6 +42,8 @@ _CURVES = {
     "secp521r1": _Curve(SignatureAlgorithm.ES512, ec.ECDSA(hashes.SHA512()), 66),
 }
 _ED25519_SIGNATURE_BYTES = 64
+# RFC 9864 2.2: "Ed25519" is the fully-specified name of what RFC 8037 calls "EdDSA" with such a key.
+_OTHER_NAMES = {SignatureAlgorithm.EDDSA: "Ed25519"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,10 @@ class PublicKey:
     def __post_init__(self) -> None:
         """Refuse a key outside the closed list (``KeyUnavailable``)."""
         object.__setattr__(self, "algorithm", algorithm_of(self.raw))
+
+    def answers_to(self, name: object) -> bool:
+        """Return whether ``name``, as a token's ``alg`` says it, is the algorithm of this key."""
+        return name == self.algorithm.value or (name is not None and name == _OTHER_NAMES.get(self.algorithm))
 
     def verify(self, signature: bytes, data: bytes) -> None:
         """Check ``signature`` (JOSE form: r and s of fixed length, or the 64 bytes of Ed25519) over ``data``.

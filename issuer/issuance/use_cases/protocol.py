@@ -67,6 +67,7 @@ def redeem(ports: IssuancePorts, agency: Agency, media_type: str, body: bytes) -
             ports, lambda storage: storage.offers.find_by_code(agency.id, digest(request.pre_authorized_code))
         )
         # OpenID4VCI 6.3: an unknown code and one of another issuer are the same: invalid_grant.
+        # vci-6.3-unknown-code
         if offer is None:
             raise InvalidGrant("the pre-authorized code is unknown", clause="OpenID4VCI 6.3")
         typed = request.tx_code
@@ -170,6 +171,7 @@ def _answer(
     storage = ports.storage()
     with storage.unit:
         for key in keys:
+            # vci-8.3.1.2-nonce-spent
             storage.nonces.spend(spent_digest(key.nonce, key.thumbprint), expires_at=now + LIFETIME)
         storage.offers.advance(offer, state)
         storage.credentials.add(_records(ports, offer, request.configuration_id, keys, now, expires_at))
@@ -238,6 +240,7 @@ def _offer_of_token(ports: IssuancePorts, agency: Agency, authorization: Sequenc
     token = parse_bearer_token(authorization)
     offer = _read(ports, lambda storage: storage.offers.find_by_token(agency.id, digest(token)))
     # RFC 6750 3.1: a token of another issuer is as unknown as any other.
+    # oauth-6750.3.1-unknown
     if offer is None:
         raise InvalidToken("the access token is unknown", clause="RFC 6750 3.1")
     return offer

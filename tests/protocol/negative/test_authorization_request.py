@@ -7,7 +7,7 @@ import pytest
 from tests.simulators.verifier import SimulatedVerifier
 from tests.support.presentations import NOW, RESPONSE_URI, query, world
 from wallet_core.encoding import base64url, strict_json
-from wallet_core.errors import InvalidRequest
+from wallet_core.errors import InvalidRequest, VpFormatsNotSupported
 from wallet_core.keys.jwk import public_jwk
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.openid4vp import wallet
@@ -111,3 +111,22 @@ def test_what_is_not_known_is_ignored_and_a_long_nonce_is_taken() -> None:
     long = "n" * 512
     request = parse_request_members(members(iss="https://other.example", unknown={"a": 1}, nonce=long, state=long))
     assert (request.nonce, request.state) == (long, long)
+
+
+@pytest.mark.clause("vp-B.3.4-algorithms")
+@pytest.mark.parametrize("name", ["sd-jwt_alg_values", "kb-jwt_alg_values"])
+@pytest.mark.parametrize("values", [["RS256"], [], "ES256", ["ML-DSA-44"]])
+def test_only_algorithms_that_nobody_here_signs_with(name, values) -> None:
+    good = members()["client_metadata"]
+    formats = {"dc+sd-jwt": {**good["vp_formats_supported"]["dc+sd-jwt"], name: values}}
+    with pytest.raises(VpFormatsNotSupported, match="algorithm"):
+        parse_request_members(members(client_metadata={**good, "vp_formats_supported": formats}))
+    assert parse_request_members(members(client_metadata={**good, "vp_formats_supported": {"dc+sd-jwt": {}}}))
+
+
+@pytest.mark.clause("jose-9101.4-nested")
+@pytest.mark.parametrize("member", ["request", "request_uri"])
+def test_a_request_inside_the_request(member) -> None:
+    verifier = SimulatedVerifier(WORLD, WORLD.request(), claims={member: "https://verifier.example/other"})
+    with pytest.raises(InvalidRequest, match="another request"):
+        verifier.run(wallet.resolve_request(verifier.link, anchors=WORLD.anchors, now=NOW, wallet_nonce="w-01234567"))

@@ -129,3 +129,17 @@ def test_another_key() -> None:
     with pytest.raises(InvalidSignature) as refused:
         jws.verify(jws.parse(TOKEN), SoftwareSigner.generate().public_key, typ="test+jwt")
     assert "signature" in refused.value.description
+
+
+def test_ed25519_answers_to_both_its_names() -> None:
+    signer = SoftwareSigner.from_key(ed25519.Ed25519PrivateKey.generate())
+    for name in ("EdDSA", "Ed25519"):
+        data = jws.signing_input({"alg": name}, b"{}")
+        assert jws.verify(jws.parse(jws.attach_signature(data, signer.sign(data))), signer.public_key, typ=None)
+    for name in ("Ed448", "ES256", None):
+        data = jws.signing_input({"alg": name}, b"{}")
+        with pytest.raises(InvalidSignature, match="algorithm"):
+            jws.verify(jws.parse(jws.attach_signature(data, signer.sign(data))), signer.public_key, typ=None)
+    data = jws.signing_input({"alg": "Ed25519"}, b"{}")
+    with pytest.raises(InvalidSignature, match="algorithm"):
+        jws.verify(jws.parse(jws.attach_signature(data, SIGNER.sign(data))), SIGNER.public_key, typ=None)

@@ -22,6 +22,16 @@ SIGNERS = {
 P256 = SIGNERS["ES256"]
 
 
+@pytest.mark.clause("jose-7518.3.4-length")
+@pytest.mark.parametrize("name", ["ES256", "ES384", "ES512"])
+def test_the_same_two_numbers_in_another_length_are_refused(name: str) -> None:
+    signer = SIGNERS[name]
+    signature = signer.sign(b"data")
+    half = len(signature) // 2
+    with pytest.raises(InvalidSignature, match="length"):
+        signer.public_key.verify(signature[:half] + b"\0" + signature[half:], b"data")
+
+
 @pytest.mark.parametrize("name", SIGNERS)
 def test_sign_and_verify(name: str) -> None:
     signer = SIGNERS[name]

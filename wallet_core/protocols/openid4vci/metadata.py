@@ -6,6 +6,7 @@ from typing import Final
 
 from wallet_core import spec_versions as spec
 from wallet_core.encoding import base64url
+from wallet_core.encoding.claims_path import parse_claims_path
 from wallet_core.errors import MalformedError
 from wallet_core.keys.algorithms import PublicKey
 from wallet_core.keys.jwk import public_jwk, thumbprint
@@ -16,7 +17,7 @@ from wallet_core.protocols.oauth2.identifiers import (
     well_known_location,
 )
 from wallet_core.protocols.openid4vci import members
-from wallet_core.types import CredentialConfigurationId, CredentialIssuerId, Json, JsonObject
+from wallet_core.types import ClaimsPath, CredentialConfigurationId, CredentialIssuerId, Json, JsonObject
 
 BATCH_SIZE: Final = 10
 """Most key proofs in one request: as many copies as the catalogue gives out at once."""
@@ -26,7 +27,11 @@ _CLAUSE = "OpenID4VCI 12.2.4"
 
 @dataclass(frozen=True, slots=True)
 class CredentialConfiguration:
-    """What can be issued (OpenID4VCI 12.2.4). ``document`` is the whole object, for display."""
+    """What can be issued (OpenID4VCI 12.2.4).
+
+    ``proof_algorithms`` are those of a ``jwt`` proof with a ``jwk`` and without key attestation; None if the issuer
+    takes no such proof. ``document`` is the whole object, for display.
+    """
 
     id: CredentialConfigurationId
     format: str
@@ -191,8 +196,24 @@ def _configuration(id_: CredentialConfigurationId, document: JsonObject) -> Cred
         raise MalformedError("binding methods and proof types go together", clause=_CLAUSE)
     metadata = members.optional_object(document, "credential_metadata", clause=_CLAUSE) or {}
     members.objects(metadata, "display", clause=_CLAUSE)
-    members.objects(metadata, "claims", clause=_CLAUSE)
+    _check_claims(members.objects(metadata, "claims", clause=_CLAUSE))
     return CredentialConfiguration(id_, format_, _proof_algorithms(document), document)
+
+
+def _check_claims(descriptions: Iterable[JsonObject]) -> None:
+    """Refuse repeated or contradictory claims descriptions (OpenID4VCI B.3)."""
+    kinds: dict[ClaimsPath, type] = {}
+    paths = [parse_claims_path(description.get("path")) for description in descriptions]
+    # B.3: the processing MUST be aborted "if the same claim is addressed by two or more claims description objects".
+    # vci-B.3-repeated
+    if len(set(paths)) != len(paths):
+        raise MalformedError("two claims descriptions have the same path", clause="OpenID4VCI B.3")
+    for path in paths:
+        for position, component in enumerate(path):
+            # B.3: nor may one take for an object, or for a list of equals, what another takes for something else.
+            # vci-B.3-contradictory
+            if kinds.setdefault(path[:position], type(component)) is not type(component):
+                raise MalformedError("claims descriptions contradict one another", clause="OpenID4VCI B.3")
 
 
 def _proof_algorithms(document: JsonObject) -> tuple[str, ...] | None:
@@ -201,4 +222,8 @@ def _proof_algorithms(document: JsonObject) -> tuple[str, ...] | None:
     if jwt is None:
         return None
     # vci-12.2.4-proof-algorithms
-    return members.strings(jwt, "proof_signing_alg_values_supported", clause=_CLAUSE)
+    algorithms = members.strings(jwt, "proof_signing_alg_values_supported", clause=_CLAUSE)
+    methods = members.strings(document, "cryptographic_binding_methods_supported", clause=_CLAUSE)
+    # 12.2.4: a proof without the key attestation that is asked for, or of a key named in another way, would be refused.
+    # vci-12.2.4-unattested-jwk
+    return algorithms if "jwk" in methods and "key_attestations_required" not in jwt else None

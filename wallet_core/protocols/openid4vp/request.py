@@ -35,7 +35,8 @@ RequestUriMethod: TypeAlias = Literal["get", "post"]
 MAX_REQUEST_CHARACTERS: Final = 64 * 1024
 """Longest Authorization Request by value; one by reference is about 300 characters."""
 
-SIGNATURE_ALGORITHMS: Final = ("ES256", "ES384", "ES512", "EdDSA")
+SIGNATURE_ALGORITHMS: Final = ("ES256", "ES384", "ES512", "Ed25519", "EdDSA")
+"""B.3.4 asks for fully-specified names (RFC 9864); ``EdDSA`` stays for those who know Ed25519 by that name only."""
 
 # 5.2: nonce and state "MUST only contain ASCII URL safe characters".
 _URL_SAFE = re.compile(r"[A-Za-z0-9._~-]+\Z")
@@ -268,7 +269,17 @@ def _parse_metadata(members: Mapping[str, Json]) -> JsonObject:
     # vp-5.1-formats
     if isinstance(formats, dict) and spec.FORMAT_SD_JWT_VC not in formats:
         raise VpFormatsNotSupported("no format of the verifier is supported here", clause="OpenID4VP 8.5")
+    accepted = formats.get(spec.FORMAT_SD_JWT_VC) if isinstance(formats, dict) else None
+    for name in ("sd-jwt_alg_values", "kb-jwt_alg_values"):
+        # B.3.4: what is presented is signed with one of these algorithms, where they are named.
+        # vp-B.3.4-algorithms
+        if isinstance(accepted, dict) and name in accepted and not _holds_ours(accepted[name]):
+            raise VpFormatsNotSupported("no algorithm of the verifier is supported here", clause="OpenID4VP B.3.4")
     return metadata
+
+
+def _holds_ours(algorithms: Json) -> bool:
+    return isinstance(algorithms, list) and any(name in SIGNATURE_ALGORITHMS for name in algorithms)
 
 
 def _parse_encryption(metadata: JsonObject) -> ResponseEncryption:

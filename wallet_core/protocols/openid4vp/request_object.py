@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from wallet_core import spec_versions as spec
-from wallet_core.errors import Expired, MalformedError, NotYetValid, UntrustedError, VerificationError
+from wallet_core.errors import Expired, InvalidRequest, MalformedError, NotYetValid, UntrustedError, VerificationError
 from wallet_core.jose import jws
 from wallet_core.keys.signer import Signer
 from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, verify_client
@@ -90,6 +90,10 @@ def verify_request_object(
         raise VerificationError("the request is not a Request Object", step=1, clause="OpenID4VP 5.4")
     # 2.
     claims = unverified.claims()
+    # RFC 9101 4: "request and request_uri parameters MUST NOT be included in Request Objects."
+    # jose-9101.4-nested
+    if "request" in claims or "request_uri" in claims:
+        raise InvalidRequest("there is another request inside the request", clause="RFC 9101 4")
     # vp-5.10.1-client-id
     if claims.get("client_id") != client_id.full:
         raise VerificationError("the client_id inside the request is another one", step=2, clause="OpenID4VP 5.10.1")
