@@ -1,7 +1,9 @@
 """A wallet for tests, with an agency and a company in memory in place of the network. People are invented (시험용)."""
 
+import asyncio
 import json
 import secrets
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,8 +15,10 @@ from pydantic import SecretStr
 from holder_app.accounts.ports import Account
 from holder_app.accounts.use_cases import create_person
 from holder_app.dependencies import Wallet, create_wallet
+from holder_app.issuance import use_cases as issuance_use_cases
 from holder_app.settings import WalletSettings
 from tests.simulators.issuer import SimulatedIssuer, configuration, metadata, offer
+from tests.simulators.verifier import SimulatedVerifier
 from tests.support.presentations import NOW, World, new_ca
 from tests.support.presentations import Agency as Signing
 from wallet_core.adapters.config import load_catalogue
@@ -211,3 +215,34 @@ def new_town(folder: Path, world: World, **settings: Any) -> Town:
     migrate(wallet.database, "holder_app")
     owner = create_person(wallet.account_ports(), "한지우", "jiwoo")
     return Town(wallet, network, clock, world, issuer, owner)
+
+
+def policy_query(policy: str) -> dict[str, Any]:
+    """The DCQL query of a policy of the catalogue."""
+    return deepcopy(CATALOGUE.policies[policy].dcql_query)
+
+
+def new_verifier(town: Town, dcql: dict[str, Any] | None = None, **misbehave: Any) -> SimulatedVerifier:
+    """A company on the town's network that asks for ``dcql``; by default what account opening asks."""
+    request = town.world.request(dcql or policy_query("account-opening"))
+    verifier = SimulatedVerifier(town.world, request, **misbehave)
+    town.network.hosts["verifier.example"] = verifier.respond
+    return verifier
+
+
+def receive(town: Town, *types: CredentialType) -> None:
+    """Put cards into the owner's wallet."""
+    issuer = town.issuer
+    issuer.types, issuer.metadata = types, licence_metadata(*types)
+    issuer.offer, issuer.used = licence_offer(*types, tx_code=False), False
+    issuer.nonces = [f"nonce-{number}" for number in range(20)]
+    issuer.good_nonces = set(issuer.nonces)
+    asyncio.run(_receive(town))
+
+
+async def _receive(town: Town) -> None:
+    ports, owner = town.wallet.issuance_ports(), town.owner.id
+    issuance = issuance_use_cases.take_offer_link(ports, owner, town.issuer.link)
+    await issuance_use_cases.fetch_offer(ports, owner, issuance.id)
+    await issuance_use_cases.accept_offer(ports, owner, issuance.id)
+    await issuance_use_cases.keep_cards(ports, owner, issuance.id)

@@ -1,0 +1,346 @@
+"""Answering requests: what is shown, what is sent, what is blocked, crashes between the steps."""
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import pytest
+
+from holder_app.credentials.ports import RecordKind
+from holder_app.credentials.use_cases import delete_card, list_cards, list_history
+from holder_app.presentation import sending, use_cases
+from holder_app.presentation.states import Answered, Answering, Blocked, Declined, Failed, Given, Presentation
+from tests.simulators.verifier import SimulatedVerifier, refusal
+from tests.support.presentations import der, new_ca
+from tests.support.wallets import CATALOGUE, LICENCE, NAME, Town, new_verifier, policy_query, receive
+from wallet_core.errors import FetchError, MalformedError, NotFound, QueryNotSatisfied, StateConflict
+from wallet_core.formats.sd_jwt.holder import index_sd_jwt
+from wallet_core.http import HttpResponse
+from wallet_core.protocols.openid4vp.response import PresentationResponse
+
+T = TypeVar("T")
+RESIDENT = CATALOGUE.types["resident-certificate"]
+CARD = CATALOGUE.types["resident-card"]
+
+
+def run(coroutine: Awaitable[T]) -> T:
+    async def driven() -> T:
+        return await coroutine
+
+    return asyncio.run(driven())
+
+
+def given(town: Town, verifier: SimulatedVerifier) -> Presentation:
+    return use_cases.take_request_link(town.wallet.presentation_ports(), town.owner.id, verifier.link)
+
+
+def reviewed(town: Town, verifier: SimulatedVerifier) -> Presentation:
+    presentation = given(town, verifier)
+    return run(use_cases.fetch_request(town.wallet.presentation_ports(), town.owner.id, presentation.id))
+
+
+def answered(town: Town, presentation: Presentation, **answers: str) -> Presentation:
+    named = {name.replace("_", "-"): value for name, value in answers.items()}
+    return run(use_cases.answer_request(town.wallet.presentation_ports(), town.owner.id, presentation.id, named))
+
+
+def received(verifier: SimulatedVerifier) -> dict[str, dict[str, Any]]:
+    """The claims of each presentation that came, by query id."""
+    answer = verifier.received()
+    assert isinstance(answer, PresentationResponse)
+    opened = {query_id: texts[0].rpartition("~")[0] + "~" for query_id, texts in answer.vp_token.items()}
+    return {query_id: index_sd_jwt(text).claims for query_id, text in opened.items()}
+
+
+def records(town: Town) -> list[Any]:
+    return [
+        record
+        for record in list_history(town.wallet.card_ports(), town.owner.id)
+        if record.kind is not RecordKind.RECEIVED
+    ]
+
+
+def test_nothing_is_fetched_before_the_person_acts(town: Town) -> None:
+    verifier = new_verifier(town)
+    assert isinstance(given(town, verifier).state, Given)
+    assert verifier.seen == []
+
+
+def test_only_what_was_asked_is_sent(town: Town) -> None:
+    receive(town, LICENCE)
+    verifier = new_verifier(town)
+    done = answered(town, reviewed(town, verifier))
+    assert done.state == Answered(done.state.record_id, "https://verifier.example/back", "https://verifier.example")  # type: ignore[union-attr]
+    claims = received(verifier)["licence"]
+    assert claims["name"] == NAME
+    assert claims["age_over_19"] is True
+    assert "birth_date" not in claims
+    [record] = records(town)
+    assert record.kind is RecordKind.SENT
+    assert record.body["peer"]["name"] == "바람렌터카 (시험용)"
+    assert record.body["policy"] == {"ko": "비대면 계좌 개설", "en": "Account opening at a distance"}
+    assert record.body["kept_until"].startswith("2031-11-22")
+    sent = {tuple(entry["path"]) for entry in record.body["cards"][0]["sent"]}
+    assert {("name",), ("document_number",), ("age_over_19",)} <= sent
+    assert ["birth_date"] in [entry["path"] for entry in record.body["cards"][0]["hidden"]]
+
+
+def test_the_consent_screen_says_what_the_answer_then_holds(town: Town) -> None:
+    receive(town, LICENCE)
+    verifier = new_verifier(town)
+    presentation = reviewed(town, verifier)
+    view = use_cases.review_request(town.wallet.presentation_ports(), presentation)
+    [pick] = view.groups[0].alternatives[0]
+    shown = {asked.field.path for asked in pick.asked}
+    answered(town, presentation)
+    claims = received(verifier)["licence"]
+    assert all(path[0] in claims for path in shown)
+    hidden = {field.path[0] for field in pick.hidden}
+    assert hidden.isdisjoint(claims)
+    assert view.policy is not None
+    instead = {asked.field.path: asked.instead_of for asked in pick.asked}
+    assert instead[("age_over_19",)] == {"ko": "생년월일", "en": "Date of birth"}
+
+
+def test_optional_cards_are_off_at_first(town: Town) -> None:
+    receive(town, LICENCE, RESIDENT)
+    verifier = new_verifier(town)
+    answered(town, reviewed(town, verifier))
+    assert set(received(verifier)) == {"licence"}
+
+
+def test_optional_cards_can_be_switched_on(town: Town) -> None:
+    receive(town, LICENCE, RESIDENT)
+    verifier = new_verifier(town)
+    answered(town, reviewed(town, verifier), send_1="on")
+    assert set(received(verifier)) == {"licence", "resident_certificate"}
+
+
+def test_one_of_several_cards_is_chosen(town: Town) -> None:
+    receive(town, LICENCE, CARD)
+    verifier = new_verifier(town)
+    presentation = reviewed(town, verifier)
+    view = use_cases.review_request(town.wallet.presentation_ports(), presentation)
+    assert len(view.groups[0].alternatives) == 2
+    assert view.has_choice
+    answered(town, presentation, group_0="1")
+    assert set(received(verifier)) == {"resident_card"}
+
+
+def test_what_a_longer_set_adds_is_an_extra(town: Town) -> None:
+    receive(town, LICENCE)
+    query = {
+        "credentials": [
+            {
+                "id": "licence",
+                "format": "dc+sd-jwt",
+                "meta": {"vct_values": [LICENCE.vct]},
+                "claims": [{"id": "name", "path": ["name"]}, {"id": "sex", "path": ["sex"]}],
+                "claim_sets": [["name", "sex"], ["name"]],
+            }
+        ]
+    }
+    verifier = new_verifier(town, query)
+    presentation = reviewed(town, verifier)
+    [pick] = use_cases.review_request(town.wallet.presentation_ports(), presentation).groups[0].alternatives[0]
+    assert [field.path for field in pick.extras[0].fields] == [("sex",)]
+    answered(town, presentation)
+    assert "sex" not in received(verifier)["licence"]
+    again = new_verifier(town, query)
+    answered(town, reviewed(town, again), extra_0_0_0="0")
+    assert "sex" in received(again)["licence"]
+
+
+@pytest.mark.parametrize("answers", [{"group_0": "7"}, {"group_0": "x"}, {"group_0": "-1"}, {"extra_0_0_0": "3"}])
+def test_a_choice_that_was_not_offered(town: Town, answers: dict[str, str]) -> None:
+    receive(town, LICENCE)
+    verifier = new_verifier(town)
+    presentation = reviewed(town, verifier)
+    with pytest.raises(MalformedError):
+        answered(town, presentation, **answers)
+    assert len(verifier.seen) == 1
+
+
+def test_each_answer_takes_the_least_used_copy(town: Town) -> None:
+    receive(town, LICENCE)
+    keys = []
+    for _ in range(3):
+        verifier = new_verifier(town)
+        answered(town, reviewed(town, verifier))
+        keys.append(str(received(verifier)["licence"]["cnf"]))
+    assert len(set(keys)) == 3
+
+
+def test_no_card_answers(town: Town) -> None:
+    verifier = new_verifier(town)
+    presentation = reviewed(town, verifier)
+    view = use_cases.review_request(town.wallet.presentation_ports(), presentation)
+    assert not view.satisfiable
+    with pytest.raises(QueryNotSatisfied):
+        answered(town, presentation)
+    run(use_cases.decline_request(town.wallet.presentation_ports(), town.owner.id, presentation.id))
+    assert verifier.received().error == "access_denied"
+
+
+def test_an_expired_card_answers_nothing(town: Town) -> None:
+    receive(town, LICENCE)
+    town.clock.pass_by(timedelta(days=31))
+    verifier = new_verifier(town)
+    view = use_cases.review_request(town.wallet.presentation_ports(), reviewed(town, verifier))
+    assert not view.satisfiable
+
+
+def test_declining_sends_access_denied_and_nothing_else(town: Town) -> None:
+    receive(town, LICENCE)
+    verifier = new_verifier(town)
+    presentation = reviewed(town, verifier)
+    done = run(use_cases.decline_request(town.wallet.presentation_ports(), town.owner.id, presentation.id))
+    assert isinstance(done.state, Declined)
+    assert done.state.redirect_uri == "https://verifier.example/back"
+    assert verifier.received().error == "access_denied"
+    assert [record.kind for record in records(town)] == [RecordKind.REQUEST_DECLINED]
+    with pytest.raises(StateConflict):
+        answered(town, presentation)
+
+
+def test_declining_before_looking_posts_nothing(town: Town) -> None:
+    verifier = new_verifier(town)
+    presentation = given(town, verifier)
+    run(use_cases.decline_request(town.wallet.presentation_ports(), town.owner.id, presentation.id))
+    assert verifier.seen == []
+
+
+def test_a_verifier_that_does_not_hear_the_refusal(town: Town) -> None:
+    verifier = new_verifier(town, answer=refusal(500, "server_error"))
+    presentation = reviewed(town, verifier)
+    done = run(use_cases.decline_request(town.wallet.presentation_ports(), town.owner.id, presentation.id))
+    assert isinstance(done.state, Declined)
+
+
+@pytest.mark.parametrize(
+    ("misbehave", "reason"),
+    [
+        ({"status": 404}, "bad_request"),
+        ({"content_type": "text/html"}, "bad_request"),
+        ({"header": {"typ": "JWT"}}, "bad_request"),
+        ({"claims": {"client_id": "x509_hash:other"}}, "bad_request"),
+        ({"claims": {"aud": "https://other.example"}}, "bad_request"),
+        ({"claims": {"redirect_uri": "https://verifier.example/"}}, "bad_request"),
+        ({"claims": {"transaction_data": ["e30"]}}, "bad_request"),
+        ({"without": ("nonce",)}, "bad_request"),
+        ({"change_token": lambda token: token[:-4] + "AAAA"}, "bad_request"),
+    ],
+)
+def test_a_bad_request_is_blocked_and_nothing_posted(town: Town, misbehave: dict[str, Any], reason: str) -> None:
+    receive(town, LICENCE)
+    verifier = new_verifier(town, **misbehave)
+    blocked = reviewed(town, verifier)
+    assert isinstance(blocked.state, Blocked)
+    assert blocked.state.reason == reason
+    assert len(verifier.seen) == 1
+    assert [record.kind for record in records(town)] == [RecordKind.BLOCKED]
+
+
+def test_an_untrusted_verifier_is_blocked(town: Town) -> None:
+    ca = new_ca()
+    from wallet_core.trust.certificates import create_verifier_certificate
+
+    certificate = create_verifier_certificate(
+        ca,
+        response_uri="https://verifier.example/",
+        organization="가짜은행 (시험용)",
+        public_key=town.world.verifier_signer.public_key,
+        now=town.clock.now() - timedelta(days=1),
+        random=lambda size: b"\7" * size,
+    )
+    from wallet_core.trust.x509 import x509_hash
+
+    chain = (der(certificate),)
+    verifier = new_verifier(town, chain=chain, claims={"client_id": f"x509_hash:{x509_hash(chain[0])}"})
+    link = verifier.link.replace(verifier.request.client_id.full, f"x509_hash:{x509_hash(chain[0])}")
+    presentation = use_cases.take_request_link(town.wallet.presentation_ports(), town.owner.id, link)
+    blocked = run(use_cases.fetch_request(town.wallet.presentation_ports(), town.owner.id, presentation.id))
+    assert isinstance(blocked.state, Blocked)
+    assert blocked.state.reason == "untrusted"
+    assert len(verifier.seen) == 1
+
+
+def test_a_verifier_that_refuses_the_answer(town: Town) -> None:
+    receive(town, LICENCE)
+    verifier = new_verifier(town, answer=refusal(400, "invalid_request"))
+    failed = answered(town, reviewed(town, verifier))
+    assert isinstance(failed.state, Failed)
+    assert "400 invalid_request" in failed.state.detail
+    assert [record.kind for record in records(town)] == [RecordKind.FAILED]
+
+
+def test_a_restart_while_sending(town: Town) -> None:
+    receive(town, LICENCE)
+    verifier = new_verifier(town)
+    presentation = reviewed(town, verifier)
+    town.network.hosts["verifier.example"] = _unreachable
+    with pytest.raises(FetchError):
+        answered(town, presentation)
+    assert [record.kind for record in records(town)] == [RecordKind.SENDING]
+    town.network.hosts["verifier.example"] = verifier.respond
+    done = answered(town.reopened(), presentation)
+    assert isinstance(done.state, Answered)
+    assert [record.kind for record in records(town)] == [RecordKind.SENT]
+    assert answered(town, presentation).state == done.state
+    assert len(verifier.seen) == 2
+
+
+def test_a_second_sending_that_is_refused_stays_unsure(town: Town) -> None:
+    receive(town, LICENCE)
+    verifier = new_verifier(town)
+    presentation = reviewed(town, verifier)
+    sending.sign(town.wallet.presentation_ports(), presentation, {})  # then the process died
+    town.clock.pass_by(sending.RETRY_AFTER)
+    verifier.answer = refusal(400, "invalid_request")
+    assert isinstance(answered(town, presentation).state, Failed)
+    assert [record.kind for record in records(town)] == [RecordKind.SENDING]
+
+
+def test_two_windows_answer_once(town: Town) -> None:
+    receive(town, LICENCE)
+    verifier = new_verifier(town)
+    presentation = reviewed(town, verifier)
+    signed = sending.sign(town.wallet.presentation_ports(), presentation, {})
+    assert isinstance(signed.state, Answering)
+    with pytest.raises(StateConflict):
+        answered(town, presentation)
+    with pytest.raises(StateConflict):
+        sending.sign(town.wallet.presentation_ports(), presentation, {})
+
+
+def test_a_request_waits_half_an_hour(town: Town) -> None:
+    presentation = reviewed(town, new_verifier(town))
+    town.clock.pass_by(use_cases.UNDECIDED)
+    with pytest.raises(NotFound):
+        use_cases.show_presentation(town.wallet.presentation_ports(), town.owner.id, presentation.id)
+
+
+def test_a_deleted_card_answers_nothing(town: Town) -> None:
+    receive(town, LICENCE)
+    [card] = list_cards(town.wallet.card_ports(), town.owner.id)
+    delete_card(town.wallet.card_ports(), town.owner.id, card.id)
+    with town.wallet.database.unit() as unit:
+        assert unit.connection.exec_driver_sql("SELECT count(*) FROM wallet_copy").scalar() == 0
+    view = use_cases.review_request(town.wallet.presentation_ports(), reviewed(town, new_verifier(town)))
+    assert not view.satisfiable
+    with pytest.raises(NotFound):
+        delete_card(town.wallet.card_ports(), town.owner.id, card.id)
+
+
+def test_an_unknown_query_has_no_known_purpose(town: Town) -> None:
+    receive(town, LICENCE)
+    query = policy_query("account-opening")
+    query["credentials"][0]["claims"].append({"path": ["sex"]})
+    view = use_cases.review_request(town.wallet.presentation_ports(), reviewed(town, new_verifier(town, query)))
+    assert view.policy is None
+    assert view.kept_until is None
+
+
+def _unreachable(_: Any) -> HttpResponse:
+    raise FetchError("the other server could not be reached")
