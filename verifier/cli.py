@@ -1,5 +1,160 @@
-"""The ``jigap verifier`` commands."""
+"""The ``jigap verifier`` commands. Settings come from ``JIGAP_VERIFIER_…``."""
+
+import threading
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True)
+from verifier.app import create_worker
+from verifier.dependencies import Verifier, build_verifier
+from verifier.presentations.router import created_json, result_json
+from verifier.presentations.use_cases.requests import PresentationOrder, create_presentation
+from verifier.presentations.use_cases.results import show_presentation
+from verifier.relying_parties.ports import PartyId, RelyingParty
+from verifier.relying_parties.use_cases import register_party
+from verifier.settings import VerifierSettings
+from wallet_core import spec_versions as spec
+from wallet_core.adapters import log
+from wallet_core.adapters.cli import JsonFlag, out
+from wallet_core.adapters.migrations import migrate
+from wallet_core.adapters.web import serve as serve_app
+from wallet_core.catalogue import Text
+from wallet_core.encoding import strict_json
+from wallet_core.errors import InvalidRequest
+from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix
+from wallet_core.protocols.openid4vp.presentation import PresentationFlow
+
+app = typer.Typer(no_args_is_help=True, help="The companies' side: ask for presentations and check them.")
+party_app = typer.Typer(no_args_is_help=True, help="Relying parties that ask here.")
+request_app = typer.Typer(no_args_is_help=True, help="Requests for presentations.")
+app.add_typer(party_app, name="party")
+app.add_typer(request_app, name="request")
+
+PartyOption = Annotated[str, typer.Option("--party", help="Id of the relying party.")]
+
+
+@app.command()
+def serve(
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8200,
+    workers: Annotated[int, typer.Option(help="Processes behind the port.")] = 1,
+    no_worker: Annotated[bool, typer.Option("--no-worker", help="Run no durable jobs beside the web.")] = False,
+) -> None:
+    """Serve the verifier; migrates its tables first."""
+    log.configure()
+    verifier = _verifier()
+    migrate(verifier.database, "verifier")
+    work = None if no_worker else create_worker(verifier).run
+    serve_app("verifier.app:create", host=host, port=port, workers=workers, work=work)
+
+
+@app.command()
+def work() -> None:
+    """Run durable jobs until interrupted."""
+    log.configure()
+    stop = threading.Event()
+    try:
+        create_worker(_verifier()).run(stop)
+    except KeyboardInterrupt:
+        stop.set()
+
+
+@app.command("migrate")
+def migrate_tables(*, as_json: JsonFlag = False) -> None:
+    """Bring the database's tables up to date."""
+    verifier = _verifier()
+    migrate(verifier.database, "verifier")
+    out(as_json, {"migrated": True}, "the verifier's tables are up to date")
+
+
+@party_app.command("add")
+def add_party(
+    party: Annotated[str, typer.Argument(help="Short name (a-z, 0-9, hyphen), also of its key in the key store.")],
+    *,
+    name_ko: Annotated[str, typer.Option("--name-ko", help="Name in Korean; default: a sample party's.")] = "",
+    name_en: Annotated[str, typer.Option("--name-en", help="Name in English; default: a sample party's.")] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """Register a relying party and print an API key, which is shown this once."""
+    verifier = _verifier()
+    unit = verifier.database.unit()
+    registered = register_party(
+        unit,
+        verifier.parties(unit),
+        verifier.api_keys(unit),
+        verifier.keys,
+        RelyingParty(PartyId(party), _name(verifier, party, name_ko, name_en)),
+        anchors=verifier.anchors,
+        public_url=verifier.settings.public_url,
+        now=verifier.clock.now(),
+    )
+    key = registered.api_key
+    answer = {"id": party, "api_key_id": registered.api_key_id, "api_key": key}
+    out(as_json, answer, f"{registered.party.name.en} ({party})\nAPI key (shown this once): {key}")
+
+
+@request_app.command("create")
+def create_request(
+    *,
+    party: PartyOption,
+    policy: Annotated[str | None, typer.Option("--policy", help="Id of a policy of the catalogue.")] = None,
+    query: Annotated[
+        Path | None, typer.Option("--query", exists=True, dir_okay=False, help="File with a DCQL query.")
+    ] = None,
+    prefix: Annotated[ClientIdPrefix, typer.Option("--prefix", help="How the party identifies itself.")] = (
+        ClientIdPrefix.X509_HASH
+    ),
+    post: Annotated[bool, typer.Option("--post", help="Wallets fetch the request by POST.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="The answer is not encrypted (direct_post).")] = False,
+    redirect_uri: Annotated[
+        str | None, typer.Option("--redirect-uri", help="Same device: where the browser comes back.")
+    ] = None,
+    endpoint: Annotated[str, typer.Option("--endpoint", help="The wallet's address or scheme.")] = spec.REQUEST_SCHEME,
+    as_json: JsonFlag = False,
+) -> None:
+    """Ask for a presentation and print the link."""
+    verifier = _verifier()
+    order = PresentationOrder(
+        policy=policy,
+        dcql_query=strict_json.loads_object(query.read_bytes(), what="the query") if query else None,
+        encrypted=not plain,
+        client_id_prefix=prefix,
+        request_uri_method="post" if post else "get",
+        flow=PresentationFlow.SAME_DEVICE if redirect_uri else PresentationFlow.CROSS_DEVICE,
+        redirect_uri=redirect_uri,
+        authorization_endpoint=endpoint,
+    )
+    storage = verifier.presentations.storage()
+    made = create_presentation(verifier.presentations, storage, verifier.party(party), order)
+    out(as_json, created_json(made), f"{made.authorization_request}\nid {made.id}, until {made.expires_at.isoformat()}")
+
+
+@request_app.command("show")
+def show_request(
+    presentation: Annotated[str, typer.Argument(help="Id of the presentation.")],
+    *,
+    party: PartyOption,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show what became of a presentation."""
+    verifier = _verifier()
+    result = show_presentation(verifier.presentations, verifier.party(party), presentation)
+    marks = {True: "ok", False: "FAILED", None: "-"}
+    lines = [f"{check.step}. {check.name}: {marks[check.ok]} {check.detail}".rstrip() for check in result.checks]
+    problem = f" ({result.error}: {result.error_description})" if result.error else ""
+    out(as_json, result_json(result), "\n".join([f"{result.state}{problem}", *lines]))
+
+
+def _name(verifier: Verifier, party: str, korean: str, english: str) -> Text:
+    if korean and english:
+        return Text(korean, english)
+    for policy in verifier.catalogue.policies.values():
+        if policy.party.id == party:
+            return policy.party.name
+    raise InvalidRequest("give --name-ko and --name-en", detail=f"the catalogue has no sample party {party}")
+
+
+def _verifier() -> Verifier:
+    return build_verifier(VerifierSettings.from_environment())

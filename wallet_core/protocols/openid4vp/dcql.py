@@ -137,29 +137,6 @@ def validate_own_query(query: DcqlQuery, *, formats: Collection[str] = (spec.FOR
             raise InvalidRequest("a claim is listed that no claim set names", clause="OpenID4VP 6.4.1")
 
 
-def without_other_formats(source: JsonObject, formats: Collection[str]) -> JsonObject:
-    """Return a query without the Credential Queries of other formats and the options that need them.
-
-    Raises:
-        InvalidRequest: not a query, or what remains can no longer be satisfied.
-    """
-    query = parse_dcql_query(source)
-    kept = {credential.id for credential in query.credentials if credential.format in formats}
-    if len(kept) == len(query.credentials):
-        return source
-    sets: list[Json] = []
-    for credential_set in query.credential_sets:
-        options: list[Json] = [list(option) for option in credential_set.options if kept.issuperset(option)]
-        if not options and credential_set.required:
-            raise InvalidRequest("the query needs a format that is not offered here", clause="OpenID4VP 6.1")
-        if options:
-            sets.append({"options": options, "required": credential_set.required})
-    credentials = source["credentials"]
-    assert isinstance(credentials, list)  # noqa: S101 - parsed above
-    remaining: list[Json] = [entry for entry in credentials if isinstance(entry, dict) and entry["id"] in kept]
-    return {"credentials": remaining, **({"credential_sets": sets} if "credential_sets" in source else {})}
-
-
 def _parse_query(source: JsonObject) -> DcqlQuery:
     credentials = _entries(source, "credentials", _parse_credential)
     # dcql-6-credentials

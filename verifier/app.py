@@ -1,0 +1,42 @@
+"""The verifier as a web app."""
+
+from fastapi import FastAPI
+
+from verifier.dependencies import Verifier, build_verifier
+from verifier.presentations import endpoints
+from verifier.presentations.router import router as presentations_router
+from verifier.presentations.tasks import CRONS, tasks
+from verifier.settings import VerifierSettings
+from verifier.tables import APP_TABLES
+from wallet_core.adapters import log
+from wallet_core.adapters.jobs import Worker
+from wallet_core.adapters.web import create_app as create_web_app
+
+
+def create_app(verifier: Verifier) -> FastAPI:
+    """Return the web app of a verifier. Its tables must have been migrated."""
+    app = create_web_app(
+        verifier.settings,
+        name="verifier",
+        title="Jigap verifier",
+        database=verifier.database,
+        tables=APP_TABLES,
+        sealer=verifier.sealer,
+        clock=verifier.clock,
+        protocol_paths=endpoints.PROTOCOL_PATHS,
+        routers=[presentations_router],
+    )
+    app.state.verifier = verifier
+    app.router.routes.extend(endpoints.ROUTES)
+    return app
+
+
+def create_worker(verifier: Verifier) -> Worker:
+    """Return a worker for the verifier's durable jobs."""
+    return Worker(verifier.database, APP_TABLES, tasks(verifier), crons=CRONS)
+
+
+def create() -> FastAPI:
+    """Return the web app as the environment configures it: the factory that uvicorn's workers call."""
+    log.configure()
+    return create_app(build_verifier(VerifierSettings.from_environment()))

@@ -1,0 +1,116 @@
+"""What the verifier is made of, put together once for the web app, the worker and the command line."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from starlette.requests import HTTPConnection
+
+from verifier.ports import Clock
+from verifier.presentations.ports import Periods, PresentationPorts, Storage
+from verifier.presentations.repository import SqlPresentations
+from verifier.relying_parties.ports import RelyingParty
+from verifier.relying_parties.repository import SqlApiKeys, SqlRelyingParties
+from verifier.relying_parties.use_cases import find_party
+from verifier.settings import VerifierSettings
+from wallet_core.adapters.clock import SystemClock
+from wallet_core.adapters.config import SettingsError, load_catalogue, load_trust_anchors
+from wallet_core.adapters.keystore import KeyStore, Sealer
+from wallet_core.adapters.sql import Database, UnitOfWork
+from wallet_core.catalogue import Catalogue
+from wallet_core.protocols.openid4vp.validation import ChainVerifier
+from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
+from wallet_core.trust.x509 import TrustedCertificate, VerdictCache
+from wallet_core.types import RandomBytes
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """The parts of one verifier process. Registered parties are remembered: none is ever removed."""
+
+    settings: VerifierSettings
+    database: Database
+    clock: Clock
+    sealer: Sealer
+    catalogue: Catalogue
+    keys: KeyStore
+    anchors: TrustAnchors
+    presentations: PresentationPorts
+    known: dict[str, RelyingParty] = field(default_factory=dict)
+
+    def party(self, party_id: str) -> RelyingParty:
+        """Return a registered relying party. Raises ``NotFound``."""
+        if party_id not in self.known:
+            unit = self.database.reader()
+            self.known[party_id] = find_party(unit, self.parties(unit), party_id)
+        return self.known[party_id]
+
+    def parties(self, unit: UnitOfWork) -> SqlRelyingParties:
+        """Return the relying parties of ``unit``."""
+        return SqlRelyingParties(unit)
+
+    def api_keys(self, unit: UnitOfWork) -> SqlApiKeys:
+        """Return the API keys of ``unit``."""
+        return SqlApiKeys(unit)
+
+    def storage(self, unit: UnitOfWork) -> Storage:
+        """Return what presentations do in ``unit``."""
+        return Storage(unit, SqlPresentations(unit, self.sealer))
+
+
+def build_verifier(
+    settings: VerifierSettings, *, clock: Clock | None = None, random: RandomBytes = os.urandom
+) -> Verifier:
+    """Put a verifier together.
+
+    Raises:
+        SettingsError: a setting that the verifier needs is missing.
+        CatalogueError: the catalogue breaks a rule.
+        MalformedError: a file of trust anchors does not parse.
+    """
+    if settings.key_store is None:
+        raise SettingsError(f"set {settings.prefix}KEY_STORE to the folder of the relying parties' access keys")
+    database, sealer, catalogue = Database(settings.database_url), settings.sealer(), load_catalogue(settings.catalogue)
+    keys, time, anchors = (
+        KeyStore(settings.key_store),
+        clock or SystemClock(),
+        load_trust_anchors(settings.trust_anchors),
+    )
+    ports = PresentationPorts(
+        storage=lambda: _storage(database.unit(), sealer),
+        reading=lambda: _storage(database.reader(), sealer),
+        public_url=settings.public_url,
+        policies=catalogue.policies,
+        periods=Periods(
+            request=timedelta(seconds=settings.request_seconds),
+            result=timedelta(seconds=settings.result_seconds),
+            record=timedelta(days=settings.record_days),
+        ),
+        keys=keys,
+        verify_chain=cached_chain_verifier(anchors),
+        seal=sealer,
+        clock=time,
+        random=random,
+    )
+    return Verifier(settings, database, time, sealer, catalogue, keys, anchors, ports)
+
+
+def cached_chain_verifier(anchors: TrustAnchors) -> ChainVerifier:
+    """Return the verification of issuers' chains, with verdicts remembered by the hash of the chain."""
+    cache = VerdictCache()
+
+    def verify(chain: Sequence[bytes], now: datetime) -> TrustedCertificate:
+        return cache.verify_chain(chain, anchors, purpose=AnchorPurpose.CREDENTIAL_ISSUER, at=now)
+
+    return verify
+
+
+def verifier_of(connection: HTTPConnection) -> Verifier:
+    """Return the verifier that serves this request."""
+    found: Verifier = connection.app.state.verifier
+    return found
+
+
+def _storage(unit: UnitOfWork, sealer: Sealer) -> Storage:
+    return Storage(unit, SqlPresentations(unit, sealer))

@@ -1,0 +1,1 @@
+"""OpenID4VP: requests, Request Objects, answers, results."""

@@ -1,0 +1,62 @@
+"""The endpoints that wallets call, as plain Starlette routes: they are the hot ones.
+
+Every address comes from the configured public URL, never from ``Host``. There are no redirects. Errors are mapped in
+``adapters.web``; bodies are bounded before they are read.
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from verifier.dependencies import verifier_of
+from verifier.presentations.use_cases import protocol
+from wallet_core import spec_versions as spec
+from wallet_core.adapters.web import protocol_json
+from wallet_core.protocols.openid4vp.response import MAX_RESPONSE_BYTES
+
+PROTOCOL_PATHS = (r"/openid4vp/(requests|responses)/[^/]+",)
+"""Paths that wallets in a browser call."""
+
+_MAX_FORM_BYTES = 64 * 1024
+
+
+async def fetch_request(request: Request) -> Response:
+    """``request_uri`` by GET (RFC 9101 5.2.3)."""
+    token = protocol.serve_request(verifier_of(request).presentations, request.path_params["request_id"])
+    return _request_object(token)
+
+
+async def post_request(request: Request) -> Response:
+    """``request_uri`` by POST (OpenID4VP 5.10)."""
+    wallet_nonce = protocol.parse_wallet_nonce(_media_type(request), await request.body())
+    ports = verifier_of(request).presentations
+    return _request_object(protocol.serve_request(ports, request.path_params["request_id"], wallet_nonce=wallet_nonce))
+
+
+async def receive_response(request: Request) -> Response:
+    """``response_uri`` (OpenID4VP 8.2)."""
+    body = await request.body()
+    accepted = protocol.receive_response(
+        verifier_of(request).presentations, request.path_params["request_id"], _media_type(request), body
+    )
+    # 8.2: 200 with a JSON object, for accepted error responses too.
+    return protocol_json({"redirect_uri": accepted.redirect_uri})
+
+
+def _request_object(token: str) -> Response:
+    # 5.10.1: "an HTTP response with the content type application/oauth-authz-req+jwt".
+    return Response(token, 200, {"Cache-Control": "no-store"}, spec.REQUEST_OBJECT_MEDIA_TYPE)
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+_REQUEST = "/openid4vp/requests/{request_id}"
+
+ROUTES = [
+    Route(_REQUEST, fetch_request),
+    Route(_REQUEST, post_request, methods=["POST"], max_body_size=_MAX_FORM_BYTES),
+    Route("/openid4vp/responses/{request_id}", receive_response, methods=["POST"], max_body_size=MAX_RESPONSE_BYTES),
+]
+"""The addresses that wallets know."""

@@ -1,0 +1,183 @@
+"""Our own API for relying parties. The endpoints of wallets are in ``endpoints.py``."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from verifier.dependencies import verifier_of
+from verifier.presentations.use_cases import requests, results
+from verifier.presentations.use_cases.requests import CreatedPresentation, PresentationOrder
+from verifier.presentations.use_cases.results import Result
+from wallet_core import spec_versions as spec
+from wallet_core.adapters.api_keys import ApiKey
+from wallet_core.adapters.idempotency import Answer
+from wallet_core.adapters.qr import qr_svg
+from wallet_core.adapters.web import idempotent, protocol_json, require_api_key
+from wallet_core.errors import InvalidRequest
+from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix
+from wallet_core.protocols.openid4vp.presentation import PresentationFlow
+from wallet_core.protocols.openid4vp.validation import PresentedCredential
+from wallet_core.types import Json, JsonObject
+
+router = APIRouter(prefix="/api/v1/presentations", tags=["presentations"])
+
+Writer = Annotated[ApiKey, Depends(require_api_key("presentations:write"))]
+Reader = Annotated[ApiKey, Depends(require_api_key("presentations:read"))]
+
+
+class PresentationBody(BaseModel):
+    """What is asked, as a `policy` of the catalogue or a `dcql_query` of your own, and how."""
+
+    model_config = ConfigDict(extra="forbid")
+    policy: str | None = None
+    dcql_query: dict[str, Any] | None = None
+    response_mode: Literal["direct_post.jwt", "direct_post", "dc_api", "dc_api.jwt"] = "direct_post.jwt"
+    client_id_prefix: Literal["x509_hash", "x509_san_dns", "redirect_uri"] = "x509_hash"
+    request_uri_method: Literal["get", "post"] = "get"
+    flow: Literal["cross_device", "same_device"] = "cross_device"
+    redirect_uri: str | None = None
+    authorization_endpoint: str = spec.REQUEST_SCHEME
+    transaction_data: list[dict[str, Any]] | None = None
+    expected_origins: list[str] | None = None
+    webhook: str | None = None
+
+    def order(self) -> PresentationOrder:
+        """Return the order. Raises ``InvalidRequest`` for what is not supported yet."""
+        if self.response_mode.startswith("dc_api") or self.expected_origins is not None:
+            raise InvalidRequest("the Digital Credentials API is not supported yet")
+        if self.transaction_data is not None:
+            raise InvalidRequest("transaction_data is not supported yet")
+        if self.webhook is not None:
+            raise InvalidRequest("webhooks are not supported yet; ask GET /api/v1/presentations/{id}")
+        return PresentationOrder(
+            policy=self.policy,
+            dcql_query=self.dcql_query,
+            encrypted=self.response_mode == spec.RESPONSE_MODE_DIRECT_POST_JWT,
+            client_id_prefix=ClientIdPrefix(self.client_id_prefix),
+            request_uri_method=self.request_uri_method,
+            flow=PresentationFlow(self.flow),
+            redirect_uri=self.redirect_uri,
+            authorization_endpoint=self.authorization_endpoint,
+        )
+
+
+class RedeemBody(BaseModel):
+    """The `response_code` that the browser brought back."""
+
+    model_config = ConfigDict(extra="forbid")
+    response_code: str = Field(max_length=200)
+
+
+@router.post("", status_code=201)
+async def create_presentation(request: Request, body: PresentationBody, key: Writer) -> Response:
+    """Ask for a presentation. A repeat with the same `Idempotency-Key` returns the first answer."""
+    verifier = verifier_of(request)
+    party, unit = verifier.party(key.owner), verifier.database.unit()
+
+    def create() -> Answer:
+        order = body.order()
+        made = requests.create_presentation(verifier.presentations, verifier.storage(unit), party, order)
+        return Answer(201, created_json(made))
+
+    return await idempotent(request, unit, key, create)
+
+
+@router.get("")
+async def list_presentations(
+    request: Request, key: Reader, cursor: Annotated[str, Query(max_length=64)] = ""
+) -> Response:
+    """List your presentations, newest first, without claims."""
+    verifier = verifier_of(request)
+    page, following = results.list_presentations(verifier.presentations, verifier.party(key.owner), before=cursor)
+    listed = [{**result_json(each), "credentials": None} for each in page]
+    return protocol_json({"presentations": listed, "next_cursor": following})
+
+
+@router.get("/{presentation_id}")
+async def show_presentation(request: Request, presentation_id: str, key: Reader) -> Response:
+    """Show what became of a presentation; in the same-device flow no claims before `redeem`."""
+    verifier = verifier_of(request)
+    party = verifier.party(key.owner)
+    return protocol_json(result_json(results.show_presentation(verifier.presentations, party, presentation_id)))
+
+
+@router.post("/{presentation_id}/redeem")
+async def redeem(request: Request, presentation_id: str, body: RedeemBody, key: Writer) -> Response:
+    """Exchange the `response_code` of the same-device flow for the claims, once."""
+    verifier = verifier_of(request)
+    party = verifier.party(key.owner)
+    return protocol_json(
+        result_json(results.redeem_response_code(verifier.presentations, party, presentation_id, body.response_code))
+    )
+
+
+@router.post("/{presentation_id}/dc-api-response")
+async def receive_dc_api_response(presentation_id: str, _key: Writer) -> Response:
+    """Take what a browser's Digital Credentials API returned: not supported yet."""
+    del presentation_id
+    raise InvalidRequest("the Digital Credentials API is not supported yet")
+
+
+@router.get("/{presentation_id}/record")
+async def show_record(presentation_id: str, _key: Reader) -> Response:
+    """Show the sealed verification record: not supported yet."""
+    del presentation_id
+    raise InvalidRequest("verification records are not supported yet")
+
+
+def created_json(made: CreatedPresentation) -> JsonObject:
+    """Return a new request as our API and the command line show it."""
+    return {
+        "id": made.id,
+        "authorization_request": made.authorization_request,
+        "request_uri": made.request_uri,
+        "qr_svg": qr_svg(made.authorization_request),
+        "expires_at": made.expires_at.isoformat(),
+    }
+
+
+def result_json(result: Result) -> JsonObject:
+    """Return what became of a presentation as our API and the command line show it."""
+    checks: list[Json] = [check.to_json() for check in result.checks]
+    credentials: Json = None
+    if result.credentials is not None:
+        credentials = {
+            query_id: [credential_json(one) for one in several] for query_id, several in result.credentials.items()
+        }
+    return {
+        "id": result.id,
+        "state": result.state,
+        "policy": result.policy_id,
+        "credentials": credentials,
+        "checks": checks,
+        "error": result.error,
+        "error_description": result.error_description,
+        "clause": result.clause,
+        "created_at": result.created_at.isoformat(),
+        "expires_at": result.expires_at.isoformat(),
+        "ended_at": _time(result.ended_at),
+        "claims_until": _time(result.claims_until),
+        "record_until": result.record_until.isoformat(),
+    }
+
+
+def credential_json(credential: PresentedCredential) -> JsonObject:
+    """Return a presented credential as our API shows it."""
+    return {
+        "format": credential.format,
+        "type": credential.type,
+        "claims": credential.claims,
+        "issuer": credential.issuer,
+        "issuer_name": credential.issuer_name,
+        # A credential with a status list is refused until they can be looked up, so all others have none.
+        "status": "none",
+        "valid_until": _time(credential.valid_until),
+    }
+
+
+def _time(value: datetime | None) -> str | None:
+    return None if value is None else value.isoformat()

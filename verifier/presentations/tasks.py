@@ -1,0 +1,40 @@
+"""The durable work of presentations: claims and records go when the policy says, used answers are forgotten."""
+
+from datetime import timedelta
+from typing import Any
+
+from verifier.dependencies import Verifier
+from verifier.presentations.use_cases.results import BATCH, delete_old_records, move_on_in_time
+from verifier.tables import APP_TABLES
+from wallet_core.adapters.idempotency import forget_answers
+from wallet_core.adapters.jobs import Cron, Job, Task, enqueue
+from wallet_core.adapters.sql import UnitOfWork
+
+MOVE_ON = "presentations.move_on_in_time"
+DELETE_OLD = "presentations.delete_old_records"
+FORGET = "presentations.forget_answers"
+
+CRONS = (
+    Cron(MOVE_ON, every=timedelta(seconds=5)),
+    Cron(DELETE_OLD, every=timedelta(minutes=10)),
+    Cron(FORGET, every=timedelta(hours=1)),
+)
+"""Work that comes back."""
+
+
+def tasks(verifier: Verifier) -> dict[str, Task]:
+    """Return the tasks of presentations by name."""
+
+    # More may be due than one batch: another job at once, so that no transaction grows with the backlog.
+    def move_on(_job: Job, unit: UnitOfWork, _prepared: Any) -> None:
+        if move_on_in_time(verifier.storage(unit), now=verifier.clock.now()) == BATCH:
+            enqueue(unit.connection, APP_TABLES, MOVE_ON)
+
+    def delete_old(_job: Job, unit: UnitOfWork, _prepared: Any) -> None:
+        if delete_old_records(verifier.storage(unit), now=verifier.clock.now()) == BATCH:
+            enqueue(unit.connection, APP_TABLES, DELETE_OLD)
+
+    def forget(_job: Job, unit: UnitOfWork, _prepared: Any) -> None:
+        forget_answers(unit.connection, APP_TABLES, now=verifier.clock.now())
+
+    return {MOVE_ON: Task(move_on), DELETE_OLD: Task(delete_old), FORGET: Task(forget)}

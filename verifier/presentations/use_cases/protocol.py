@@ -1,0 +1,254 @@
+"""What wallets do: fetch a request, post an answer (OpenID4VP 1.0 sections 5.10 and 8.2)."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlencode
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from verifier.presentations.ports import PresentationPorts, StoredPresentation
+from verifier.presentations.use_cases.requests import SECRET_BYTES, key_context
+from wallet_core.encoding import base64url
+from wallet_core.encoding.claims_path import resolve, value_at
+from wallet_core.errors import (
+    InvalidRequest,
+    NotFound,
+    QueryNotSatisfied,
+    StateConflict,
+    VerificationError,
+)
+from wallet_core.jose.jwe import DecryptionKey
+from wallet_core.protocols.oauth2.form import parse_form
+from wallet_core.protocols.openid4vp import presentation as states
+from wallet_core.protocols.openid4vp.checks import CheckStep
+from wallet_core.protocols.openid4vp.dcql import DcqlQuery
+from wallet_core.protocols.openid4vp.presentation import Presentation, PresentationFlow, Retrieved
+from wallet_core.protocols.openid4vp.request_object import create_request_object
+from wallet_core.protocols.openid4vp.response import (
+    EncryptedResponse,
+    ErrorResponse,
+    PostedResponse,
+    PresentationResponse,
+    Response,
+    decrypt_response,
+    parse_posted_response,
+)
+from wallet_core.protocols.openid4vp.validation import Expectation, ValidatedResponse, validate_vp_token
+from wallet_core.types import Json, QueryId
+
+ELSEWHERE_PATH: Final = "/continue"
+"""Path of our page that says: go on at the other screen (protocols 24)."""
+
+MAX_WALLET_NONCE: Final = 512
+"""Characters of a ``wallet_nonce``, which we sign."""
+
+_MAX_REQUEST_FORM = 64 * 1024
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What a wallet is told whose answer was taken (8.2)."""
+
+    redirect_uri: str
+
+
+def serve_request(ports: PresentationPorts, request_id: str, *, wallet_nonce: str | None = None) -> str:
+    """Return the Request Object, signed anew at each call with the same ``nonce``, ``state`` and keys (M24).
+
+    Args:
+        ports: what is needed.
+        request_id: from the address.
+        wallet_nonce: what the wallet posted, if anything.
+
+    Raises:
+        NotFound: there is no such request, or it travels in its link only.
+        StateConflict: it was answered or has ended.
+        Expired: its time is over.
+    """
+    now = ports.clock.now()
+    stored = _find(ports, request_id)
+    if not stored.state.terms.request.client_id.signs:
+        raise NotFound("there is no such request")
+    retrieved = states.retrieve(stored.state, now=now)
+    if not isinstance(stored.state, Retrieved):
+        _settle(ports, stored, lambda state: states.retrieve(state, now=now))
+    return create_request_object(
+        retrieved.terms.request,
+        signer=ports.keys.signer(stored.party_id),
+        chain=ports.keys.chain(stored.party_id),
+        issued_at=now,
+        expires_at=retrieved.terms.expires_at,
+        wallet_nonce=wallet_nonce,
+    )
+
+
+def parse_wallet_nonce(media_type: str, body: bytes) -> str | None:
+    """Return the ``wallet_nonce`` of a posted form; other parameters, ``wallet_metadata`` too, are ignored (5.10).
+
+    Raises:
+        InvalidRequest: not a form, or a nonce that is too long.
+    """
+    wallet_nonce = parse_form(media_type, body, max_bytes=_MAX_REQUEST_FORM).get("wallet_nonce")
+    if wallet_nonce is not None and len(wallet_nonce) > MAX_WALLET_NONCE:
+        raise InvalidRequest("wallet_nonce is too long", clause="OpenID4VP 5.10")
+    return wallet_nonce
+
+
+def receive_response(ports: PresentationPorts, request_id: str, media_type: str, body: bytes) -> Accepted:
+    """Take a wallet's answer: verify it, store what became of it, and return where the wallet sends the browser.
+
+    The verdict is stored before this returns or raises. An answer that cannot even be read, or that is not for this
+    request, changes nothing: anybody could send one.
+
+    Raises:
+        NotFound: there is no such request.
+        StateConflict: it was answered before (M25), or has ended.
+        Expired: its time is over.
+        MalformedError, InvalidRequest: the answer cannot be read.
+        VerificationError: a check failed; ``step`` is its number.
+    """
+    stored = _find(ports, request_id)
+    states.require_open(stored.state, now=ports.clock.now())
+    response = _read(ports, stored, parse_posted_response(media_type, body))
+    if isinstance(response, ErrorResponse):
+        return _take_refusal(ports, stored, response)
+    return _take_presentation(ports, stored, response)
+
+
+def _take_refusal(ports: PresentationPorts, stored: StoredPresentation, response: ErrorResponse) -> Accepted:
+    now = ports.clock.now()
+    _settle(ports, stored, lambda state: states.decline(state, response.error, now=now))
+    # M25: accepted error responses get a way back as well, so that the person returns.
+    return Accepted(_redirect(ports, stored, _new_code(ports)))
+
+
+def _take_presentation(
+    ports: PresentationPorts, stored: StoredPresentation, response: PresentationResponse
+) -> Accepted:
+    now, code = ports.clock.now(), _new_code(ports)
+    try:
+        validated = _validate(ports, stored, response)
+    except VerificationError as error:
+        refused = error
+        _settle(ports, stored, lambda state: states.refuse(state, refused, now=now))
+        raise
+    digest = code_digest(code)
+    _settle(ports, stored, lambda state: states.answer(state, validated, response_code_digest=digest, now=now))
+    return Accepted(_redirect(ports, stored, code))
+
+
+def code_digest(code: str) -> bytes:
+    """Return what is stored of a response_code."""
+    return hashlib.sha256(code.encode()).digest()
+
+
+def _validate(
+    ports: PresentationPorts, stored: StoredPresentation, response: PresentationResponse
+) -> ValidatedResponse:
+    request = stored.state.terms.request
+    expected = Expectation(request.dcql_query, request.client_id.full, request.nonce, ports.verify_chain)
+    validated = validate_vp_token(response.vp_token, expected, now=ports.clock.now())
+    policy = ports.policies.get(stored.policy_id or "")
+    if policy is not None:
+        _validate_same_person(request.dcql_query, policy.must_match, validated)
+    return validated
+
+
+def _validate_same_person(query: DcqlQuery, groups: Sequence[Sequence[str]], validated: ValidatedResponse) -> None:
+    for group in groups:
+        values = {str(value) for claim_id in group for value in _values_of(query, claim_id, validated)}
+        if len(values) > 1:
+            raise QueryNotSatisfied(
+                "the credentials belong to different people", step=CheckStep.QUERY_ANSWERED, detail="must_match"
+            )
+
+
+def _values_of(query: DcqlQuery, claim_id: str, validated: ValidatedResponse) -> list[Json]:
+    found: list[Json] = []
+    for entry in query.credentials:
+        paths = [claim.path for claim in entry.claims if claim.id == claim_id]
+        for credential in validated.credentials.get(QueryId(entry.id), ()):
+            found += [
+                value_at(credential.claims, concrete) for path in paths for concrete in resolve(credential.claims, path)
+            ]
+    return found
+
+
+def _read(ports: PresentationPorts, stored: StoredPresentation, posted: PostedResponse) -> Response:
+    request = stored.state.terms.request
+    if isinstance(posted, EncryptedResponse):
+        response = decrypt_response(posted, _decryption_keys(ports, stored))
+    elif isinstance(posted, PresentationResponse) and request.encryption is not None:
+        # 8.3.1: only an error may come in clear where encryption was asked for.
+        raise InvalidRequest("the answer is not encrypted", clause="OpenID4VP 8.3.1")
+    else:
+        response = posted
+    # 8.2, 13.3: state ties the answer to the request.
+    if response.state != request.state:
+        raise InvalidRequest("state is not that of the request", clause="OpenID4VP 13.3")
+    return response
+
+
+def _decryption_keys(ports: PresentationPorts, stored: StoredPresentation) -> Mapping[str, DecryptionKey]:
+    if stored.sealed_key is None:
+        raise InvalidRequest("no encrypted answer was asked for", clause="OpenID4VP 8.3")
+    value = int.from_bytes(ports.seal.open(stored.sealed_key, key_context(stored.id)), "big")
+    return {stored.request_id: ec.derive_private_key(value, ec.SECP256R1())}
+
+
+def _find(ports: PresentationPorts, request_id: str) -> StoredPresentation:
+    storage = ports.reading()
+    with storage.unit:
+        found = storage.presentations.by_request_id(request_id)
+    if found is None:
+        raise NotFound("there is no such request")
+    return found
+
+
+def _settle(ports: PresentationPorts, stored: StoredPresentation, move: Callable[[Presentation], Presentation]) -> None:
+    """Store the moved state in one transaction, and end the request beside it if this one got an answer.
+
+    Somebody may have fetched the request since it was read; then the move is made from where it stands now. Of two
+    answers one finds the request closed.
+    """
+    for _ in range(_TRIES - 1):
+        try:
+            _store(ports, stored, move)
+        except StateConflict:
+            stored = _find(ports, stored.request_id)
+            move(stored.state)
+        else:
+            return
+    _store(ports, stored, move)
+
+
+def _store(ports: PresentationPorts, stored: StoredPresentation, move: Callable[[Presentation], Presentation]) -> None:
+    moved, now = move(stored.state), ports.clock.now()
+    storage = ports.storage()
+    with storage.unit:
+        storage.presentations.advance(stored.moved(moved))
+        if stored.check_id is None or isinstance(moved, Retrieved):
+            return
+        # M23: "the first completed ends the other".
+        for other in storage.presentations.of_check(stored.check_id):
+            if other.id != stored.id and isinstance(other.state, states.Requested | Retrieved):
+                storage.presentations.advance(other.moved(states.end(other.state, now=now)))
+
+
+def _redirect(ports: PresentationPorts, stored: StoredPresentation, code: str) -> str:
+    terms = stored.state.terms
+    # Protocols 24: across devices the wallet's browser is sent to a page that knows nothing.
+    across = terms.flow is PresentationFlow.CROSS_DEVICE
+    target = terms.redirect_uri or f"{ports.public_url}{ELSEWHERE_PATH}"
+    # 8.2: "The Verifier MUST include a fresh, cryptographically random value in the URL."
+    query = urlencode({"response_code": _new_code(ports) if across else code})
+    if target.endswith("#"):
+        return target + query
+    return f"{target}{'&' if '?' in target else '?'}{query}"
+
+
+def _new_code(ports: PresentationPorts) -> str:
+    return base64url.encode(ports.random(SECRET_BYTES))

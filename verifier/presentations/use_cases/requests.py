@@ -1,0 +1,287 @@
+"""Asking for a presentation: one request, or two that stand beside each other on a page."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from verifier.presentations.ports import Periods, PresentationPorts, Storage, StoredPresentation
+from verifier.relying_parties.ports import RelyingParty
+from wallet_core import spec_versions as spec
+from wallet_core.catalogue.policy import Policy
+from wallet_core.encoding import base64url
+from wallet_core.errors import InvalidRequest, MalformedError, NotFound
+from wallet_core.jose import jwe
+from wallet_core.keys.algorithms import PublicKey
+from wallet_core.keys.jwk import public_jwk
+from wallet_core.protocols.oauth2.identifiers import parse_url
+from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, create_client_id
+from wallet_core.protocols.openid4vp.dcql import DcqlQuery, parse_dcql_query, validate_own_query
+from wallet_core.protocols.openid4vp.presentation import PresentationFlow, Requested, Terms
+from wallet_core.protocols.openid4vp.request import (
+    AuthorizationRequest,
+    RequestUriMethod,
+    ResponseEncryption,
+    create_request_uri_link,
+    create_unsigned_link,
+)
+from wallet_core.types import JsonObject, Nonce
+
+SECRET_BYTES: Final = 24
+"""Bytes of state, nonce and response_code: 192 bits, 32 characters (OpenID4VP 5.2 asks for 128 bits; M24)."""
+
+# Schemes that make a browser run or open something local are no wallet.
+_SCHEME = re.compile(r"(?!javascript|data|vbscript|file|blob|about|http)[a-z][a-z0-9+.-]{1,40}:(?://)?\Z")
+_PRIVATE_KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class PresentationOrder:
+    """What a relying party wants to ask. Either ``policy`` or ``dcql_query`` says what.
+
+    Attributes:
+        policy: id of a policy of the catalogue.
+        dcql_query: a query of the party's own.
+        encrypted: whether the answer is encrypted (``direct_post.jwt``) or not (``direct_post``).
+        client_id_prefix: how the party identifies itself.
+        request_uri_method: how the wallet is to fetch the request.
+        flow: where the wallet is.
+        redirect_uri: where the wallet sends the browser back; needed in the same-device flow.
+        authorization_endpoint: the wallet's address or scheme.
+        session_digest: SHA-256 of the browser session that begins, where the page is ours.
+    """
+
+    policy: str | None = None
+    dcql_query: JsonObject | None = None
+    encrypted: bool = True
+    client_id_prefix: ClientIdPrefix = ClientIdPrefix.X509_HASH
+    request_uri_method: RequestUriMethod = "get"
+    flow: PresentationFlow = PresentationFlow.CROSS_DEVICE
+    redirect_uri: str | None = None
+    authorization_endpoint: str = spec.REQUEST_SCHEME
+    session_digest: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedPresentation:
+    """A request as it is handed over.
+
+    Attributes:
+        id: for the relying party, never for the wallet.
+        authorization_request: the link for a QR code or a button.
+        request_uri: where the link finds the request; None if the link carries it whole.
+        expires_at: until when it can be answered.
+    """
+
+    id: str
+    authorization_request: str
+    request_uri: str | None
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StartedCheck:
+    """Two requests that stand beside each other on a page (M23): the first that is answered ends the other.
+
+    Attributes:
+        id: of the check.
+        policy: what it asks.
+        qr: the request for a wallet on another device, to be shown as a QR code.
+        link: the request for a wallet on this device, behind a link.
+    """
+
+    id: str
+    policy: Policy
+    qr: CreatedPresentation
+    link: CreatedPresentation
+
+
+def request_uri(public_url: str, request_id: str) -> str:
+    """Return where a wallet fetches a request. No other code builds this address."""
+    return f"{public_url}/openid4vp/requests/{request_id}"
+
+
+def response_uri(public_url: str, request_id: str) -> str:
+    """Return where a wallet posts its answer. No other code builds this address."""
+    return f"{public_url}/openid4vp/responses/{request_id}"
+
+
+def create_presentation(
+    ports: PresentationPorts, storage: Storage, party: RelyingParty, order: PresentationOrder
+) -> CreatedPresentation:
+    """Make a request in the unit of ``storage``, joining the transaction if the caller has begun it.
+
+    Raises:
+        InvalidRequest: the order breaks a rule, or asks for what is not supported.
+        NotFound: the catalogue has no such policy.
+        KeyUnavailable: the party has no access key.
+    """
+    with storage.unit:
+        return _create(ports, storage, party, order, check_id=None)
+
+
+def start_check(
+    ports: PresentationPorts,
+    party: RelyingParty,
+    policy: str,
+    *,
+    session_digest: bytes,
+    return_uri: str,
+    wallet_endpoint: str = spec.REQUEST_SCHEME,
+) -> StartedCheck:
+    """Make the two requests of a page: a QR code for another device and a link for this one (M23).
+
+    Args:
+        ports: what is needed.
+        party: who asks.
+        policy: id of a policy of the catalogue.
+        session_digest: SHA-256 of the browser session of the page.
+        return_uri: the page of ours to which the wallet on this device sends the browser back.
+        wallet_endpoint: address or scheme of the wallet behind the link.
+
+    Raises:
+        NotFound: the catalogue has no such policy.
+        KeyUnavailable: the party has no access key.
+    """
+    check_id = _new_id(ports)
+    across = PresentationOrder(policy=policy, session_digest=session_digest)
+    beside = PresentationOrder(
+        policy=policy,
+        session_digest=session_digest,
+        flow=PresentationFlow.SAME_DEVICE,
+        redirect_uri=return_uri,
+        authorization_endpoint=wallet_endpoint,
+    )
+    storage = ports.storage()
+    with storage.unit:
+        qr = _create(ports, storage, party, across, check_id=check_id)
+        link = _create(ports, storage, party, beside, check_id=check_id)
+    return StartedCheck(check_id, ports.policies[policy], qr, link)
+
+
+def key_context(presentation_id: str) -> str:
+    """Return what the sealed private key of a presentation is bound to."""
+    return f"verifier_presentation.sealed_key:{presentation_id}"
+
+
+def _create(
+    ports: PresentationPorts, storage: Storage, party: RelyingParty, order: PresentationOrder, *, check_id: str | None
+) -> CreatedPresentation:
+    _validate_addresses(order)
+    policy, query = _asked(ports, order)
+    now, request_id, presentation_id = ports.clock.now(), _secret(ports), _new_id(ports)
+    private_key = ec.generate_private_key(ec.SECP256R1()) if order.encrypted else None
+    answer_to = response_uri(ports.public_url, request_id)
+    request = AuthorizationRequest(
+        client_id=create_client_id(order.client_id_prefix, leaf=ports.keys.chain(party.id)[0], response_uri=answer_to),
+        response_uri=answer_to,
+        # 5.2: "a fresh, cryptographically random number […] for every Authorization Request".
+        nonce=Nonce(_secret(ports)),
+        dcql_query=query,
+        state=request_id,
+        encryption=_encryption(private_key, request_id),
+    )
+    keep_for, delete_at = _retention(policy, ports.periods, now)
+    terms = Terms(
+        request,
+        order.flow,
+        order.request_uri_method,
+        order.redirect_uri,
+        created_at=now,
+        expires_at=now + ports.periods.request,
+        keep_for=keep_for,
+    )
+    storage.presentations.add(
+        StoredPresentation(
+            id=presentation_id,
+            request_id=request_id,
+            party_id=party.id,
+            policy_id=order.policy,
+            check_id=check_id,
+            version=1,
+            state=Requested(terms),
+            sealed_key=_sealed_key(ports, presentation_id, private_key),
+            session_digest=order.session_digest,
+            delete_at=delete_at,
+        )
+    )
+    return _handed_over(ports, order, terms, presentation_id, request_id)
+
+
+def _handed_over(
+    ports: PresentationPorts, order: PresentationOrder, terms: Terms, presentation_id: str, request_id: str
+) -> CreatedPresentation:
+    endpoint, request = order.authorization_endpoint, terms.request
+    # 5.9.3: a redirect_uri request cannot be signed, so it travels whole, in the link.
+    if not request.client_id.signs:
+        return CreatedPresentation(presentation_id, create_unsigned_link(endpoint, request), None, terms.expires_at)
+    uri = request_uri(ports.public_url, request_id)
+    link = create_request_uri_link(endpoint, request.client_id, uri, method=order.request_uri_method)
+    return CreatedPresentation(presentation_id, link, uri, terms.expires_at)
+
+
+def _asked(ports: PresentationPorts, order: PresentationOrder) -> tuple[Policy | None, DcqlQuery]:
+    if (order.policy is None) == (order.dcql_query is None):
+        raise InvalidRequest("give either policy or dcql_query")
+    policy = ports.policies.get(order.policy) if order.policy is not None else None
+    if order.policy is not None and policy is None:
+        raise NotFound("the catalogue has no such policy", detail=f"there are: {', '.join(ports.policies)}")
+    query = parse_dcql_query(policy.dcql_query if policy else order.dcql_query)
+    validate_own_query(query)
+    return policy, query
+
+
+def _retention(policy: Policy | None, periods: Periods, now: datetime) -> tuple[timedelta, datetime]:
+    if policy is None:
+        return periods.result, now + periods.record
+    kept = timedelta(days=policy.retention.claims_days) or periods.result
+    # The record outlives the claims, however the policy counts.
+    return kept, now + periods.request + max(kept, timedelta(days=policy.retention.record_days))
+
+
+def _validate_addresses(order: PresentationOrder) -> None:
+    endpoint = order.authorization_endpoint
+    if not _SCHEME.match(endpoint):
+        _https(endpoint, "authorization_endpoint")
+    # 13.3, protocols 24: without a way back the answer could never be redeemed.
+    if order.flow is PresentationFlow.SAME_DEVICE and order.redirect_uri is None:
+        raise InvalidRequest("the same-device flow needs a redirect_uri")
+    if order.redirect_uri is not None:
+        _https(order.redirect_uri.removesuffix("#"), "redirect_uri")
+
+
+def _https(value: str, what: str) -> None:
+    try:
+        parse_url(value, what=what)
+    except MalformedError as exc:
+        raise InvalidRequest(exc.description) from exc
+
+
+def _encryption(private_key: ec.EllipticCurvePrivateKey | None, request_id: str) -> ResponseEncryption | None:
+    if private_key is None:
+        return None
+    # 5.1: each JWK MUST have a kid; 8.3: alg MUST be present. HAIP 5: P-256, fresh per request, both enc values.
+    members: JsonObject = {"kid": request_id, "use": "enc", "alg": jwe.ALG}
+    jwk: JsonObject = {**public_jwk(PublicKey(private_key.public_key())), **members}
+    return ResponseEncryption(jwk, jwe.ENC_VALUES)
+
+
+def _sealed_key(
+    ports: PresentationPorts, presentation_id: str, private_key: ec.EllipticCurvePrivateKey | None
+) -> bytes | None:
+    if private_key is None:
+        return None
+    value = private_key.private_numbers().private_value.to_bytes(_PRIVATE_KEY_BYTES, "big")
+    return ports.seal.seal(value, key_context(presentation_id))
+
+
+def _secret(ports: PresentationPorts) -> str:
+    return base64url.encode(ports.random(SECRET_BYTES))
+
+
+def _new_id(ports: PresentationPorts) -> str:
+    # Ids grow with time, so that lists are read off the index; the random rest cannot be guessed.
+    milliseconds = int(ports.clock.now().timestamp() * 1000)
+    return f"{milliseconds:012x}{ports.random(12).hex()}"

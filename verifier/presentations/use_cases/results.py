@@ -1,0 +1,221 @@
+"""Reading what became of a presentation, redeeming response codes, and what time alone does."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from verifier.presentations.ports import PresentationPorts, Storage, StoredPresentation
+from verifier.presentations.use_cases.protocol import code_digest
+from verifier.relying_parties.ports import RelyingParty
+from wallet_core.errors import NotFound, StateConflict
+from wallet_core.protocols.openid4vp import presentation as states
+from wallet_core.protocols.openid4vp.checks import Check
+from wallet_core.protocols.openid4vp.presentation import Answered, Credentials, Presentation, Refused, Verified
+from wallet_core.protocols.openid4vp.stored import credentials_of
+
+BATCH: Final = 200
+"""Presentations that one job moves on or deletes: a transaction of some tens of milliseconds."""
+
+PAGE: Final = 50
+"""Rows of one page of a list."""
+
+# The state that a page shows of two requests beside each other: the one that got furthest.
+_PROGRESS: Final = ("expired", "requested", "retrieved", "answered", "refused", "verified")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a relying party may know of a presentation now.
+
+    Attributes:
+        id: of the presentation.
+        policy_id: the policy it followed; None for a query of its own.
+        state: requested, retrieved, answered, verified, refused or expired.
+        credentials: the claims, only while ``verified`` and kept; None otherwise.
+        checks: the numbered checks; empty before an answer and where the wallet sent none.
+        error: code of what went wrong; None if nothing did.
+        error_description: one sentence on it, without personal data.
+        clause: where the broken rule stands, if known.
+        created_at: when it was asked.
+        expires_at: until when it can or could be answered.
+        ended_at: when it was verified, refused or expired; None before.
+        claims_until: until when the claims are kept; None unless verified.
+        record_until: until when this record is kept.
+    """
+
+    id: str
+    policy_id: str | None
+    state: str
+    credentials: Credentials | None
+    checks: tuple[Check, ...]
+    error: str | None
+    error_description: str | None
+    clause: str | None
+    created_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+    claims_until: datetime | None
+    record_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What became of the two requests of a page.
+
+    Attributes:
+        id: of the check.
+        result: of the request that got furthest; the one to show.
+    """
+
+    id: str
+    result: Result
+
+
+def show_presentation(ports: PresentationPorts, party: RelyingParty, presentation_id: str) -> Result:
+    """Return what became of a presentation.
+
+    Raises:
+        NotFound: the party has no such presentation.
+    """
+    storage = ports.reading()
+    with storage.unit:
+        found = storage.presentations.by_id(party.id, presentation_id)
+    if found is None:
+        raise NotFound("there is no such presentation")
+    return _result(found, ports.clock.now())
+
+
+def show_check(ports: PresentationPorts, party: RelyingParty, check_id: str) -> CheckResult:
+    """Return what became of a check that :func:`~.requests.start_check` began.
+
+    Raises:
+        NotFound: the party has no such check.
+    """
+    storage = ports.reading()
+    with storage.unit:
+        found = [one for one in storage.presentations.of_check(check_id) if one.party_id == party.id]
+    if not found:
+        raise NotFound("there is no such check")
+    results = [_result(one, ports.clock.now()) for one in found]
+    return CheckResult(check_id, max(results, key=lambda result: _PROGRESS.index(result.state)))
+
+
+def list_presentations(
+    ports: PresentationPorts, party: RelyingParty, *, before: str = ""
+) -> tuple[list[Result], str | None]:
+    """Return a page of a party's presentations, newest first, without claims, and the cursor of the next page."""
+    storage = ports.reading()
+    with storage.unit:
+        found = storage.presentations.latest(party.id, before=before, limit=PAGE + 1)
+    page = [_result(one, ports.clock.now()) for one in found[:PAGE]]
+    return page, page[-1].id if len(found) > PAGE else None
+
+
+def redeem_response_code(
+    ports: PresentationPorts, party: RelyingParty, presentation_id: str, response_code: str
+) -> Result:
+    """Return the claims to whoever brings the response code from the wallet's redirect, once (protocols 24).
+
+    Raises:
+        NotFound: the party has no such presentation, or the code is wrong; wrong ones are counted, then it is refused.
+        StateConflict: there is nothing to redeem, or it was redeemed before.
+    """
+    storage, now = ports.storage(), ports.clock.now()
+    with storage.unit:
+        stored = storage.presentations.by_id(party.id, presentation_id)
+        if stored is None:
+            raise NotFound("there is no such presentation")
+        redeemed = states.redeem(stored.state, code_digest(response_code), now=now)
+        storage.presentations.advance(stored.moved(redeemed))
+    # Raised only now: the count of wrong codes is committed.
+    if not isinstance(redeemed, Verified):
+        raise NotFound("the response_code is wrong or too old", clause="OpenID4VP 13.3")
+    return _result(stored.moved(redeemed), now)
+
+
+def redeem_in_browser(ports: PresentationPorts, response_code: str, *, session_digest: bytes) -> Result:
+    """Return the result to the page of ours to which a wallet sent the browser back (protocols 24, HAIP 5.1).
+
+    In a browser that did not begin the presentation it becomes ``refused``, and nothing personal is returned.
+
+    Args:
+        ports: what is needed.
+        response_code: from the address.
+        session_digest: SHA-256 of the session of the browser that brought it.
+
+    Raises:
+        NotFound: nobody waits for this code.
+        StateConflict: it was redeemed before.
+    """
+    storage, now, digest = ports.storage(), ports.clock.now(), code_digest(response_code)
+    with storage.unit:
+        stored = storage.presentations.by_response_code(digest)
+        if stored is None or stored.session_digest is None:
+            raise NotFound("nobody waits for this answer")
+        same_browser = stored.session_digest == session_digest
+        moved: Presentation = (
+            states.redeem(stored.state, digest, now=now)
+            if same_browser
+            else states.return_elsewhere(stored.state, now=now)
+        )
+        storage.presentations.advance(stored.moved(moved))
+    return _result(stored.moved(moved), now)
+
+
+def move_on_in_time(storage: Storage, *, now: datetime) -> int:
+    """Store what time alone has done: expired requests, claims that may no longer be kept. Returns how many.
+
+    At most :data:`BATCH`, in the caller's unit of work.
+    """
+    found = storage.presentations.changing(now=now, limit=BATCH)
+    for one in found:
+        try:
+            storage.presentations.advance(one.moved(states.observe(one.state, now=now)))
+        except StateConflict:
+            # Somebody moved it meanwhile; if it is still due, the next run finds it.
+            continue
+    return len(found)
+
+
+def delete_old_records(storage: Storage, *, now: datetime) -> int:
+    """Delete presentations whose record may no longer be kept, at most :data:`BATCH`, and return how many."""
+    return storage.presentations.delete_old(now=now, limit=BATCH)
+
+
+def _result(stored: StoredPresentation, now: datetime) -> Result:
+    state = states.observe(stored.state, now=now)
+    terms = state.terms
+    refused = state if isinstance(state, Refused) else None
+    verified = state if isinstance(state, Verified) else None
+    return Result(
+        id=stored.id,
+        policy_id=stored.policy_id,
+        state=state.kind,
+        # Protocols 24: before the code is redeemed nobody reads a claim.
+        credentials=credentials_of(state) if verified else None,
+        checks=_checks(state),
+        error=refused.error if refused else None,
+        error_description=refused.description if refused else None,
+        clause=refused.clause if refused else None,
+        created_at=terms.created_at,
+        expires_at=terms.expires_at,
+        ended_at=_ended_at(state),
+        claims_until=verified.keep_until if verified else None,
+        record_until=stored.delete_at,
+    )
+
+
+def _checks(state: Presentation) -> tuple[Check, ...]:
+    return state.checks if isinstance(state, Answered | Verified | Refused) else ()
+
+
+def _ended_at(state: Presentation) -> datetime | None:
+    match state:
+        case Verified():
+            return state.verified_at
+        case Refused():
+            return state.refused_at
+        case states.Expired():
+            return state.expired_at
+        case _:
+            return None

@@ -1,0 +1,1 @@
+"""Who may ask: relying parties, their API keys, their access keys and certificates."""

@@ -1,0 +1,67 @@
+"""What the relying parties' use cases need."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NewType, Protocol
+
+from wallet_core.catalogue.text import Text
+from wallet_core.keys.signer import Signer
+
+PartyId = NewType("PartyId", str)
+"""A relying party's own short name here, which is also the name of its access key."""
+
+SCOPES = ("presentations:write", "presentations:read", "console")
+"""What a relying party's API key may be good for."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelyingParty:
+    """A company that asks for presentations here."""
+
+    id: PartyId
+    name: Text
+
+
+class RelyingParties(Protocol):
+    """The registered relying parties."""
+
+    def add(self, party: RelyingParty, *, now: datetime) -> None:
+        """Register a relying party; one that is there keeps its date and takes the name."""
+        ...
+
+    def find(self, party_id: PartyId) -> RelyingParty | None:
+        """Return a relying party, None if it is not registered."""
+        ...
+
+    def all(self) -> Sequence[RelyingParty]:
+        """Return every relying party, by id."""
+        ...
+
+
+class AccessKeys(Protocol):
+    """The relying parties' access keys, by party id."""
+
+    def signer(self, name: str) -> Signer:
+        """Return the signer. Raises ``KeyUnavailable``."""
+        ...
+
+    def chain(self, name: str) -> tuple[bytes, ...]:
+        """Return the DER certificates, leaf first, without root. Raises ``KeyUnavailable``."""
+        ...
+
+
+class ApiKeys(Protocol):
+    """API keys of relying parties: only their digests are kept."""
+
+    def create(self, party_id: PartyId, *, label: str, scopes: Collection[str], now: datetime) -> tuple[str, str]:
+        """Return the id and the text of a new key. The text is not to be had again."""
+        ...
+
+    def revoke(self, key_id: str, *, now: datetime) -> None:
+        """Make a key useless. Raises ``NotFound``."""
+        ...
+
+    def owner(self, text: str, *, scope: str, now: datetime) -> PartyId:
+        """Return whose key ``text`` is. Raises ``InvalidToken``, or ``InsufficientScope`` if it lacks ``scope``."""
+        ...

@@ -1,0 +1,22 @@
+"""Settings of the verifier: ``JIGAP_VERIFIER_…``."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from wallet_core.adapters.config import AppSettings
+
+
+class VerifierSettings(AppSettings):
+    """What the verifier is configured with. ``key_store`` holds one access key for each relying party, under its id.
+
+    Attributes:
+        request_seconds: how long a wallet may answer a request.
+        result_seconds: how long claims can be read where the policy keeps them for no day, or there is no policy.
+        record_days: how long the fact of a check is kept where no policy says.
+    """
+
+    prefix: ClassVar[str] = "JIGAP_VERIFIER_"
+    request_seconds: int = Field(default=300, ge=10, le=3600)
+    result_seconds: int = Field(default=300, ge=10, le=86_400)
+    record_days: int = Field(default=90, ge=1, le=3660)
