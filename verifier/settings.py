@@ -14,9 +14,11 @@ class VerifierSettings(AppSettings):
         request_seconds: how long a wallet may answer a request.
         result_seconds: how long claims can be read where the policy keeps them for no day, or there is no policy.
         record_days: how long the fact of a check is kept where no policy says.
+        wallet: origin of the web wallet that our pages link to; without one they show only the QR code.
     """
 
     prefix: ClassVar[str] = "JIGAP_VERIFIER_"
     request_seconds: int = Field(default=300, ge=10, le=3600)
     result_seconds: int = Field(default=300, ge=10, le=86_400)
     record_days: int = Field(default=90, ge=1, le=3660)
+    wallet: str | None = None

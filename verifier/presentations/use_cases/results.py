@@ -29,6 +29,7 @@ class Result:
 
     Attributes:
         id: of the presentation.
+        check_id: the page's check that it belongs to; None if a caller of our API asked.
         policy_id: the policy it followed; None for a query of its own.
         state: requested, retrieved, answered, verified, refused or expired.
         credentials: the claims, only while ``verified`` and kept; None otherwise.
@@ -44,6 +45,7 @@ class Result:
     """
 
     id: str
+    check_id: str | None
     policy_id: str | None
     state: str
     credentials: Credentials | None
@@ -189,6 +191,7 @@ def _result(stored: StoredPresentation, now: datetime) -> Result:
     verified = state if isinstance(state, Verified) else None
     return Result(
         id=stored.id,
+        check_id=stored.check_id,
         policy_id=stored.policy_id,
         state=state.kind,
         # Protocols 24: before the code is redeemed nobody reads a claim.
