@@ -29,10 +29,10 @@ def create_app(issuer: Issuer) -> FastAPI:
         clock=issuer.clock,
         protocol_paths=endpoints.PROTOCOL_PATHS,
         template_folders=[TEMPLATES],
+        protocol_routes=endpoints.ROUTES,
         routers=[records_router, issuance_router, console_router, record_pages_router],
     )
     app.state.issuer = issuer
-    app.router.routes.extend(endpoints.ROUTES)
     return app
 
 

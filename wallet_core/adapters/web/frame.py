@@ -3,7 +3,7 @@
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -73,6 +73,12 @@ class Frame:
         self._web = web
         self._is_protocol = re.compile("|".join(f"(?:{path})" for path in protocol_paths) or r"(?!)").fullmatch
         self._unexpected = unexpected
+        always = (*_ALWAYS, _STRICT_TRANSPORT) if web.settings.secure else _ALWAYS
+        self._wanted = {
+            (is_page, is_protocol): always + (_PAGE if is_page else _DATA) + (_CORS if is_protocol else ())
+            for is_page in (False, True)
+            for is_protocol in (False, True)
+        }
         self._log = log.get_logger(f"{web.name}.web")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -105,17 +111,16 @@ class Frame:
                 raise
             await (await self._unexpected(Request(scope), exc))(scope, receive, answer)
 
-    def headers(self, scope: Scope, present: dict[bytes, bytes], trace: str) -> list[Header]:
+    def headers(self, scope: Scope, present: Collection[Header], trace: str) -> list[Header]:
         """Return the headers to add to an answer that has ``present`` ones."""
-        wanted = [(b"trace-id", trace.encode()), *_ALWAYS]
-        wanted += _PAGE if present.get(b"content-type", b"").startswith(b"text/html") else _DATA
-        if self._web.settings.secure:
-            wanted.append(_STRICT_TRANSPORT)
-        if self._is_protocol(scope["path"]):
-            wanted += _CORS
-        versioned = scope["path"].startswith(f"{STATIC_PATH}/") and scope["query_string"].startswith(b"v=")
-        wanted.append(_KEEP if versioned else _NO_STORE)
-        added = [header for header in wanted if header[0] not in present]
+        names = dict(present)
+        is_page = names.get(b"content-type", b"").startswith(b"text/html")
+        is_protocol = self._is_protocol(scope["path"]) is not None
+        added = [header for header in self._wanted[is_page, is_protocol] if header[0] not in names]
+        added.append((b"trace-id", trace.encode()))
+        if b"cache-control" not in names:
+            versioned = scope["query_string"].startswith(b"v=") and scope["path"].startswith(f"{STATIC_PATH}/")
+            added.append(_KEEP if versioned else _NO_STORE)
         if cookie := session_cookie(scope, self._web):
             added.append((b"set-cookie", cookie.encode()))
         return added
@@ -139,7 +144,7 @@ class _Answer:
                 # Starlette answers a body that is too large in plain text, past every error mapping.
                 self._body = _TOO_LARGE
                 headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(_TOO_LARGE))]
-            headers += self._frame.headers(self._scope, dict(headers), self._trace)
+            headers += self._frame.headers(self._scope, headers, self._trace)
             message = {**message, "headers": headers}
             self.status = message["status"]
         elif self._body is not None:
