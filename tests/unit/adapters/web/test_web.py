@@ -259,6 +259,5 @@ def test_the_api_document_names_our_apis_only(client: TestClient) -> None:
 def test_health_says_so_when_the_database_is_gone(client: TestClient, app: FastAPI) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
     web = app.state.web
-    web.database.close()
-    web.database.engine = type(web.database)("postgresql://nobody@127.0.0.1:1/none").engine
+    web.database._reading = type(web.database)("postgresql://nobody@127.0.0.1:1/none")._reading
     assert client.get("/healthz").status_code == 503
