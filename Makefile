@@ -2,7 +2,7 @@
 # Nothing needs to be installed first but Python 3.11+ and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt bench fuzz soak crash-test mutate lock clean venv venv-run
+.PHONY: help demo test check fmt bench fuzz soak crash-test mutate specs lock clean venv venv-run
 
 BIN := .venv/bin
 ONCE_FLAG := $(if $(filter 1,$(ONCE)),--once,)
@@ -52,6 +52,10 @@ crash-test: venv ## kill every server at every step of the story, in the long fo
 
 mutate: venv ## take the enforcing statements of MUTATIONS clauses out and see whether their tests notice; 0 means all
 	@$(BIN)/python -m tools.mutate --count $(MUTATIONS)
+
+specs: venv ## write what programs write in specs/: the commands, the tables of clauses
+	@$(BIN)/python -m tools.commands
+	@$(BIN)/python -m tools.spec_tables
 
 lock: ## resolve the lock files anew (needs uv)
 	@printf "hatchling\neditables\n" | uv pip compile pyproject.toml - --universal --python-version 3.11 --generate-hashes \

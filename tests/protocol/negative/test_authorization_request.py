@@ -12,7 +12,7 @@ from wallet_core.keys.jwk import public_jwk
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.openid4vp import wallet
 from wallet_core.protocols.openid4vp.candidates import sd_jwt_candidate
-from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix
+from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, verify_client
 from wallet_core.protocols.openid4vp.matching import approve, match
 from wallet_core.protocols.openid4vp.request import parse_request_members
 
@@ -130,3 +130,10 @@ def test_a_request_inside_the_request(member) -> None:
     verifier = SimulatedVerifier(WORLD, WORLD.request(), claims={member: "https://verifier.example/other"})
     with pytest.raises(InvalidRequest, match="another request"):
         verifier.run(wallet.resolve_request(verifier.link, anchors=WORLD.anchors, now=NOW, wallet_nonce="w-01234567"))
+
+
+@pytest.mark.clause("vp-5.9.3-cannot-sign")
+def test_a_signature_under_redirect_uri_proves_nothing() -> None:
+    client_id = WORLD.request(prefix=ClientIdPrefix.REDIRECT_URI).client_id
+    with pytest.raises(InvalidRequest, match="signed"):
+        verify_client(client_id, WORLD.verifier_chain, WORLD.anchors, at=NOW)

@@ -30,6 +30,7 @@ def only(approved):
     return credential
 
 
+@pytest.mark.clause("dcql-6.4.1-no-claims", "dcql-6.4.1-all-claims")
 def test_consent_knows_what_is_shown_and_what_stays_hidden() -> None:
     credential = only(approve(matches(query(("name",), ("address", "region")))))
     assert credential.selected == (("name",), ("address", "region"))
