@@ -24,10 +24,10 @@ def create_app(verifier: Verifier) -> FastAPI:
         sealer=verifier.sealer,
         clock=verifier.clock,
         protocol_paths=endpoints.PROTOCOL_PATHS,
+        protocol_routes=endpoints.ROUTES,
         routers=[presentations_router],
     )
     app.state.verifier = verifier
-    app.router.routes.extend(endpoints.ROUTES)
     return app
 
 
