@@ -50,7 +50,9 @@ async def sign_in_form(request: Request, api_key: Annotated[str, Form(max_length
     verifier = check_open(request)
     unit = verifier.database.reader()
     try:
-        party = sign_in(unit, verifier.parties(unit), verifier.api_keys(unit), api_key.strip(), now=verifier.clock.now())
+        party = sign_in(
+            unit, verifier.parties(unit), verifier.api_keys(unit), api_key.strip(), now=verifier.clock.now()
+        )
     except (RemoteProtocolError, NotFound):
         return html(request, "console/sign_in.html", status=401, error=True, demo=verifier.settings.demo)
     current = session(request)

@@ -57,9 +57,7 @@ def show_links(
     return CheckLinks(across, beside, terms.created_at, terms.expires_at)
 
 
-def list_checks(
-    ports: PresentationPorts, party: RelyingParty, *, before: str = ""
-) -> tuple[list[Result], str | None]:
+def list_checks(ports: PresentationPorts, party: RelyingParty, *, before: str = "") -> tuple[list[Result], str | None]:
     """Return a page of what the party asked, newest first, and the next cursor: of two sister requests the one used."""
     page, following = list_presentations(ports, party, before=before)
     shown: dict[str, Result] = {}
