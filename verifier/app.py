@@ -2,6 +2,8 @@
 
 from fastapi import FastAPI
 
+from verifier.console import TEMPLATES
+from verifier.console.pages import router as console_router
 from verifier.dependencies import Verifier, build_verifier
 from verifier.presentations import endpoints
 from verifier.presentations.router import router as presentations_router
@@ -25,7 +27,8 @@ def create_app(verifier: Verifier) -> FastAPI:
         clock=verifier.clock,
         protocol_paths=endpoints.PROTOCOL_PATHS,
         protocol_routes=endpoints.ROUTES,
-        routers=[presentations_router],
+        template_folders=[TEMPLATES],
+        routers=[presentations_router, console_router],
     )
     app.state.verifier = verifier
     return app
