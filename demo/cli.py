@@ -1,5 +1,66 @@
-"""The ``jigap demo`` commands."""
+"""``jigap demo``: everything on this machine."""
+
+import contextlib
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True)
+from demo.deployment import DEFAULT_FOLDER, Deployment
+from demo.seed import seed
+from demo.servers import check_ports, running
+from demo.story import STEPS, Story, tell
+from demo.telling import Telling
+
+app = typer.Typer(help="The whole system on this machine: three servers, fifty invented citizens, one story.")
+
+
+@app.callback(invoke_without_command=True)
+def demo(
+    *,
+    base_port: Annotated[
+        int, typer.Option("--base-port", min=1024, max=65335, help="Port of the issuer; the others are +100 and +200.")
+    ] = 8100,
+    once: Annotated[bool, typer.Option("--once", help="End after the story; exit 0 only if every step held.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget the last run.")] = False,
+) -> None:
+    """Fill the databases, start the servers, tell the story, and serve until Ctrl-C."""
+    telling = Telling()
+    with _folder(once=once, fresh=fresh) as folder:
+        deployment = Deployment(folder, base_port)
+        check_ports(deployment)
+        telling.say("기관과 회사, 시민 50명의 자료를 준비해요", "preparing agencies, companies, fifty citizens")
+        facts = seed(deployment)
+        telling.say("서버 셋을 켜요", "starting three servers")
+        with running(deployment):
+            story = Story.begin(deployment, facts)
+            for number, told in enumerate(tell(story), 1):
+                telling.step(number, told)
+            telling.say(f"\n{len(STEPS)}개 장면이 모두 맞았어요", f"all {len(STEPS)} steps held")
+            if not once:
+                telling.by_hand(facts)
+                telling.say("\nCtrl-C로 끝내요", f"Ctrl-C ends it; scripts read {deployment.file}")
+                _wait()
+
+
+@contextlib.contextmanager
+def _folder(*, once: bool, fresh: bool) -> Iterator[Path]:
+    if once:
+        with tempfile.TemporaryDirectory(prefix="jigap-demo-") as temporary:
+            yield Path(temporary)
+        return
+    if fresh and DEFAULT_FOLDER.exists():
+        shutil.rmtree(DEFAULT_FOLDER)
+    yield DEFAULT_FOLDER
+
+
+def _wait() -> None:
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
+    with contextlib.suppress(KeyboardInterrupt):
+        stop.wait()

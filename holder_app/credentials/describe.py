@@ -56,9 +56,7 @@ class Field:
 
     @property
     def words(self) -> Text | None:
-        """The words of a coded value, or of a year, which is no amount; None where the value speaks for itself."""
-        if isinstance(self.value, int) and "year" in str(self.path[-1]) and "years" not in str(self.path[-1]):
-            return {"ko": str(self.value), "en": str(self.value)}
+        """The words of a coded value; None where the value speaks for itself."""
         return self.codes.get(str(self.value))
 
     def to_json(self) -> JsonObject:

@@ -208,3 +208,9 @@ def load_trust_anchors(paths: Iterable[Path], *, purpose: AnchorPurpose | None =
         except (OSError, UnicodeDecodeError) as exc:
             raise SettingsError("a trust anchor file cannot be read", detail=f"{path.name}: {exc}") from exc
     return anchors
+
+
+def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a program to start: ours without any ``JIGAP_`` variable, and ``extra``."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("JIGAP_")}  # noqa: TID251
+    return ours | dict(extra)

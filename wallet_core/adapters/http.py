@@ -11,7 +11,6 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -72,14 +71,12 @@ class HttpClient:
         self._tls_roots = tls_roots
 
     def run(self, flow: Flow[T]) -> T:
-        """Drive ``flow`` to its result, blocking. In a coroutine ``await arun(flow)`` instead.
+        """Drive ``flow`` to its result, blocking. Not from a running event loop: there ``await arun(flow)``.
 
         Raises:
             FetchError: as :meth:`fetch`; whatever the flow raises passes through.
         """
-        # In a thread of its own: this one may have an event loop (a notebook, a browser driver).
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(lambda: asyncio.run(self.arun(flow))).result()
+        return asyncio.run(self.arun(flow))
 
     async def arun(self, flow: Flow[T]) -> T:
         """Drive ``flow`` to its result. A failed request is raised inside the flow, which may catch it."""

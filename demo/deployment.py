@@ -1,0 +1,95 @@
+"""Where the demo's parts are: ports, addresses, files, and the settings of each server."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+APPS: Final = ("issuer", "verifier", "wallet")
+DATA: Final = Path(__file__).parent / "data"
+DEFAULT_FOLDER: Final = Path(".demo")
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One demo in one folder.
+
+    Attributes:
+        folder: keys, databases, logs and ``demo.json``.
+        base_port: of the issuer; the verifier has 100 more, the wallet 200 more.
+        extra_environment: further variables for the servers, for tests.
+    """
+
+    folder: Path
+    base_port: int
+    extra_environment: Mapping[str, str] = field(default_factory=dict)
+
+    def port(self, app: str) -> int:
+        """Return the port of one of :data:`APPS`."""
+        return self.base_port + 100 * APPS.index(app)
+
+    def url(self, app: str) -> str:
+        """Return the origin of an app. ``localhost`` and not 127.0.0.1: a passkey will need a name."""
+        return f"http://localhost:{self.port(app)}"
+
+    @property
+    def file(self) -> Path:
+        """``demo.json``, for scripts: addresses, API keys, trust anchors, people."""
+        return self.folder / "demo.json"
+
+    @property
+    def ca_keys(self) -> Path:
+        """The folder of the two certification authorities."""
+        return self.folder / "ca"
+
+    @property
+    def trust_anchors(self) -> tuple[Path, Path]:
+        """The anchor files: of those who certify agencies, and of those who certify companies."""
+        return self.ca_keys / "issuers.anchor.pem", self.ca_keys / "verifiers.anchor.pem"
+
+    def keys(self, app: str) -> Path:
+        """Return the key store of an app."""
+        return self.folder / app / "keys"
+
+    def sealing_key(self, app: str) -> Path:
+        """Return the file of an app's sealing key."""
+        return self.folder / app / "sealing.key"
+
+    def log(self, app: str) -> Path:
+        """Return the log file of an app."""
+        return self.folder / "logs" / f"{app}.log"
+
+    def settings(self, app: str) -> dict[str, str]:
+        """Return an app's settings without their prefix, in lower case."""
+        database = self.folder.resolve() / app / f"{app}.db"
+        return {
+            "public_url": self.url(app),
+            "database_url": f"sqlite:///{database}",
+            "key_store": str(self.keys(app).resolve()),
+            "trust_anchors": ",".join(str(path.resolve()) for path in self.trust_anchors),
+            "sealing_key_file": str(self.sealing_key(app).resolve()),
+            "insecure_allow_loopback": "true",
+            "demo": "true",
+        }
+
+    def environment(self, app: str) -> dict[str, str]:
+        """Return an app's settings as the variables its server reads."""
+        named = {f"JIGAP_{app.upper()}_{name.upper()}": value for name, value in self.settings(app).items()}
+        return named | dict(self.extra_environment)
+
+    def read(self) -> dict[str, Any]:
+        """Return what ``demo.json`` holds; empty if it is not there yet."""
+        if not self.file.exists():
+            return {}
+        facts: dict[str, Any] = json.loads(self.file.read_text(encoding="utf-8"))
+        return facts
+
+    def write(self, facts: Mapping[str, Any]) -> None:
+        """Write ``demo.json``, whole or not at all, for its owner only: it holds API keys."""
+        draft = self.file.with_suffix(".draft")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(facts, file, ensure_ascii=False, indent=2)
+        draft.replace(self.file)

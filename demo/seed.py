@@ -1,0 +1,228 @@
+"""Fills a new demo: keys and certificates, agencies with their records, companies, people of the web wallet."""
+
+import csv
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from demo.deployment import APPS, DATA, Deployment
+from demo.servers import DemoError
+from holder_app.accounts.use_cases import create_person, create_sign_in_code
+from holder_app.dependencies import create_wallet
+from holder_app.settings import WalletSettings
+from issuer.agencies.use_cases import credential_issuer_id, register_agency
+from issuer.dependencies import Issuer, build_issuer
+from issuer.records.use_cases import import_records
+from issuer.settings import IssuerSettings
+from verifier.dependencies import build_verifier
+from verifier.relying_parties.ports import PartyId, RelyingParty
+from verifier.relying_parties.use_cases import register_party
+from verifier.settings import VerifierSettings
+from wallet_core.adapters.clock import SystemClock
+from wallet_core.adapters.keystore import KeyStore, new_key_text
+from wallet_core.adapters.migrations import migrate
+from wallet_core.catalogue import Catalogue
+from wallet_core.keys.algorithms import PublicKey
+from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors, format_trust_anchors
+from wallet_core.trust.certificates import (
+    CertificateAuthority,
+    create_ca,
+    create_issuer_certificate,
+    create_verifier_certificate,
+)
+from wallet_core.types import AgencyId
+
+FILES: Final = {
+    "police": "licences.csv",
+    "city": "households.csv",
+    "national-tax": "taxes.csv",
+    "health-insurance": "health_insurance.csv",
+}
+"""Which agency holds which file."""
+
+POLICIES: Final = ("account-opening", "adult-check", "car-rental")
+"""The policies whose sample parties are the demo's three companies: a bank, a convenience store, a car-rental firm."""
+
+PEOPLE: Final = ("p02", "p04", "p05", "p12", "p18")
+"""Who can sign in to the web wallet: a worker, a graduate, a woman over 65, a foreigner, one of 18 years."""
+
+
+def seed(deployment: Deployment) -> dict[str, Any]:
+    """Return what ``demo.json`` holds, with new sign-in codes; a new folder is filled first.
+
+    Raises:
+        DemoError: the folder was made for other ports.
+        WalletError: something in it cannot be used.
+    """
+    facts = deployment.read()
+    if not facts:
+        facts = _fill(deployment)
+    if facts["base_port"] != deployment.base_port:
+        raise DemoError(
+            "the demo's folder is for other ports",
+            detail=f"{deployment.folder} was made for port {facts['base_port']}, and its identifiers hold that port: "
+            f"use it again (BASE_PORT={facts['base_port']}), or forget the last run (FRESH=1)",
+        )
+    _invite(deployment, facts)
+    deployment.write(facts)
+    return facts
+
+
+def _fill(deployment: Deployment) -> dict[str, Any]:
+    now = SystemClock().now()
+    deployment.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for app in APPS:
+        deployment.keys(app).mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write_secret(deployment.sealing_key(app), new_key_text())
+    issuers, verifiers = _certification_authorities(deployment, now)
+    issuer = build_issuer(IssuerSettings.from_environment(deployment.environment("issuer")))
+    return {
+        "notice": {
+            "ko": "시험용: 사람과 번호는 모두 지어낸 거예요.",
+            "en": "Test data: all people and numbers are invented.",
+        },
+        "base_port": deployment.base_port,
+        "made_at": now.isoformat(),
+        "trust_anchors": [str(path.resolve()) for path in deployment.trust_anchors],
+        "issuer": {"url": deployment.url("issuer"), "agencies": _agencies(deployment, issuer, issuers, now)},
+        "verifier": {
+            "url": deployment.url("verifier"),
+            "parties": _parties(deployment, verifiers, issuer.catalogue, now),
+        },
+        "wallet": {"url": deployment.url("wallet")},
+        "people": [],
+    }
+
+
+def _certification_authorities(deployment: Deployment, now: datetime) -> tuple[CertificateAuthority, ...]:
+    """Make one CA for each purpose, with its anchor file: who certifies companies must not make agencies."""
+    made: list[CertificateAuthority] = []
+    for path, purpose in zip(deployment.trust_anchors, AnchorPurpose, strict=True):
+        name = path.name.removesuffix(".anchor.pem")
+        ca = create_ca(
+            organization="Jigap 시험용 인증기관",
+            common_name=name,
+            contact=deployment.url("issuer"),
+            private_key=ec.generate_private_key(ec.SECP256R1()),
+            now=now,
+            random=os.urandom,
+        )
+        KeyStore(path.parent).add(name, ca.private_key, [ca.certificate.public_bytes(Encoding.DER)])
+        anchors = TrustAnchors([TrustAnchor(ca.certificate, purpose)])
+        path.write_text(format_trust_anchors(anchors), encoding="utf-8")
+        made.append(ca)
+    return tuple(made)
+
+
+def _agencies(deployment: Deployment, issuer: Issuer, ca: CertificateAuthority, now: datetime) -> dict[str, Any]:
+    migrate(issuer.database, "issuer")
+    return {agency_id: _agency(deployment, issuer, ca, agency_id, now) for agency_id in issuer.catalogue.agencies}
+
+
+def _agency(
+    deployment: Deployment, issuer: Issuer, ca: CertificateAuthority, agency_id: AgencyId, now: datetime
+) -> dict[str, Any]:
+    entry = issuer.catalogue.agencies[agency_id]
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = create_issuer_certificate(
+        ca,
+        issuer=credential_issuer_id(deployment.url("issuer"), agency_id),
+        organization=entry.name.ko,
+        public_key=PublicKey(key.public_key()),
+        now=now,
+        random=os.urandom,
+    )
+    issuer.keys.add(agency_id, key, [certificate.public_bytes(Encoding.DER)])
+    unit = issuer.database.unit()
+    registered = register_agency(
+        unit,
+        issuer.agencies(unit),
+        issuer.api_keys(unit),
+        issuer.keys,
+        issuer.catalogue,
+        agency_id,
+        public_url=deployment.url("issuer"),
+        now=now,
+    )
+    return {
+        "name": {"ko": entry.name.ko, "en": entry.name.en},
+        "credential_issuer": registered.agency.credential_issuer,
+        "api_key": registered.api_key,
+        "records": _records(issuer, agency_id, now),
+    }
+
+
+def _records(issuer: Issuer, agency_id: AgencyId, now: datetime) -> int:
+    if agency_id not in FILES:
+        return 0
+    unit, types = issuer.database.unit(), issuer.catalogue.issued_by(agency_id)
+    data = (DATA / FILES[agency_id]).read_bytes()
+    result = import_records(unit, issuer.records(unit), issuer.agency(agency_id), types, data, dry_run=False, now=now)
+    if result.report.problems:
+        first = result.report.problems[0]
+        raise DemoError(
+            "the demo's records are not good",
+            detail=f"{FILES[agency_id]} line {first.line}, {first.column}: {first.reason.en}",
+        )
+    return result.imported
+
+
+def _parties(deployment: Deployment, ca: CertificateAuthority, catalogue: Catalogue, now: datetime) -> dict[str, Any]:
+    verifier = build_verifier(VerifierSettings.from_environment(deployment.environment("verifier")))
+    migrate(verifier.database, "verifier")
+    made: dict[str, Any] = {}
+    for policy_id in POLICIES:
+        party = catalogue.policies[policy_id].party
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = create_verifier_certificate(
+            ca,
+            response_uri=deployment.url("verifier"),
+            organization=party.name.ko,
+            public_key=PublicKey(key.public_key()),
+            now=now,
+            random=os.urandom,
+        )
+        verifier.keys.add(party.id, key, [certificate.public_bytes(Encoding.DER)])
+        unit = verifier.database.unit()
+        registered = register_party(
+            unit,
+            verifier.parties(unit),
+            verifier.api_keys(unit),
+            verifier.keys,
+            RelyingParty(PartyId(party.id), party.name),
+            anchors=verifier.anchors,
+            public_url=deployment.url("verifier"),
+            now=now,
+        )
+        made[party.id] = {
+            "name": {"ko": party.name.ko, "en": party.name.en},
+            "api_key": registered.api_key,
+            "policy": policy_id,
+        }
+    return made
+
+
+def _invite(deployment: Deployment, facts: dict[str, Any]) -> None:
+    """Give everybody of :data:`PEOPLE` a wallet and a new one-time sign-in code."""
+    wallet = create_wallet(WalletSettings.from_environment(deployment.environment("wallet")))
+    migrate(wallet.database, "holder_app")
+    names = _names()
+    facts["people"] = []
+    for subject_id in PEOPLE:
+        person = create_person(wallet.account_ports(), names[subject_id], subject_id)
+        code = create_sign_in_code(wallet.account_ports(), person.id)
+        facts["people"].append({"subject_id": subject_id, "name": person.name, "sign_in_code": code})
+
+
+def _names() -> dict[str, str]:
+    with (DATA / FILES["city"]).open(encoding="utf-8", newline="") as file:
+        return {row["subject_id"]: row["name"] for row in csv.DictReader(file)}
+
+
+def _write_secret(path: Path, text: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)

@@ -1,0 +1,376 @@
+"""The story: what a citizen, two agencies and three companies do, and what must be refused. Each step stands alone.
+
+A step raises if anything does not hold. Where a server was not reached meanwhile, the step is told anew for 20 s: a
+server that died must come back, and nothing that was finished may be lost.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from demo.citizen import Citizen
+from demo.deployment import Deployment
+from demo.desks import Desk
+from demo.exchanges import Exchange, RecordingClient
+from demo.stranger import Stranger, change, select
+from holder_app.credentials.ports import RecordKind
+from wallet_core.adapters.clock import SystemClock
+from wallet_core.adapters.config import load_catalogue, load_trust_anchors
+from wallet_core.catalogue import Catalogue, Text
+from wallet_core.errors import WalletError
+from wallet_core.types import CredentialIssuerId, JsonObject
+
+RETRY_SECONDS: Final = 20.0
+CITIZEN: Final = "p02"
+OTHER: Final = "p04"
+BANK, SHOP, RENTAL = "dodam-bank", "corner-store", "wind-rental"
+MAX_TRIES: Final = 12
+"""Wrong transaction codes after which the story gives up waiting for the code to die."""
+
+_PAUSE = 0.3
+_NOT_A_CLAIM: Final = frozenset({"vct", "iss", "iat", "exp", "nbf", "cnf", "status", "_sd_alg"})
+_NEVER_HIDDEN: Final = frozenset({"issuing_country", "issuing_authority"})
+
+
+class StoryFailed(WalletError):
+    """Something did not hold. ``step`` is the name of the step."""
+
+    code = "story_failed"
+
+    def __init__(self, step: str, reason: str) -> None:
+        self.step = step
+        super().__init__("the story did not hold", detail=f"{step}: {reason}")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line under a step: what kind of line, and its words."""
+
+    label: Text
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: its name, what it is called, and what it does."""
+
+    name: str
+    title: Text
+    run: Callable[["Story"], list[Line]]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A step that held: its lines, how long the last telling took, and how often it was begun."""
+
+    step: Step
+    lines: tuple[Line, ...]
+    milliseconds: float
+    attempts: int
+
+
+@dataclass(slots=True)
+class Story:
+    """Everybody in the story, and what they know."""
+
+    facts: Mapping[str, Any]
+    client: RecordingClient
+    citizen: Citizen
+    stranger: Stranger
+    catalogue: Catalogue
+    clock: SystemClock = field(default_factory=SystemClock)
+    attempt: str = ""
+
+    @classmethod
+    def begin(cls, deployment: Deployment, facts: Mapping[str, Any], client: RecordingClient | None = None) -> "Story":
+        """Return a story that can be told on this deployment."""
+        wire = client or RecordingClient()
+        trust = deployment.trust_anchors
+        citizen = Citizen.open(deployment.folder / "citizen", trust=trust, client=wire)
+        return cls(facts, wire, citizen, Stranger(wire, load_trust_anchors(trust)), load_catalogue())
+
+    def agency(self, agency_id: str) -> Desk:
+        """Return an agency's desk."""
+        issuer = self.facts["issuer"]
+        key = issuer["agencies"][agency_id]["api_key"]
+        return Desk(self.client, f"{issuer['url']}/api/v1/agencies/{agency_id}", key)
+
+    def company(self, party_id: str) -> Desk:
+        """Return a company's desk."""
+        verifier = self.facts["verifier"]
+        return Desk(self.client, f"{verifier['url']}/api/v1", verifier["parties"][party_id]["api_key"])
+
+    def offer(self, agency_id: str, type_id: str, subject_id: str) -> dict[str, Any]:
+        """Return a new offer of an agency to one person."""
+        order = {
+            "credential_configuration_ids": [self.catalogue.types[type_id].configuration_id],
+            "subject_id": subject_id,
+            "tx_code": True,
+        }
+        return self.agency(agency_id).post("/offers", order, key=f"{self.attempt}-{agency_id}-{subject_id}")
+
+    def request(self, party_id: str, policy_id: str, name: str = "") -> dict[str, Any]:
+        """Return a company's new request under a policy of the catalogue."""
+        body = {"policy": policy_id, "flow": "cross_device"}
+        return self.company(party_id).post("/presentations", body, key=f"{self.attempt}-{party_id}-{policy_id}-{name}")
+
+    def result(self, party_id: str, presentation_id: str) -> dict[str, Any]:
+        """Return what the company knows of its request."""
+        return self.company(party_id).get(f"/presentations/{presentation_id}")
+
+    def licence_of_the_other(self) -> str:
+        """Return a real licence of another citizen, bound to the stranger's key."""
+        offer = self.offer("police", "drivers-licence", OTHER)
+        return self.stranger.receive(offer["uri"], offer["tx_code"], now=self.clock.now())
+
+
+def expect(holds: object, reason: str) -> None:
+    """Go on if something holds. Raises ``StoryFailed`` with the reason if it does not."""
+    if not holds:
+        raise StoryFailed("", reason)
+
+
+def tell(story: Story, steps: Iterable[Step] | None = None) -> Iterable[Told]:
+    """Yield each step as soon as it held.
+
+    Raises:
+        StoryFailed: a step did not hold.
+    """
+    for step in steps or STEPS:
+        yield _tell_step(story, step)
+
+
+def _tell_step(story: Story, step: Step) -> Told:
+    deadline = time.monotonic() + RETRY_SECONDS
+    attempts = 0
+    while True:
+        attempts += 1
+        story.client.forget()
+        story.attempt = f"{step.name}-{story.clock.now().timestamp():.6f}"
+        start = time.perf_counter()
+        try:
+            lines = step.run(story)
+        except WalletError as error:
+            # Only what an interruption can explain is told again.
+            if not story.client.interrupted or time.monotonic() > deadline:
+                raise StoryFailed(step.name, error.detail) from error
+            time.sleep(_PAUSE)
+        else:
+            return Told(step, tuple(lines), (time.perf_counter() - start) * 1000, attempts)
+
+
+# --- what is done
+
+_SENT = Text("보냈어요", "sent")
+_HIDDEN = Text("숨겼어요", "hidden")
+_GOT = Text("받았어요", "received")
+_CHECKED = Text("확인했어요", "checked")
+_REFUSED = Text("거절됐어요", "refused")
+
+
+def receive_licence(story: Story) -> list[Line]:
+    """The police issue a driver's licence to the citizen."""
+    return _receive(story, "police", "drivers-licence")
+
+
+def receive_certificate(story: Story) -> list[Line]:
+    """The city issues a resident certificate to the citizen."""
+    return _receive(story, "city", "resident-certificate")
+
+
+def _receive(story: Story, agency_id: str, type_id: str) -> list[Line]:
+    credential_type = story.catalogue.types[type_id]
+    held = [card for card in story.citizen.cards() if card.vct == credential_type.vct]
+    if not held:
+        offer = story.offer(agency_id, type_id, CITIZEN)
+        expect(offer["tx_code"], "the offer has no transaction code")
+        held = story.citizen.accept(offer["uri"], offer["tx_code"])
+        state = story.agency(agency_id).get(f"/offers/{offer['id']}")["state"]
+        expect(state == "issued", f"the agency says the offer is {state}")
+    expect(len(held) == 1 and held[0].vct == credential_type.vct, "not exactly one card of that kind came")
+    card = held[0]
+    agency = story.catalogue.agencies[credential_type.agency]
+    until = f"{card.expires_at:%Y-%m-%d}" if card.expires_at else "-"
+    claims = len(card.copies[0].credential.split("~")) - 2
+    words = f"{agency.name.ko} → 지갑: {claims} disclosures, {len(card.copies)} copies, until {until}"
+    return [Line(_GOT, words), _times(story)]
+
+
+def prove_to_bank(story: Story) -> list[Line]:
+    """The citizen proves age, name and address to a bank."""
+    licence, certificate = {"name", "document_number", "age_over_19"}, {"name", "address"}
+    wanted = {"licence": licence, "resident_certificate": certificate}
+    lines, result = _present(story, BANK, "account-opening", wanted, {"send-1": "on"})
+    address = result["credentials"]["resident_certificate"][0]["claims"]["address"]
+    expect(set(address) == {"full"}, "more of the address was shown than was asked")
+    return lines
+
+
+def prove_to_shop(story: Story) -> list[Line]:
+    """The citizen proves to a convenience store that she is an adult, and nothing else."""
+    return _present(story, SHOP, "adult-check", {"licence": {"adult_by_year"}}, {})[0]
+
+
+def prove_to_rental(story: Story) -> list[Line]:
+    """The citizen shows a car-rental firm that she may drive."""
+    asked = {"may_drive_ordinary_car", "expiry_date", "portrait"}
+    return _present(story, RENTAL, "car-rental", {"licence": asked}, {})[0]
+
+
+def _present(
+    story: Story, party_id: str, policy_id: str, wanted: Mapping[str, set[str]], answers: Mapping[str, str]
+) -> tuple[list[Line], dict[str, Any]]:
+    request = story.request(party_id, policy_id)
+    record = story.citizen.present(request["authorization_request"], answers)
+    result = story.result(party_id, request["id"])
+    expect(result["state"] == "verified", f"the company's result is {result['state']}")
+    expect(all(check["ok"] for check in result["checks"]), "a check failed")
+    got = {query: _claims(found[0]["claims"]) for query, found in result["credentials"].items()}
+    for query, claims in got.items():
+        expect(
+            set(claims) - _NEVER_HIDDEN == wanted.get(query), f"the company got other claims than asked from {query}"
+        )
+    expect(set(got) == set(wanted), "the company did not get the cards it asked for")
+    words = f"{story.facts['verifier']['parties'][party_id]['name']['ko']}: {len(result['checks'])} checks"
+    return [*_disclosure(record.body), Line(_CHECKED, words), _times(story)], result
+
+
+def _claims(claims: JsonObject) -> JsonObject:
+    return {name: value for name, value in claims.items() if name not in _NOT_A_CLAIM}
+
+
+def _disclosure(body: JsonObject) -> list[Line]:
+    lines: list[Line] = []
+    cards: Any = body["cards"]
+    for card in cards:
+        name = card["name"]["ko"]
+        sent = [each["label"]["ko"] for each in card["sent"]]
+        hidden = [each["label"]["ko"] for each in card["hidden"]]
+        lines.append(Line(_SENT, f"{name}: {', '.join(sent)}"))
+        lines.append(Line(_HIDDEN, f"{name}: {', '.join(hidden[:6])} … ({len(hidden)})"))
+    return lines
+
+
+def _times(story: Story) -> Line:
+    exchanges = story.client.exchanges
+    parts = [f"{each.request.method} {_path(each.request.url)} {each.milliseconds:.0f}" for each in exchanges]
+    return Line(Text("걸린 시간", "ms"), " · ".join(parts))
+
+
+def _path(url: str) -> str:
+    parts = url.partition("://")[2].partition("/")[2].split("?")[0].split("/")
+    return "/" + "/".join(part if len(part) < 24 else "…" for part in parts[-2:])
+
+
+# --- what must be refused
+
+
+def refuse_wrong_code(story: Story) -> list[Line]:
+    """Wrong transaction codes are refused and counted; then the code is dead, and the right one is refused too."""
+    offer = story.offer("police", "drivers-licence", OTHER)
+    resolved = story.stranger.resolve_offer(offer["uri"])
+    wrong = _other_digits(offer["tx_code"])
+    lines: list[Line] = []
+    for number in range(1, MAX_TRIES + 1):
+        lines.append(_refusal(story.stranger.redeem(resolved, wrong), f"{number}번째 틀린 코드", {"invalid_grant"}))
+        if story.agency("police").get(f"/offers/{offer['id']}")["state"] == "refused":
+            break
+    state = story.agency("police").get(f"/offers/{offer['id']}")["state"]
+    expect(state == "refused", f"after {MAX_TRIES} wrong codes the offer is {state}")
+    last = story.stranger.redeem(resolved, offer["tx_code"])
+    return [*lines, _refusal(last, "그다음 맞는 코드", {"invalid_grant"})]
+
+
+def refuse_replay(story: Story) -> list[Line]:
+    """An answer is taken once: neither the same bytes again nor the same presentation for another request."""
+    now, credential = story.clock.now(), story.licence_of_the_other()
+    shown = select(credential, ["adult_by_year"])
+    first = story.stranger.resolve(story.request(SHOP, "adult-check", "1")["authorization_request"], now=now)
+    presentation, taken = story.stranger.present(first, "licence", shown, now=now)
+    expect(taken.response.ok, f"the honest answer was refused with {taken.response.status} {taken.error}")
+    again = _refusal(story.stranger.repeat(taken), "같은 답을 다시", None)
+    request = story.request(SHOP, "adult-check", "2")
+    second = story.stranger.resolve(request["authorization_request"], now=now)
+    elsewhere = story.stranger.send(second, "licence", presentation)
+    line = _refusal(elsewhere, "같은 답을 다른 요청에", {"invalid_request"})
+    return [again, line, _nothing_learnt(story, SHOP, request["id"], "holder_present")]
+
+
+def refuse_changed_claim(story: Story) -> list[Line]:
+    """A holder who writes another name into her own card is found out."""
+    now, credential = story.clock.now(), story.licence_of_the_other()
+    forged = change(select(credential, ["name"]), "name", "한지우")
+    request = story.request(SHOP, "parcel-pickup")
+    resolved = story.stranger.resolve(request["authorization_request"], now=now)
+    _, exchange = story.stranger.present(resolved, "licence", forged, now=now)
+    line = _refusal(exchange, "이름을 고친 운전면허증", {"invalid_request"})
+    return [line, _nothing_learnt(story, SHOP, request["id"], "content_unchanged")]
+
+
+def refuse_untrusted_issuer(story: Story) -> list[Line]:
+    """A licence that says it is the police's, under a certificate nobody trusts, is refused."""
+    now = story.clock.now()
+    issuer = CredentialIssuerId(story.facts["issuer"]["agencies"]["police"]["credential_issuer"])
+    forged = story.stranger.forge(story.catalogue.types["drivers-licence"], issuer, now=now)
+    request = story.request(SHOP, "adult-check")
+    resolved = story.stranger.resolve(request["authorization_request"], now=now)
+    _, exchange = story.stranger.present(resolved, "licence", select(forged, ["adult_by_year"]), now=now)
+    line = _refusal(exchange, "아무도 믿지 않는 발급기관", {"invalid_request"})
+    return [line, _nothing_learnt(story, SHOP, request["id"], "issuer_trusted")]
+
+
+def _refusal(exchange: Exchange, what: str, errors: set[str] | None) -> Line:
+    status, error = exchange.response.status, exchange.error
+    expect(400 <= status < 500, f"{what}: answered {status} instead of a refusal")
+    expect(error and (errors is None or error in errors), f"{what}: refused with {status} {error or 'without a code'}")
+    return Line(_REFUSED, f"{what} → HTTP {status} {error}")
+
+
+def _nothing_learnt(story: Story, party_id: str, presentation_id: str, failing: str) -> Line:
+    """The company learns that it was refused, at which check, and nothing else."""
+    result = story.result(party_id, presentation_id)
+    expect(result["state"] == "refused" and not result.get("credentials"), f"the result is {result['state']}")
+    failed = next((check for check in result["checks"] if not check["ok"]), None)
+    expect(failed and failed["name"] == failing, f"refused at {failed and failed['name']} instead of {failing}")
+    return Line(_CHECKED, f"state {result['state']}, check {failed['step'] if failed else '-'} {failing}")
+
+
+def _other_digits(code: str) -> str:
+    return "".join(str((int(digit) + 1) % 10) for digit in code)
+
+
+def look_back(story: Story) -> list[Line]:
+    """Nothing was lost: two cards, three presentations in the history, both issuances on the agencies' lists."""
+    cards = sorted(card.configuration_id for card in story.citizen.cards())
+    expect(cards == ["drivers-licence-sd-jwt", "resident-certificate-sd-jwt"], f"the wallet holds {cards}")
+    ports = story.citizen.wallet.card_ports()
+    with ports.unit:
+        kinds = [record.kind for record in ports.history.of_account(story.citizen.owner.id)]
+    sent = sum(kind in {RecordKind.SENT, RecordKind.SENDING} for kind in kinds)
+    expect(sent >= 3, f"the history knows {sent} presentations")
+    issued = 0
+    for agency_id in ("police", "city"):
+        issued += len(story.agency(agency_id).get(f"/credentials?subject_id={CITIZEN}")["credentials"])
+    expect(issued >= 2, f"the agencies know of {issued} credentials")
+    return [Line(_CHECKED, f"{len(cards)} cards, {sent} presentations in the history, {issued} copies on the lists")]
+
+
+STEPS: Final = (
+    Step("licence", Text("경찰이 운전면허증을 발급해요", "The police issue a driver's licence"), receive_licence),
+    Step(
+        "certificate",
+        Text("시가 등본을 발급해요", "The city issues a resident certificate"),
+        receive_certificate,
+    ),
+    Step("bank", Text("은행에 나이와 주소를 증명해요", "Age and address are proven to a bank"), prove_to_bank),
+    Step("shop", Text("편의점에 성인인 것만 보여줘요", "A shop learns only: adult"), prove_to_shop),
+    Step("rental", Text("차를 빌려요", "A car is rented"), prove_to_rental),
+    Step("wrong_code", Text("틀린 코드는 안 돼요", "A wrong transaction code is refused"), refuse_wrong_code),
+    Step("replay", Text("한 번 보낸 답은 또 못 써요", "A replayed presentation is refused"), refuse_replay),
+    Step("changed_claim", Text("고친 정보는 안 돼요", "A changed claim is refused"), refuse_changed_claim),
+    Step(
+        "untrusted_issuer", Text("모르는 발급기관은 안 돼요", "An untrusted issuer is refused"), refuse_untrusted_issuer
+    ),
+    Step("look_back", Text("잃은 것이 없어요", "Nothing was lost"), look_back),
+)

@@ -1,0 +1,165 @@
+"""Somebody who does not keep the rules: forges, changes and replays with nothing but the core's building blocks."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from demo.exchanges import Exchange, RecordingClient
+from wallet_core import spec_versions as spec
+from wallet_core.catalogue import CredentialType
+from wallet_core.encoding import base64url, strict_json
+from wallet_core.errors import FetchError, WalletError
+from wallet_core.formats.sd_jwt.vc import issue_sd_jwt_vc
+from wallet_core.http import HttpRequest, post_form
+from wallet_core.jose import jws
+from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.protocols.openid4vci import wallet as issuing
+from wallet_core.protocols.openid4vci.pending import ProofsToSign, ResolvedOffer
+from wallet_core.protocols.openid4vp.pending import ResolvedRequest
+from wallet_core.protocols.openid4vp.response import create_response
+from wallet_core.protocols.openid4vp.wallet import resolve_request
+from wallet_core.trust.anchors import TrustAnchors
+from wallet_core.trust.certificates import create_ca, create_issuer_certificate
+from wallet_core.types import CredentialIssuerId, QueryId
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """Has a key of his own, and knows who the real verifiers are."""
+
+    client: RecordingClient
+    anchors: TrustAnchors
+    signer: SoftwareSigner = field(default_factory=SoftwareSigner.generate)
+
+    def resolve_offer(self, link: str) -> ResolvedOffer:
+        """Return an offer with the issuer's metadata. Raises ``WalletError``."""
+        return self.client.run(issuing.resolve_offer(link))
+
+    def redeem(self, offer: ResolvedOffer, tx_code: str) -> Exchange:
+        """Try a transaction code at the token endpoint, and return what came back, good or bad.
+
+        Raises:
+            FetchError: the server was not reached, or cannot answer now.
+        """
+        fields = {
+            "grant_type": spec.GRANT_PRE_AUTHORIZED_CODE,
+            "pre-authorized_code": offer.offer.pre_authorized_code or "",
+            "tx_code": tx_code,
+        }
+        return self._sent(post_form(offer.server.token_endpoint, fields))
+
+    def receive(self, link: str, tx_code: str | None, *, now: datetime) -> str:
+        """Return a real credential, bound to the stranger's own key: he may have a card of his own like anybody else.
+
+        Raises:
+            WalletError: the issuer refused.
+        """
+        offer = self.resolve_offer(link)
+        keys = {configuration.id: [self.signer.public_key] for configuration in offer.configurations}
+        pending = self.client.run(issuing.request_proofs(offer, keys, tx_code=tx_code, now=now))
+        signatures = [self.signer.sign(proof.signing_input) for proof in pending.proofs]
+        issued = self.client.run(issuing.receive_credentials(pending, signatures, now=now))
+        if isinstance(issued, ProofsToSign):
+            raise WalletError("the issuer wants the proofs once more")
+        return issued.batches[0].credentials[0]
+
+    def forge(self, credential_type: CredentialType, issuer: CredentialIssuerId, *, now: datetime) -> str:
+        """Return a credential in the name of ``issuer``, signed under a certificate of the stranger's own CA."""
+        ca = create_ca(
+            organization="Nobody",
+            common_name="Nobody's CA",
+            contact="https://nobody.example",
+            private_key=ec.generate_private_key(ec.SECP256R1()),
+            now=now,
+            random=os.urandom,
+        )
+        forger = SoftwareSigner.generate()
+        leaf = create_issuer_certificate(
+            ca, issuer=issuer, organization="Police", public_key=forger.public_key, now=now, random=os.urandom
+        )
+        today = now.date()
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        return issue_sd_jwt_vc(
+            vct=credential_type.vct,
+            issuer=issuer,
+            claims=credential_type.prepare_claims(credential_type.example_record, today=today),
+            selectively_disclosable=credential_type.selectively_disclosable,
+            holder_key=self.signer.public_key,
+            issued_at=hour,
+            expires_at=hour + timedelta(days=30),
+            signer=forger,
+            x5c=[leaf.public_bytes(Encoding.DER)],
+            random=os.urandom,
+        )
+
+    def resolve(self, link: str, *, now: datetime) -> ResolvedRequest:
+        """Return a verifier's request, as any wallet reads it. Raises ``WalletError``."""
+        nonce = base64url.encode(os.urandom(16))
+        return self.client.run(resolve_request(link, anchors=self.anchors, now=now, wallet_nonce=nonce))
+
+    def present(self, resolved: ResolvedRequest, query: str, sd_jwt: str, *, now: datetime) -> tuple[str, Exchange]:
+        """Bind ``sd_jwt`` to the request with the stranger's key, send it, and return it with the answer.
+
+        Raises:
+            FetchError: the verifier was not reached, or cannot answer now.
+        """
+        digest = base64url.encode(hashlib.sha256(sd_jwt.encode("ascii")).digest())
+        header = {"alg": "ES256", "typ": spec.TYP_KEY_BINDING}
+        request = resolved.request
+        payload = {
+            "iat": int(now.timestamp()),
+            "aud": request.client_id.full,
+            "nonce": request.nonce,
+            "sd_hash": digest,
+        }
+        presentation = sd_jwt + jws.sign(header, payload, self.signer)
+        return presentation, self.send(resolved, query, presentation)
+
+    def send(self, resolved: ResolvedRequest, query: str, presentation: str) -> Exchange:
+        """Send any presentation as the answer to a request. Raises ``FetchError``."""
+        fields = create_response(resolved.request, {QueryId(query): [presentation]})
+        return self._sent(post_form(resolved.request.response_uri, fields))
+
+    def repeat(self, exchange: Exchange) -> Exchange:
+        """Send the very bytes of an earlier request once more. Raises ``FetchError``."""
+        return self._sent(exchange.request)
+
+    def _sent(self, request: HttpRequest) -> Exchange:
+        response = self.client.send(request)
+        if response.status >= 500:
+            raise FetchError("a server cannot answer now", detail=f"{request.url} answered {response.status}")
+        return self.client.last
+
+
+def select(credential: str, names: Sequence[str]) -> str:
+    """Return the SD-JWT with the Disclosures of these top-level claims only, closing tilde included."""
+    issuer_jwt, *disclosures = credential.rstrip("~").split("~")
+    chosen = [text for text in disclosures if _name(text) in names]
+    return "~".join([issuer_jwt, *chosen, ""])
+
+
+def change(sd_jwt: str, name: str, value: str) -> str:
+    """Return the SD-JWT with another value in the Disclosure of ``name``."""
+    issuer_jwt, *disclosures = sd_jwt.rstrip("~").split("~")
+    changed = [_changed(text, value) if _name(text) == name else text for text in disclosures]
+    return "~".join([issuer_jwt, *changed, ""])
+
+
+def _parts(disclosure: str) -> list[object]:
+    parts = strict_json.loads(base64url.decode(disclosure))
+    return list(parts) if isinstance(parts, list) else []
+
+
+def _name(disclosure: str) -> object:
+    parts = _parts(disclosure)
+    return parts[1] if len(parts) == 3 else None
+
+
+def _changed(disclosure: str, value: str) -> str:
+    salt, name, _ = _parts(disclosure)
+    return base64url.encode(strict_json.dumps([salt, name, value]))

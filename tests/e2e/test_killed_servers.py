@@ -1,0 +1,150 @@
+"""Each server is killed (-9) before and during every step of the story: each step can be finished, nothing is lost."""
+
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.citizen import Citizen
+from demo.deployment import APPS, Deployment
+from demo.exchanges import RecordingClient
+from demo.seed import seed
+from demo.servers import Server, running
+from demo.story import STEPS, Step, Story, tell
+from tests.support.demo_program import free_base_port
+from wallet_core.http import HttpRequest
+
+pytestmark = pytest.mark.xdist_group("demo")
+LONG = os.environ.get("JIGAP_LONG") == "1"  # noqa: TID251 - how the long form is asked for everywhere
+
+POINTS = {
+    ("licence", "issuer"): 9,
+    ("certificate", "issuer"): 9,
+    ("bank", "verifier"): 4,
+    ("shop", "verifier"): 4,
+    ("rental", "verifier"): 4,
+    ("wrong_code", "issuer"): 15,
+    ("replay", "issuer"): 7,
+    ("replay", "verifier"): 8,
+    ("changed_claim", "issuer"): 7,
+    ("changed_claim", "verifier"): 4,
+    ("untrusted_issuer", "verifier"): 4,
+    ("look_back", "issuer"): 2,
+}
+"""How many requests a step makes to a server: the moments at which that server can be killed."""
+
+SHORT_POINTS = {
+    ("licence", "issuer"): 5,  # the code is redeemed
+    ("certificate", "issuer"): 7,  # the credential is signed
+    ("bank", "verifier"): 3,  # the answer is checked
+    ("shop", "verifier"): 2,
+    ("rental", "verifier"): 1,
+    ("wrong_code", "issuer"): 5,
+    ("replay", "verifier"): 3,
+    ("changed_claim", "issuer"): 7,
+    ("untrusted_issuer", "verifier"): 3,
+    ("look_back", "issuer"): 1,
+}
+
+DELAYS = (0.0, 0.004, 0.012)
+"""Seconds between a request's leaving and the kill: before it arrives, while it is worked on, when it is answered."""
+
+
+@dataclass
+class Killer:
+    """Kills one server when the n-th request of a step goes to it, after a delay."""
+
+    servers: dict[str, Server]
+    deployment: Deployment
+    app: str = ""
+    at: int = 0
+    delay: float = 0.0
+    kills: int = 0
+    _seen: int = field(default=0)
+
+    def aim(self, app: str, at: int, delay: float) -> None:
+        self.app, self.at, self.delay, self._seen = app, at, delay, 0
+
+    def __call__(self, request: HttpRequest) -> None:
+        if not self.app or not request.url.startswith(self.deployment.url(self.app)):
+            return
+        self._seen += 1
+        if self._seen == self.at:
+            server, self.app = self.servers[self.app], ""
+            self.kills += 1
+            threading.Timer(self.delay, server.kill).start()
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    return Deployment(tmp_path_factory.mktemp("killed") / "state", free_base_port())
+
+
+@pytest.fixture(scope="module")
+def facts(deployment: Deployment) -> dict[str, Any]:
+    return seed(deployment)
+
+
+@pytest.fixture(scope="module")
+def servers(deployment: Deployment, facts: dict[str, Any]) -> Iterator[dict[str, Server]]:
+    with running(deployment) as started:
+        yield started
+
+
+def tell_one(story: Story, step: Step) -> int:
+    """Tell one step, and return how often it was begun."""
+    (told,) = tell(story, [step])
+    return told.attempts
+
+
+def test_killed_before_every_step(servers: dict[str, Server], deployment: Deployment, facts: dict[str, Any]) -> None:
+    story = Story.begin(deployment, facts)
+    for number, step in enumerate(STEPS):
+        for app in APPS if LONG else [APPS[number % len(APPS)]]:
+            before = servers[app].restarts
+            servers[app].kill()
+            tell_one(story, step)
+            servers[app].wait()
+            assert servers[app].restarts > before
+
+
+def moments() -> Iterator[tuple[Step, str, int, float]]:
+    """Step, server, number of the request and delay of each kill."""
+    for number, step in enumerate(STEPS):
+        for (name, app), last in (POINTS if LONG else SHORT_POINTS).items():
+            if name == step.name and LONG:
+                yield from ((step, app, at, delay) for at in range(1, last + 1) for delay in DELAYS)
+            elif name == step.name:
+                yield step, app, last, DELAYS[number % len(DELAYS)]
+
+
+def test_killed_during_every_step(
+    servers: dict[str, Server], deployment: Deployment, facts: dict[str, Any], tmp_path: Path
+) -> None:
+    killer = Killer(servers, deployment)
+    story = Story.begin(deployment, facts, RecordingClient(killer))
+    interrupted = 0
+    for number, (step, app, at, delay) in enumerate(moments()):
+        told = story
+        if step.name in {"licence", "certificate"}:  # these begin with an empty wallet
+            home = Citizen.open(tmp_path / f"citizen-{number}", trust=deployment.trust_anchors, client=story.client)
+            told = replace(story, citizen=home)
+        killer.aim(app, at, delay)
+        interrupted += tell_one(told, step) > 1
+        killer.aim("", 0, 0.0)
+        servers[app].wait()
+    assert killer.kills == len(list(moments()))
+    assert interrupted > 0
+
+
+def test_afterwards_the_whole_story_holds_at_once(
+    servers: dict[str, Server], deployment: Deployment, facts: dict[str, Any]
+) -> None:
+    for server in servers.values():
+        server.wait()
+    told = list(tell(Story.begin(deployment, facts)))
+    assert [each.attempts for each in told] == [1] * len(STEPS)

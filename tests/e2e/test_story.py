@@ -1,0 +1,159 @@
+"""The demo's story holds; and it stops holding as soon as any one check is taken out of a server."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.citizen import Citizen
+from demo.deployment import Deployment
+from demo.seed import seed
+from demo.servers import DemoError, Server, check_ports, running
+from demo.story import STEPS, Step, Story, StoryFailed, tell
+from tests.support.demo_program import Sabotage, copy_tree, free_base_port, sabotaged
+from wallet_core.adapters.config import child_environment
+
+pytestmark = pytest.mark.xdist_group("demo")
+LONG = os.environ.get("JIGAP_LONG") == "1"  # noqa: TID251 - how the long form is asked for everywhere
+
+SABOTAGES = [
+    Sabotage("verifier", "replay", "rfc9901-7.3-nonce"),
+    Sabotage("verifier", "changed_claim", "rfc9901-7.1-unreferenced"),
+    Sabotage(
+        "verifier",
+        "untrusted_issuer",
+        "x509-6.1-path",
+        "wallet_core/trust/x509.py",
+        ("path = verifier.verify(certificates[0], certificates[1:]).chain", "path = [*certificates, certificates[0]]"),
+    ),
+    Sabotage("issuer", "wrong_code", "vci-6.3-tx-code-wrong"),
+    # What follows is for the long form.
+    Sabotage("issuer", "wrong_code", "vci-13.6-tries"),
+    Sabotage("issuer", "wrong_code", "vci-6.3-once"),
+    Sabotage(
+        "issuer",
+        "bank",
+        "vci-8.3-hides",
+        "issuer/issuance/use_cases/protocol.py",
+        ("selectively_disclosable=issued.selectively_disclosable,", "selectively_disclosable=(),"),
+    ),
+    Sabotage(
+        "issuer",
+        "licence",
+        "sdjwtvc-3.5-issuer-name",
+        "issuer/issuance/use_cases/protocol.py",
+        ("            issuer=agency.credential_issuer,", "            issuer=issued.type.vct,"),
+    ),
+]
+SHORT = 4
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    return Deployment(tmp_path_factory.mktemp("demo") / "state", free_base_port())
+
+
+@pytest.fixture(scope="module")
+def facts(deployment: Deployment) -> dict[str, Any]:
+    return seed(deployment)
+
+
+@pytest.fixture(scope="module")
+def servers(deployment: Deployment, facts: dict[str, Any]) -> Iterator[dict[str, Server]]:
+    with running(deployment) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_tree(tmp_path_factory.mktemp("tree"))
+
+
+def new_story(deployment: Deployment, facts: dict[str, Any], home: Path) -> Story:
+    """A story with a citizen whose wallet is empty."""
+    story = Story.begin(deployment, facts)
+    citizen = Citizen.open(home, trust=deployment.trust_anchors, client=story.client)
+    return replace(story, citizen=citizen)
+
+
+def steps_up_to(name: str) -> list[Step]:
+    """The step, and before it what it stands on: the cards it shows."""
+    cards = [step for step in STEPS if step.name in {"licence", "certificate"}]
+    found = next(step for step in STEPS if step.name == name)
+    return [*cards, found] if name in {"bank", "shop", "rental"} else [found]
+
+
+def test_the_story_holds_and_holds_again(
+    servers: dict[str, Server], deployment: Deployment, facts: dict[str, Any]
+) -> None:
+    for _ in range(2):  # the second time on what the first one left
+        told = list(tell(Story.begin(deployment, facts)))
+        assert [each.step.name for each in told] == [step.name for step in STEPS]
+        assert all(each.attempts == 1 for each in told)
+        refusals = [line.words for each in told for line in each.lines if line.label.en == "refused"]
+        assert len(refusals) >= 9
+        assert all("HTTP 4" in words for words in refusals)
+
+
+@pytest.mark.parametrize("sabotage", SABOTAGES if LONG else SABOTAGES[:SHORT], ids=lambda each: each.clause)
+def test_a_check_taken_out_is_noticed(
+    servers: dict[str, Server],
+    deployment: Deployment,
+    facts: dict[str, Any],
+    tree: Path,
+    tmp_path: Path,
+    sabotage: Sabotage,
+) -> None:
+    with sabotaged(deployment, servers, tree, sabotage):
+        story = new_story(deployment, facts, tmp_path / "citizen")
+        with pytest.raises(StoryFailed) as caught:
+            list(tell(story, steps_up_to(sabotage.step)))
+    assert caught.value.step == sabotage.step
+
+
+def test_a_server_that_never_comes_back_fails_the_story(
+    deployment: Deployment, facts: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("demo.story.RETRY_SECONDS", 0.5)
+    away = {**facts, "verifier": {**facts["verifier"], "url": "http://localhost:9"}}
+    story = new_story(deployment, away, tmp_path / "citizen")
+    with pytest.raises(StoryFailed) as caught:
+        list(tell(story, steps_up_to("untrusted_issuer")))
+    assert caught.value.step == "untrusted_issuer"
+
+
+def test_what_scripts_read_is_for_its_owner_only(deployment: Deployment, facts: dict[str, Any]) -> None:
+    written = json.loads(deployment.file.read_text(encoding="utf-8"))
+    assert written == facts
+    assert stat.S_IMODE(deployment.file.stat().st_mode) == 0o600
+    assert {each["name"] for each in written["people"]} >= {"한지우", "문하람"}
+    assert [agency["records"] for agency in written["issuer"]["agencies"].values() if agency["records"]]
+
+
+def test_other_ports_than_the_folders_are_refused(deployment: Deployment, facts: dict[str, Any]) -> None:
+    with pytest.raises(DemoError) as caught:
+        seed(replace(deployment, base_port=deployment.base_port + 1))
+    assert "FRESH=1" in caught.value.detail
+
+
+def test_a_busy_port_is_named_with_what_to_do(servers: dict[str, Server], deployment: Deployment) -> None:
+    with pytest.raises(DemoError) as caught:
+        check_ports(deployment)
+    assert f"port {deployment.port('issuer')} of the issuer is in use" in caught.value.detail
+    assert "BASE_PORT=" in caught.value.detail
+
+
+def test_the_command_tells_the_story_once_and_leaves_nothing(tmp_path: Path) -> None:
+    command = [str(Path(sys.executable).parent / "jigap"), "demo", "--once", "--base-port", str(free_base_port())]
+    environment = child_environment({"TMPDIR": str(tmp_path)})
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "모두 맞았어요" in done.stdout
+    assert list(tmp_path.iterdir()) == []
