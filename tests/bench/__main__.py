@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+from tests.bench import http
 from tests.bench.cases import CASES
 from tests.bench.measure import Row, measure
 
@@ -19,6 +20,8 @@ def arguments() -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=9, help="rounds of each case (median is shown)")
+    parser.add_argument("--http-rounds", type=int, default=3, help="rounds of each HTTP case")
+    parser.add_argument("--no-http", action="store_true", help="leave out the HTTP cases, which take minutes")
     parser.add_argument("--only", default="", help="only cases whose name contains this")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the result is written")
     return parser.parse_args()
@@ -29,6 +32,8 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
     for case in CASES:
         if options.only in case.name:
             yield measure(case, options.rounds)
+    if not options.no_http:
+        yield from http.rows(options.only, options.http_rounds)
 
 
 def verdict(row: Row) -> str:

@@ -31,7 +31,7 @@ class Cluster:
         self._programs = programs
         self._folder = Path(tempfile.mkdtemp(prefix="jigap-postgres-"))
         self._user = _other_user() if os.geteuid() == 0 else None
-        self.port = _free_port()
+        self.port = free_port()
 
     def __enter__(self) -> Self:
         if self._user:
@@ -85,7 +85,7 @@ def _other_user() -> str:
     return "postgres" if "postgres" in names else "nobody"
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

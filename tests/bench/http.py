@@ -1,0 +1,152 @@
+"""Issuance and verification over HTTP with two workers, as ratios to ``openssl speed -multi 2`` around each run.
+
+*Protocol only* keeps everything in memory, for measuring alone; *as shipped* is what runs: committed before the answer.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Protocol
+
+from tests.bench.issuing import IssuerWorld
+from tests.bench.measure import Row
+from tests.bench.post import Answers, Post, missing, openssl_rates, send, write_posts
+from tests.support import postgres
+
+SECONDS, WARM_UP = 4.0, 1.0
+START_SECONDS = 60
+
+
+class World(Protocol):
+    """A server's folder and database, and requests for it."""
+
+    factory: str
+    factory_in_memory: str
+    environment: dict[str, str]
+
+    def posts(self, count: int, *, in_memory: bool) -> list[Post]:
+        """Prepare ``count`` requests that can each be sent once."""
+        ...
+
+
+@dataclass(frozen=True)
+class HttpCase:
+    """One row. ``ceiling`` is the ratio that cannot be passed: it says how many requests to prepare."""
+
+    name: str
+    unit: str
+    world: type[IssuerWorld]
+    engine: str
+    ceiling: float
+    floor: float | None = None
+    target: float | None = None
+
+
+CASES = (
+    HttpCase("HTTP issuance, protocol only (memory)", "S2", IssuerWorld, "memory", 0.12, 0.045, 0.060),
+    HttpCase("HTTP issuance, as shipped, SQLite", "S2", IssuerWorld, "sqlite", 0.06),
+    HttpCase("HTTP issuance, as shipped, PostgreSQL", "S2", IssuerWorld, "postgresql", 0.06),
+)
+
+
+def rows(only: str, rounds: int) -> Iterator[Row]:
+    """Measure and yield one row after another; one that cannot be measured here says why."""
+    for case in CASES:
+        if only in case.name:
+            reason = missing() or ("" if case.engine != "postgresql" or postgres.find_programs() else _NO_POSTGRES)
+            yield _empty(case, reason) if reason else _measure(case, rounds)
+
+
+_NO_POSTGRES = "not measured: PostgreSQL is not installed (Debian: apt-get install postgresql)"
+
+
+def _empty(case: HttpCase, reason: str) -> Row:
+    return Row(case.name, case.unit, 0.0, 0.0, 0.0, 0.0, case.floor, case.target, reason)
+
+
+def _measure(case: HttpCase, rounds: int) -> Row:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jigap-bench-")))
+        port = postgres.free_port()
+        origin = f"http://localhost:{port}"
+        world = case.world(folder, _database(case.engine, folder, stack), origin)
+        found = [_round(case, world, folder, origin, port) for _ in range(rounds)]
+    ratios = [answers.per_second / raw for answers, raw in found]
+    refused = sum(answers.refused for answers, _ in found)
+    p99 = statistics.median(answers.p99 for answers, _ in found)
+    return Row(
+        name=case.name,
+        unit=case.unit,
+        ratio=statistics.median(ratios),
+        lowest=min(ratios),
+        highest=max(ratios),
+        per_second=statistics.median(answers.per_second for answers, _ in found),
+        floor=case.floor,
+        target=case.target,
+        note=f"p99 {p99:.0f} ms" + (f", {refused} REFUSED" if refused else ""),
+    )
+
+
+def _round(case: HttpCase, world: World, folder: Path, origin: str, port: int) -> tuple[Answers, float]:
+    raw = _raw(case.unit)
+    in_memory = case.engine == "memory"
+    posts = world.posts(int(raw * case.ceiling * (SECONDS + WARM_UP)), in_memory=in_memory)
+    share = int(len(posts) * WARM_UP / (SECONDS + WARM_UP))
+    write_posts(posts[:share], folder / "warm-up.txt")
+    write_posts(posts[share:], folder / "posts.txt")
+    with _served(world.factory_in_memory if in_memory else world.factory, port, world.environment):
+        send(origin, folder / "warm-up.txt", WARM_UP)
+        before = _raw(case.unit)
+        answers = send(origin, folder / "posts.txt", SECONDS)
+        return answers, (before + _raw(case.unit)) / 2
+
+
+def _raw(unit: str) -> float:
+    sign, verify = openssl_rates()
+    return sign if unit == "S2" else verify
+
+
+def _database(engine: str, folder: Path, stack: ExitStack) -> str:
+    if engine != "postgresql":
+        return f"sqlite:///{folder}/bench.db"
+    programs = postgres.find_programs()
+    assert programs is not None
+    return stack.enter_context(postgres.Cluster(programs)).create_database("bench")
+
+
+@contextmanager
+def _served(factory: str, port: int, environment: dict[str, str]) -> Iterator[None]:
+    command = [sys.executable, "-m", "tests.bench.serve", factory, str(port)]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("JIGAP_")}  # noqa: TID251
+    with subprocess.Popen(
+        command, env={**inherited, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as server:
+        try:
+            _wait(server, port)
+            yield
+        finally:
+            server.terminate()
+
+
+def _wait(server: "subprocess.Popen[bytes]", port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        connection = HTTPConnection("localhost", port, timeout=2)
+        try:
+            connection.request("GET", "/healthz")
+            if connection.getresponse().status == 200:
+                return
+        except (OSError, urllib.error.URLError):
+            time.sleep(0.1)
+        finally:
+            connection.close()
+    raise RuntimeError("the server under the bench did not start")

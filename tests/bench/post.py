@@ -1,0 +1,75 @@
+"""Load: requests written to a file, sent once each by Debian's ``wrk``, and the rate of the answers."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+SCRIPT = Path(__file__).with_name("post.lua")
+THREADS, CONNECTIONS = 2, 32
+_LINE = re.compile(r"(?m)^RESULT (\d+) (\d+) (\d+) (\d+) (\d+)$")
+
+
+@dataclass(frozen=True)
+class Post:
+    """One request, to be sent once."""
+
+    path: str
+    authorization: str
+    media_type: str
+    body: str
+
+    def line(self) -> str:
+        """Return it as ``post.lua`` reads it."""
+        return f"{self.path}\t{self.authorization}\t{self.media_type}\t{self.body}" + "\n"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What came back: ``refused`` are answers that were no 2xx, or none; ``p99`` is in milliseconds."""
+
+    per_second: float
+    answered: int
+    refused: int
+    p99: float
+
+
+def missing() -> str:
+    """Return why nothing can be measured here; empty if it can."""
+    lacking = [name for name in ("wrk", "openssl") if shutil.which(name) is None]
+    return (
+        f"not measured: {' and '.join(lacking)} not installed (Debian: apt-get install wrk openssl)" if lacking else ""
+    )
+
+
+def write_posts(posts: Sequence[Post], path: Path) -> None:
+    """Write the file for :func:`send`."""
+    path.write_text("".join(post.line() for post in posts))
+
+
+def send(origin: str, requests: Path, seconds: float) -> Answers:
+    """Send the requests of a file for some seconds, over 32 connections."""
+    command = ["wrk", f"-t{THREADS}", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "-s", str(SCRIPT), origin, "--"]
+    finished = subprocess.run(
+        [*command, str(requests), str(THREADS)], capture_output=True, text=True, timeout=60 + seconds, check=True
+    )
+    found = _LINE.search(finished.stdout)
+    if found is None:
+        raise RuntimeError(f"wrk said: {finished.stdout}{finished.stderr}")
+    answered, microseconds, statuses, broken, p99 = map(int, found.groups())
+    return Answers(answered * 1e6 / microseconds, answered, statuses + broken, p99 / 1000)
+
+
+def openssl_rates() -> tuple[float, float]:
+    """Return how often two processes of ``openssl speed`` sign and verify in a second (P-256)."""
+    finished = subprocess.run(
+        ["openssl", "speed", "-seconds", "1", "-multi", "2", "ecdsap256"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    *_, sign, verify = finished.stdout.split()
+    return float(sign), float(verify)
