@@ -31,7 +31,7 @@ check: venv ## format, lint, types, import contracts, docstrings, catalogue
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/interrogate --quiet wallet_core issuer verifier holder_app demo
+	@$(BIN)/interrogate -vv --omit-covered-files wallet_core issuer verifier holder_app demo
 	@$(BIN)/jigap catalogue check
 
 fmt: venv ## format and fix what can be fixed by itself

@@ -79,6 +79,7 @@ async def create_presentation(request: Request, body: PresentationBody, key: Wri
     party, unit = verifier.party(key.owner), verifier.database.unit()
 
     def create() -> Answer:
+        """Do it the first time the key comes."""
         order = body.order()
         made = requests.create_presentation(verifier.presentations, verifier.storage(unit), party, order)
         return Answer(201, created_json(made))
