@@ -203,6 +203,7 @@ class InvalidToken(RemoteProtocolError):
 
     def __init__(self, description: str, *, detail: str | None = None, clause: str | None = None) -> None:
         challenge = f'Bearer error="{self.code}", error_description="{peer_text(description)}"'
+        # oauth-6750.3-challenge
         super().__init__(description, detail=detail, clause=clause, headers={"WWW-Authenticate": challenge})
 
 

@@ -153,6 +153,7 @@ def test_tokens_and_offers_end_in_time(issuer: IssuerUnderTest) -> None:
     assert issuer.client.get(late["credential_offer_uri"]).status_code == 404
 
 
+@pytest.mark.clause("oauth-6750.3-challenge")
 @pytest.mark.clause("vci-6.3-unknown-code", "oauth-6750.3.1-unknown", "vci-7.2-ours", "vci-F.1-aud")
 def test_nothing_of_one_agency_is_good_at_another(issuer: IssuerUnderTest) -> None:
     made = issuer.offer()

@@ -75,6 +75,7 @@ def test_bearer_tokens(header):
     assert parse_bearer_token([header]) == header.split(" ")[1]
 
 
+@pytest.mark.clause("oauth-6750.3-challenge")
 @pytest.mark.clause("oauth-6750.2-one", "oauth-6750.2.1-bearer")
 @pytest.mark.parametrize(
     "headers", [[], [""], ["Bearer"], ["Bearer "], ["Bearer a b"], ["DPoP abc"], ["abc"], ["Bearer a", "Bearer a"]]

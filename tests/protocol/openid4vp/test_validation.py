@@ -193,6 +193,17 @@ def test_a_credential_of_tomorrow() -> None:
     refused_at(5, {"licence": [present(not_before=NOW + timedelta(days=1))]}, NotYetValid)
 
 
+@pytest.mark.clause("jose-7519.4.1.3-aud")
+def test_a_credential_that_its_issuer_made_for_somebody_else() -> None:
+    hidden = [("name",), ("age_over_19",)]
+    for audience in ("https://other.example", ["https://other.example"], [], None, 7):
+        text = present(claims={**CLAIMS, "aud": audience}, selectively_disclosable=hidden)
+        refused_at(5, {"licence": [text]})
+    for audience in (AUDIENCE, ["https://other.example", AUDIENCE]):
+        text = present(claims={**CLAIMS, "aud": audience}, selectively_disclosable=hidden)
+        assert validate_vp_token({"licence": [text]}, expectation(), now=NOW)
+
+
 # --- 6: the holder, for this request ----------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "changes",

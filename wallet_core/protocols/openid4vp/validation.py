@@ -104,7 +104,7 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
         2. Each issuer's certificate leads to an anchor, and speaks for ``iss`` (8.6).
         3. Each issuer's signature verifies (RFC 9901 7.1).
         4. Every Disclosure belongs to what was signed, and the rules of SD-JWT VC hold (RFC 9901 7.1).
-        5. Each credential is valid now (RFC 9901 7.1, step 6).
+        5. Each credential is valid now, and not meant for others only (RFC 9901 7.1, step 6; RFC 7519 4.1.3).
         6. Each holder proved possession, for this request and for us: ``aud``, ``nonce``, ``sd_hash`` (14.1.2).
         7. No credential is withdrawn; one whose status cannot be looked up is refused (8.6).
         8. No claim was disclosed that the request did not ask for (6.4).
@@ -185,6 +185,7 @@ def _validate_presentation(text: str, query_id: QueryId, expected: Expectation, 
     credential = _verify(sd_jwt, certificate.public_key, query, expected, now)
     # vp-8.6-speaks-for
     _validate_issuer(credential, certificate)
+    _validate_audience(credential, expected.client_id)
     # 7. 8.6: "Perform the checks required by the Verifier's policy […] (e.g., revocation checks)".
     # sdjwtvc-2.2.2.3-status
     if credential.status is not None:
@@ -261,6 +262,14 @@ def _validate_issuer(credential: SdJwtVc, certificate: TrustedCertificate) -> No
         validate_issuer_name(certificate, credential.issuer)
     except UntrustedError as exc:
         raise check_failed(CheckStep.ISSUER_TRUSTED, exc.description, exc) from exc
+
+
+def _validate_audience(credential: SdJwtVc, client_id: ClientId) -> None:
+    audience = credential.claims.get("aud", client_id)
+    # 5. RFC 7519 4.1.3: whoever is not among the audiences of a JWT "MUST" reject it.
+    # jose-7519.4.1.3-aud
+    if client_id not in (audience if isinstance(audience, list) else [audience]):
+        raise check_failed(CheckStep.WITHIN_VALIDITY, "the credential is for another audience")
 
 
 def _validate_disclosed(credential: SdJwtVc, query: DcqlQuery) -> None:
