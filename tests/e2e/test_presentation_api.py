@@ -1,0 +1,283 @@
+"""Our own API for relying parties, two requests beside each other, what time does, and the commands."""
+
+import hashlib
+import json
+from datetime import timedelta
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.support.presentations import CLAIMS, query
+from tests.support.verifying import BACK, HOST, PARTY, VerifierUnderTest, register, response_code, start_verifier
+from verifier import cli
+from verifier.app import create_app, create_worker
+from verifier.dependencies import build_verifier
+from verifier.presentations.use_cases.requests import start_check
+from verifier.presentations.use_cases.results import redeem_in_browser, redeem_response_code, show_check
+from wallet_core.errors import InvalidRequest, KeyUnavailable, NotFound, StateConflict, UntrustedError
+
+OURS, OTHERS = (hashlib.sha256(name).digest() for name in (b"our session", b"another session"))
+
+
+@pytest.fixture
+def desk(sqlite_verifier: VerifierUnderTest):
+    """A page of ours that asks with a policy, and a card that answers it."""
+    party = sqlite_verifier.verifier.party(PARTY)
+
+    def start():
+        return start_check(
+            sqlite_verifier.verifier.presentations, party, "adult-check", session_digest=OURS, return_uri=f"{HOST}/back"
+        )
+
+    sqlite_verifier.held = sqlite_verifier.world.held(
+        claims={"adult_by_year": True, "age_over_19": True},
+        selectively_disclosable=[("adult_by_year",), ("age_over_19",)],
+    )
+    return start
+
+
+# --- the API ----------------------------------------------------------------------------------------------------------
+def test_a_repeated_post_gets_the_first_answer(verifier: VerifierUnderTest) -> None:
+    headers = {"Idempotency-Key": "one"}
+    body = {"dcql_query": query(("name",))}
+    first = verifier.api("POST", json=body, headers=headers)
+    second = verifier.api("POST", json=body, headers=headers)
+    assert first.status_code == second.status_code == 201
+    assert first.json() == second.json()
+    other = verifier.api("POST", json={"dcql_query": query(("age_over_19",))}, headers=headers)
+    assert other.status_code == 422
+    assert verifier.api("POST", json=body, headers=headers, party="dodam-bank").json()["id"] != first.json()["id"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"policy": "adult-check", "dcql_query": query()},
+        {"dcql_query": {"credentials": []}},
+        {"dcql_query": {"credentials": [{"id": "m", "format": "mso_mdoc", "meta": {"doctype_value": "x"}}]}},
+        {"dcql_query": query(), "response_mode": "dc_api.jwt"},
+        {"dcql_query": query(), "expected_origins": ["https://a.example"]},
+        {"dcql_query": query(), "transaction_data": [{"type": "payment"}]},
+        {"dcql_query": query(), "webhook": "https://a.example/hook"},
+        {"dcql_query": query(), "response_mode": "fragment"},
+        {"dcql_query": query(), "client_id_prefix": "did"},
+        {"dcql_query": query(), "flow": "same_device"},
+        {"dcql_query": query(), "flow": "same_device", "redirect_uri": "javascript:alert(1)"},
+        {"dcql_query": query(), "flow": "same_device", "redirect_uri": "http://shop.example"},
+        {"dcql_query": query(), "authorization_endpoint": "javascript:"},
+        {"dcql_query": query(), "authorization_endpoint": "http://wallet.example/authorize"},
+        {"dcql_query": query(), "unknown": 1},
+        {"dcql_query": "text"},
+    ],
+)
+def test_an_order_that_cannot_be_met_is_400_and_says_why(sqlite_verifier: VerifierUnderTest, body) -> None:
+    answer = sqlite_verifier.api("POST", json=body)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"] == "invalid_request"
+    assert answer.json()["error_description"]
+    assert answer.json()["fault"] == "you"
+    assert answer.json()["trace_id"]
+
+
+def test_unknown_things_are_404(sqlite_verifier: VerifierUnderTest) -> None:
+    assert sqlite_verifier.api("POST", json={"policy": "none"}).status_code == 404
+    assert sqlite_verifier.api("GET", "/nothing").status_code == 404
+    made = sqlite_verifier.ask()
+    assert sqlite_verifier.api("GET", f"/{made['id']}", party="dodam-bank").status_code == 404
+    # The name that wallets know is not the name that relying parties use.
+    state = sqlite_verifier.resolve(made["authorization_request"]).request.state
+    assert sqlite_verifier.api("GET", f"/{state}").status_code == 404
+
+
+def test_without_a_key_nothing_is_told(sqlite_verifier: VerifierUnderTest) -> None:
+    made = sqlite_verifier.ask()
+    for path, method in [("", "POST"), ("", "GET"), (f"/{made['id']}", "GET"), (f"/{made['id']}/redeem", "POST")]:
+        answer = sqlite_verifier.client.request(method, f"{HOST}/api/v1/presentations{path}", json={})
+        assert answer.status_code == 401
+        assert answer.json()["error"] == "invalid_token"
+
+
+@pytest.mark.parametrize("path", ["dc-api-response", "record"])
+def test_what_is_not_supported_yet_says_so(sqlite_verifier: VerifierUnderTest, path) -> None:
+    made = sqlite_verifier.ask()
+    answer = sqlite_verifier.api("GET" if path == "record" else "POST", f"/{made['id']}/{path}")
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+def test_the_list_is_paged_and_has_no_claims(sqlite_verifier: VerifierUnderTest) -> None:
+    ids = []
+    for _ in range(52):
+        sqlite_verifier.clock.advance(0.01)
+        ids.append(sqlite_verifier.ask()["id"])
+    first = sqlite_verifier.api("GET").json()
+    assert [one["id"] for one in first["presentations"]] == ids[:1:-1]
+    second = sqlite_verifier.api("GET", f"?cursor={first['next_cursor']}").json()
+    assert [one["id"] for one in second["presentations"]] == ids[1::-1]
+    assert second["next_cursor"] is None
+    assert sqlite_verifier.api("GET", party="dodam-bank").json()["presentations"] == []
+
+
+def test_a_policy_leaves_out_formats_that_are_not_supported(sqlite_verifier: VerifierUnderTest) -> None:
+    for policy in sqlite_verifier.verifier.catalogue.policies:
+        made = sqlite_verifier.ask(policy=policy)
+        asked = sqlite_verifier.resolve(made["authorization_request"]).request.dcql_query
+        assert {credential.format for credential in asked.credentials} == {"dc+sd-jwt"}
+
+
+# --- two requests beside each other (M23) -----------------------------------------------------------------------------
+@pytest.mark.parametrize("used", ["qr", "link"])
+def test_the_first_that_is_answered_ends_the_other(sqlite_verifier: VerifierUnderTest, desk, used) -> None:
+    started = desk()
+    ports, party = sqlite_verifier.verifier.presentations, sqlite_verifier.verifier.party(PARTY)
+    links = {"qr": started.qr.authorization_request, "link": started.link.authorization_request}
+    other = links["link" if used == "qr" else "qr"]
+    waiting = sqlite_verifier.prepare(sqlite_verifier.resolve(other))
+    assert show_check(ports, party, started.id).result.state == "retrieved"
+    sqlite_verifier.present(links[used])
+    shown = show_check(ports, party, started.id).result
+    assert shown.state == ("verified" if used == "qr" else "answered")
+    answer = sqlite_verifier.post(waiting.resolved, sqlite_verifier.vp_token(waiting))
+    assert answer.status_code == 409
+    assert sqlite_verifier.client.get(other.partition("request_uri=")[2].partition("&")[0]).status_code == 404
+
+
+def test_the_browser_that_began_gets_the_result_once(sqlite_verifier: VerifierUnderTest, desk) -> None:
+    ports = sqlite_verifier.verifier.presentations
+    code = response_code(sqlite_verifier.present(desk().link.authorization_request).redirect_uri)
+    result = redeem_in_browser(ports, code, session_digest=OURS)
+    assert result.state == "verified"
+    assert result.credentials["licence"][0].claims == {"adult_by_year": True}
+    with pytest.raises(NotFound):
+        redeem_in_browser(ports, code, session_digest=OURS)
+
+
+def test_another_browser_gets_nothing_and_ends_it(sqlite_verifier: VerifierUnderTest, desk) -> None:
+    started = desk()
+    ports, party = sqlite_verifier.verifier.presentations, sqlite_verifier.verifier.party(PARTY)
+    code = response_code(sqlite_verifier.present(started.link.authorization_request).redirect_uri)
+    stolen = redeem_in_browser(ports, code, session_digest=OTHERS)
+    assert (stolen.state, stolen.credentials) == ("refused", None)
+    shown = show_check(ports, party, started.id).result
+    assert (shown.state, shown.error) == ("refused", "access_denied")
+    with pytest.raises(NotFound):
+        redeem_in_browser(ports, code, session_digest=OURS)
+
+
+def test_the_code_in_the_qr_flow_opens_nothing(sqlite_verifier: VerifierUnderTest, desk) -> None:
+    ports, party = sqlite_verifier.verifier.presentations, sqlite_verifier.verifier.party(PARTY)
+    started = desk()
+    code = response_code(sqlite_verifier.present(started.qr.authorization_request).redirect_uri)
+    with pytest.raises(NotFound):
+        redeem_in_browser(ports, code, session_digest=OURS)
+    with pytest.raises(StateConflict):
+        redeem_response_code(ports, party, started.qr.id, code)
+
+
+def test_the_check_of_another_party_is_not_there(sqlite_verifier: VerifierUnderTest, desk) -> None:
+    with pytest.raises(NotFound):
+        show_check(sqlite_verifier.verifier.presentations, sqlite_verifier.verifier.party("dodam-bank"), desk().id)
+
+
+# --- time -------------------------------------------------------------------------------------------------------------
+def stored_rows(under_test):
+    with under_test.verifier.database.reader() as unit:
+        return unit.connection.exec_driver_sql("SELECT kind, sealed_claims FROM verifier_presentation").all()
+
+
+def test_claims_go_when_the_policy_says_and_the_record_later(verifier: VerifierUnderTest) -> None:
+    made = verifier.ask()
+    verifier.present(made["authorization_request"])
+    worker = create_worker(verifier.verifier)
+    worker.run_due()
+    assert stored_rows(verifier)[0][1] is not None
+    verifier.clock.advance(300)
+    # At once for readers, and durably when the job runs.
+    assert verifier.result(made["id"])["credentials"] is None
+    worker_after = create_worker(verifier.verifier)
+    run_crons_again(verifier)
+    worker_after.run_due()
+    assert stored_rows(verifier) == [("verified", None)]
+    result = verifier.result(made["id"])
+    assert (result["state"], result["credentials"], len(result["checks"])) == ("verified", None, 9)
+    verifier.clock.advance(timedelta(days=91).total_seconds())
+    run_crons_again(verifier)
+    create_worker(verifier.verifier).run_due()
+    assert stored_rows(verifier) == []
+
+
+def run_crons_again(under_test):
+    """Make repeated work due now: the database's clock decides, not ours."""
+    with under_test.verifier.database.unit() as unit:
+        unit.connection.exec_driver_sql("UPDATE verifier_cron SET next_at = 0")
+
+
+def test_a_request_nobody_answered_loses_its_key(verifier: VerifierUnderTest) -> None:
+    verifier.ask()
+    verifier.clock.advance(301)
+    create_worker(verifier.verifier).run_due()
+    with verifier.verifier.database.reader() as unit:
+        rows = unit.connection.exec_driver_sql("SELECT kind, sealed_key FROM verifier_presentation").all()
+    assert [tuple(row) for row in rows] == [("expired", None)]
+
+
+def test_a_restart_forgets_nothing(verifier: VerifierUnderTest) -> None:
+    made = verifier.ask(flow="same_device", redirect_uri=BACK)
+    pending = verifier.prepare(verifier.resolve(made["authorization_request"]))
+    restart(verifier)
+    assert verifier.post(pending.resolved, verifier.vp_token(pending)).status_code == 200
+    restart(verifier)
+    assert verifier.result(made["id"])["state"] == "answered"
+
+
+def restart(under_test):
+    from starlette.testclient import TestClient
+
+    under_test.verifier.database.close()
+    under_test.verifier = build_verifier(under_test.verifier.settings, clock=under_test.clock)
+    under_test.app = create_app(under_test.verifier)
+    under_test.client = TestClient(under_test.app, base_url=HOST, follow_redirects=False)
+
+
+# --- registration and commands ----------------------------------------------------------------------------------------
+def test_a_party_needs_a_key_and_a_certificate_that_wallets_accept(sqlite_verifier: VerifierUnderTest) -> None:
+    from tests.support.presentations import new_ca
+    from tests.support.verifying import add_access_key
+
+    with pytest.raises(KeyUnavailable):
+        register(sqlite_verifier.verifier, "nobody")
+    add_access_key(sqlite_verifier.verifier.keys, new_ca("모르는 인증기관"), "stranger")
+    with pytest.raises(UntrustedError):
+        register(sqlite_verifier.verifier, "stranger")
+    add_access_key(
+        sqlite_verifier.verifier.keys,
+        sqlite_verifier.world.verifier_ca,
+        "elsewhere",
+        public_url="https://other.example",
+    )
+    with pytest.raises(UntrustedError):
+        register(sqlite_verifier.verifier, "elsewhere")
+    with pytest.raises(InvalidRequest):
+        register(sqlite_verifier.verifier, "No Such Id")
+
+
+def test_commands(tmp_path, monkeypatch) -> None:
+    under_test = start_verifier(tmp_path, f"sqlite:///{tmp_path}/verifier.db")
+    monkeypatch.setattr(cli, "_verifier", lambda: under_test.verifier)
+    run = CliRunner().invoke
+    made = run(cli.app, ["request", "create", "--party", PARTY, "--policy", "adult-check", "--json"])
+    created = json.loads(made.stdout)
+    assert created["authorization_request"].startswith("openid4vp://?")
+    shown = json.loads(run(cli.app, ["request", "show", created["id"], "--party", PARTY, "--json"]).stdout)
+    assert shown["state"] == "requested"
+    added = json.loads(run(cli.app, ["party", "add", "dodam-bank", "--json"]).stdout)
+    assert added["api_key"].startswith("jgk_")
+    file = tmp_path / "query.json"
+    file.write_text(json.dumps(query(("name",))))
+    own = run(cli.app, ["request", "create", "--party", PARTY, "--query", str(file), "--redirect-uri", BACK, "--json"])
+    link = json.loads(own.stdout)["authorization_request"]
+    sent = under_test.present(link)
+    assert sent.redirect_uri.startswith(BACK)
+    assert CLAIMS["name"] not in own.stdout
+    under_test.client.close()
+    under_test.verifier.database.close()
