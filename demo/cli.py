@@ -3,11 +3,13 @@
 import contextlib
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -31,6 +33,9 @@ def demo(
 ) -> None:
     """Fill the databases, start the servers, tell the story, and serve until Ctrl-C."""
     telling = Telling()
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        # Ended from outside, the servers are still stopped and the temporary folder removed.
+        signal.signal(ending, _end)
     with _folder(once=once, fresh=fresh) as folder:
         deployment = Deployment(folder, base_port)
         check_ports(deployment)
@@ -59,8 +64,10 @@ def _folder(*, once: bool, fresh: bool) -> Iterator[Path]:
     yield DEFAULT_FOLDER
 
 
+def _end(number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)
+
+
 def _wait() -> None:
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
     with contextlib.suppress(KeyboardInterrupt):
-        stop.wait()
+        threading.Event().wait()

@@ -64,7 +64,7 @@ class Deployment:
     def settings(self, app: str) -> dict[str, str]:
         """Return an app's settings without their prefix, in lower case."""
         database = self.folder.resolve() / app / f"{app}.db"
-        return {
+        settings = {
             "public_url": self.url(app),
             "database_url": f"sqlite:///{database}",
             "key_store": str(self.keys(app).resolve()),
@@ -73,6 +73,8 @@ class Deployment:
             "insecure_allow_loopback": "true",
             "demo": "true",
         }
+        # Pages of the other two link to the wallet.
+        return settings if app == "wallet" else {**settings, "wallet": self.url("wallet")}
 
     def environment(self, app: str) -> dict[str, str]:
         """Return an app's settings as the variables its server reads."""

@@ -1,6 +1,6 @@
 """How the story looks on a terminal: Korean first, a short English gloss beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -40,14 +40,16 @@ class Telling:
 
     def by_hand(self, facts: Mapping[str, Any]) -> None:
         """Write the addresses and codes for trying everything by hand."""
+        issuer, verifier, wallet = facts["issuer"], facts["verifier"], facts["wallet"]
+        agencies = {agency["api_key"]: agency for agency in issuer["agencies"].values() if agency["records"]}
         self.say("\n직접 해보기", "try it by hand (시험용)")
-        self._console.print(f"   지갑 · wallet      {facts['wallet']['url']}")
-        for person in facts["people"]:
-            self._console.print(f"     {person['sign_in_code']}  {person['name']} ({person['subject_id']})")
-        self._console.print(f"   발급 · issuer      {facts['issuer']['url']}/console")
-        for agency_id, agency in facts["issuer"]["agencies"].items():
-            if agency["records"]:
-                self._console.print(f"     {agency['api_key']}  {agency['name']['ko']} ({agency_id})")
-        self._console.print(f"   확인 · verifier    {facts['verifier']['url']}/console")
-        for party_id, party in facts["verifier"]["parties"].items():
-            self._console.print(f"     {party['api_key']}  {party['name']['ko']} ({party_id})")
+        self.say(f"   1 지갑에 코드로 들어가요  {wallet['url']}", "sign in to the wallet with a one-time code")
+        self._keys((person["sign_in_code"], f"{person['name']} ({person['subject_id']})") for person in facts["people"])
+        self.say(f"   2 기관에서 카드를 보내요  {issuer['url']}/console", "offer a card to one of them, by p02, p04, …")
+        self._keys((key, agency["name"]["ko"]) for key, agency in agencies.items())
+        self.say(f"   3 회사가 물어봐요  {verifier['url']}/console", "ask for a presentation")
+        self._keys((party["api_key"], party["name"]["ko"]) for party in verifier["parties"].values())
+
+    def _keys(self, entries: Iterable[tuple[str, str]]) -> None:
+        for key, whose in entries:
+            self._console.print(Rich.assemble("       ", (key, "yellow"), "  ", whose))
