@@ -1,14 +1,17 @@
 """What the conformance suite looks at in an issuer, beyond what ``test_issuance`` shows."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from issuer.agencies.use_cases import register_agency
-from tests.support.issuing import HOST, IssuerUnderTest, add_signing_key, start_issuer
+from tests.support.issuing import HOST, LICENCE, IssuerUnderTest, add_signing_key, start_issuer
 from wallet_core.adapters.keystore import KeyStore
 from wallet_core.errors import InvalidRequest
 from wallet_core.formats.sd_jwt.holder import index_sd_jwt
+from wallet_core.jose import jws
+from wallet_core.keys.jwk import public_jwk
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.types import AgencyId
 
@@ -87,3 +90,87 @@ def test_an_agency_with_the_certificate_of_another_is_not_registered(tmp_path: P
         )
     under_test.client.close()
     issuer.database.close()
+
+
+def signed(under_test: IssuerUnderTest, nonce: str | None, *, by: SoftwareSigner = KEYS[0], **claims: Any) -> str:
+    """A key proof that names the first key; ``by`` another one and ``claims`` make it a bad one."""
+    header = {"typ": "openid4vci-proof+jwt", "jwk": public_jwk(KEYS[0].public_key)}
+    body = {"aud": POLICE, "iat": int(under_test.clock.now().timestamp()), "nonce": nonce, **claims}
+    return jws.sign(header, {name: value for name, value in body.items() if value is not None}, by)
+
+
+ATTACKS = {
+    "proofs are missing": (lambda under_test, nonce: {}, "invalid_proof"),
+    "proofs are empty": (lambda under_test, nonce: {"proofs": {"jwt": []}}, "invalid_proof"),
+    "a singular proof, as drafts had it": (
+        lambda under_test, nonce: {"proof": {"proof_type": "jwt", "jwt": signed(under_test, nonce)}},
+        "invalid_proof",
+    ),
+    "the signature is another key's": (
+        lambda under_test, nonce: {"proofs": {"jwt": [signed(under_test, nonce, by=KEYS[1])]}},
+        "invalid_proof",
+    ),
+    "the nonce is missing": (
+        lambda under_test, nonce: {"proofs": {"jwt": [signed(under_test, None)]}},
+        "invalid_proof",
+    ),
+    "the nonce is not ours": (
+        lambda under_test, nonce: {"proofs": {"jwt": [signed(under_test, "LarRGSbmUPYtRYO6BQ4yn8")]}},
+        "invalid_nonce",
+    ),
+    "aud is the endpoint": (
+        lambda under_test, nonce: {"proofs": {"jwt": [signed(under_test, nonce, aud=f"{POLICE}/credential")]}},
+        "invalid_proof",
+    ),
+    "iss under anonymous access": (
+        lambda under_test, nonce: {"proofs": {"jwt": [signed(under_test, nonce, iss="wallet")]}},
+        "invalid_proof",
+    ),
+    "the proof is a year old": (
+        lambda under_test, nonce: {
+            "proofs": {"jwt": [signed(under_test, nonce, iat=int(under_test.clock.now().timestamp()) - 31_536_000)]}
+        },
+        "invalid_proof",
+    ),
+    "one bad proof among good ones": (
+        lambda under_test, nonce: {
+            "proofs": {"jwt": [signed(under_test, nonce), signed(under_test, nonce, by=KEYS[1])]}
+        },
+        "invalid_proof",
+    ),
+    "an encrypted answer is wanted": (
+        lambda under_test, nonce: {
+            "proofs": {"jwt": [signed(under_test, nonce)]},
+            "credential_response_encryption": {"jwk": {}, "enc": "A128GCM"},
+        },
+        "invalid_encryption_parameters",
+    ),
+    "an unknown configuration": (
+        lambda under_test, nonce: {
+            "proofs": {"jwt": [signed(under_test, nonce)]},
+            "credential_configuration_id": "nothing-here",
+        },
+        "unknown_credential_configuration",
+    ),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_credential_request_that_breaks_one_rule(sqlite_issuer: IssuerUnderTest, attack: str) -> None:
+    pending = sqlite_issuer.proofs(sqlite_issuer.offer()["uri"], KEYS[:1])
+    nonce = sqlite_issuer.client.post(f"{POLICE}/nonce").json()["c_nonce"]
+    make, code = ATTACKS[attack]
+
+    def ask(members: dict[str, Any]) -> Any:
+        return sqlite_issuer.client.post(
+            f"{POLICE}/credential",
+            json={"credential_configuration_id": LICENCE, **members},
+            headers={"Authorization": f"Bearer {pending.token.access_token}"},
+        )
+
+    refused = ask(make(sqlite_issuer, nonce))
+    assert (refused.status_code, refused.json()["error"]) == (400, code)
+    assert set(refused.json()) <= {"error", "error_description"}
+    assert refused.headers["content-type"] == "application/json"
+    # What is refused spends nothing.
+    assert ask({"proofs": {"jwt": [signed(sqlite_issuer, nonce)]}}).status_code == 200

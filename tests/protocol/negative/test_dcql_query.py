@@ -104,6 +104,11 @@ def test_a_value_of_another_type(value) -> None:
 @pytest.mark.clause("dcql-6.3-claim-id-once")
 def test_two_claims_of_one_id() -> None:
     refused(lambda _, credential: (credential["claims"][1].update(id="a"), credential.update(claim_sets=[["a"]])))
+    # Without claim_sets nobody needs an id.
+    unnamed = deepcopy(GOOD)
+    unnamed["credentials"][0].update(claims=[{"path": ["a"]}, {"path": ["b"]}])
+    del unnamed["credentials"][0]["claim_sets"]
+    assert parse_dcql_query(unnamed)
 
 
 @pytest.mark.clause("dcql-6.3-claim-ids")
