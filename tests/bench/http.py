@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import urllib.error
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -20,6 +20,7 @@ from typing import Protocol
 from tests.bench.issuing import IssuerWorld
 from tests.bench.measure import Row
 from tests.bench.post import Answers, Post, missing, openssl_rates, send, write_posts
+from tests.bench.verifying import VerifierWorld
 from tests.support import postgres
 
 SECONDS, WARM_UP = 4.0, 1.0
@@ -44,7 +45,7 @@ class HttpCase:
 
     name: str
     unit: str
-    world: type[IssuerWorld]
+    world: Callable[[Path, str, str], World]
     engine: str
     ceiling: float
     floor: float | None = None
@@ -55,6 +56,9 @@ CASES = (
     HttpCase("HTTP issuance, protocol only (memory)", "S2", IssuerWorld, "memory", 0.12, 0.045, 0.060),
     HttpCase("HTTP issuance, as shipped, SQLite", "S2", IssuerWorld, "sqlite", 0.06),
     HttpCase("HTTP issuance, as shipped, PostgreSQL", "S2", IssuerWorld, "postgresql", 0.06),
+    HttpCase("HTTP verification, protocol only (memory)", "V2", VerifierWorld, "memory", 0.25, 0.13, 0.16),
+    HttpCase("HTTP verification, as shipped, SQLite", "V2", VerifierWorld, "sqlite", 0.15, 0.03, 0.08),
+    HttpCase("HTTP verification, as shipped, PostgreSQL", "V2", VerifierWorld, "postgresql", 0.15, 0.03, 0.08),
 )
 
 
