@@ -10,7 +10,7 @@ from typing import Final, Literal
 from wallet_core.catalogue import derivation, metadata, validation
 from wallet_core.catalogue.derivation import Derivation
 from wallet_core.catalogue.text import Text
-from wallet_core.catalogue.validation import RecordProblem
+from wallet_core.catalogue.validation import Members, RecordProblem
 from wallet_core.errors import Expired
 from wallet_core.spec_versions import FORMAT_SD_JWT_VC
 from wallet_core.types import AgencyId, ClaimsPath, CredentialConfigurationId, Json, JsonObject, Vct
@@ -158,10 +158,12 @@ class CredentialType:
     claims: tuple[Claim, ...]
     edge_cases: tuple[str, ...] = ()
     _by_path: Mapping[ClaimsPath, Claim] = field(init=False, repr=False, compare=False)
+    _members: Members = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Index the claims by path: imports look them up once per cell."""
+        """Index the claims: an import looks them up for every cell."""
         object.__setattr__(self, "_by_path", {claim.path: claim for claim in self.claims})
+        object.__setattr__(self, "_members", validation.members_of(self.claims))
 
     @property
     def sd_jwt(self) -> FormatEntry:
@@ -206,7 +208,7 @@ class CredentialType:
             record: claims of one person, without those that are computed when signing.
             today: the day in Asia/Seoul.
         """
-        return validation.validate_record(self.claims, record, today=today)
+        return validation.validate_record(self._members, record, today=today)
 
     def prepare_claims(self, record: JsonObject, *, today: date, also: Collection[ClaimsPath] = ()) -> JsonObject:
         """Return the claims to sign: ``record`` with what is derived from it, in the catalogue's order.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from wallet_core.catalogue.credential_type import Claim, CredentialType, Sensitivity
+from wallet_core.catalogue.credential_type import Claim, ClaimType, CredentialType, Sensitivity
 from wallet_core.catalogue.parsing import IDENTIFIER
 from wallet_core.catalogue.paths import path_text, select
 from wallet_core.catalogue.policy import SUPPORTED_FORMATS, Policy, query_in_formats
@@ -121,6 +121,7 @@ class _PolicyFaults:
         yield from self.must_match()
         if not paths:
             yield from self.sensitivity()
+            yield from self.mixing()
             yield from self.examples()
 
     def types_of(self, credential: Mapping[str, Any]) -> list[CredentialType]:
@@ -220,6 +221,16 @@ class _PolicyFaults:
         for index, ask in enumerate(self.policy.asks):
             if special & set(ask.claims) and not ask.note:
                 yield ("asks", index), "special", "it takes a special claim and has no note that says why"
+
+    def mixing(self) -> Iterator[Fault]:
+        """The consent screen says where yes/no answers and identifying claims are asked together."""
+        found = [each for _, credential, claim in self.claims for each in self.found(credential, tuple(claim["path"]))]
+        answers = any(each.type is ClaimType.BOOLEAN for each in found)
+        identity = any(
+            each.type is not ClaimType.BOOLEAN and each.sensitivity is not Sensitivity.NORMAL for each in found
+        )
+        if self.policy.mixes_yes_no_and_identity != (answers and identity):
+            yield ("mixes_yes_no_and_identity",), "mixing", "it does not say what the query asks"
 
     def examples(self) -> Iterator[Fault]:
         """The examples of the types answer the query, in the formats that are supported."""

@@ -167,6 +167,7 @@ class _Parsing:
         self.types = types
         self.today = today
         self.problems = problems
+        self._leaves: dict[tuple[str, str], tuple[Column, Claim | None]] = {}
 
     def fault(self, line: int, column: str, ko: str, en: str, cure_ko: str, cure_en: str) -> None:
         self.problems.append(_fault(line, column, ko, en, cure_ko, cure_en))
@@ -239,6 +240,13 @@ class _Parsing:
                 self.problems.append(RowProblem(line, problem.path, problem.reason, problem.cure))
         return Record(line, subject, credential_type.id, claims) if len(self.problems) == before else None
 
+    def leaf(self, credential_type: CredentialType, name: str) -> tuple[Column, Claim | None]:
+        """Return where a column's cells go and their claim: the same for every row, so worked out once."""
+        key = (credential_type.id, name)
+        if key not in self._leaves:
+            self._leaves[key] = _column(name), _leaf(credential_type, name)
+        return self._leaves[key]
+
     def type_of(self, line: int, name: str) -> CredentialType | None:
         if not name and len(self.types) == 1:
             return next(iter(self.types.values()))
@@ -251,8 +259,7 @@ class _Parsing:
     def claims(self, line: int, credential_type: CredentialType, cells: Mapping[str, str]) -> JsonObject:
         record: JsonObject = {}
         for name, cell in cells.items():
-            column = _column(name)
-            claim = _leaf(credential_type, name)
+            column, claim = self.leaf(credential_type, name)
             if claim is None:
                 self.fault(line, name, "이 증명서에 없는 열이에요", "no such claim in this type",
                            "칸을 비워요", "leave the cell empty")  # fmt: skip

@@ -9,7 +9,7 @@ from wallet_core.catalogue.derivation import DATE_RULES, derive, prepare_claims
 from wallet_core.catalogue.paths import path_text, select
 from wallet_core.catalogue.source import Document
 from wallet_core.catalogue.text import LANGUAGES
-from wallet_core.catalogue.validation import validate_record, value_problems
+from wallet_core.catalogue.validation import value_problems
 from wallet_core.spec_versions import FORMAT_SD_JWT_VC
 from wallet_core.types import AgencyId, ClaimsPath
 
@@ -166,7 +166,7 @@ def _example_faults(credential_type: CredentialType, as_of: date) -> Iterator[tu
             for problem in value_problems(claim, claim.example):
                 yield index, f"{problem.path}: {problem.reason.en}"
     place = {claim.path: index for index, claim in enumerate(claims)}
-    for problem in validate_record(claims, credential_type.example_record, today=as_of):
+    for problem in credential_type.validate_record(credential_type.example_record, today=as_of):
         yield place.get((problem.path.partition(".")[0],), 0), f"{problem.path}: {problem.reason.en}"
 
 

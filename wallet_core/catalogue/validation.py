@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from wallet_core.catalogue.paths import path_text
 from wallet_core.catalogue.text import Text
@@ -48,14 +48,26 @@ class RecordProblem:
     cure: Text
 
 
-def validate_record(claims: Sequence["Claim"], record: JsonObject, *, today: date) -> list[RecordProblem]:
+Members: TypeAlias = Mapping[ClaimsPath, Mapping[str, "Claim"]]
+"""The claims below each container, by name; the empty path is the record itself."""
+
+
+def members_of(claims: Sequence["Claim"]) -> Members:
+    """Return ``claims`` by their containers."""
+    members: dict[ClaimsPath, dict[str, Claim]] = {(): {}}
+    for claim in claims:
+        members.setdefault(claim.path[:-1], {})[str(claim.path[-1])] = claim
+    return members
+
+
+def validate_record(members: Members, record: JsonObject, *, today: date) -> list[RecordProblem]:
     """Return the faults of ``record``; see ``CredentialType.validate_record``."""
-    return list(_Validation(claims, today).object(record, (), ()))
+    return list(_Validation(members, today).object(record, (), ()))
 
 
 def value_problems(claim: "Claim", value: Json) -> list[RecordProblem]:
     """Return the faults of one ``value`` by itself: type, codes, pattern. Members are not looked at."""
-    return list(_value(claim, value, path_text(claim.path)))
+    return list(_value(claim, value, claim.path))
 
 
 def example_record(claims: Sequence["Claim"]) -> JsonObject:
@@ -79,11 +91,11 @@ def _without(value: Json, prefix: ClaimsPath, paths: Sequence[ClaimsPath]) -> Js
 
 @dataclass(frozen=True, slots=True)
 class _Validation:
-    claims: Sequence["Claim"]
+    members: Members
     today: date
 
     def object(self, value: JsonObject, general: ClaimsPath, concrete: ClaimsPath) -> Iterator[RecordProblem]:
-        members = {str(claim.path[-1]): claim for claim in self.claims if claim.path[:-1] == general}
+        members = self.members.get(general, {})
         for name in value:
             if name not in members:
                 yield _problem((*concrete, name), "이 증명서에 없는 항목이에요", "no such claim in this type",
@@ -103,11 +115,11 @@ class _Validation:
 
     def _filled(self, claim: "Claim") -> bool:
         """Return whether a missing container comes about by its computed members alone."""
-        members = [each for each in self.claims if each.path[:-1] == claim.path]
+        members = self.members.get(claim.path, {}).values()
         return bool(members) and all(each.computed for each in members if each.mandatory)
 
     def claim(self, claim: "Claim", value: Json, path: ClaimsPath) -> Iterator[RecordProblem]:
-        problems = list(_value(claim, value, path_text(path)))
+        problems = list(_value(claim, value, path))
         yield from problems
         if problems:
             return
@@ -121,36 +133,35 @@ class _Validation:
             yield _problem(path, "태어난 날이 오늘보다 뒤예요", "born after today", "날짜를 확인해요", "check the date")
 
 
-def _value(claim: "Claim", value: Json, path: str) -> Iterator[RecordProblem]:
+def _value(claim: "Claim", value: Json, path: ClaimsPath) -> Iterator[RecordProblem]:
     kind = claim.type.value
     if not _TYPES[kind](value):
-        yield RecordProblem(path, *_WRONG_TYPE[kind])
+        yield RecordProblem(path_text(path), *_WRONG_TYPE[kind])
     elif kind == "array" and isinstance(value, list):
         yield from _elements(claim, value, path)
     elif claim.codes and not isinstance(value, dict) and value not in claim.codes:
         yield _not_a_code(claim, path)
     elif claim.pattern and isinstance(value, str) and not claim.pattern.fullmatch(value):
         yield RecordProblem(
-            path,
+            path_text(path),
             Text("정해진 모양이 아니에요", "not of the prescribed form"),
             Text(f"{claim.pattern.pattern} 모양으로 적어요", f"write it as {claim.pattern.pattern}"),
         )
 
 
-def _elements(claim: "Claim", value: list[Json], path: str) -> Iterator[RecordProblem]:
+def _elements(claim: "Claim", value: list[Json], path: ClaimsPath) -> Iterator[RecordProblem]:
     kind = claim.items.value if claim.items else "string"
     for index, element in enumerate(value):
-        place = f"{path}.{index + 1}"
         if not _TYPES[kind](element):
-            yield RecordProblem(place, *_WRONG_TYPE[kind])
+            yield RecordProblem(path_text((*path, index)), *_WRONG_TYPE[kind])
         elif claim.codes and element not in claim.codes:
-            yield _not_a_code(claim, place)
+            yield _not_a_code(claim, (*path, index))
 
 
-def _not_a_code(claim: "Claim", path: str) -> RecordProblem:
+def _not_a_code(claim: "Claim", path: ClaimsPath) -> RecordProblem:
     allowed = ", ".join(str(code) for code in claim.codes)
     return RecordProblem(
-        path,
+        path_text(path),
         Text("정해진 값 가운데 하나가 아니에요", "not one of the allowed values"),
         Text(f"다음 가운데 하나를 적어요: {allowed}", f"use one of: {allowed}"),
     )
