@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ from tools.mutations import Mutation, mutations
 LIMIT: Final = 180
 """Seconds for the tests of one clause; who takes longer has noticed."""
 
+# Only what these tests use: loading every plugin takes longer than most of them.
+_PLUGINS: Final = ("-p", "pytest_socket", "-p", "_hypothesis_pytestplugin")
 _ticks = itertools.count(1_000_000_000)
 
 
@@ -48,7 +50,7 @@ def main() -> int:
     shown = shown_by()
     trials = []
     for mark in chosen:
-        tests = tuple(sorted({marker.path.relative_to(ROOT) for marker in shown.get(mark.id, ())}))
+        tests = tuple(sorted({marker.path.relative_to(ROOT) for marker in shown.get(mark.id, ())}, key=_swift_first))
         found = mutations(mark.path.read_text(), mark.line)
         if not found or not tests:
             print(f"no {'mutation known' if tests else 'test'}: {mark.id} ({mark.path.relative_to(ROOT)}:{mark.line})")
@@ -60,6 +62,10 @@ def main() -> int:
     for trial in green:
         print(f"NOT NOTICED {trial.name}")
     return 1 if green else 0
+
+
+def _swift_first(path: Path) -> tuple[bool, Path]:
+    return "e2e" in path.parts, path
 
 
 def _arguments() -> argparse.Namespace:
@@ -78,12 +84,19 @@ def _chosen(prefixes: Sequence[str], count: int, choice: random.Random) -> list[
     return [mark for mark in wanted if mark.id in kept]
 
 
-def _run(trials: Iterable[Trial], jobs: int) -> list[Trial]:
-    """Return the trials that no test noticed."""
+def _run(trials: Sequence[Trial], jobs: int) -> list[Trial]:
+    """Return the trials that no test noticed.
+
+    Raises:
+        RuntimeError: the tests are not green to begin with, so that nothing can be learnt.
+    """
     with tempfile.TemporaryDirectory(prefix="jigap-mutate-") as folder:
         copies: queue.Queue[Path] = queue.Queue()
         for number in range(jobs):
             copies.put(_copy(Path(folder) / str(number)))
+        tests = sorted({test for trial in trials for test in trial.tests}, key=_swift_first)
+        if trials and _pytest(Path(folder) / "0", ["-m", "clause", *map(str, tests)], limit=20 * LIMIT) != 0:
+            raise RuntimeError("the tests of the clauses fail before anything was taken out")
         with ThreadPoolExecutor(jobs) as pool:
             noticed = list(pool.map(lambda trial: (trial, _is_noticed(trial, copies)), trials))
     return [trial for trial, was_noticed in noticed if not was_noticed]
@@ -109,7 +122,7 @@ def _is_noticed(trial: Trial, copies: "queue.Queue[Path]") -> bool:
     honest = target.read_text()
     try:
         _write(target, trial.mutation.source)
-        status = _pytest(folder, trial)
+        status = _pytest(folder, ["--clause", trial.mark.id, *map(str, trial.tests)], limit=LIMIT)
     finally:
         _write(target, honest)
         copies.put(folder)
@@ -125,14 +138,31 @@ def _write(path: Path, text: str) -> None:
     os.utime(path, (tick := next(_ticks), tick))
 
 
-def _pytest(folder: Path, trial: Trial) -> int:
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    command += ["--clause", trial.mark.id, *map(str, trial.tests)]
-    environment = {**os.environ, "PYTHONPATH": str(folder), "CI": "1"}  # noqa: TID251 - passed on as it is
+def _pytest(folder: Path, arguments: Sequence[str], *, limit: int) -> int:
+    """Return pytest's exit status: 0 green, 1 a test failed, 2 a file did not even load, 5 there was no test.
+
+    Raises:
+        RuntimeError: pytest itself went wrong.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "--no-header",
+        "-p",
+        "no:cacheprovider",
+        *_PLUGINS,
+        *arguments,
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(folder), "CI": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # noqa: TID251
     try:
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=LIMIT, check=False)
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=limit, check=False)
     except subprocess.TimeoutExpired:
         return 1
+    if done.returncode not in {0, 1, 2, 5}:
+        raise RuntimeError(done.stdout.decode()[-2000:])
     return done.returncode
 
 
