@@ -152,11 +152,11 @@ def issuer_settings(folder: Path, database_url: str, *, public_url: str = HOST, 
 
 
 def start_issuer(
-    folder: Path, database_url: str, agencies: tuple[str, ...] = ("police", "city-tax")
+    folder: Path, database_url: str, agencies: tuple[str, ...] = ("police", "city-tax"), **more: Any
 ) -> IssuerUnderTest:
-    """Build an issuer with registered agencies."""
+    """Build an issuer with registered agencies; ``more`` are further settings."""
     clock, ca = FixedClock(), new_ca()
-    settings = issuer_settings(folder, database_url)
+    settings = issuer_settings(folder, database_url, **more)
     issuer = build_issuer(settings, clock=clock)
     migrate(issuer.database, "issuer")
     keys = {}

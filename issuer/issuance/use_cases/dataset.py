@@ -70,10 +70,8 @@ def open_dataset(ports: IssuancePorts, offer: Offer) -> JsonObject:
     )
 
 
-def offered_record(
-    ports: IssuancePorts, storage: Storage, offer: Offer, configuration_id: CredentialConfigurationId
-) -> JsonObject:
-    """Return the record to sign for one configuration of an offer.
+def offered_record(ports: IssuancePorts, offer: Offer, configuration_id: CredentialConfigurationId) -> JsonObject:
+    """Return the record to sign for one configuration of an offer: what came with it, or the agency's own of today.
 
     Raises:
         CredentialRequestDenied: it is gone.
@@ -82,7 +80,9 @@ def offered_record(
     if isinstance(claims, dict) and isinstance(record := claims.get(configuration_id), dict):
         return record
     credential_type = issued_type(ports, offer.agency_id, configuration_id).type
-    found = offer.subject_id and storage.records.find(offer.agency_id, credential_type.id, offer.subject_id)
+    storage = ports.reading()
+    with storage.unit:
+        found = offer.subject_id and storage.records.find(offer.agency_id, credential_type.id, offer.subject_id)
     if not found:
         raise CredentialRequestDenied("the data for this credential is no longer there")
     return found

@@ -157,7 +157,7 @@ def _answer(
         now=now,
     )
     # 4.
-    record = _read(ports, lambda storage: offered_record(ports, storage, offer, request.configuration_id))
+    record = offered_record(ports, offer, request.configuration_id)
     credentials, expires_at = _sign(ports, agency, issued, record, keys, now)
     # 5.
     notification_id = ports.random(_ID_BYTES).hex()
