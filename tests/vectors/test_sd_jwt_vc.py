@@ -3,9 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import jsonschema
 import pytest
 
 from tests.support import vectors
+from wallet_core.adapters.config import load_catalogue
 from wallet_core.errors import VerificationError
 from wallet_core.formats.sd_jwt.holder import index_sd_jwt
 from wallet_core.formats.sd_jwt.issuer import create_sd_jwt
@@ -18,6 +20,7 @@ from wallet_core.keys.signer import SoftwareSigner
 KEYS = vectors.load("sd_jwt_vc", "keys.json")
 ISSUER = SoftwareSigner.from_key(parse_private_jwk(KEYS["issuer_key"]))
 HOLDER = SoftwareSigner.from_key(parse_private_jwk(KEYS["holder_key"]))
+CATALOGUE = load_catalogue()
 METADATA = {case["id"]: case["value"] for case in vectors.load("sd_jwt_vc", "metadata_examples.json")["examples"]}
 
 
@@ -56,6 +59,13 @@ def validate(payload: dict[str, Any]) -> SdJwtVc:
 def test_example_of_claims(case: dict[str, Any]) -> None:
     payload = case["value"] if "alg" not in case["value"] else {"vct": "urn:example"}
     assert validate(payload).claims == payload
+
+
+@pytest.mark.parametrize("type_id", CATALOGUE.types)
+def test_type_metadata_of_the_catalogue(type_id: str) -> None:
+    document = CATALOGUE.types[type_id].type_metadata()
+    jsonschema.validate(document, vectors.load("sd_jwt_vc", "type_metadata.schema.json"))
+    assert document["vct"] == CATALOGUE.types[type_id].vct
 
 
 def test_aka_vcts_must_not_repeat_vct() -> None:
