@@ -82,6 +82,9 @@ class Words:
     def _pick(self, pick: PickView, mark: str, extra: str) -> Iterator[str]:
         yield f"  {mark}{self.local(pick.name)} · {pick.issuer_name}"
         yield from self.fields(asked.field for asked in pick.asked)
+        if pick.always:
+            yield f"    {self.say('always')}:"
+            yield from self.fields(pick.always)
         for view in pick.extras:
             yield f"    [{extra}={view.number}] {self.say('may_add')}: {self.labels(view.fields)}"
         yield f"    {self.say('hidden')}: {self.labels(pick.hidden) or '-'}"

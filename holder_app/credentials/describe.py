@@ -56,7 +56,10 @@ class Field:
 
     @property
     def words(self) -> Text | None:
-        """The words of a coded value; None where the value speaks for itself."""
+        """The words of a coded value, or of a year, which is no amount; None where the value speaks for itself."""
+        is_number = isinstance(self.value, int) and not isinstance(self.value, bool)
+        if is_number and "year" in str(self.path[-1]) and "years" not in str(self.path[-1]):
+            return {"ko": str(self.value), "en": str(self.value)}
         return self.codes.get(str(self.value))
 
     def to_json(self) -> JsonObject:

@@ -111,11 +111,18 @@ def settled(record: HistoryRecord, kind: RecordKind, **members: str | None) -> H
     return replace(record, kind=kind, body={**record.body, **members})
 
 
-def card_summary(name: dict[str, str], issuer_name: str, sent: Sequence[Field], hidden: Sequence[Field]) -> JsonObject:
-    """Return one card of a receipt: what of it was sent, with values, and what was not, without."""
+def card_summary(
+    name: dict[str, str],
+    issuer_name: str,
+    sent: Sequence[Field],
+    anyway: Sequence[Field],
+    hidden: Sequence[Field],
+) -> JsonObject:
+    """Return one card of a receipt: what was asked for and what was shown anyway, with values; what was hidden."""
     return {
         "name": dict(name),
         "issuer_name": issuer_name,
         "sent": [field.to_json() for field in sent],
+        "anyway": [field.to_json() for field in anyway],
         "hidden": [{"path": list(field.path), "label": dict(field.label)} for field in hidden],
     }

@@ -35,13 +35,21 @@ class ExtraView:
 
 @dataclass(frozen=True, slots=True)
 class PickView:
-    """One card of an answer: what of it is sent, what may be added, and what stays hidden."""
+    """One card of an answer.
+
+    Attributes:
+        asked: what is asked for and sent.
+        always: what the card shows whenever it is used, asked for or not.
+        extras: what may be sent as well.
+        hidden: what stays hidden.
+    """
 
     card_id: str
     name: Text
     issuer_name: str
     cloth: str
     asked: tuple[Asked, ...]
+    always: tuple[Field, ...]
     extras: tuple[ExtraView, ...]
     hidden: tuple[Field, ...]
 
@@ -103,20 +111,22 @@ def kept_until(policy: Policy | None, now: datetime) -> datetime | None:
     return now + timedelta(days=policy.retention.claims_days) if policy and policy.retention.claims_days else None
 
 
-def sent_fields(
+def divide_fields(
     card: Card,
     claims: JsonObject,
-    paths: Collection[ConcretePath],
+    selected: Collection[ConcretePath],
+    always: Collection[ConcretePath],
     catalogue: Catalogue,
-) -> tuple[tuple[Field, ...], tuple[Field, ...]]:
-    """Return what of a card is sent, which is what stands at ``paths``, and what stays hidden."""
+) -> tuple[tuple[Field, ...], tuple[Field, ...], tuple[Field, ...]]:
+    """Return what of a card is sent because it was asked for, what is shown anyway, and what stays hidden."""
     known = credential_type(catalogue, card.vct)
-    sent = tuple(_field_at(path, claims, known, card.display) for path in paths)
-    shown = {field.path for field in sent}
+    sent = tuple(_field_at(path, claims, known, card.display) for path in selected)
+    anyway = tuple(_field_at(path, claims, known, card.display) for path in always if path not in selected)
+    shown = {field.path for field in (*sent, *anyway)}
     hidden = tuple(
         field for field in describe_claims(claims, known, card.display) if not _is_covered(field.path, shown)
     )
-    return sent, hidden
+    return sent, anyway, hidden
 
 
 def describe_receipt(
@@ -161,7 +171,7 @@ def _group_view(
 
 def _pick_view(pick: Pick, candidate: Candidate, card: Card, catalogue: Catalogue) -> PickView:
     known, claims = credential_type(catalogue, card.vct), candidate.claims
-    sent, hidden = sent_fields(card, claims, (*pick.selected, *always_shown(candidate)), catalogue)
+    sent, anyway, hidden = divide_fields(card, claims, pick.selected, always_shown(candidate), catalogue)
     paths = {field.path for field in sent}
     return PickView(
         card.id,
@@ -169,6 +179,7 @@ def _pick_view(pick: Pick, candidate: Candidate, card: Card, catalogue: Catalogu
         card.issuer_name,
         known.cloth if known else "jjok",
         tuple(Asked(field, _instead_of(field, known, paths)) for field in sent),
+        anyway,
         tuple(_extra_view(number, extra, claims, known, card) for number, extra in enumerate(pick.extras)),
         hidden,
     )

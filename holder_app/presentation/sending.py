@@ -14,7 +14,7 @@ from holder_app.credentials.use_cases import card_summary, new_record, settled
 from holder_app.links import origin_of
 from holder_app.ports import Clock, Fetch, UnitOfWork
 from holder_app.presentation.choices import choice_of, create_groups
-from holder_app.presentation.describe import describe_receipt, policy_of, sent_fields
+from holder_app.presentation.describe import describe_receipt, divide_fields, policy_of
 from holder_app.presentation.ports import Presentations
 from holder_app.presentation.states import Answered, Answering, Failed, Presentation, PresentationState, Reviewed
 from wallet_core.catalogue import Catalogue
@@ -159,9 +159,9 @@ def _receipt(
 
 def _card_receipt(ports: PresentationPorts, approved: ApprovedCredential, held: HeldCards) -> JsonObject:
     card, claims = held.cards[approved.credential_id], held.indexed[approved.credential_id].claims
-    sent, hidden = sent_fields(card, claims, (*approved.selected, *approved.always_shown), ports.catalogue)
+    sent, anyway, hidden = divide_fields(card, claims, approved.selected, approved.always_shown, ports.catalogue)
     name = card_name(credential_type(ports.catalogue, card.vct), card.display)
-    return {"card_id": card.id, **card_summary(name, card.issuer_name, sent, hidden)}
+    return {"card_id": card.id, **card_summary(name, card.issuer_name, sent, anyway, hidden)}
 
 
 def _bytes(signing_input: bytes | None) -> bytes:

@@ -11,7 +11,16 @@ from holder_app.presentation.describe import RequestView, describe_receipt, desc
 from holder_app.presentation.sending import PresentationPorts, advance, claim_again, held_cards, resolved_of, send, sign
 from holder_app.presentation.states import Answered, Answering, Blocked, Declined, Given, Presentation, Reviewed
 from wallet_core.encoding import base64url
-from wallet_core.errors import Expired, FetchError, MalformedError, NotFound, StateConflict, UntrustedError, WalletError
+from wallet_core.errors import (
+    Expired,
+    FetchError,
+    MalformedError,
+    NotFound,
+    PeerRefusal,
+    StateConflict,
+    UntrustedError,
+    WalletError,
+)
 from wallet_core.protocols.openid4vp import wallet
 from wallet_core.spec_versions import SELF_ISSUED_AUDIENCE
 from wallet_core.types import JsonObject
@@ -173,7 +182,8 @@ def _block(ports: PresentationPorts, presentation: Presentation, state: Blocked)
     body: JsonObject = {"peer": {"name": None, "host": state.host}, "reason": state.reason}
     with ports.unit:
         blocked = ports.presentations.advance(presentation, state)
-        record = new_record(ports.random, presentation.account_id, RecordKind.BLOCKED, ports.clock.now(), body)
+        kind = RecordKind.FAILED if state.reason == "expired" else RecordKind.BLOCKED
+        record = new_record(ports.random, presentation.account_id, kind, ports.clock.now(), body)
         ports.history.add(record)
     return blocked
 
@@ -181,4 +191,6 @@ def _block(ports: PresentationPorts, presentation: Presentation, state: Blocked)
 def _reason(error: WalletError) -> str:
     if isinstance(error, UntrustedError):
         return "untrusted"
-    return "expired" if isinstance(error, Expired) else "bad_request"
+    # OpenID4VP 5.10: where a request is gone, it was answered or is too old (protocols.md M24).
+    gone = isinstance(error, PeerRefusal) and error.status in {404, 409, 410}
+    return "expired" if gone or isinstance(error, Expired) else "bad_request"

@@ -82,7 +82,7 @@ def test_only_what_was_asked_is_sent(town: Town) -> None:
     assert record.body["policy"] == {"ko": "비대면 계좌 개설", "en": "Account opening at a distance"}
     assert record.body["kept_until"].startswith("2031-11-22")
     sent = {tuple(entry["path"]) for entry in record.body["cards"][0]["sent"]}
-    assert {("name",), ("document_number",), ("age_over_19",)} <= sent
+    assert sent == {("name",), ("document_number",), ("age_over_19",)}
     assert ["birth_date"] in [entry["path"] for entry in record.body["cards"][0]["hidden"]]
 
 
@@ -96,6 +96,8 @@ def test_the_consent_screen_says_what_the_answer_then_holds(town: Town) -> None:
     answered(town, presentation)
     claims = received(verifier)["licence"]
     assert all(path[0] in claims for path in shown)
+    assert {field.path[0] for field in pick.always} <= set(claims)
+    assert {field.path[0] for field in pick.always}.isdisjoint(path[0] for path in shown)
     hidden = {field.path[0] for field in pick.hidden}
     assert hidden.isdisjoint(claims)
     assert view.policy is not None
@@ -221,7 +223,7 @@ def test_a_verifier_that_does_not_hear_the_refusal(town: Town) -> None:
 @pytest.mark.parametrize(
     ("misbehave", "reason"),
     [
-        ({"status": 404}, "bad_request"),
+        ({"status": 403}, "bad_request"),
         ({"content_type": "text/html"}, "bad_request"),
         ({"header": {"typ": "JWT"}}, "bad_request"),
         ({"claims": {"client_id": "x509_hash:other"}}, "bad_request"),
@@ -240,6 +242,14 @@ def test_a_bad_request_is_blocked_and_nothing_posted(town: Town, misbehave: dict
     assert blocked.state.reason == reason
     assert len(verifier.seen) == 1
     assert [record.kind for record in records(town)] == [RecordKind.BLOCKED]
+
+
+@pytest.mark.parametrize("status", [404, 409, 410])
+def test_a_request_that_is_gone_has_ended(town: Town, status: int) -> None:
+    ended = reviewed(town, new_verifier(town, status=status))
+    assert isinstance(ended.state, Blocked)
+    assert ended.state.reason == "expired"
+    assert [record.kind for record in records(town)] == [RecordKind.FAILED]
 
 
 def test_an_untrusted_verifier_is_blocked(town: Town) -> None:
