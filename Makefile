@@ -2,7 +2,7 @@
 # Nothing needs to be installed first but Python 3.11+ and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt bench fuzz soak crash-test mutate specs lock clean venv venv-run
+.PHONY: help demo test check fmt bench fuzz soak crash-test screenshots mutate specs lock clean venv venv-run
 
 BIN := .venv/bin
 ONCE_FLAG := $(if $(filter 1,$(ONCE)),--once,)
@@ -56,6 +56,9 @@ mutate: venv ## take the enforcing statements of MUTATIONS clauses out and see w
 specs: venv ## write what programs write in specs/: the commands, the tables of clauses
 	@$(BIN)/python -m tools.commands
 	@$(BIN)/python -m tools.spec_tables
+
+screenshots: venv ## pictures of every page at 360 and 1280 px in both languages, into screenshots/ (needs Chromium)
+	@JIGAP_REQUIRE=chromium JIGAP_SCREENSHOTS=screenshots $(BIN)/python -m pytest -q -n 0 -m browser tests/browser
 
 lock: ## resolve the lock files anew (needs uv)
 	@printf "hatchling\neditables\n" | uv pip compile pyproject.toml - --universal --python-version 3.11 --generate-hashes \

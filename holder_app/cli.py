@@ -102,7 +102,7 @@ def accept(
     issuance = asyncio.run(_accept(desk, uri, tx_code, ask=not yes))
     card_ids = issuance.state.card_ids if isinstance(issuance.state, Kept) else ()
     cards = [show_card(desk.wallet.card_ports(), desk.owner.id, card_id) for card_id in card_ids]
-    text = "\n".join([desk.words.say("received"), *map(desk.words.card, cards)])
+    text = "\n".join([desk.words.say("received"), *map(desk.words.card_line, cards)])
     out(as_json, {"cards": [card_json(card) for card in cards]}, text)
 
 

@@ -94,6 +94,8 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
         yield "another purpose", ast.Attribute(node.value, _OTHER_PURPOSE[node.attr], node.ctx)
     elif isinstance(node, ast.comprehension) and node.ifs:
         yield "nothing filtered", ast.comprehension(node.target, node.iter, [], node.is_async)
+    elif isinstance(node, ast.IfExp):
+        yield "always the first", node.body
     elif isinstance(node, ast.Dict) and node.keys and isinstance(node.keys[0], ast.Constant):
         yield f"{node.keys[0].value} left out", ast.Dict(node.keys[1:], node.values[1:])
     elif isinstance(node, ast.Call):

@@ -2,6 +2,8 @@
 
 from fastapi import FastAPI
 
+from verifier.console import TEMPLATES
+from verifier.console.pages import router as console_router
 from verifier.dependencies import Verifier, build_verifier
 from verifier.presentations import endpoints
 from verifier.presentations.router import router as presentations_router
@@ -24,10 +26,11 @@ def create_app(verifier: Verifier) -> FastAPI:
         sealer=verifier.sealer,
         clock=verifier.clock,
         protocol_paths=endpoints.PROTOCOL_PATHS,
-        routers=[presentations_router],
+        protocol_routes=endpoints.ROUTES,
+        template_folders=[TEMPLATES],
+        routers=[presentations_router, console_router],
     )
     app.state.verifier = verifier
-    app.router.routes.extend(endpoints.ROUTES)
     return app
 
 

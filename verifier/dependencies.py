@@ -101,6 +101,7 @@ def cached_chain_verifier(anchors: TrustAnchors) -> ChainVerifier:
     cache = VerdictCache()
 
     def verify(chain: Sequence[bytes], now: datetime) -> TrustedCertificate:
+        # vp-8.6-issuer
         return cache.verify_chain(chain, anchors, purpose=AnchorPurpose.CREDENTIAL_ISSUER, at=now)
 
     return verify

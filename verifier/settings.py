@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from wallet_core.adapters.config import AppSettings
+from wallet_core.adapters.config import AppSettings, Origin
 
 
 class VerifierSettings(AppSettings):
@@ -21,4 +21,4 @@ class VerifierSettings(AppSettings):
     request_seconds: int = Field(default=300, ge=10, le=3600)
     result_seconds: int = Field(default=300, ge=10, le=86_400)
     record_days: int = Field(default=90, ge=1, le=3660)
-    wallet: str | None = None
+    wallet: Origin | None = None

@@ -91,7 +91,9 @@ async def fetch_offer(ports: IssuancePorts, account_id: AccountId, issuance_id: 
             Reviewed(offer) if any(map(is_supported, offer.configurations)) else Failed("unsupported")
         )
     except (MalformedError, PeerRefusal) as exc:
-        next_state = Failed("bad_offer", exc.detail)
+        # Where an offer by reference is gone, it was used or is too old (OpenID4VCI 4.1.3).
+        gone = isinstance(exc, PeerRefusal) and exc.status in {404, 410}
+        next_state = Failed("code_gone" if gone else "bad_offer", exc.detail)
     return advance(ports, issuance, next_state)
 
 

@@ -54,6 +54,8 @@ class _Handler(BaseHTTPRequestHandler):
         if address.path.startswith(STATIC_PATH):
             file = STATIC / address.path.removeprefix(STATIC_PATH + "/")
             return self.answer(file.read_bytes(), TYPES[file.suffix])
+        if address.path.endswith("/state"):
+            return self.answer(b'{"state": "%s"}' % self.server.state.encode(), "application/json")  # type: ignore[attr-defined]
         _, shelf, name = address.path.split("/")
         pages, common, samples = SHELVES[shelf]
         template, context = samples[name]
@@ -72,9 +74,14 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # a page asks for a dozen files at once; the default of 5 resets some
+
+
 def start_gallery() -> ThreadingHTTPServer:
     """Return a running server of all samples on a free port of this machine."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server = _Server(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
+    server.state = "offered"  # type: ignore[attr-defined] what pages that poll are told
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server

@@ -3,8 +3,11 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from wallet_core.adapters.config import load_catalogue
 from wallet_core.adapters.ui.claims import ClaimLine
 from wallet_core.catalogue import Text
+from wallet_core.errors import VerificationError
+from wallet_core.protocols.openid4vp.checks import CHECKS, Check, CheckStep, failed_checks
 
 NOW = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
 LONG_NAME = "Maria-Theresia Wolfeschlegelsteinhausenbergerdorff van der Groenten"
@@ -25,22 +28,7 @@ def offer(state: str, **changes: Any) -> dict[str, Any]:
     } | changes  # fmt: skip
 
 
-POLICY = {
-    "id": "car-rental",
-    "name": {"ko": "운전 자격 확인", "en": "Licence to drive"},
-    "purpose": {"ko": "차를 빌려 드려도 되는지 확인해요.", "en": "Checks whether a car may be rented to you."},
-    "asks": [
-        {"label": {"ko": "면허가 지금 쓸 수 있는지", "en": "Valid licence"}, "note": None, "required": True},
-        {
-            "label": {"ko": "주소", "en": "Address"},
-            "note": {"ko": "우편물을 받을 때만", "en": "Only for mail"},
-            "required": False,
-        },
-    ],
-    "not_asked": [{"ko": "주소", "en": "Address"}, {"ko": "생일", "en": "Birthday"}],
-    "retention": {"ko": "90일 뒤에 지워요.", "en": "Deleted after 90 days."},
-    "grounds": [{"ko": "여객자동차법 34", "en": "Passenger Transport Act 34"}],
-}
+POLICY = load_catalogue().policies["car-rental"]
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA="
 CLAIMS = [
     ClaimLine(Text("이름", "Name"), "한지우", mask="name"),
@@ -55,17 +43,16 @@ def check(state: str, **changes: Any) -> dict[str, Any]:
     return {
         "id": "c-3c91", "policy": POLICY, "state": state, "created_at": NOW, "at": NOW,
         "expires_at": NOW + timedelta(minutes=5), "uri": REQUEST,
-        "wallet_uri": "http://localhost:8300/authorize", "match": "82", "kept_until": date(2027, 2, 20), "reason": "",
+        "wallet_uri": "http://localhost:8300/authorize", "kept_until": date(2027, 2, 20), "declined": False,
         "passed": state == "verified", "credentials": [], "checks": [],
     } | changes  # fmt: skip
 
 
 CREDENTIAL = {
-    "name": LICENCE, "issuer": POLICE, "cloth": "jjok", "claims": CLAIMS, "valid_until": date(2029, 12, 31),
+    "name": LICENCE, "issuer": POLICE["ko"], "cloth": "jjok", "claims": CLAIMS, "valid_until": date(2029, 12, 31),
 }  # fmt: skip
-PASSED = [{"name": "우리가 물은 것에 답했어요", "detail": "8f2Q", "ok": True}] * 8
-BROKEN = [*PASSED[:3], {"name": "발급 기관이 서명했어요", "detail": "서명이 맞지 않아요", "ok": False},
-          {"name": "기간 안이에요", "detail": "", "ok": None}]  # fmt: skip
+PASSED = [Check(step, name, clause, ok=True) for step, (name, clause) in CHECKS.items()]
+BROKEN = failed_checks(VerificationError("the signature does not verify", step=CheckStep.ISSUER_SIGNED))
 TYPE = {"id": "drivers-licence", "name": LICENCE, "cloth": "jjok", "validity_days": 30, "description": LICENCE}
 PROBLEMS = [
     {
@@ -134,16 +121,16 @@ VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
     "landing-empty": ("landing.html", {"policies": []}),
     "sign-in": ("sign_in.html", {"demo": True}),
     "sign-in-refused": ("sign_in.html", {"error": True}),
-    "choose": ("choose.html", {"policies": [{"value": "car-rental", "text": "운전 자격", "sub": "90일"}]}),
+    "choose": ("choose.html", {"policies": [POLICY]}),
     "choose-empty": ("choose.html", {"policies": []}),
     "policy": ("policy.html", {"policy": POLICY}),
     **{f"check-{state}": ("check.html", {"check": check(state)}) for state in ("requested", "retrieved", "answered")},
     "result-verified": ("result.html", {"check": check("verified", credentials=[CREDENTIAL], checks=PASSED)}),
     "result-gone": ("result.html", {"check": check("verified")}),
-    "result-refused": ("result.html", {"check": check("refused", checks=BROKEN, reason="서명", kept_until=None)}),
-    "result-declined": ("result.html", {"check": check("refused", kept_until=None)}),
+    "result-refused": ("result.html", {"check": check("refused", checks=BROKEN, kept_until=None)}),
+    "result-declined": ("result.html", {"check": check("refused", declined=True, kept_until=None)}),
     "result-expired": ("result.html", {"check": check("expired", kept_until=None)}),
-    "checks": ("checks.html", {"checks": [{"id": "c-1", "name": POLICY["name"], "state": "verified", "at": NOW}]}),
+    "checks": ("checks.html", {"checks": [{"id": "c-1", "name": POLICY.name, "state": "verified", "at": NOW}]}),
     "checks-empty": ("checks.html", {"checks": []}),
     **{f"back-{kind}": ("back.html", {"kind": kind}) for kind in ("elsewhere", "stranger", "over")},
 }

@@ -55,7 +55,9 @@ def register_party(
         raise InvalidRequest("the id of a relying party has only a-z, 0-9 and hyphen")
     access_keys.signer(party.id)
     chain = access_keys.chain(party.id)
+    # vp-5.9.3-own-certificate
     certificate = verify_chain(chain, anchors, purpose=AnchorPurpose.VERIFIER_ACCESS, at=now)
+    # vp-5.9.3-own-host
     validate_dns_name(certificate, urlsplit(public_url).hostname or "")
     with unit:
         parties.add(party, now=now)

@@ -11,6 +11,7 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -71,12 +72,14 @@ class HttpClient:
         self._tls_roots = tls_roots
 
     def run(self, flow: Flow[T]) -> T:
-        """Drive ``flow`` to its result, blocking. Not from a running event loop: there ``await arun(flow)``.
+        """Drive ``flow`` to its result, blocking. In a coroutine ``await arun(flow)`` instead.
 
         Raises:
             FetchError: as :meth:`fetch`; whatever the flow raises passes through.
         """
-        return asyncio.run(self.arun(flow))
+        # In a thread of its own: this one may have an event loop (a notebook, a browser driver).
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(lambda: asyncio.run(self.arun(flow))).result()
 
     async def arun(self, flow: Flow[T]) -> T:
         """Drive ``flow`` to its result. A failed request is raised inside the flow, which may catch it."""

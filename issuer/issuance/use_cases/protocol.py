@@ -24,6 +24,7 @@ from wallet_core.protocols.oauth2.token import create_token_response, parse_bear
 from wallet_core.protocols.openid4vci.credential import create_credential
 from wallet_core.protocols.openid4vci.issuance import (
     Authorized,
+    Offered,
     create_access_token,
     digest,
     digest_tx_code,
@@ -78,7 +79,9 @@ def redeem(ports: IssuancePorts, agency: Agency, media_type: str, body: bytes) -
             storage.offers.advance(offer, state)
         # The counted try is committed before the refusal leaves.
         if not isinstance(state, Authorized):
-            raise InvalidGrant("the transaction code is wrong", clause="OpenID4VCI 6.3")
+            left = state.tries_left if isinstance(state, Offered) else 0
+            text = f"the transaction code is wrong; {left} {'try' if left == 1 else 'tries'} left"
+            raise InvalidGrant(text, clause="OpenID4VCI 6.3")
         return create_token_response(token)
 
     return _until_no_race(attempt)

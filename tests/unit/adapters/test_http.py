@@ -1,5 +1,6 @@
 """The HTTP client against real sockets of this machine: what it refuses, what it limits, what it sends."""
 
+import asyncio
 import ipaddress
 import re
 import socket
@@ -133,6 +134,15 @@ def test_a_flow_gets_the_error_and_may_go_on(canned: Callable[..., Canned]) -> N
         return "first"
 
     assert HttpClient(allow_loopback=True).run(flow()) == "second 200"
+
+
+def test_a_thread_with_an_event_loop_may_run_a_flow_too(canned: Callable[..., Canned]) -> None:
+    server = canned()
+
+    async def inside() -> int:
+        return _run(f"http://localhost:{server.port}/").status
+
+    assert asyncio.run(inside()) == 200
 
 
 def test_redirects_are_answers_and_nothing_more(canned: Callable[..., Canned]) -> None:

@@ -283,6 +283,14 @@ def test_bad_metadata_end_the_offer(town: Town) -> None:
     assert failed.state.reason == "bad_offer"
 
 
+@pytest.mark.parametrize("status", [404, 410])
+def test_an_offer_that_is_gone(town: Town, status: int) -> None:
+    town.issuer.refuse = {"/offer": HttpResponse(status, {"content-type": "application/json"}, b"{}")}
+    failed = reviewed(town, town.issuer.reference)
+    assert isinstance(failed.state, Failed)
+    assert failed.state.reason == "code_gone"
+
+
 def test_formats_of_others_are_not_supported_yet(town: Town) -> None:
     entry = town.issuer.metadata["credential_configurations_supported"][LICENCE.configuration_id]
     town.issuer.metadata["credential_configurations_supported"][LICENCE.configuration_id] = {

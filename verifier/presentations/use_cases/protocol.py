@@ -70,6 +70,7 @@ def serve_request(ports: PresentationPorts, request_id: str, *, wallet_nonce: st
     """
     now = ports.clock.now()
     stored = _find(ports, request_id)
+    # vp-5.9.3-not-by-reference
     if not stored.state.terms.request.client_id.signs:
         raise NotFound("there is no such request")
     retrieved = states.retrieve(stored.state, now=now)
@@ -181,12 +182,14 @@ def _read(ports: PresentationPorts, stored: StoredPresentation, posted: PostedRe
     request = stored.state.terms.request
     if isinstance(posted, EncryptedResponse):
         response = decrypt_response(posted, _decryption_keys(ports, stored))
+    # vp-8.3.1-no-clear-answer
     elif isinstance(posted, PresentationResponse) and request.encryption is not None:
         # 8.3.1: only an error may come in clear where encryption was asked for.
         raise InvalidRequest("the answer is not encrypted", clause="OpenID4VP 8.3.1")
     else:
         response = posted
     # 8.2, 13.3: state ties the answer to the request.
+    # vp-5.3-state-back
     if response.state != request.state:
         raise InvalidRequest("state is not that of the request", clause="OpenID4VP 13.3")
     return response
@@ -234,6 +237,7 @@ def _store(ports: PresentationPorts, stored: StoredPresentation, move: Callable[
             return
         # M23: "the first completed ends the other".
         for other in storage.presentations.of_check(stored.check_id):
+            # vp-13.3-one-of-two
             if other.id != stored.id and isinstance(other.state, states.Requested | Retrieved):
                 storage.presentations.advance(other.moved(states.end(other.state, now=now)))
 

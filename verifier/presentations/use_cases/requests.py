@@ -178,6 +178,7 @@ def _create(
         client_id=create_client_id(order.client_id_prefix, leaf=ports.keys.chain(party.id)[0], response_uri=answer_to),
         response_uri=answer_to,
         # 5.2: "a fresh, cryptographically random number […] for every Authorization Request".
+        # vp-5.2-fresh-nonce
         nonce=Nonce(_secret(ports)),
         dcql_query=query,
         state=request_id,
@@ -246,6 +247,7 @@ def _validate_addresses(order: PresentationOrder) -> None:
     if not _SCHEME.match(endpoint):
         _https(endpoint, "authorization_endpoint")
     # 13.3, protocols 24: without a way back the answer could never be redeemed.
+    # vp-13.3-way-back
     if order.flow is PresentationFlow.SAME_DEVICE and order.redirect_uri is None:
         raise InvalidRequest("the same-device flow needs a redirect_uri")
     if order.redirect_uri is not None:

@@ -154,6 +154,7 @@ def redeem_in_browser(ports: PresentationPorts, response_code: str, *, session_d
         stored = storage.presentations.by_response_code(digest)
         if stored is None or stored.session_digest is None:
             raise NotFound("nobody waits for this answer")
+        # x509-HAIP5.1-session
         same_browser = stored.session_digest == session_digest
         moved: Presentation = (
             states.redeem(stored.state, digest, now=now)
@@ -195,6 +196,7 @@ def _result(stored: StoredPresentation, now: datetime) -> Result:
         policy_id=stored.policy_id,
         state=state.kind,
         # Protocols 24: before the code is redeemed nobody reads a claim.
+        # vp-13.3-closed-claims
         credentials=credentials_of(state) if verified else None,
         checks=_checks(state),
         error=refused.error if refused else None,

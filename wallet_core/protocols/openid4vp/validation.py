@@ -217,7 +217,6 @@ def _trusted_issuer(chain: Sequence[bytes], expected: Expectation, now: datetime
     if not chain:
         raise UntrustedError("the credential has no certificate", step=CheckStep.ISSUER_TRUSTED, clause="HAIP 6.1.1")
     try:
-        # vp-8.6-issuer
         return expected.verify_chain(chain, now)
     except (MalformedError, VerificationError) as exc:
         raise check_failed(CheckStep.ISSUER_TRUSTED, exc.description, exc) from exc

@@ -8,6 +8,9 @@ from wallet_core.adapters.ui import MESSAGES
 from wallet_core.adapters.ui.messages import load_messages, pseudo_locale
 
 AREAS = sorted({path.name.split(".")[0] for path in MESSAGES.glob("*.toml")})
+OWN_WAY = {"wallet.history.month"}
+"""Texts whose languages say it with other values: Korean counts months, English names them."""
+
 ROOT = Path(__file__).parents[4]
 
 
@@ -20,7 +23,8 @@ def test_both_languages_have_the_same_keys_and_places(area: str) -> None:
     texts = load_messages([area]).texts
     assert set(texts["ko"]) == set(texts["en"])
     for key, text in texts["ko"].items():
-        assert places(text) == places(texts["en"][key]), key
+        # A plural needs the number where Korean says nothing of it.
+        assert places(text) ^ places(texts["en"][key]) <= {"n"} or key in OWN_WAY, key
 
 
 @pytest.mark.parametrize("area", AREAS)

@@ -3,7 +3,8 @@ export default function busy(form) {
   form.addEventListener('submit', (event) => {
     if (form.dataset.sent) return event.preventDefault();
     form.dataset.sent = 'true';
-    const button = event.submitter;
+    // the Enter key presses a hidden button; the one that is seen waits
+    const button = event.submitter?.matches('.hide') ? form.querySelector('.btn--main') : event.submitter;
     if (!button) return;
     button.style.width = `${button.offsetWidth}px`;
     button.setAttribute('aria-disabled', 'true');

@@ -8,7 +8,7 @@ export default function display(element) {
       document.documentElement.dataset[name] = link.dataset[name];
       for (const other of link.closest('ul').querySelectorAll('a')) other.removeAttribute('aria-current');
       link.setAttribute('aria-current', 'true');
-      fetch(link.href);
+      fetch(link.href).catch(() => {}); // away from the server it holds for this page only
     });
   }
 }

@@ -1,0 +1,120 @@
+"""Who sits at the desk, and what its pages show of a check."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from verifier.dependencies import Verifier, verifier_of
+from verifier.presentations.use_cases.results import Result
+from verifier.relying_parties.ports import RelyingParty
+from wallet_core.adapters.ui.claims import claim_lines
+from wallet_core.adapters.web import session
+from wallet_core.catalogue import CredentialType, Policy, Text
+from wallet_core.errors import AccessDenied, NotFound
+from wallet_core.protocols.openid4vp.validation import PresentedCredential
+from wallet_core.types import Vct
+
+SIGN_IN = "/console/sign-in"
+RETURN = "/console/return"
+SESSION_PARTY = "party"
+SESSION_CHECK = "check"
+_WALLET_PATH = "/authorize"
+_OWN_QUERY = Text("직접 만든 질문", "A query of its own")
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One relying party's console."""
+
+    verifier: Verifier
+    party: RelyingParty
+
+    @property
+    def policies(self) -> Sequence[Policy]:
+        """What the party may ask: its own policies of the catalogue first, then the others."""
+        every = self.verifier.catalogue.policies.values()
+        return sorted(every, key=lambda policy: (policy.party.id != self.party.id, policy.id))
+
+    def policy(self, policy_id: str) -> Policy:
+        """Return a policy. Raises ``NotFound``."""
+        found = self.verifier.catalogue.policies.get(policy_id)
+        if found is None:
+            raise NotFound("there is no such policy")
+        return found
+
+    @property
+    def wallet_endpoint(self) -> str | None:
+        """Authorization Endpoint of the web wallet that pages offer; None if there is none (protocols.md 25)."""
+        wallet = self.verifier.settings.wallet
+        return f"{wallet}{_WALLET_PATH}" if wallet else None
+
+    def shown(self, check_id: str, result: Result) -> Mapping[str, Any]:
+        """Return a check as its pages show it."""
+        groups = result.credentials or {}
+        return {
+            "id": check_id,
+            "policy": self.policy(result.policy_id or ""),
+            "state": result.state,
+            "credentials": [self._credential(one) for group in groups.values() for one in group],
+            "checks": result.checks,
+            "passed": result.state == "verified",
+            "declined": result.error == "access_denied",
+            "at": result.ended_at or result.created_at,
+            "kept_until": result.claims_until,
+        }
+
+    def row(self, result: Result) -> Mapping[str, Any]:
+        """Return a check as lists show it."""
+        policy = self.verifier.catalogue.policies.get(result.policy_id or "")
+        return {
+            "id": result.check_id or "",
+            "name": policy.name if policy else _OWN_QUERY,
+            "state": result.state,
+            "at": result.ended_at or result.created_at,
+        }
+
+    def _credential(self, credential: PresentedCredential) -> Mapping[str, Any]:
+        known = self._type(credential.type)
+        return {
+            "name": known.name if known else Text(credential.type, credential.type),
+            "cloth": known.cloth if known else "jjok",
+            "issuer": credential.issuer_name,
+            "claims": claim_lines(known, credential.claims),
+            "valid_until": credential.valid_until,
+        }
+
+    def _type(self, vct: str) -> CredentialType | None:
+        try:
+            return self.verifier.catalogue.by_vct(Vct(vct))
+        except NotFound:
+            return None
+
+
+def check_open(request: Request) -> Verifier:
+    """Return the verifier if its console may be used.
+
+    Raises:
+        AccessDenied: consoles open by API key only in a demo, until staff have accounts.
+    """
+    verifier = verifier_of(request)
+    if not verifier.settings.demo:
+        raise AccessDenied("the console is open only in a demo")
+    return verifier
+
+
+async def staff(request: Request) -> Desk:
+    """Return the desk of whoever is signed in; others are sent to sign in."""
+    verifier = check_open(request)
+    party_id = session(request).get(SESSION_PARTY)
+    if not isinstance(party_id, str):
+        raise HTTPException(303, "sign in first", {"Location": SIGN_IN})
+    return Desk(verifier, verifier.party(party_id))
+
+
+def session_digest(request: Request) -> bytes:
+    """Return what is stored of this browser's session, to recognise it when it comes back (protocols.md 24)."""
+    return hashlib.sha256(session(request).id.encode()).digest()

@@ -1,0 +1,157 @@
+"""Pages for a relying party's staff: sign in, ask, code, result, list; and where a wallet sends the browser back."""
+
+from typing import Annotated
+
+from fastapi import Depends, Form, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from verifier.console.desk import (
+    RETURN,
+    SESSION_CHECK,
+    SESSION_PARTY,
+    SIGN_IN,
+    Desk,
+    check_open,
+    session_digest,
+    staff,
+)
+from verifier.console.use_cases import list_checks, show_links
+from verifier.dependencies import verifier_of
+from verifier.presentations.use_cases.protocol import ELSEWHERE_PATH
+from verifier.presentations.use_cases.requests import start_check
+from verifier.presentations.use_cases.results import redeem_in_browser, show_check
+from verifier.relying_parties.use_cases import sign_in
+from wallet_core.adapters.web import html, page_router, protocol_json, see_other, session
+from wallet_core.errors import AccessDenied, NotFound, RemoteProtocolError, StateConflict
+
+router = page_router()
+
+Staff = Annotated[Desk, Depends(staff)]
+WAITING = frozenset({"requested", "retrieved", "answered"})
+
+
+@router.get("/")
+async def landing(request: Request) -> Response:
+    """Show what can be asked here."""
+    policies = verifier_of(request).catalogue.policies.values()
+    return html(request, "console/landing.html", policies=list(policies))
+
+
+@router.get(SIGN_IN)
+async def sign_in_page(request: Request) -> Response:
+    """Ask for a relying party's API key."""
+    return html(request, "console/sign_in.html", demo=check_open(request).settings.demo)
+
+
+@router.post(SIGN_IN)
+async def sign_in_form(request: Request, api_key: Annotated[str, Form(max_length=200)]) -> Response:
+    """Open the desk for the party whose key this is."""
+    verifier = check_open(request)
+    unit = verifier.database.reader()
+    try:
+        party = sign_in(
+            unit, verifier.parties(unit), verifier.api_keys(unit), api_key.strip(), now=verifier.clock.now()
+        )
+    except (RemoteProtocolError, NotFound):
+        return html(request, "console/sign_in.html", status=401, error=True, demo=verifier.settings.demo)
+    current = session(request)
+    current.renew()
+    current.set(SESSION_PARTY, party.id)
+    return see_other("/console")
+
+
+@router.post("/console/sign-out")
+async def sign_out(request: Request) -> Response:
+    """Forget who was signed in."""
+    session(request).end()
+    return see_other("/")
+
+
+@router.get("/console")
+async def choose(request: Request, desk: Staff) -> Response:
+    """Ask what is to be checked."""
+    return html(request, "console/choose.html", party=desk.party, policies=desk.policies)
+
+
+@router.get("/console/ask")
+async def policy_page(request: Request, desk: Staff, policy: Annotated[str, Query(max_length=64)]) -> Response:
+    """Show what a policy asks, why, what it leaves out and how long it keeps."""
+    return html(request, "console/policy.html", party=desk.party, policy=desk.policy(policy))
+
+
+@router.post("/console/checks")
+async def start(request: Request, desk: Staff, policy: Annotated[str, Form(max_length=64)]) -> Response:
+    """Make the two requests: a QR code for another device, a link for this one (protocols.md M23)."""
+    ports = desk.verifier.presentations
+    started = start_check(
+        ports,
+        desk.party,
+        policy,
+        session_digest=session_digest(request),
+        return_uri=f"{ports.public_url}{RETURN}",
+    )
+    session(request).set(SESSION_CHECK, started.id)
+    return see_other(f"/console/checks/{started.id}")
+
+
+@router.get("/console/checks")
+async def check_list(request: Request, desk: Staff, cursor: Annotated[str, Query(max_length=64)] = "") -> Response:
+    """List what was asked, newest first."""
+    page, following = list_checks(desk.verifier.presentations, desk.party, before=cursor)
+    rows = [desk.row(each) for each in page]
+    return html(request, "console/checks.html", party=desk.party, checks=rows, next_cursor=following)
+
+
+@router.get("/console/checks/{check_id}")
+async def check_page(request: Request, desk: Staff, check_id: str) -> Response:
+    """Show the code while the check waits, and the result afterwards."""
+    ports = desk.verifier.presentations
+    result = show_check(ports, desk.party, check_id).result
+    shown = {**desk.shown(check_id, result)}
+    if result.state not in WAITING:
+        return html(request, "console/result.html", party=desk.party, check=shown)
+    links = show_links(ports, desk.party, check_id, wallet_endpoint=desk.wallet_endpoint)
+    shown |= {
+        "uri": links.across,
+        "wallet_uri": links.beside,
+        "created_at": links.created_at,
+        "expires_at": links.expires_at,
+    }
+    return html(request, "console/check.html", party=desk.party, check=shown)
+
+
+@router.get("/console/checks/{check_id}/state")
+async def check_state(desk: Staff, check_id: str) -> Response:
+    """Tell the open page whether the check moved on."""
+    return protocol_json({"state": show_check(desk.verifier.presentations, desk.party, check_id).result.state})
+
+
+@router.get(RETURN)
+async def come_back(request: Request, response_code: Annotated[str, Query(max_length=128)] = "") -> Response:
+    """Take the browser that a wallet on this device sent back; the code is spent at once (protocols.md 24).
+
+    Without script: the code is in the query, and the answer leads to an address without it.
+    """
+    # Protocols.md 24, trap: a prefetch or an embedded request must not spend the code.
+    if request.headers.get("sec-fetch-mode", "navigate") != "navigate":
+        raise AccessDenied("this address is opened by a browser's navigation")
+    check_id = session(request).get(SESSION_CHECK)
+    try:
+        result = redeem_in_browser(
+            verifier_of(request).presentations, response_code, session_digest=session_digest(request)
+        )
+    except (NotFound, StateConflict):
+        # A refusal comes back with a code that nobody waits for; this browser's own check tells what happened.
+        if isinstance(check_id, str):
+            return see_other(f"/console/checks/{check_id}")
+        return html(request, "console/back.html", status=404, kind="over")
+    if result.state != "verified" or result.check_id is None:
+        return html(request, "console/back.html", status=403, kind="stranger")
+    return see_other(f"/console/checks/{result.check_id}", headers={"Referrer-Policy": "no-referrer"})
+
+
+@router.get(ELSEWHERE_PATH)
+async def go_on_elsewhere(request: Request) -> Response:
+    """Tell whoever answered with another device to look at the first screen (protocols.md 24)."""
+    return html(request, "console/back.html", kind="elsewhere")

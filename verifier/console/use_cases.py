@@ -1,0 +1,68 @@
+"""What the desk needs beside the results: the links of a check that still waits, and its latest checks."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from verifier.presentations.ports import PresentationPorts
+from verifier.presentations.use_cases.requests import request_uri
+from verifier.presentations.use_cases.results import Result, list_presentations
+from verifier.relying_parties.ports import RelyingParty
+from wallet_core import spec_versions as spec
+from wallet_core.errors import NotFound
+from wallet_core.protocols.openid4vp.presentation import PresentationFlow
+from wallet_core.protocols.openid4vp.request import create_request_uri_link
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLinks:
+    """The two requests of a check (protocols.md M23).
+
+    Attributes:
+        across: for a wallet on another device, shown as a QR code.
+        beside: for a wallet on this device; "" where no web wallet is configured.
+        created_at: when they were made.
+        expires_at: until when one can be answered.
+    """
+
+    across: str
+    beside: str
+    created_at: datetime
+    expires_at: datetime
+
+
+def show_links(
+    ports: PresentationPorts, party: RelyingParty, check_id: str, *, wallet_endpoint: str | None
+) -> CheckLinks:
+    """Return the links of a check again, for a page that is opened anew.
+
+    Raises:
+        NotFound: the party has no such check.
+    """
+    storage = ports.reading()
+    with storage.unit:
+        found = [one for one in storage.presentations.of_check(check_id) if one.party_id == party.id]
+    links = {PresentationFlow.CROSS_DEVICE: "", PresentationFlow.SAME_DEVICE: ""}
+    for one in found:
+        terms = one.state.terms
+        endpoint = spec.REQUEST_SCHEME if terms.flow is PresentationFlow.CROSS_DEVICE else wallet_endpoint
+        if endpoint is not None:
+            uri = request_uri(ports.public_url, one.request_id)
+            links[terms.flow] = create_request_uri_link(
+                endpoint, terms.request.client_id, uri, method=terms.request_uri_method
+            )
+    if not found:
+        raise NotFound("there is no such check")
+    terms = found[0].state.terms
+    across, beside = links[PresentationFlow.CROSS_DEVICE], links[PresentationFlow.SAME_DEVICE]
+    return CheckLinks(across, beside, terms.created_at, terms.expires_at)
+
+
+def list_checks(ports: PresentationPorts, party: RelyingParty, *, before: str = "") -> tuple[list[Result], str | None]:
+    """Return a page of what the party asked, newest first, and the next cursor: of two sister requests the one used."""
+    page, following = list_presentations(ports, party, before=before)
+    shown: dict[str, Result] = {}
+    for one in page:
+        key = one.check_id or one.id
+        if key not in shown or shown[key].state == "expired":
+            shown[key] = one
+    return list(shown.values()), following
