@@ -5,6 +5,7 @@ Works in copies of the tree in a temporary folder; the tree itself is not touche
 
 import argparse
 import itertools
+import json
 import os
 import queue
 import random
@@ -21,11 +22,18 @@ from typing import Final
 from tools.clauses import ROOT, Mark, marks, shown_by
 from tools.mutations import Mutation, mutations
 
-LIMIT: Final = 180
-"""Seconds for the tests of one clause; who takes longer has noticed."""
-
-# Only what these tests use: loading every plugin takes longer than most of them.
-_PLUGINS: Final = ("-p", "pytest_socket", "-p", "_hypothesis_pytestplugin")
+# Only the plugins that these tests use.
+_OPTIONS: Final = [
+    "-q",
+    "-x",
+    "--no-header",
+    "-p",
+    "no:cacheprovider",
+    "-p",
+    "pytest_socket",
+    "-p",
+    "_hypothesis_pytestplugin",
+]
 _ticks = itertools.count(1_000_000_000)
 
 
@@ -91,18 +99,21 @@ def _run(trials: Sequence[Trial], jobs: int) -> list[Trial]:
         RuntimeError: the tests are not green to begin with, so that nothing can be learnt.
     """
     with tempfile.TemporaryDirectory(prefix="jigap-mutate-") as folder:
-        copies: queue.Queue[Path] = queue.Queue()
-        for number in range(jobs):
-            copies.put(_copy(Path(folder) / str(number)))
+        copies = [_Copy(Path(folder) / str(number)) for number in range(jobs)]
+        free: queue.Queue[_Copy] = queue.Queue()
+        for each in copies:
+            free.put(each)
         tests = sorted({test for trial in trials for test in trial.tests}, key=_swift_first)
-        if trials and _pytest(Path(folder) / "0", ["-m", "clause", *map(str, tests)], limit=20 * LIMIT) != 0:
+        if trials and copies[0].pytest("-m", "clause", *map(str, tests)) != 0:
             raise RuntimeError("the tests of the clauses fail before anything was taken out")
         with ThreadPoolExecutor(jobs) as pool:
-            noticed = list(pool.map(lambda trial: (trial, _is_noticed(trial, copies)), trials))
+            noticed = list(pool.map(lambda trial: (trial, _is_noticed(trial, free)), trials))
+        for each in copies:
+            each.close()
     return [trial for trial, was_noticed in noticed if not was_noticed]
 
 
-def _copy(folder: Path) -> Path:
+def _copied(folder: Path) -> Path:
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -116,16 +127,16 @@ def _copy(folder: Path) -> Path:
     return folder
 
 
-def _is_noticed(trial: Trial, copies: "queue.Queue[Path]") -> bool:
-    folder = copies.get()
-    target = folder / trial.mark.path.relative_to(ROOT)
+def _is_noticed(trial: Trial, free: "queue.Queue[_Copy]") -> bool:
+    copy = free.get()
+    target = copy.folder / trial.mark.path.relative_to(ROOT)
     honest = target.read_text()
     try:
         _write(target, trial.mutation.source)
-        status = _pytest(folder, ["--clause", trial.mark.id, *map(str, trial.tests)], limit=LIMIT)
+        status = copy.pytest("--clause", trial.mark.id, *map(str, trial.tests))
     finally:
         _write(target, honest)
-        copies.put(folder)
+        free.put(copy)
     # 5: there was nothing to run, which is no way to notice anything.
     was_noticed = status not in {0, 5}
     print(f"{'noticed    ' if was_noticed else 'NOT NOTICED'} {trial.name}", flush=True)
@@ -138,32 +149,39 @@ def _write(path: Path, text: str) -> None:
     os.utime(path, (tick := next(_ticks), tick))
 
 
-def _pytest(folder: Path, arguments: Sequence[str], *, limit: int) -> int:
-    """Return pytest's exit status: 0 green, 1 a test failed, 2 a file did not even load, 5 there was no test.
+class _Copy:
+    """A copy of the tree with a server that runs its tests."""
 
-    Raises:
-        RuntimeError: pytest itself went wrong.
-    """
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-x",
-        "--no-header",
-        "-p",
-        "no:cacheprovider",
-        *_PLUGINS,
-        *arguments,
-    ]
-    environment = {**os.environ, "PYTHONPATH": str(folder), "CI": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # noqa: TID251
-    try:
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=limit, check=False)
-    except subprocess.TimeoutExpired:
-        return 1
-    if done.returncode not in {0, 1, 2, 5}:
-        raise RuntimeError(done.stdout.decode()[-2000:])
-    return done.returncode
+    def __init__(self, folder: Path) -> None:
+        self.folder = _copied(folder)
+        environment = {**os.environ, "PYTHONPATH": str(folder), "CI": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # noqa: TID251
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "tools.trial_server"],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def pytest(self, *arguments: str) -> int:
+        """Return pytest's exit status: 0 green, 1 a test failed, 2 a file did not even load, 5 there was no test.
+
+        Raises:
+            RuntimeError: pytest itself went wrong.
+        """
+        assert self._server.stdin is not None  # noqa: S101 - asked for above
+        assert self._server.stdout is not None  # noqa: S101 - the same
+        self._server.stdin.write(json.dumps([*_OPTIONS, *arguments]) + "\n")
+        self._server.stdin.flush()
+        status = int(self._server.stdout.readline() or -1)
+        if status not in {0, 1, 2, 5}:
+            raise RuntimeError(f"pytest ended with {status} for {arguments}")
+        return status
+
+    def close(self) -> None:
+        """End the server."""
+        self._server.communicate()
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def _node_at(tree: ast.Module, line: int) -> ast.AST:
 def _alternatives(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
     if isinstance(node, ast.If):
         yield from _of_condition(node)
-    elif isinstance(node, ast.Expr | ast.Raise):
+    elif isinstance(node, ast.Expr | ast.Raise | ast.AugAssign):
         changed = list(_of_value(node))
         yield from changed or [("statement removed", ast.Pass())]
     elif isinstance(node, ast.Return) and isinstance(node.value, ast.BoolOp | ast.Compare):
