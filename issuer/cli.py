@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from issuer.agencies.use_cases import register_agency
+from issuer.agencies.ports import SCOPES
+from issuer.agencies.use_cases import create_api_key, register_agency, revoke_api_key
 from issuer.app import create_worker
 from issuer.dependencies import Issuer, build_issuer
 from issuer.issuance.router import offer_json
@@ -89,6 +90,32 @@ def add_agency(
     identifier, key = registered.agency.credential_issuer, registered.api_key
     answer = {"id": agency, "credential_issuer": identifier, "api_key_id": registered.api_key_id, "api_key": key}
     out(as_json, answer, f"{registered.agency.name.en}: {identifier}\nAPI key (shown this once): {key}")
+
+
+@agency_app.command("new-key")
+def new_key(
+    agency: Annotated[str, typer.Argument(help="Id of a registered agency.")],
+    *,
+    label: Annotated[str, typer.Option("--label", help="Whose or what for.")] = "",
+    scope: Annotated[list[str], typer.Option("--scope", help="Can be repeated; default: all.")] = [],  # noqa: B006
+    as_json: JsonFlag = False,
+) -> None:
+    """Print a new API key, which is shown this once."""
+    issuer = _issuer()
+    unit, found = issuer.database.unit(), issuer.agency(agency)
+    key_id, key = create_api_key(
+        unit, issuer.api_keys(unit), found, label=label, scopes=scope or SCOPES, now=issuer.clock.now()
+    )
+    out(as_json, {"api_key_id": key_id, "api_key": key}, f"API key {key_id} (shown this once): {key}")
+
+
+@agency_app.command("revoke-key")
+def revoke_key(key_id: Annotated[str, typer.Argument(help="Id of the API key.")], *, as_json: JsonFlag = False) -> None:
+    """Make an API key useless from now on."""
+    issuer = _issuer()
+    unit = issuer.database.unit()
+    revoke_api_key(unit, issuer.api_keys(unit), key_id, now=issuer.clock.now())
+    out(as_json, {"api_key_id": key_id, "revoked": True}, f"API key {key_id} is revoked")
 
 
 @records_app.command("import")

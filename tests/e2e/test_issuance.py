@@ -79,6 +79,7 @@ def test_wrong_transaction_codes_are_counted_then_the_code_dies(issuer: IssuerUn
         with pytest.raises(PeerRefusal) as caught:
             issuer.proofs(made["uri"], KEYS[:1], wrong)
         assert (caught.value.status, caught.value.error) == (400, "invalid_grant")
+        assert f"; {left or 0} " in caught.value.error_description
         assert issuer.api("GET", f"/offers/{made['id']}").json()["tries_left"] == left
     assert issuer.api("GET", f"/offers/{made['id']}").json()["state"] == "refused"
     form = {"grant_type": GRANT, "pre-authorized_code": code_of(made), "tx_code": made["tx_code"]}

@@ -144,3 +144,14 @@ def test_commands_refuse_with_a_clear_line(program: IssuerProgram, tmp_path: Pat
     assert program.run("issuer", "agency", "add", "nowhere", code=1)["error"] == "not_found"
     answer = program.run("issuer", "credential", "status", "1", "invalid", "--agency", "police", code=1)
     assert "not supported yet" in answer["error_description"]
+
+
+def test_api_keys_are_made_scoped_and_revoked(program: IssuerProgram) -> None:
+    made = program.run("issuer", "agency", "new-key", "police", "--scope", "offers:read")
+    url = f"{program.url}/api/v1/agencies/police"
+    headers = {"Authorization": f"Bearer {made['api_key']}"}
+    assert httpx2.get(f"{url}/offers", headers=headers).status_code == 200
+    assert httpx2.get(f"{url}/credentials", headers=headers).status_code == 403
+    program.run("issuer", "agency", "revoke-key", made["api_key_id"])
+    assert httpx2.get(f"{url}/offers", headers=headers).status_code == 401
+    assert program.run("issuer", "agency", "new-key", "police", "--scope", "all", code=1)["error"] == "invalid_request"

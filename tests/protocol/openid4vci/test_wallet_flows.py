@@ -71,6 +71,12 @@ def test_metadata_are_asked_for_at_the_inserted_location_first_and_only_there():
     ]
 
 
+def test_the_code_is_redeemed_last_so_that_its_answer_cannot_be_lost():
+    issuer = SimulatedIssuer()
+    start(issuer)
+    assert [r.url.removeprefix(ISSUER) for r in issuer.seen[-2:]] == ["/nonce", "/oauth/token"]
+
+
 def test_other_locations_are_tried_after_404_only():
     issuer = SimulatedIssuer(
         metadata_at="/agencies/police/.well-known/openid-credential-issuer",

@@ -106,7 +106,9 @@ def request_proofs(
     tx_code: str | None,
     now: datetime,
 ) -> Flow[ProofsToSign]:
-    """Redeem the code, fetch a nonce, and return what the holder's keys must sign.
+    """Fetch a nonce, redeem the code, and return what the holder's keys must sign.
+
+    The code works once, so its answer comes last: nothing can fail between it and the value that is stored.
 
     Args:
         offer: what the person accepted.
@@ -121,9 +123,9 @@ def request_proofs(
     """
     _validate_keys(offer, keys)
     code = offer.offer.pre_authorized_code or ""
+    nonce = yield from _request_nonce(offer)
     request = create_token_request(offer.server.token_endpoint, pre_authorized_code=code, tx_code=tx_code)
     token = parse_token_response((yield request))
-    nonce = yield from _request_nonce(offer)
     proofs = tuple(_proof(offer, name, key, nonce, now) for name, group in keys.items() for key in group)
     return ProofsToSign(offer, token, tuple(keys), proofs)
 
