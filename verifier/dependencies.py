@@ -1,9 +1,12 @@
 """What the verifier is made of, put together once for the web app, the worker and the command line."""
 
 import os
-from collections.abc import Sequence
+from asyncio import AbstractEventLoop, get_running_loop
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Protocol
+from weakref import WeakKeyDictionary
 
 from starlette.requests import HTTPConnection
 
@@ -16,6 +19,7 @@ from verifier.relying_parties.use_cases import find_party
 from verifier.settings import VerifierSettings
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import SettingsError, load_catalogue, load_trust_anchors
+from wallet_core.adapters.group_commit import GroupCommit
 from wallet_core.adapters.keystore import KeyStore, Sealer
 from wallet_core.adapters.sql import Database, UnitOfWork
 from wallet_core.catalogue import Catalogue
@@ -23,6 +27,31 @@ from wallet_core.protocols.openid4vp.validation import ChainVerifier
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
 from wallet_core.trust.x509 import TrustedCertificate, VerdictCache
 from wallet_core.types import RandomBytes
+
+
+class Commit(Protocol):
+    """Runs work in a transaction, perhaps with that of other requests, and returns once it is committed."""
+
+    async def __call__(self, work: Callable[[Storage], None]) -> None:
+        """Run ``work``. Raises what it raises, after its part was rolled back."""
+        ...
+
+
+class CommitTogether:
+    """Several requests of one event loop in one commit: waiting for the disk is the dearest part of an answer."""
+
+    def __init__(self, database: Database, storage: Callable[[UnitOfWork], Storage]) -> None:
+        self._database = database
+        self._storage = storage
+        self._groups: WeakKeyDictionary[AbstractEventLoop, GroupCommit] = WeakKeyDictionary()
+
+    async def __call__(self, work: Callable[[Storage], None]) -> None:
+        """Run ``work`` in the next group."""
+        loop = get_running_loop()
+        group = self._groups.get(loop)
+        if group is None:
+            group = self._groups[loop] = GroupCommit(self._database)
+        await group.run(lambda unit: work(self._storage(unit)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +66,7 @@ class Verifier:
     keys: KeyStore
     anchors: TrustAnchors
     presentations: PresentationPorts
+    commit: Commit
     known: dict[str, RelyingParty] = field(default_factory=dict)
 
     def party(self, party_id: str) -> RelyingParty:
@@ -60,9 +90,13 @@ class Verifier:
 
 
 def build_verifier(
-    settings: VerifierSettings, *, clock: Clock | None = None, random: RandomBytes = os.urandom
+    settings: VerifierSettings,
+    *,
+    clock: Clock | None = None,
+    random: RandomBytes = os.urandom,
+    catalogue: Catalogue | None = None,
 ) -> Verifier:
-    """Put a verifier together.
+    """Put a verifier together. ``catalogue`` is read from its folder unless it is given.
 
     Raises:
         SettingsError: a setting that the verifier needs is missing.
@@ -71,7 +105,8 @@ def build_verifier(
     """
     if settings.key_store is None:
         raise SettingsError(f"set {settings.prefix}KEY_STORE to the folder of the relying parties' access keys")
-    database, sealer, catalogue = Database(settings.database_url), settings.sealer(), load_catalogue(settings.catalogue)
+    database, sealer = Database(settings.database_url), settings.sealer()
+    catalogue = catalogue or load_catalogue(settings.catalogue)
     keys, time, anchors = (
         KeyStore(settings.key_store),
         clock or SystemClock(),
@@ -93,7 +128,8 @@ def build_verifier(
         clock=time,
         random=random,
     )
-    return Verifier(settings, database, time, sealer, catalogue, keys, anchors, ports)
+    commit = CommitTogether(database, lambda unit: _storage(unit, sealer))
+    return Verifier(settings, database, time, sealer, catalogue, keys, anchors, ports, commit)
 
 
 def cached_chain_verifier(anchors: TrustAnchors) -> ChainVerifier:

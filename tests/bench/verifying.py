@@ -167,4 +167,8 @@ def create_in_memory() -> FastAPI:
     unit: Any = MemoryUnit()
     storage = Storage(unit, memory)
     ports = replace(verifier.presentations, storage=lambda: storage, reading=lambda: storage)
-    return create_app(replace(verifier, presentations=ports))
+
+    async def commit(work: Any) -> None:
+        work(storage)
+
+    return create_app(replace(verifier, presentations=ports, commit=commit))

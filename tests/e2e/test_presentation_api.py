@@ -234,7 +234,9 @@ def restart(under_test):
     from starlette.testclient import TestClient
 
     under_test.verifier.database.close()
-    under_test.verifier = build_verifier(under_test.verifier.settings, clock=under_test.clock)
+    under_test.verifier = build_verifier(
+        under_test.verifier.settings, clock=under_test.clock, catalogue=under_test.verifier.catalogue
+    )
     under_test.app = create_app(under_test.verifier)
     under_test.client = TestClient(under_test.app, base_url=HOST, follow_redirects=False)
 

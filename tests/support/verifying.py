@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -19,9 +20,10 @@ from verifier.dependencies import Verifier, build_verifier
 from verifier.relying_parties.ports import PartyId, RelyingParty
 from verifier.relying_parties.use_cases import register_party
 from verifier.settings import VerifierSettings
+from wallet_core.adapters.config import load_catalogue
 from wallet_core.adapters.keystore import KeyStore, new_key_text
 from wallet_core.adapters.migrations import migrate
-from wallet_core.catalogue import Text
+from wallet_core.catalogue import Catalogue, Text
 from wallet_core.formats.sd_jwt.holder import HeldSdJwt
 from wallet_core.http import HttpRequest, HttpResponse
 from wallet_core.keys.algorithms import PublicKey
@@ -182,10 +184,16 @@ def register(verifier: Verifier, party_id: str, **names: str) -> str:
     ).api_key
 
 
+@cache
+def catalogue() -> Catalogue:
+    """The shipped catalogue, read once."""
+    return load_catalogue()
+
+
 def start_verifier(folder: Path, database_url: str, parties: tuple[str, ...] = (PARTY, "dodam-bank")) -> Any:
     """Build a verifier with registered relying parties."""
     clock, world = FixedClock(NOW), new_world()
-    verifier = build_verifier(verifier_settings(folder, database_url, world), clock=clock)
+    verifier = build_verifier(verifier_settings(folder, database_url, world), clock=clock, catalogue=catalogue())
     migrate(verifier.database, "verifier")
     keys = {}
     for party_id in parties:

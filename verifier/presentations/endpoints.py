@@ -34,13 +34,15 @@ async def post_request(request: Request) -> Response:
 
 
 async def receive_response(request: Request) -> Response:
-    """``response_uri`` (OpenID4VP 8.2)."""
-    body = await request.body()
-    accepted = protocol.receive_response(
-        verifier_of(request).presentations, request.path_params["request_id"], _media_type(request), body
-    )
+    """``response_uri`` (OpenID4VP 8.2). The verdict is committed before the answer, with those of other requests."""
+    verifier, body = verifier_of(request), await request.body()
+    ports = verifier.presentations
+    verdict = protocol.judge_response(ports, request.path_params["request_id"], _media_type(request), body)
+    await verifier.commit(lambda storage: protocol.record_verdict(storage, verdict, now=ports.clock.now()))
+    if verdict.error is not None:
+        raise verdict.error
     # 8.2: 200 with a JSON object, for accepted error responses too.
-    return protocol_json({"redirect_uri": accepted.redirect_uri})
+    return protocol_json({"redirect_uri": verdict.redirect_uri})
 
 
 def _request_object(token: str) -> Response:

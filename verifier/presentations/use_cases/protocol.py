@@ -3,12 +3,12 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
-from urllib.parse import urlencode
+from datetime import datetime
+from typing import Final, TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from verifier.presentations.ports import PresentationPorts, StoredPresentation
+from verifier.presentations.ports import PresentationPorts, Storage, StoredPresentation
 from verifier.presentations.use_cases.requests import SECRET_BYTES, key_context
 from wallet_core.encoding import base64url
 from wallet_core.encoding.claims_path import resolve, value_at
@@ -24,7 +24,7 @@ from wallet_core.protocols.oauth2.form import parse_form
 from wallet_core.protocols.openid4vp import presentation as states
 from wallet_core.protocols.openid4vp.checks import CheckStep
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery
-from wallet_core.protocols.openid4vp.presentation import Presentation, PresentationFlow, Retrieved
+from wallet_core.protocols.openid4vp.presentation import Presentation, Requested, Retrieved
 from wallet_core.protocols.openid4vp.request_object import create_request_object
 from wallet_core.protocols.openid4vp.response import (
     EncryptedResponse,
@@ -44,15 +44,28 @@ ELSEWHERE_PATH: Final = "/continue"
 MAX_WALLET_NONCE: Final = 512
 """Characters of a ``wallet_nonce``, which we sign."""
 
+Move: TypeAlias = Callable[[Presentation], Presentation]
+"""A transition with everything but the state bound."""
+
 _MAX_REQUEST_FORM = 64 * 1024
 _TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
-    """What a wallet is told whose answer was taken (8.2)."""
+class Verdict:
+    """What an answer means.
 
+    Attributes:
+        presentation: as it was read.
+        move: to the state after the answer.
+        redirect_uri: where the wallet sends the browser (8.2).
+        error: what the wallet is told instead, once the verdict is stored; None if the answer was accepted.
+    """
+
+    presentation: StoredPresentation
+    move: Move
     redirect_uri: str
+    error: VerificationError | None = None
 
 
 def serve_request(ports: PresentationPorts, request_id: str, *, wallet_nonce: str | None = None) -> str:
@@ -70,12 +83,13 @@ def serve_request(ports: PresentationPorts, request_id: str, *, wallet_nonce: st
     """
     now = ports.clock.now()
     stored = _find(ports, request_id)
-    # vp-5.9.3-not-by-reference
     if not stored.state.terms.request.client_id.signs:
         raise NotFound("there is no such request")
     retrieved = states.retrieve(stored.state, now=now)
     if not isinstance(stored.state, Retrieved):
-        _settle(ports, stored, lambda state: states.retrieve(state, now=now))
+        storage = ports.storage()
+        with storage.unit:
+            _settle(storage, stored, lambda state: states.retrieve(state, now=now))
     return create_request_object(
         retrieved.terms.request,
         signer=ports.keys.signer(stored.party_id),
@@ -98,47 +112,53 @@ def parse_wallet_nonce(media_type: str, body: bytes) -> str | None:
     return wallet_nonce
 
 
-def receive_response(ports: PresentationPorts, request_id: str, media_type: str, body: bytes) -> Accepted:
-    """Take a wallet's answer: verify it, store what became of it, and return where the wallet sends the browser.
+def judge_response(ports: PresentationPorts, request_id: str, media_type: str, body: bytes) -> Verdict:
+    """Return what a wallet's answer means for its request. Nothing is stored yet: :func:`record_verdict` does that.
 
-    The verdict is stored before this returns or raises. An answer that cannot even be read, or that is not for this
-    request, changes nothing: anybody could send one.
+    An answer that cannot even be read, or that is not for this request, changes nothing: anybody could send one.
 
     Raises:
         NotFound: there is no such request.
         StateConflict: it was answered before (M25), or has ended.
         Expired: its time is over.
         MalformedError, InvalidRequest: the answer cannot be read.
-        VerificationError: a check failed; ``step`` is its number.
+        VerificationError: it cannot be decrypted.
     """
+    now, code = ports.clock.now(), base64url.encode(ports.random(SECRET_BYTES))
     stored = _find(ports, request_id)
-    states.require_open(stored.state, now=ports.clock.now())
+    states.require_open(stored.state, now=now)
     response = _read(ports, stored, parse_posted_response(media_type, body))
-    if isinstance(response, ErrorResponse):
-        return _take_refusal(ports, stored, response)
-    return _take_presentation(ports, stored, response)
-
-
-def _take_refusal(ports: PresentationPorts, stored: StoredPresentation, response: ErrorResponse) -> Accepted:
-    now = ports.clock.now()
-    _settle(ports, stored, lambda state: states.decline(state, response.error, now=now))
     # M25: accepted error responses get a way back as well, so that the person returns.
-    return Accepted(_redirect(ports, stored, _new_code(ports)))
-
-
-def _take_presentation(
-    ports: PresentationPorts, stored: StoredPresentation, response: PresentationResponse
-) -> Accepted:
-    now, code = ports.clock.now(), _new_code(ports)
+    redirect_uri = _redirect(ports, stored, code)
+    if isinstance(response, ErrorResponse):
+        error = response.error
+        return Verdict(stored, lambda state: states.decline(state, error, now=now), redirect_uri)
     try:
         validated = _validate(ports, stored, response)
-    except VerificationError as error:
-        refused = error
-        _settle(ports, stored, lambda state: states.refuse(state, refused, now=now))
-        raise
+    except VerificationError as exc:
+        refused = exc
+        return Verdict(stored, lambda state: states.refuse(state, refused, now=now), redirect_uri, refused)
     digest = code_digest(code)
-    _settle(ports, stored, lambda state: states.answer(state, validated, response_code_digest=digest, now=now))
-    return Accepted(_redirect(ports, stored, code))
+    return Verdict(
+        stored, lambda state: states.answer(state, validated, response_code_digest=digest, now=now), redirect_uri
+    )
+
+
+def record_verdict(storage: Storage, verdict: Verdict, *, now: datetime) -> None:
+    """Store a verdict, and end the request that stands beside this one (M23), in the caller's transaction.
+
+    Raises:
+        StateConflict: another answer came first.
+        Expired: the time ran out meanwhile.
+    """
+    _settle(storage, verdict.presentation, verdict.move)
+    check_id = verdict.presentation.check_id
+    if check_id is None:
+        return
+    # M23: "the first completed ends the other".
+    for other in storage.presentations.of_check(check_id):
+        if other.id != verdict.presentation.id and isinstance(other.state, Requested | Retrieved):
+            storage.presentations.advance(other.moved(states.end(other.state, now=now)))
 
 
 def code_digest(code: str) -> bytes:
@@ -182,14 +202,12 @@ def _read(ports: PresentationPorts, stored: StoredPresentation, posted: PostedRe
     request = stored.state.terms.request
     if isinstance(posted, EncryptedResponse):
         response = decrypt_response(posted, _decryption_keys(ports, stored))
-    # vp-8.3.1-no-clear-answer
     elif isinstance(posted, PresentationResponse) and request.encryption is not None:
         # 8.3.1: only an error may come in clear where encryption was asked for.
         raise InvalidRequest("the answer is not encrypted", clause="OpenID4VP 8.3.1")
     else:
         response = posted
     # 8.2, 13.3: state ties the answer to the request.
-    # vp-5.3-state-back
     if response.state != request.state:
         raise InvalidRequest("state is not that of the request", clause="OpenID4VP 13.3")
     return response
@@ -211,48 +229,30 @@ def _find(ports: PresentationPorts, request_id: str) -> StoredPresentation:
     return found
 
 
-def _settle(ports: PresentationPorts, stored: StoredPresentation, move: Callable[[Presentation], Presentation]) -> None:
-    """Store the moved state in one transaction, and end the request beside it if this one got an answer.
+def _settle(storage: Storage, stored: StoredPresentation, move: Move) -> None:
+    """Store the moved state.
 
     Somebody may have fetched the request since it was read; then the move is made from where it stands now. Of two
     answers one finds the request closed.
     """
     for _ in range(_TRIES - 1):
         try:
-            _store(ports, stored, move)
+            storage.presentations.advance(stored.moved(move(stored.state)))
         except StateConflict:
-            stored = _find(ports, stored.request_id)
+            again = storage.presentations.by_request_id(stored.request_id)
+            if again is None:
+                raise
+            stored = again
             move(stored.state)
         else:
             return
-    _store(ports, stored, move)
-
-
-def _store(ports: PresentationPorts, stored: StoredPresentation, move: Callable[[Presentation], Presentation]) -> None:
-    moved, now = move(stored.state), ports.clock.now()
-    storage = ports.storage()
-    with storage.unit:
-        storage.presentations.advance(stored.moved(moved))
-        if stored.check_id is None or isinstance(moved, Retrieved):
-            return
-        # M23: "the first completed ends the other".
-        for other in storage.presentations.of_check(stored.check_id):
-            # vp-13.3-one-of-two
-            if other.id != stored.id and isinstance(other.state, states.Requested | Retrieved):
-                storage.presentations.advance(other.moved(states.end(other.state, now=now)))
+    storage.presentations.advance(stored.moved(move(stored.state)))
 
 
 def _redirect(ports: PresentationPorts, stored: StoredPresentation, code: str) -> str:
-    terms = stored.state.terms
-    # Protocols 24: across devices the wallet's browser is sent to a page that knows nothing.
-    across = terms.flow is PresentationFlow.CROSS_DEVICE
-    target = terms.redirect_uri or f"{ports.public_url}{ELSEWHERE_PATH}"
-    # 8.2: "The Verifier MUST include a fresh, cryptographically random value in the URL."
-    query = urlencode({"response_code": _new_code(ports) if across else code})
+    # Protocols 24: across devices the wallet's browser is sent to a page that knows nothing, and the code, which
+    # 8.2 asks for all the same, opens nothing.
+    target = stored.state.terms.redirect_uri or f"{ports.public_url}{ELSEWHERE_PATH}"
     if target.endswith("#"):
-        return target + query
-    return f"{target}{'&' if '?' in target else '?'}{query}"
-
-
-def _new_code(ports: PresentationPorts) -> str:
-    return base64url.encode(ports.random(SECRET_BYTES))
+        return f"{target}response_code={code}"
+    return f"{target}{'&' if '?' in target else '?'}response_code={code}"
