@@ -337,7 +337,7 @@ def test_nothing_personal_is_logged(sqlite_verifier: VerifierUnderTest) -> None:
     vp_token = sqlite_verifier.vp_token(sqlite_verifier.prepare(resolved))
     sqlite_verifier.post(resolved, {"licence": [changed_claim(vp_token["licence"][0])]})
     logged = stream.getvalue()
-    assert '"step": 4' in logged
+    assert '"step":4' in logged
     secrets = [CLAIMS["name"], "다른 사람", vp_token["licence"][0].split("~")[1], response_code(sent.redirect_uri)]
     assert not [secret for secret in secrets if secret in logged]
 

@@ -83,6 +83,7 @@ def serve_request(ports: PresentationPorts, request_id: str, *, wallet_nonce: st
     """
     now = ports.clock.now()
     stored = _find(ports, request_id)
+    # vp-5.9.3-not-by-reference
     if not stored.state.terms.request.client_id.signs:
         raise NotFound("there is no such request")
     retrieved = states.retrieve(stored.state, now=now)
@@ -157,6 +158,7 @@ def record_verdict(storage: Storage, verdict: Verdict, *, now: datetime) -> None
         return
     # M23: "the first completed ends the other".
     for other in storage.presentations.of_check(check_id):
+        # vp-13.3-one-of-two
         if other.id != verdict.presentation.id and isinstance(other.state, Requested | Retrieved):
             storage.presentations.advance(other.moved(states.end(other.state, now=now)))
 
@@ -202,12 +204,14 @@ def _read(ports: PresentationPorts, stored: StoredPresentation, posted: PostedRe
     request = stored.state.terms.request
     if isinstance(posted, EncryptedResponse):
         response = decrypt_response(posted, _decryption_keys(ports, stored))
+    # vp-8.3.1-no-clear-answer
     elif isinstance(posted, PresentationResponse) and request.encryption is not None:
         # 8.3.1: only an error may come in clear where encryption was asked for.
         raise InvalidRequest("the answer is not encrypted", clause="OpenID4VP 8.3.1")
     else:
         response = posted
     # 8.2, 13.3: state ties the answer to the request.
+    # vp-5.3-state-back
     if response.state != request.state:
         raise InvalidRequest("state is not that of the request", clause="OpenID4VP 13.3")
     return response
