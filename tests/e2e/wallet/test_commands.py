@@ -1,0 +1,178 @@
+"""The command-line wallet, with an agency and a company in memory in place of the network."""
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import holder_app.home
+from holder_app.cli import app
+from holder_app.dependencies import create_wallet
+from holder_app.settings import WalletSettings
+from tests.support.wallets import LICENCE, NAME, Town, licence_offer, new_verifier
+from wallet_core.errors import AccessDenied, QueryNotSatisfied, UntrustedError, WalletError
+
+
+class Terminal:
+    """A person at the command line, with a wallet in a folder."""
+
+    def __init__(self, town: Town, folder: Path) -> None:
+        self.town = town
+        self.home = folder / "home"
+        self.trust = folder / "anchors.pem"
+
+    def run(self, *arguments: str, typed: str = "", trust: bool = True) -> Any:
+        """Run ``jigap wallet``; an error of ours is what ``result.exception`` holds."""
+        options = ["--home", str(self.home)]
+        if trust and arguments[0] in {"accept", "present"}:
+            options += ["--trust", str(self.trust)]
+        return CliRunner().invoke(app, [*arguments, *options], input=typed, env={"LANG": "ko_KR.UTF-8"})
+
+    def json(self, *arguments: str) -> Any:
+        """Run it with ``--json``."""
+        result = self.run(*arguments, "--json")
+        assert result.exit_code == 0, result.exception
+        return json.loads(result.stdout)
+
+    def error(self, *arguments: str, typed: str = "", trust: bool = True) -> WalletError:
+        """Run it and return the refusal."""
+        result = self.run(*arguments, typed=typed, trust=trust)
+        assert isinstance(result.exception, WalletError), (result.exception, result.output)
+        return result.exception
+
+
+@pytest.fixture
+def terminal(town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    def in_town(settings: WalletSettings) -> Any:
+        return create_wallet(settings, fetch=town.network, clock=town.clock)
+
+    monkeypatch.setattr(holder_app.home, "create_wallet", in_town)
+    return Terminal(town, tmp_path)
+
+
+def test_receive_list_show_present_delete(terminal: Terminal) -> None:
+    town = terminal.town
+    assert terminal.json("list") == {"cards": []}
+    received = terminal.json("accept", town.issuer.link, "--tx-code", "123456", "--yes")["cards"]
+    assert [card["name"]["ko"] for card in received] == [LICENCE.name.ko]
+    card_id = received[0]["id"]
+    assert terminal.json("list")["cards"][0]["id"] == card_id
+    shown = terminal.json("show", card_id)
+    assert {"path": ["name"], "label": {"ko": "이름", "en": "Name"}, "value": NAME} in shown["claims"]
+    verifier = new_verifier(town)
+    sent = terminal.json("present", verifier.link, "--yes")
+    assert sent["redirect_uri"] == "https://verifier.example/back"
+    assert sent["record"]["kind"] == "sent"
+    assert terminal.json("delete", card_id, "--yes") == {"deleted": card_id}
+    kinds = [record["kind"] for record in terminal.json("history")["records"]]
+    assert sorted(kinds) == ["deleted", "received", "sent"]
+
+
+def test_a_person_sees_everything_before_saying_yes(terminal: Terminal) -> None:
+    town = terminal.town
+    result = terminal.run("accept", town.issuer.link, typed="y\n000000\n123456\ny\n")
+    assert result.exit_code == 0
+    for text in ("시험경찰청", "issuer.example", "남은 횟수: 4", NAME, "지갑에 넣었어요"):
+        assert text in result.stderr
+    verifier = new_verifier(town)
+    result = terminal.run("present", verifier.link, typed="y\n")
+    assert result.exit_code == 0
+    for text in (
+        "바람렌터카",
+        "비대면으로 계좌를 열 때",
+        "만 19세 이상: 예",
+        "보내지 않아요: ",
+        "생년월일",
+        "보냈어요",
+    ):
+        assert text in result.stderr
+
+
+def test_english_by_option(terminal: Terminal) -> None:
+    result = terminal.run("list", "--lang", "en")
+    assert "No cards yet" in result.stderr
+
+
+def test_saying_no(terminal: Terminal) -> None:
+    town = terminal.town
+    assert isinstance(terminal.error("accept", town.issuer.link, typed="n\n"), AccessDenied)
+    assert town.issuer.called("/token") == 0
+    terminal.json("accept", town.issuer.link, "--tx-code", "123456", "--yes")
+    verifier = new_verifier(town)
+    assert isinstance(terminal.error("present", verifier.link, typed="n\n"), AccessDenied)
+    assert verifier.received().error == "access_denied"
+
+
+def test_a_wrong_code_is_refused_with_the_tries_left(terminal: Terminal) -> None:
+    error = terminal.error("accept", terminal.town.issuer.link, "--tx-code", "000000", "--yes")
+    assert error.code == "wrong_tx_code"
+    assert "4" in error.detail
+
+
+def test_a_code_that_is_needed_and_missing_is_wrong_usage(terminal: Terminal) -> None:
+    assert terminal.run("accept", terminal.town.issuer.link, "--yes").exit_code == 2
+
+
+def test_without_trust_nothing_is_kept_or_sent(terminal: Terminal) -> None:
+    town = terminal.town
+    town.issuer.offer = licence_offer(LICENCE, tx_code=False)
+    assert isinstance(terminal.error("accept", town.issuer.link, "--yes", trust=False), UntrustedError)
+    assert terminal.json("list") == {"cards": []}
+    verifier = new_verifier(town)
+    assert isinstance(terminal.error("present", verifier.link, "--yes", trust=False), UntrustedError)
+    assert len(verifier.seen) == 1
+
+
+def test_no_card_answers(terminal: Terminal) -> None:
+    verifier = new_verifier(terminal.town)
+    assert isinstance(terminal.error("present", verifier.link, "--yes"), QueryNotSatisfied)
+    assert verifier.received().error == "access_denied"
+
+
+@pytest.mark.parametrize("command", ["accept", "present"])
+@pytest.mark.parametrize("link", ["", "hello", "openid4vp://?client_id=a", "mdoc:a"])
+def test_malformed_links(terminal: Terminal, command: str, link: str) -> None:
+    assert terminal.error(command, link, "--yes").code == "invalid_request"
+
+
+@pytest.mark.parametrize("command", ["show", "delete"])
+def test_an_unknown_card(terminal: Terminal, command: str) -> None:
+    arguments = [command, "unknown", *(["--yes"] if command == "delete" else [])]
+    assert terminal.error(*arguments).code == "not_found"
+
+
+def test_a_choice_that_is_none(terminal: Terminal) -> None:
+    verifier = new_verifier(terminal.town)
+    assert terminal.error("present", verifier.link, "--yes", "--choose", "everything").code == "invalid_request"
+
+
+def test_the_key_file_is_its_owners_alone(terminal: Terminal) -> None:
+    terminal.json("list")
+    key = terminal.home / "sealing.key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    before = key.read_text()
+    terminal.json("list")
+    assert key.read_text() == before
+
+
+def test_people_are_for_demos(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "sealing.key").write_text("1:" + "A" * 43)
+    environment = {
+        "JIGAP_WALLET_PUBLIC_URL": "https://wallet.example",
+        "JIGAP_WALLET_DATABASE_URL": f"sqlite:///{tmp_path / 'wallet.db'}",
+        "JIGAP_WALLET_SEALING_KEY_FILE": str(tmp_path / "sealing.key"),
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    runner = CliRunner()
+    assert isinstance(runner.invoke(app, ["person", "add", "김하나", "--json"]).exception, AccessDenied)
+    monkeypatch.setenv("JIGAP_WALLET_DEMO", "true")
+    assert runner.invoke(app, ["migrate"]).exit_code == 0
+    added = json.loads(runner.invoke(app, ["person", "add", "김하나 (시험용)", "--id", "hana", "--json"]).stdout)
+    assert added == {"id": "hana", "name": "김하나 (시험용)"}
+    code = json.loads(runner.invoke(app, ["person", "code", "hana", "--json"]).stdout)["code"]
+    assert len(code.replace("-", "")) == 12
+    assert json.loads(runner.invoke(app, ["person", "list", "--json"]).stdout)["people"] == [added]

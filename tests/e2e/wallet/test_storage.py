@@ -1,0 +1,77 @@
+"""The wallet's tables on both engines."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from holder_app.credentials.use_cases import delete_card, list_cards, list_history
+from holder_app.tables import WalletBase
+from holder_app.tasks import FORGET_EXPIRED, create_worker
+from tests.support.browsing import browser
+from tests.support.presentations import World
+from tests.support.wallets import LICENCE, Town, new_town, new_verifier, receive
+from wallet_core.adapters.migrations import migrate, revisions
+from wallet_core.errors import KeyUnavailable
+
+
+@pytest.fixture
+def stored(tmp_path: Path, world: World, database_url: str) -> Iterator[Town]:
+    town = new_town(tmp_path, world, database_url=database_url)
+    yield town
+    town.wallet.database.close()
+
+
+def test_migrations_make_the_tables_of_the_code(stored: Town) -> None:
+    database = stored.wallet.database
+    migrate(database, "holder_app")
+    at, head = revisions(database, "holder_app")
+    assert at == head is not None
+    with database.unit() as unit:
+        options = {
+            "version_table": "alembic_version_holder_app",
+            "include_name": lambda name, kind, _: kind != "table" or str(name).startswith("wallet_"),
+        }
+        found = compare_metadata(MigrationContext.configure(unit.connection, opts=options), WalletBase.metadata)
+    assert found == []
+
+
+def test_from_offer_to_receipt(stored: Town) -> None:
+    receive(stored, LICENCE)
+    person, verifier = browser(stored), new_verifier(stored)
+    person.get("/scan")
+    person.post("/scan", {"link": verifier.link})
+    person.post(f"{person.path}/fetch")
+    person.post(f"{person.path}/answer")
+    assert "보냈어요" in person.text
+    ports = stored.wallet.card_ports()
+    [card] = list_cards(ports, stored.owner.id)
+    delete_card(ports, stored.owner.id, card.id)
+    assert len(list_history(ports, stored.owner.id)) == 3
+
+
+def test_what_waited_too_long_is_forgotten(stored: Town) -> None:
+    person = browser(stored)
+    person.get("/scan")
+    person.post("/scan", {"link": stored.issuer.link})
+    stored.clock.pass_by(stored.clock.now() - stored.clock.now().replace(year=2025))
+    worker = create_worker(stored.wallet)
+    assert worker.run_due() >= 1
+    with stored.wallet.database.unit() as unit:
+        for table in ("wallet_issuance", "wallet_session"):
+            assert unit.connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar() == 0  # noqa: S608
+    assert FORGET_EXPIRED == "forget_expired"
+
+
+def test_a_sealed_card_opens_for_its_own_account_only(stored: Town) -> None:
+    receive(stored, LICENCE)
+    from holder_app.accounts.use_cases import create_person
+
+    other = create_person(stored.wallet.account_ports(), "김하나", "hana")
+    with stored.wallet.database.unit() as unit:
+        for table in ("wallet_copy", "wallet_card"):
+            unit.connection.exec_driver_sql(f"UPDATE {table} SET account_id = 'hana'")  # noqa: S608
+    with pytest.raises(KeyUnavailable):
+        list_cards(stored.wallet.card_ports(), other.id)

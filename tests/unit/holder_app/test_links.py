@@ -1,0 +1,57 @@
+"""What people paste, scan and click."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holder_app.links import LinkKind, host_of, origin_of, parse_link
+from holder_app.presentation.use_cases import request_host
+from wallet_core.errors import WalletError
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("openid-credential-offer://?credential_offer_uri=https%3A%2F%2Fa.example", LinkKind.OFFER),
+        ("openid-credential-offer:?credential_offer=%7B%7D", LinkKind.OFFER),
+        ("haip-vci://?credential_offer=%7B%7D", LinkKind.OFFER),
+        (" https://wallet.example/credential-offer?credential_offer_uri=x ", LinkKind.OFFER),
+        ("openid4vp://?client_id=a&request_uri=b", LinkKind.REQUEST),
+        ("openid4vp:?client_id=a&request=b", LinkKind.REQUEST),
+        ("haip-vp://?client_id=a&request_uri=b", LinkKind.REQUEST),
+        ("eudi-openid4vp://?client_id=a&dcql_query=b", LinkKind.REQUEST),
+        ("https://other.example/authorize?client_id=a&request_uri=b#x", LinkKind.REQUEST),
+    ],
+)
+def test_the_query_counts_and_not_the_scheme(text: str, kind: LinkKind) -> None:
+    assert parse_link(text).kind is kind
+
+
+@given(st.text() | st.text().map(lambda text: f"openid4vp://?client_id={text}&request_uri={text}"))
+def test_nothing_but_our_errors_leaves(text: str) -> None:
+    with contextlib.suppress(WalletError):
+        request_host(parse_link(text).text)
+    host_of(text)
+    origin_of(text)
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "origin"),
+    [
+        ("https://a.example/x?y", "a.example", "https://a.example"),
+        ("https://user@a.example:8443/", "a.example:8443", "https://a.example:8443"),
+        ("http://localhost:8200/", "localhost:8200", "http://localhost:8200"),
+        ("javascript:alert(1)", "", ""),
+        ("https://[broken", "", ""),
+    ],
+)
+def test_hosts_for_people(url: str, host: str, origin: str) -> None:
+    assert (host_of(url), origin_of(url)) == (host, origin)
+
+
+def test_where_a_request_leads() -> None:
+    assert request_host("openid4vp://?client_id=x509_hash:a&request_uri=https%3A%2F%2Fv.example%2Fr") == "v.example"
+    assert request_host("openid4vp://?client_id=redirect_uri:https%3A%2F%2Fv.example%2Fr&dcql_query=x") == "v.example"
+    assert request_host("openid4vp://?client_id=a&request=b") == ""
