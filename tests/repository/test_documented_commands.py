@@ -59,7 +59,9 @@ def test_a_documented_command_exists_with_its_options(command: str) -> None:
 
 def _targets() -> list[str]:
     texts = [document.read_text(encoding="utf-8") for document in DOCUMENTS]
-    return sorted({target for text in texts for target in re.findall(r"`(?:[A-Z]+=\S+ )?make ([a-z][a-z-]*)", text)})
+    inline = {target for text in texts for target in re.findall(r"`(?:[A-Z]+=\S+ )?make ([a-z][a-z-]*)", text)}
+    blocks = [block for text in texts for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)]
+    return sorted(inline | {target for block in blocks for target in re.findall(r"(?m)^make ([a-z][a-z-]*)", block)})
 
 
 @pytest.mark.parametrize("target", _targets())

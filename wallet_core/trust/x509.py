@@ -259,7 +259,6 @@ def _validate_time(certificate: x509.Certificate, at: datetime) -> None:
 def _build_path(
     certificates: list[x509.Certificate], anchors: TrustAnchors, purpose: AnchorPurpose, at: datetime
 ) -> list[x509.Certificate]:
-    # x509-6.1-path
     roots = anchors.certificates(purpose)
     if not roots:
         raise UntrustedError("no trust anchor is known for this purpose", step=4, detail=f"no anchor for {purpose}")
@@ -277,6 +276,7 @@ def _build_path(
     try:
         path = verifier.verify(certificates[0], certificates[1:]).chain
     except (verification.VerificationError, *_PARSE_ERRORS) as exc:
+        # x509-6.1-path
         raise UntrustedError(
             "the certificate chain leads to no trust anchor for this purpose",
             step=4,

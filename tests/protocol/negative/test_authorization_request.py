@@ -1,6 +1,7 @@
 """Requests that differ from a good one in one parameter, as a wallet reads them (OpenID4VP 5, 8)."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -14,7 +15,7 @@ from wallet_core.protocols.openid4vp import wallet
 from wallet_core.protocols.openid4vp.candidates import sd_jwt_candidate
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, verify_client
 from wallet_core.protocols.openid4vp.matching import approve, match
-from wallet_core.protocols.openid4vp.request import parse_request_members
+from wallet_core.protocols.openid4vp.request import parse_authorization_request, parse_request_members
 
 WORLD = world()
 
@@ -137,3 +138,26 @@ def test_a_signature_under_redirect_uri_proves_nothing() -> None:
     client_id = WORLD.request(prefix=ClientIdPrefix.REDIRECT_URI).client_id
     with pytest.raises(InvalidRequest, match="signed"):
         verify_client(client_id, WORLD.verifier_chain, WORLD.anchors, at=NOW)
+
+
+def unsigned_link(prefix: ClientIdPrefix, **more: str) -> str:
+    texts = {
+        name: value if isinstance(value, str) else strict_json.dumps_text(value)
+        for name, value in members(prefix).items()
+    }
+    return f"openid4vp://?{urlencode({**texts, **more})}"
+
+
+@pytest.mark.clause("vp-5.9.3-must-sign")
+@pytest.mark.parametrize("prefix", [ClientIdPrefix.X509_HASH, ClientIdPrefix.X509_SAN_DNS])
+def test_a_whole_request_that_should_be_signed_and_is_not(prefix) -> None:
+    assert parse_authorization_request(unsigned_link(ClientIdPrefix.REDIRECT_URI))
+    with pytest.raises(InvalidRequest, match="must be signed"):
+        parse_authorization_request(unsigned_link(prefix))
+
+
+@pytest.mark.clause("vp-5.1-method-alone")
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_a_request_uri_method_without_request_uri(method) -> None:
+    with pytest.raises(InvalidRequest, match="without request_uri"):
+        parse_authorization_request(unsigned_link(ClientIdPrefix.REDIRECT_URI, request_uri_method=method))

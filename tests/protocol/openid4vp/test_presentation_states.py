@@ -105,6 +105,7 @@ def test_nothing_is_answered_late(given) -> None:
         INPUTS[given](late)
 
 
+@pytest.mark.clause("vp-13.3-same-device")
 def test_across_devices_the_answer_is_verified_at_once() -> None:
     requested = Requested(terms(PresentationFlow.CROSS_DEVICE))
     verified = states.answer(requested, VALIDATED, response_code_digest=RIGHT, now=NOW)
