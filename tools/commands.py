@@ -37,16 +37,18 @@ def _lines(command: Any, names: tuple[str, ...]) -> Iterator[str]:
     # Typer carries its own copy of click, so groups and arguments are known by what they have, not by their class.
     if hasattr(command, "commands"):
         if len(names) > 1:
-            yield from (f"## {' '.join(names)}", "", cleandoc(command.help or ""), "")
+            yield from (f"## {' '.join(names)}", "", cleandoc(command.help or ""), "", *_table(command))
         for name in sorted(command.commands):
             yield from _lines(command.commands[name], (*names, name))
         return
     arguments = [each for each in command.params if each.param_type_name == "argument"]
     usage = [*names, *(_argument(each) for each in arguments)]
-    yield from (f"### {' '.join(usage)}", "", cleandoc(command.help or ""), "")
+    yield from (f"### {' '.join(usage)}", "", cleandoc(command.help or ""), "", *_table(command))
+
+
+def _table(command: Any) -> list[str]:
     rows = [row for each in command.params if (row := _row(each))]
-    if rows:
-        yield from ("| | |", "|---|---|", *rows, "")
+    return ["| | |", "|---|---|", *rows, ""] if rows else []
 
 
 def _argument(argument: Any) -> str:

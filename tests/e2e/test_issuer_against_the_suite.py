@@ -36,6 +36,17 @@ def test_no_cache_keeps_an_error(sqlite_issuer: IssuerUnderTest, path: str) -> N
     assert set(answer.json()) <= {"error", "error_description"}
 
 
+@pytest.mark.clause("vci-7.2-no-store")
+def test_no_cache_keeps_an_answer_without_body(sqlite_issuer: IssuerUnderTest) -> None:
+    issued = sqlite_issuer.receive(sqlite_issuer.proofs(sqlite_issuer.offer()["uri"], KEYS[:1]), KEYS[:1])
+    answer = sqlite_issuer.client.post(
+        f"{POLICE}/notification",
+        json={"notification_id": issued.batches[0].notification_id, "event": "credential_accepted"},
+        headers={"Authorization": f"Bearer {issued.token.access_token}"},
+    )
+    assert (answer.status_code, answer.headers["cache-control"]) == (204, "no-store")
+
+
 @pytest.mark.parametrize("path", ["oauth/token", "nonce", "credential", "notification"])
 def test_secrets_are_never_asked_for_by_get(sqlite_issuer: IssuerUnderTest, path: str) -> None:
     assert sqlite_issuer.client.get(f"{POLICE}/{path}").status_code == 405

@@ -77,7 +77,6 @@ def page_router(**options: Any) -> APIRouter:
 
 def protocol_json(body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return ``body`` as compact JSON that no cache keeps (protocols.md M6)."""
-    # vci-7.2-no-store
     return Response(
         strict_json.dumps(body), status, {"Cache-Control": "no-store", **(headers or {})}, "application/json"
     )

@@ -120,6 +120,7 @@ class Frame:
         added.append((b"trace-id", trace.encode()))
         if b"cache-control" not in names:
             versioned = scope["query_string"].startswith(b"v=") and scope["path"].startswith(f"{STATIC_PATH}/")
+            # vci-7.2-no-store
             added.append(_KEEP if versioned else _NO_STORE)
         if cookie := session_cookie(scope, self._web):
             added.append((b"set-cookie", cookie.encode()))
