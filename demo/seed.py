@@ -2,7 +2,7 @@
 
 import csv
 import os
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,6 +47,9 @@ FILES: Final = {
 POLICIES: Final = ("account-opening", "adult-check", "car-rental")
 """The policies whose sample parties are the demo's three companies: a bank, a convenience store, a car-rental firm."""
 
+MAX_AGE: Final = timedelta(days=330)
+"""How long a demo's folder is good: its certificates live a year, its licences 30 days."""
+
 PEOPLE: Final = ("p02", "p04", "p05", "p12", "p18")
 """Who can sign in to the web wallet: a worker, a graduate, a woman over 65, a foreigner, one of 18 years."""
 
@@ -55,7 +58,7 @@ def seed(deployment: Deployment) -> dict[str, Any]:
     """Return what ``demo.json`` holds, with new sign-in codes; a new folder is filled first.
 
     Raises:
-        DemoError: the folder was made for other ports.
+        DemoError: the folder was made for other ports, or long ago.
         WalletError: something in it cannot be used.
     """
     facts = deployment.read()
@@ -66,6 +69,10 @@ def seed(deployment: Deployment) -> dict[str, Any]:
             "the demo's folder is for other ports",
             detail=f"{deployment.folder} was made for port {facts['base_port']}, and its identifiers hold that port: "
             f"use it again (BASE_PORT={facts['base_port']}), or forget the last run (FRESH=1)",
+        )
+    if SystemClock().now() - datetime.fromisoformat(facts["made_at"]) > MAX_AGE:
+        raise DemoError(
+            "the demo's certificates are about to end", detail=f"{deployment.folder} is old: forget it (FRESH=1)"
         )
     _invite(deployment, facts)
     deployment.write(facts)

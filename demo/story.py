@@ -7,6 +7,7 @@ server that died must come back, and nothing that was finished may be lost.
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 
 from demo.citizen import Citizen
@@ -14,7 +15,7 @@ from demo.deployment import Deployment
 from demo.desks import Desk
 from demo.exchanges import Exchange, RecordingClient
 from demo.stranger import Stranger, change, select
-from holder_app.credentials.ports import RecordKind
+from holder_app.credentials.ports import Card, RecordKind
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import load_catalogue, load_trust_anchors
 from wallet_core.catalogue import Catalogue, Text
@@ -119,6 +120,11 @@ class Story:
         """Return what the company knows of its request."""
         return self.company(party_id).get(f"/presentations/{presentation_id}")
 
+    def good_cards(self) -> list[Card]:
+        """Return the citizen's cards that have not expired: a demo that is told again next month asks for new ones."""
+        soon = self.clock.now() + timedelta(hours=1)
+        return [card for card in self.citizen.cards() if card.expires_at is None or card.expires_at > soon]
+
     def licence_of_the_other(self) -> str:
         """Return a real licence of another citizen, bound to the stranger's key."""
         offer = self.offer("police", "drivers-licence", OTHER)
@@ -181,7 +187,7 @@ def receive_certificate(story: Story) -> list[Line]:
 
 def _receive(story: Story, agency_id: str, type_id: str) -> list[Line]:
     credential_type = story.catalogue.types[type_id]
-    held = [card for card in story.citizen.cards() if card.vct == credential_type.vct]
+    held = [card for card in story.good_cards() if card.vct == credential_type.vct]
     if not held:
         offer = story.offer(agency_id, type_id, CITIZEN)
         expect(offer["tx_code"], "the offer has no transaction code")
@@ -342,7 +348,7 @@ def _other_digits(code: str) -> str:
 
 def look_back(story: Story) -> list[Line]:
     """Nothing was lost: two cards, three presentations in the history, both issuances on the agencies' lists."""
-    cards = sorted(card.configuration_id for card in story.citizen.cards())
+    cards = sorted(card.configuration_id for card in story.good_cards())
     expect(cards == ["drivers-licence-sd-jwt", "resident-certificate-sd-jwt"], f"the wallet holds {cards}")
     ports = story.citizen.wallet.card_ports()
     with ports.unit:

@@ -318,9 +318,10 @@ def _ask(node: Node) -> Ask:
 
 def _not_asked(node: Node) -> NotAsked:
     path = node.value("path")
-    line = NotAsked(
-        node.text("type"), tuple(path) if isinstance(path, list) else _STRANGE_PATH, bilingual(node, "label")
-    )
+    if not isinstance(path, list) or not all(isinstance(part, str | int) or part is None for part in path):
+        node.report("path", "path is not a Claims Path Pointer", "path")
+        path = _STRANGE_PATH
+    line = NotAsked(node.text("type"), tuple(path), bilingual(node, "label"))
     node.close()
     return line
 

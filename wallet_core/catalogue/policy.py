@@ -1,14 +1,14 @@
 """A verifier policy of the catalogue: what is asked, why, on what ground, and how long it is kept."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from wallet_core.catalogue.text import Text
 from wallet_core.spec_versions import FORMAT_SD_JWT_VC
 from wallet_core.types import ClaimsPath, Json, JsonObject
 
-SUPPORTED_FORMATS: Final = frozenset({FORMAT_SD_JWT_VC})
+SUPPORTED_FORMATS: Final = (FORMAT_SD_JWT_VC,)
 """Formats this product presents today. A policy file may hold others; :attr:`Policy.dcql_query` leaves them out."""
 
 
@@ -93,6 +93,7 @@ class Policy:
 
     Attributes:
         full_query: the DCQL query of the file, with alternatives in formats that are not supported yet.
+        dcql_query: the DCQL query in the formats that are supported (OpenID4VP 6): what is sent.
         must_match: claim ids whose values must be equal across the cards of one answer.
         mixes_yes_no_and_identity: the consent screen says so where it is true.
     """
@@ -112,10 +113,11 @@ class Policy:
     mixes_yes_no_and_identity: bool
     notes: tuple[str, ...] = ()
 
-    @property
-    def dcql_query(self) -> JsonObject:
-        """The DCQL query in the formats that are supported (OpenID4VP 6)."""
-        return query_in_formats(self.full_query, SUPPORTED_FORMATS)
+    dcql_query: JsonObject = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Work out the query once: it is compared with every request a wallet gets."""
+        object.__setattr__(self, "dcql_query", query_in_formats(self.full_query, SUPPORTED_FORMATS))
 
 
 def query_in_formats(query: JsonObject, formats: Collection[str]) -> JsonObject:
@@ -124,7 +126,7 @@ def query_in_formats(query: JsonObject, formats: Collection[str]) -> JsonObject:
     A set whose every option goes is left out too: the catalogue check sees to it that no required one does.
     """
     credentials = [each for each in _objects(query.get("credentials")) if each.get("format") in formats]
-    kept = {each["id"] for each in credentials}
+    kept = [each.get("id") for each in credentials]
     result: JsonObject = {**query, "credentials": list(credentials)}
     sets: list[Json] = []
     for entry in _objects(query.get("credential_sets")):
@@ -132,7 +134,7 @@ def query_in_formats(query: JsonObject, formats: Collection[str]) -> JsonObject:
         possible: list[Json] = [
             option
             for option in (options if isinstance(options, list) else [])
-            if isinstance(option, list) and kept.issuperset(option)
+            if isinstance(option, list) and all(each in kept for each in option)
         ]
         if possible:
             sets.append({**entry, "options": possible})

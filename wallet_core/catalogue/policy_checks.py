@@ -5,6 +5,7 @@ The query is read here as plain JSON (OpenID4VP 6): the protocol's own parser st
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
+from types import UnionType
 from typing import Any
 
 from wallet_core.catalogue.credential_type import Claim, ClaimType, CredentialType, Sensitivity
@@ -17,6 +18,7 @@ from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC
 from wallet_core.types import ClaimsPath, JsonObject, Vct
 
 Location = tuple[str | int, ...]
+_FORMATS = (FORMAT_SD_JWT_VC, FORMAT_MDOC)
 _CREDENTIALS: Location = ("dcql_query", "credentials")
 _SETS: Location = ("dcql_query", "credential_sets")
 
@@ -53,20 +55,25 @@ def _query_shape(query: Mapping[str, Any]) -> Iterator[Fault]:
         place = (*_CREDENTIALS, index)
         if not isinstance(each.get("id"), str) or not IDENTIFIER.match(each["id"]) or ids.count(each["id"]) > 1:
             yield (*place, "id"), "dcql", "id is missing, has strange characters or stands twice (OpenID4VP 6.1)"
-        if each.get("format") not in {FORMAT_SD_JWT_VC, FORMAT_MDOC} or not isinstance(each.get("meta"), dict):
-            yield place, "dcql", "format is unknown or meta is missing (OpenID4VP 6.1)"
+        if each.get("format") not in _FORMATS or not _is_meta(each.get("meta")):
+            yield place, "dcql", "format is unknown, or meta is not the one of the format (OpenID4VP 6.1)"
         yield from _claims_shape(each, place)
-    sets = query.get("credential_sets", [])
+    yield from _sets_shape(query.get("credential_sets", []), ids)
+
+
+def _sets_shape(sets: Any, ids: list[Any]) -> Iterator[Fault]:
     if not isinstance(sets, list):
         yield _SETS, "dcql", "credential_sets is not a list (OpenID4VP 6.2)"
         return
     for index, each in enumerate(sets):
         options = each.get("options") if isinstance(each, dict) else None
-        if not isinstance(options, list) or not options or not all(isinstance(option, list) for option in options):
+        if isinstance(each, dict) and not isinstance(each.get("required", True), bool):
+            yield (*_SETS, index, "required"), "dcql", "required is neither true nor false (OpenID4VP 6.2)"
+        if not _is_list_of(options, list):
             yield (*_SETS, index), "dcql", "options is not a list of lists of ids (OpenID4VP 6.2)"
             continue
-        for number, option in enumerate(options):
-            if not option or not set(option) <= set(ids):
+        for number, option in enumerate(options or []):
+            if not option or not all(each_id in ids for each_id in option):
                 yield (*_SETS, index, "options", number), "dcql", "an option names no Credential Query (OpenID4VP 6.2)"
 
 
@@ -90,12 +97,29 @@ def _claims_shape(credential: Mapping[str, Any], place: Location) -> Iterator[Fa
         elif path in paths:
             yield (*here, "path"), "dcql", "the same claim stands twice in one query (OpenID4VP 6.3)"
         paths.append(path)
-        if "values" in each and (not isinstance(each["values"], list) or not each["values"]):
+        if "values" in each and not _is_list_of(each["values"], str | int):
             yield (*here, "values"), "dcql", "values is not a non-empty list (OpenID4VP 6.3)"
-    ids = {each.get("id") for each in claims}
-    for index, claim_set in enumerate(credential.get("claim_sets", [])):
-        if not isinstance(claim_set, list) or not claim_set or not set(claim_set) <= ids:
+    yield from _claim_sets_shape(credential.get("claim_sets", []), [each.get("id") for each in claims], place)
+
+
+def _claim_sets_shape(claim_sets: Any, ids: list[Any], place: Location) -> Iterator[Fault]:
+    if not isinstance(claim_sets, list):
+        yield (*place, "claim_sets"), "dcql", "claim_sets is not a list (OpenID4VP 6.4.1)"
+        return
+    for index, claim_set in enumerate(claim_sets):
+        if not isinstance(claim_set, list) or not claim_set or not all(each in ids for each in claim_set):
             yield (*place, "claim_sets", index), "dcql", "a claim set names no claim of its query (OpenID4VP 6.4.1)"
+
+
+def _is_meta(meta: Any) -> bool:
+    if not isinstance(meta, dict):
+        return False
+    doctype, types = meta.get("doctype_value"), meta.get("vct_values")
+    return isinstance(doctype, str) if types is None else _is_list_of(types, str)
+
+
+def _is_list_of(value: Any, kind: type | UnionType) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, kind) for each in value)
 
 
 class _PolicyFaults:

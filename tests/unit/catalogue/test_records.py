@@ -1,7 +1,7 @@
 from datetime import date
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wallet_core.catalogue import Catalogue, CredentialType
@@ -110,13 +110,11 @@ def test_faults_repeat_no_value(catalogue: Catalogue) -> None:
     assert "SECRET" not in str(report.problems)
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.binary() | st.text().map(str.encode))
 def test_any_bytes_get_a_report(catalogue: Catalogue, data: bytes) -> None:
     assert parse(catalogue, data).records == ()
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_any_change_of_a_good_file_gets_a_report(catalogue: Catalogue, data: st.DataObject) -> None:
     text = format_records([example(catalogue)])

@@ -2,7 +2,7 @@ import json
 from datetime import UTC, date, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wallet_core.catalogue import Catalogue, seoul_day
@@ -168,7 +168,6 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.sampled_from(["name", "birth_date", "address", "household", "driving_privileges"]), _JSON))
 def test_any_record_gets_an_answer(catalogue: Catalogue, record: JsonObject) -> None:
     for name in ("drivers-licence", "resident-certificate"):

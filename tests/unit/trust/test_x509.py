@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.trust.conftest import ISSUER, NOW, Pki, new_ca
@@ -259,7 +259,6 @@ def test_the_cache_answers_as_the_check_and_stays_small(pki: Pki) -> None:
     assert len(cache) == 2
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.data())
 @pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 def test_only_wallet_errors_leave_for_changed_bytes(pki: Pki, data: st.DataObject) -> None:
