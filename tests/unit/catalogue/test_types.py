@@ -101,7 +101,7 @@ def test_policies_ask_only_in_supported_formats(catalogue: Catalogue) -> None:
     for policy in catalogue.policies.values():
         query = policy.dcql_query
         ids = {each["id"] for each in query["credentials"]}
-        assert {each["format"] for each in query["credentials"]} <= SUPPORTED_FORMATS
+        assert {each["format"] for each in query["credentials"]} <= set(SUPPORTED_FORMATS)
         for entry in query.get("credential_sets", []):
             assert entry["options"]
             assert all(set(option) <= ids for option in entry["options"])
