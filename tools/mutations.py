@@ -61,10 +61,15 @@ def _alternatives(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
             yield f"always {value}".lower(), ast.Assign(node.targets, ast.Constant(value))
     elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
         yield from list(_of_value(node)) or [("statement removed", ast.Pass())]
-    elif isinstance(node, ast.Return) and isinstance(node.value, ast.Call) and not list(_of_value(node)):
-        yield from (("argument returned as it is", ast.Return(each)) for each in node.value.args[:1])
+    elif isinstance(node, ast.Return | ast.Assign) and isinstance(node.value, ast.Call) and not list(_of_value(node)):
+        yield from _argument_alone(node, node.value)
     else:
         yield from _of_value(node)
+
+
+def _argument_alone(node: ast.AST, call: ast.Call) -> Iterator[tuple[str, ast.AST]]:
+    if call.args:
+        yield "argument taken as it is", _replaced(node, call, call.args[0])
 
 
 def _of_condition(node: ast.If) -> Iterator[tuple[str, ast.AST]]:

@@ -55,6 +55,7 @@ class WalletError(Exception):
 
     def __init__(self, description: str, *, detail: str | None = None, clause: str | None = None) -> None:
         super().__init__(detail or description)
+        # vci-8.3.1.2-ascii
         self.description = peer_text(description)
         self.detail = detail or description
         self.clause = clause
