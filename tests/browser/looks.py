@@ -60,7 +60,7 @@ def sideways_scroll(page: Page) -> int:
 def small_targets(page: Page) -> list[str]:
     """Return what can be pressed and is smaller than a finger tip."""
     found: list[str] = page.evaluate(_SMALL_TARGETS, SMALLEST_TARGET)
-    return found
+    return [f"{page.url} {line}" for line in found]
 
 
 def photograph(page: Page, name: str) -> None:
@@ -75,6 +75,7 @@ def photograph(page: Page, name: str) -> None:
 def assert_fit(page: Page, name: str) -> None:
     """Check one page as it stands: accessibility, width, targets."""
     photograph(page, name)
-    assert accessibility_problems(page) == []
-    assert sideways_scroll(page) <= 0, page.url
-    assert small_targets(page) == [], page.url
+    problems = accessibility_problems(page) + small_targets(page)
+    if (wide := sideways_scroll(page)) > 0:
+        problems.append(f"{page.url} is {wide} px wider than the window")
+    assert not problems, "\n".join(problems)

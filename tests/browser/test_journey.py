@@ -1,0 +1,296 @@
+"""Real clicks through three running apps: an agency offers, a citizen accepts, companies ask, she answers or declines.
+
+Every page on the way is judged at 360 and 1280 px in both languages (``look``).
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.looks import assert_fit, ready, watch
+from tests.browser.system import System, run_system
+
+pytestmark = pytest.mark.browser
+
+LICENCE = "모바일 운전면허증"
+WIDTHS = (360, 1280)
+SUBJECT = "p02"
+
+
+@pytest.fixture(scope="module")
+def system(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The three apps with the demo's people."""
+    with run_system(tmp_path_factory.mktemp("demo") / "system") as found:
+        yield found
+
+
+class Window:
+    """One person's browser."""
+
+    def __init__(self, chromium: Browser, **options: object) -> None:
+        defaults = {"viewport": {"width": 1280, "height": 900}, "locale": "ko-KR", "reduced_motion": "reduce"}
+        self.context = chromium.new_context(**{**defaults, **options})  # type: ignore[arg-type]
+        self.context.set_default_timeout(15_000)
+        self.page = self.context.new_page()
+        self.complaints = watch(self.page)
+
+    def close(self) -> None:
+        self.context.close()
+        assert self.complaints == []
+
+
+@pytest.fixture
+def staff(chromium: Browser, system: System) -> Iterator[Page]:
+    """The agency's browser, signed in to the issuing console of the police."""
+    window = Window(chromium)
+    system.open_console(window.page, system.issuer, system.agency_key("police"))
+    yield window.page
+    window.close()
+
+
+@pytest.fixture
+def clerk(chromium: Browser, system: System) -> Iterator[Page]:
+    """The shop's browser, signed in to the desk."""
+    window = Window(chromium)
+    system.open_console(window.page, system.verifier, system.party_key("corner-store"))
+    yield window.page
+    window.close()
+
+
+@pytest.fixture(scope="module")
+def citizen(chromium: Browser, system: System) -> Iterator[Page]:
+    """The citizen's browser, signed in to her wallet with a licence in it. Her code works once, so there is one."""
+    window = Window(chromium)
+    office = Window(chromium)
+    system.open_wallet(window.page, 0)
+    system.open_console(office.page, system.issuer, system.agency_key("police"))
+    system.receive(window.page, *system.make_offer(office.page, LICENCE, SUBJECT))
+    office.close()
+    yield window.page
+    window.close()
+
+
+def look(page: Page, name: str) -> None:
+    """Judge and photograph the page at both widths, in both languages; it is in Korean at 1280 px afterwards."""
+    path = page.url.split("?")[0].split("#")[0]
+    joint = "&" if "?" in page.url else "?"
+    for language in ("en", "ko"):
+        page.goto(f"{page.url.split(joint + 'lang=')[0]}{joint}lang={language}")
+        ready(page)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            assert_fit(page, name)
+    assert page.url.startswith(path)
+
+
+def test_the_issuer_s_pages(system: System, staff: Page, chromium: Browser) -> None:
+    visitor = Window(chromium)
+    visitor.page.goto(system.issuer)
+    look(visitor.page, "issuer-01-front")
+    visitor.page.goto(f"{system.issuer}/console")
+    look(visitor.page, "issuer-02-sign-in")
+    visitor.page.goto(f"{system.issuer}/docs")
+    look(visitor.page, "issuer-12-docs")
+    visitor.close()
+    for path, name in (
+        ("/console", "03-overview"),
+        ("/console/offers", "04-offers"),
+        ("/console/offers/new", "05-offer-type"),
+        ("/console/offers/new?type=drivers-licence", "06-offer-person"),
+        (f"/console/offers/confirm?type=drivers-licence&subject={SUBJECT}", "07-offer-confirm"),
+        ("/console/credentials", "08-issued"),
+        ("/console/records", "09-records"),
+    ):
+        staff.goto(system.issuer + path)
+        look(staff, f"issuer-{name}")
+
+
+def test_records_are_checked_before_they_are_stored(system: System, staff: Page, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text("subject_id,name\np-1,한지우\n", encoding="utf-8")
+    staff.goto(f"{system.issuer}/console/records")
+    staff.get_by_label("CSV 파일").set_input_files(file)
+    staff.get_by_role("button", name="점검하기").click()
+    expect(staff.locator("h1")).to_contain_text("1줄을 고쳐야 해요")
+    for width in WIDTHS:
+        staff.set_viewport_size({"width": width, "height": 900})
+        assert_fit(staff, "issuer-10-records-checked")
+
+
+def test_an_offer_from_the_console_to_the_wallet(system: System, staff: Page, citizen: Page) -> None:
+    link, tx_code = system.make_offer(staff, LICENCE, SUBJECT)
+    look(staff, "issuer-11-offer")
+    staff.evaluate("window.before = true")
+    system.paste(citizen, link)
+    look(citizen, "wallet-04-offer-given")
+    citizen.get_by_role("button", name="내용 보기").click()
+    expect(citizen.get_by_label("확인 번호")).to_be_visible()
+    look(citizen, "wallet-05-offer")
+    citizen.get_by_label("확인 번호").fill("000000" if tx_code != "000000" else "111111")
+    citizen.keyboard.press("Enter")
+    expect(citizen.get_by_text("확인 번호가 달라요")).to_be_visible()
+    citizen.get_by_label("확인 번호").fill(tx_code)
+    citizen.get_by_role("button", name="받기", exact=True).click()
+    expect(citizen.get_by_role("button", name="지갑에 넣기")).to_be_visible()
+    look(citizen, "wallet-06-offer-preview")
+    citizen.get_by_role("button", name="지갑에 넣기").click()
+    expect(citizen.locator("h1")).to_contain_text("지갑에 넣었어요")
+    look(citizen, "wallet-07-offer-done")
+    # The agency's page moved on by itself.
+    expect(staff.locator("h1")).to_contain_text("카드를 받았어요")
+    look(staff, "issuer-11-offer-issued")
+
+
+def test_the_wallet_s_pages(system: System, citizen: Page, chromium: Browser) -> None:
+    visitor = Window(chromium)
+    visitor.page.goto(f"{system.wallet}/sign-in")
+    look(visitor.page, "wallet-01-sign-in")
+    system.open_wallet(visitor.page, 1)
+    look(visitor.page, "wallet-02-home-empty")
+    visitor.page.goto(f"{system.wallet}/history")
+    look(visitor.page, "wallet-12-history-empty")
+    visitor.page.goto(f"{system.wallet}/nothing-here")
+    assert_fit(visitor.page, "wallet-15-not-found")
+    visitor.close()
+    citizen.goto(system.wallet)
+    look(citizen, "wallet-02-home")
+    citizen.goto(f"{system.wallet}/scan")
+    look(citizen, "wallet-03-scan")
+    citizen.goto(system.wallet)
+    citizen.locator("a.vc").last.click()
+    look(citizen, "wallet-08-card")
+    citizen.get_by_role("link", name="지갑에서 지우기").click()
+    look(citizen, "wallet-09-delete")
+    citizen.goto(f"{system.wallet}/history")
+    look(citizen, "wallet-12-history")
+    citizen.locator("main a.row").first.click()
+    look(citizen, "wallet-13-receipt")
+
+
+def test_the_desk_s_pages(system: System, clerk: Page, chromium: Browser) -> None:
+    visitor = Window(chromium)
+    visitor.page.goto(system.verifier)
+    look(visitor.page, "verifier-01-front")
+    visitor.page.goto(f"{system.verifier}/console")
+    look(visitor.page, "verifier-02-sign-in")
+    visitor.page.goto(f"{system.verifier}/continue")
+    look(visitor.page, "verifier-09-elsewhere")
+    visitor.page.goto(f"{system.verifier}/console/return?response_code=nobody-waits")
+    assert_fit(visitor.page, "verifier-10-over")
+    visitor.close()
+    for path, name in (("/console", "03-choose"), ("/console/ask?policy=adult-check", "04-policy")):
+        clerk.goto(system.verifier + path)
+        look(clerk, f"verifier-{name}")
+
+
+def test_an_answer_across_devices(system: System, clerk: Page, citizen: Page, tmp_path: Path) -> None:
+    system.start_check(clerk, "성인 확인")
+    look(clerk, "verifier-05-code")
+    # The citizen's wallet reads a photograph of the code.
+    photo = tmp_path / "code.png"
+    clerk.locator(".qrbox").screenshot(path=photo)
+    citizen.goto(f"{system.wallet}/scan")
+    citizen.get_by_label("사진", exact=False).first.set_input_files(photo)
+    citizen.locator("form", has=citizen.locator("input[type=file]")).locator("button").click()
+    look(citizen, "wallet-10-request-given")
+    citizen.get_by_role("button", name="요청 보기").click()
+    expect(citizen.get_by_role("button", name="보내기", exact=True)).to_be_visible()
+    expect(clerk.locator("h1")).to_contain_text("손님이 내용을 보고 있어요")
+    look(clerk, "verifier-06-read")
+    look(citizen, "wallet-11-consent")
+    citizen.get_by_role("button", name="보내기", exact=True).click()
+    expect(citizen.locator("h1")).to_contain_text("보냈어요")
+    look(citizen, "wallet-13-receipt-sent")
+    expect(clerk.locator("h1")).to_have_text("확인했어요")
+    expect(clerk.get_by_text("모두 통과")).to_be_visible()
+    look(clerk, "verifier-07-result")
+    clerk.goto(f"{system.verifier}/console/checks")
+    look(clerk, "verifier-08-checks")
+
+
+def test_a_refusal_is_as_easy(system: System, clerk: Page, citizen: Page) -> None:
+    system.start_check(clerk, "성인 확인")
+    system.paste(citizen, clerk.locator(".copybox code").inner_text())
+    citizen.get_by_role("button", name="요청 보기").click()
+    no, yes = (citizen.get_by_role("button", name=name, exact=True).bounding_box() for name in ("안 보내기", "보내기"))
+    assert no
+    assert yes
+    assert no["height"] == yes["height"]
+    assert no["y"] == yes["y"]
+    citizen.get_by_role("button", name="안 보내기").click()
+    expect(citizen.locator("h1")).to_contain_text("안 보냈어요")
+    expect(clerk.locator("h1")).to_contain_text("확인하지 못했어요")
+    expect(clerk.get_by_text("손님이 안 보내기로 했어요")).to_be_visible()
+    look(clerk, "verifier-07-result-declined")
+
+
+def test_an_answer_on_the_same_device(system: System, citizen: Page) -> None:
+    """One browser holds the shop's page and the wallet: the link leads there and back."""
+    system.open_console(citizen, system.verifier, system.party_key("corner-store"))
+    system.start_check(citizen, "성인 확인")
+    check = citizen.url
+    citizen.get_by_role("link", name="이 기기의 지갑으로 열기").click()
+    expect(citizen).to_have_url(re.compile(re.escape(system.wallet)))
+    citizen.get_by_role("button", name="요청 보기").click()
+    citizen.get_by_role("button", name="보내기", exact=True).click()
+    expect(citizen).to_have_url(check)
+    expect(citizen.locator("h1")).to_have_text("확인했어요")
+    assert "response_code" not in citizen.url
+
+
+def test_the_wallet_says_what_it_lacks(system: System, chromium: Browser, clerk: Page) -> None:
+    system.start_check(clerk, "계좌 개설")
+    other = Window(chromium)
+    system.open_wallet(other.page, 2)
+    system.paste(other.page, clerk.locator(".copybox code").inner_text())
+    other.page.get_by_role("button", name="요청 보기").click()
+    expect(other.page.get_by_role("button", name="보내기", exact=True)).to_have_count(0)
+    look(other.page, "wallet-14-no-match")
+    other.close()
+
+
+def test_by_keyboard_alone(system: System, chromium: Browser) -> None:
+    """The agency's staff make an offer without touching the mouse."""
+    window = Window(chromium)
+    page = window.page
+    page.goto(f"{system.issuer}/console/sign-in")
+    ready(page)
+
+    def press_until(selector: str) -> None:
+        ready(page)
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if page.evaluate("(s) => document.activeElement.matches(s)", selector):
+                return
+        raise AssertionError(f"Tab never reaches {selector}")
+
+    press_until("#field-api_key")
+    page.keyboard.type(system.agency_key("police"))
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{system.issuer}/console")
+    press_until("main a.btn--main")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/console/offers/new")
+    press_until("input[type=radio]")
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/console/offers/new?type=*")
+    press_until("input[type=radio]")
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/console/offers/confirm?*")
+    press_until("button.btn--main")
+    page.keyboard.press("Enter")
+    expect(page.locator("svg.qr")).to_be_visible()
+    window.close()
+
+
+def test_without_script_a_card_is_received(system: System, chromium: Browser, staff: Page) -> None:
+    plain = Window(chromium, java_script_enabled=False)
+    link, tx_code = system.make_offer(staff, LICENCE, SUBJECT)
+    system.open_wallet(plain.page, 3)
+    system.receive(plain.page, link, tx_code)
+    plain.close()
