@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -81,7 +82,10 @@ def seed(deployment: Deployment) -> dict[str, Any]:
 
 def _fill(deployment: Deployment) -> dict[str, Any]:
     now = SystemClock().now()
-    deployment.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # demo.json is written last: without it, what lies here is of a filling that was cut short.
+    if deployment.folder.exists():
+        shutil.rmtree(deployment.folder)
+    deployment.folder.mkdir(mode=0o700, parents=True)
     for app in APPS:
         deployment.keys(app).mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_secret(deployment.sealing_key(app), new_key_text())

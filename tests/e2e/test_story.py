@@ -143,6 +143,13 @@ def test_other_ports_than_the_folders_are_refused(deployment: Deployment, facts:
     assert "FRESH=1" in caught.value.detail
 
 
+def test_a_filling_that_was_cut_short_is_begun_anew(tmp_path: Path) -> None:
+    cut = Deployment(tmp_path / "state", free_base_port())
+    seed(cut)
+    cut.file.unlink()
+    assert seed(cut)["people"]
+
+
 def test_a_busy_port_is_named_with_what_to_do(servers: dict[str, Server], deployment: Deployment) -> None:
     with pytest.raises(DemoError) as caught:
         check_ports(deployment)
