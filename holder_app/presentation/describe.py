@@ -94,7 +94,7 @@ def describe_request(
     policy = policy_of(resolved, catalogue)
     candidates = {one.candidate.id: one.candidate for found in matches.by_query.values() for one in found}
     groups = tuple(
-        _group_view(number, group, candidates, cards, catalogue)
+        _group_view(number, group, candidates, cards, catalogue, policy)
         for number, group in enumerate(create_groups(matches) if matches.satisfiable else ())
     )
     return RequestView(resolved.verifier, policy, kept_until(policy, now), groups, matches.satisfiable)
@@ -117,8 +117,12 @@ def divide_fields(
     selected: Collection[ConcretePath],
     always: Collection[ConcretePath],
     catalogue: Catalogue,
+    policy: Policy | None,
 ) -> tuple[tuple[Field, ...], tuple[Field, ...], tuple[Field, ...]]:
-    """Return what of a card is sent because it was asked for, what is shown anyway, and what stays hidden."""
+    """Return what of a card is sent because it was asked for, what is shown anyway, and what stays hidden.
+
+    What the policy names as not asked for comes first among the hidden: people look for it.
+    """
     known = credential_type(catalogue, card.vct)
     sent = tuple(_field_at(path, claims, known, card.display) for path in selected)
     anyway = tuple(_field_at(path, claims, known, card.display) for path in always if path not in selected)
@@ -126,7 +130,8 @@ def divide_fields(
     hidden = tuple(
         field for field in describe_claims(claims, known, card.display) if not _is_covered(field.path, shown)
     )
-    return sent, anyway, hidden
+    named = [entry.path[0] for entry in policy.not_asked if known and entry.type_id == known.id] if policy else []
+    return sent, anyway, tuple(sorted(hidden, key=lambda field: field.path[0] not in named))
 
 
 def describe_receipt(
@@ -157,21 +162,26 @@ def always_shown(candidate: Candidate) -> tuple[ConcretePath, ...]:
 
 
 def _group_view(
-    number: int, group: Group, candidates: Mapping[str, Candidate], cards: Mapping[str, Card], catalogue: Catalogue
+    number: int,
+    group: Group,
+    candidates: Mapping[str, Candidate],
+    cards: Mapping[str, Card],
+    catalogue: Catalogue,
+    policy: Policy | None,
 ) -> GroupView:
     return GroupView(
         number,
         group.required,
         tuple(
-            tuple(_pick_view(pick, candidates[pick.card_id], cards[pick.card_id], catalogue) for pick in picks)
+            tuple(_pick_view(pick, candidates[pick.card_id], cards[pick.card_id], catalogue, policy) for pick in picks)
             for picks in group.alternatives
         ),
     )
 
 
-def _pick_view(pick: Pick, candidate: Candidate, card: Card, catalogue: Catalogue) -> PickView:
+def _pick_view(pick: Pick, candidate: Candidate, card: Card, catalogue: Catalogue, policy: Policy | None) -> PickView:
     known, claims = credential_type(catalogue, card.vct), candidate.claims
-    sent, anyway, hidden = divide_fields(card, claims, pick.selected, always_shown(candidate), catalogue)
+    sent, anyway, hidden = divide_fields(card, claims, pick.selected, always_shown(candidate), catalogue, policy)
     paths = {field.path for field in sent}
     return PickView(
         card.id,

@@ -17,7 +17,7 @@ from holder_app.presentation.choices import choice_of, create_groups
 from holder_app.presentation.describe import describe_receipt, divide_fields, policy_of
 from holder_app.presentation.ports import Presentations
 from holder_app.presentation.states import Answered, Answering, Failed, Presentation, PresentationState, Reviewed
-from wallet_core.catalogue import Catalogue
+from wallet_core.catalogue import Catalogue, Policy
 from wallet_core.errors import FetchError, MalformedError, PeerRefusal, StateConflict
 from wallet_core.formats.sd_jwt import holder
 from wallet_core.formats.sd_jwt.holder import HeldSdJwt
@@ -153,13 +153,18 @@ def resolved_of(presentation: Presentation) -> ResolvedRequest:
 def _receipt(
     ports: PresentationPorts, resolved: ResolvedRequest, approved: ApprovedDisclosure, held: HeldCards, now: datetime
 ) -> JsonObject:
-    cards = [_card_receipt(ports, one, held) for one in approved.credentials]
-    return describe_receipt(resolved, policy_of(resolved, ports.catalogue), cards, now)
+    policy = policy_of(resolved, ports.catalogue)
+    cards = [_card_receipt(ports, one, held, policy) for one in approved.credentials]
+    return describe_receipt(resolved, policy, cards, now)
 
 
-def _card_receipt(ports: PresentationPorts, approved: ApprovedCredential, held: HeldCards) -> JsonObject:
+def _card_receipt(
+    ports: PresentationPorts, approved: ApprovedCredential, held: HeldCards, policy: Policy | None
+) -> JsonObject:
     card, claims = held.cards[approved.credential_id], held.indexed[approved.credential_id].claims
-    sent, anyway, hidden = divide_fields(card, claims, approved.selected, approved.always_shown, ports.catalogue)
+    sent, anyway, hidden = divide_fields(
+        card, claims, approved.selected, approved.always_shown, ports.catalogue, policy
+    )
     name = card_name(credential_type(ports.catalogue, card.vct), card.display)
     return {"card_id": card.id, **card_summary(name, card.issuer_name, sent, anyway, hidden)}
 

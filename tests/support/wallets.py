@@ -3,11 +3,13 @@
 import asyncio
 import json
 import secrets
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from pydantic import SecretStr
@@ -32,6 +34,8 @@ from wallet_core.http import Flow, HttpRequest, HttpResponse
 from wallet_core.keys.jwk import parse_public_jwk
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.trust.anchors import format_trust_anchors
+
+T = TypeVar("T")
 
 CATALOGUE: Catalogue = load_catalogue()
 LICENCE = CATALOGUE.types["drivers-licence"]
@@ -202,7 +206,7 @@ def new_town(folder: Path, world: World, **settings: Any) -> Town:
     """A wallet in ``folder`` that trusts the world's two authorities."""
     (folder / "anchors.pem").write_text(format_trust_anchors(world.anchors))
     configured = WalletSettings(
-        public_url="https://wallet.example",
+        public_url=settings.pop("public_url", "https://wallet.example"),
         database_url=settings.pop("database_url", f"sqlite:///{folder / 'wallet.db'}"),
         sealing_key=SecretStr(new_key_text()),
         trust_anchors=(folder / "anchors.pem",),
@@ -215,6 +219,12 @@ def new_town(folder: Path, world: World, **settings: Any) -> Town:
     migrate(wallet.database, "holder_app")
     owner = create_person(wallet.account_ports(), "한지우", "jiwoo")
     return Town(wallet, network, clock, world, issuer, owner)
+
+
+def wait(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in a thread of its own: a browser's driver keeps an event loop in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
 
 
 def policy_query(policy: str) -> dict[str, Any]:
@@ -237,7 +247,7 @@ def receive(town: Town, *types: CredentialType) -> None:
     issuer.offer, issuer.used = licence_offer(*types, tx_code=False), False
     issuer.nonces = [f"nonce-{number}" for number in range(20)]
     issuer.good_nonces = set(issuer.nonces)
-    asyncio.run(_receive(town))
+    wait(_receive(town))
 
 
 async def _receive(town: Town) -> None:

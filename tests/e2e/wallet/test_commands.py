@@ -2,6 +2,7 @@
 
 import json
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,13 @@ from holder_app.dependencies import create_wallet
 from holder_app.settings import WalletSettings
 from tests.support.wallets import LICENCE, NAME, Town, licence_offer, new_verifier
 from wallet_core.errors import AccessDenied, QueryNotSatisfied, UntrustedError, WalletError
+
+
+def invoke(arguments: list[str], typed: str = "") -> Any:
+    """Run a command in a thread of its own: a browser's driver keeps an event loop in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        environment = {"LANG": "ko_KR.UTF-8"}
+        return thread.submit(CliRunner().invoke, app, arguments, input=typed, env=environment).result()
 
 
 class Terminal:
@@ -29,7 +37,7 @@ class Terminal:
         options = ["--home", str(self.home)]
         if trust and arguments[0] in {"accept", "present"}:
             options += ["--trust", str(self.trust)]
-        return CliRunner().invoke(app, [*arguments, *options], input=typed, env={"LANG": "ko_KR.UTF-8"})
+        return invoke([*arguments, *options], typed)
 
     def json(self, *arguments: str) -> Any:
         """Run it with ``--json``."""

@@ -15,7 +15,7 @@ from holder_app.accounts.use_cases import create_person
 from holder_app.issuance.receiving import claim
 from holder_app.issuance.use_cases import fetch_offer, take_offer_link
 from tests.support.browsing import Person, browser, visitor
-from tests.support.wallets import CATALOGUE, LICENCE, NAME, Town, new_town, new_verifier, policy_query, receive
+from tests.support.wallets import CATALOGUE, LICENCE, NAME, Town, new_town, new_verifier, policy_query, receive, wait
 
 FORM = {"origin": "https://wallet.example", "sec-fetch-site": "same-origin"}
 
@@ -250,10 +250,8 @@ def test_an_interrupted_offer_goes_on(town: Town) -> None:
 def test_two_windows_on_one_offer(town: Town) -> None:
     person = browser(town)
     ports = town.wallet.issuance_ports()
-    import asyncio
-
     given = take_offer_link(ports, town.owner.id, town.issuer.link)
-    claim(ports, asyncio.run(fetch_offer(ports, town.owner.id, given.id)))
+    claim(ports, wait(fetch_offer(ports, town.owner.id, given.id)))
     person.get(f"/offers/{given.id}")
     person.post(f"/offers/{given.id}/accept", {"tx_code": "123456"})
     assert person.page.status_code == 409

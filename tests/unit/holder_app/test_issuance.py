@@ -1,10 +1,8 @@
 """Receiving cards: every state, every refusal, crashes between the steps."""
 
-import asyncio
-from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -13,36 +11,28 @@ from holder_app.credentials.use_cases import list_cards, list_history
 from holder_app.issuance import receiving, use_cases
 from holder_app.issuance.states import Declined, Failed, Given, Issuance, Kept, Preview, Redeeming, Reviewed, Signing
 from tests.support.presentations import Agency, new_ca
-from tests.support.wallets import LICENCE, NAME, IssuingIssuer, Town, licence_offer
+from tests.support.wallets import LICENCE, NAME, IssuingIssuer, Town, licence_offer, wait
 from wallet_core.errors import FetchError, MalformedError, NotFound, StateConflict
 from wallet_core.http import HttpResponse
 from wallet_core.keys.signer import SoftwareSigner
 
-T = TypeVar("T")
 TX_CODE = "123456"
-
-
-def run(coroutine: Awaitable[T]) -> T:
-    async def driven() -> T:
-        return await coroutine
-
-    return asyncio.run(driven())
 
 
 def reviewed(town: Town, link: str | None = None) -> Issuance:
     ports = town.wallet.issuance_ports()
     given = use_cases.take_offer_link(ports, town.owner.id, link or town.issuer.link)
     assert isinstance(given.state, Given)
-    return run(use_cases.fetch_offer(ports, town.owner.id, given.id))
+    return wait(use_cases.fetch_offer(ports, town.owner.id, given.id))
 
 
 def accepted(town: Town, issuance: Issuance, tx_code: str | None = TX_CODE) -> Issuance:
-    return run(use_cases.accept_offer(town.wallet.issuance_ports(), town.owner.id, issuance.id, tx_code))
+    return wait(use_cases.accept_offer(town.wallet.issuance_ports(), town.owner.id, issuance.id, tx_code))
 
 
 def kept(town: Town) -> Issuance:
     previewed = accepted(town, reviewed(town))
-    return run(use_cases.keep_cards(town.wallet.issuance_ports(), town.owner.id, previewed.id))
+    return wait(use_cases.keep_cards(town.wallet.issuance_ports(), town.owner.id, previewed.id))
 
 
 def kinds(town: Town) -> list[RecordKind]:
@@ -119,8 +109,8 @@ def test_accepting_twice_gives_one_card(town: Town) -> None:
     issuance = accepted(town, reviewed(town))
     assert isinstance(accepted(town, issuance).state, Preview)
     ports = town.wallet.issuance_ports()
-    first = run(use_cases.keep_cards(ports, town.owner.id, issuance.id))
-    assert run(use_cases.keep_cards(ports, town.owner.id, issuance.id)).state == first.state
+    first = wait(use_cases.keep_cards(ports, town.owner.id, issuance.id))
+    assert wait(use_cases.keep_cards(ports, town.owner.id, issuance.id)).state == first.state
     assert len(list_cards(town.wallet.card_ports(), town.owner.id)) == 1
 
 
@@ -134,7 +124,7 @@ def test_a_restart_between_every_two_steps(town: Town) -> None:
     town.issuer.down = ""
     assert isinstance(accepted(town.reopened(), issuance).state, Preview)
     other = town.reopened()
-    done = run(use_cases.keep_cards(other.wallet.issuance_ports(), town.owner.id, issuance.id))
+    done = wait(use_cases.keep_cards(other.wallet.issuance_ports(), town.owner.id, issuance.id))
     assert isinstance(done.state, Kept)
     assert len(list_cards(town.reopened().wallet.card_ports(), town.owner.id)) == 1
 
@@ -153,9 +143,9 @@ def test_an_unreachable_offer_can_be_tried_again(town: Town) -> None:
     ports = town.wallet.issuance_ports()
     given = use_cases.take_offer_link(ports, town.owner.id, town.issuer.reference)
     with pytest.raises(FetchError):
-        run(use_cases.fetch_offer(ports, town.owner.id, given.id))
+        wait(use_cases.fetch_offer(ports, town.owner.id, given.id))
     town.issuer.down = ""
-    assert isinstance(run(use_cases.fetch_offer(ports, town.owner.id, given.id)).state, Reviewed)
+    assert isinstance(wait(use_cases.fetch_offer(ports, town.owner.id, given.id)).state, Reviewed)
 
 
 def test_a_spent_nonce_is_renewed_once(town: Town) -> None:
@@ -215,15 +205,15 @@ def test_a_bad_credential_is_never_stored(world: Any, town: Town, misbehave: Any
     assert kinds(town) == [RecordKind.BLOCKED]
     assert b"credential_failure" in town.issuer.seen[-1].body
     with pytest.raises(StateConflict):
-        run(use_cases.keep_cards(town.wallet.issuance_ports(), town.owner.id, failed.id))
+        wait(use_cases.keep_cards(town.wallet.issuance_ports(), town.owner.id, failed.id))
 
 
 def test_declining_before_and_after_looking(town: Town) -> None:
     ports = town.wallet.issuance_ports()
     given = use_cases.take_offer_link(ports, town.owner.id, town.issuer.link)
-    assert isinstance(run(use_cases.decline_offer(ports, town.owner.id, given.id)).state, Declined)
+    assert isinstance(wait(use_cases.decline_offer(ports, town.owner.id, given.id)).state, Declined)
     assert kinds(town) == []
-    declined = run(use_cases.decline_offer(ports, town.owner.id, reviewed(town).id))
+    declined = wait(use_cases.decline_offer(ports, town.owner.id, reviewed(town).id))
     assert kinds(town) == [RecordKind.OFFER_DECLINED]
     assert town.issuer.called("/token") == 0
     with pytest.raises(StateConflict):
@@ -232,7 +222,7 @@ def test_declining_before_and_after_looking(town: Town) -> None:
 
 def test_declining_after_the_preview_tells_the_issuer(town: Town) -> None:
     issuance = accepted(town, reviewed(town))
-    run(use_cases.decline_offer(town.wallet.issuance_ports(), town.owner.id, issuance.id))
+    wait(use_cases.decline_offer(town.wallet.issuance_ports(), town.owner.id, issuance.id))
     assert b"credential_deleted" in town.issuer.seen[-1].body
     assert list_cards(town.wallet.card_ports(), town.owner.id) == ()
 
@@ -240,13 +230,13 @@ def test_declining_after_the_preview_tells_the_issuer(town: Town) -> None:
 def test_kept_cards_cannot_be_declined(town: Town) -> None:
     done = kept(town)
     with pytest.raises(StateConflict):
-        run(use_cases.decline_offer(town.wallet.issuance_ports(), town.owner.id, done.id))
+        wait(use_cases.decline_offer(town.wallet.issuance_ports(), town.owner.id, done.id))
 
 
 def test_a_refused_notification_changes_nothing(town: Town) -> None:
     issuance = accepted(town, reviewed(town))
     town.network.hosts["issuer.example"] = lambda _: HttpResponse(500)
-    done = run(use_cases.keep_cards(town.wallet.issuance_ports(), town.owner.id, issuance.id))
+    done = wait(use_cases.keep_cards(town.wallet.issuance_ports(), town.owner.id, issuance.id))
     assert isinstance(done.state, Kept)
 
 

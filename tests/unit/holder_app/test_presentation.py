@@ -1,9 +1,7 @@
 """Answering requests: what is shown, what is sent, what is blocked, crashes between the steps."""
 
-import asyncio
-from collections.abc import Awaitable
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -13,22 +11,14 @@ from holder_app.presentation import sending, use_cases
 from holder_app.presentation.states import Answered, Answering, Blocked, Declined, Failed, Given, Presentation
 from tests.simulators.verifier import SimulatedVerifier, refusal
 from tests.support.presentations import der, new_ca
-from tests.support.wallets import CATALOGUE, LICENCE, NAME, Town, new_verifier, policy_query, receive
+from tests.support.wallets import CATALOGUE, LICENCE, NAME, Town, new_verifier, policy_query, receive, wait
 from wallet_core.errors import FetchError, MalformedError, NotFound, QueryNotSatisfied, StateConflict
 from wallet_core.formats.sd_jwt.holder import index_sd_jwt
 from wallet_core.http import HttpResponse
 from wallet_core.protocols.openid4vp.response import PresentationResponse
 
-T = TypeVar("T")
 RESIDENT = CATALOGUE.types["resident-certificate"]
 CARD = CATALOGUE.types["resident-card"]
-
-
-def run(coroutine: Awaitable[T]) -> T:
-    async def driven() -> T:
-        return await coroutine
-
-    return asyncio.run(driven())
 
 
 def given(town: Town, verifier: SimulatedVerifier) -> Presentation:
@@ -37,12 +27,12 @@ def given(town: Town, verifier: SimulatedVerifier) -> Presentation:
 
 def reviewed(town: Town, verifier: SimulatedVerifier) -> Presentation:
     presentation = given(town, verifier)
-    return run(use_cases.fetch_request(town.wallet.presentation_ports(), town.owner.id, presentation.id))
+    return wait(use_cases.fetch_request(town.wallet.presentation_ports(), town.owner.id, presentation.id))
 
 
 def answered(town: Town, presentation: Presentation, **answers: str) -> Presentation:
     named = {name.replace("_", "-"): value for name, value in answers.items()}
-    return run(use_cases.answer_request(town.wallet.presentation_ports(), town.owner.id, presentation.id, named))
+    return wait(use_cases.answer_request(town.wallet.presentation_ports(), town.owner.id, presentation.id, named))
 
 
 def received(verifier: SimulatedVerifier) -> dict[str, dict[str, Any]]:
@@ -181,7 +171,7 @@ def test_no_card_answers(town: Town) -> None:
     assert not view.satisfiable
     with pytest.raises(QueryNotSatisfied):
         answered(town, presentation)
-    run(use_cases.decline_request(town.wallet.presentation_ports(), town.owner.id, presentation.id))
+    wait(use_cases.decline_request(town.wallet.presentation_ports(), town.owner.id, presentation.id))
     assert verifier.received().error == "access_denied"
 
 
@@ -197,7 +187,7 @@ def test_declining_sends_access_denied_and_nothing_else(town: Town) -> None:
     receive(town, LICENCE)
     verifier = new_verifier(town)
     presentation = reviewed(town, verifier)
-    done = run(use_cases.decline_request(town.wallet.presentation_ports(), town.owner.id, presentation.id))
+    done = wait(use_cases.decline_request(town.wallet.presentation_ports(), town.owner.id, presentation.id))
     assert isinstance(done.state, Declined)
     assert done.state.redirect_uri == "https://verifier.example/back"
     assert verifier.received().error == "access_denied"
@@ -209,14 +199,14 @@ def test_declining_sends_access_denied_and_nothing_else(town: Town) -> None:
 def test_declining_before_looking_posts_nothing(town: Town) -> None:
     verifier = new_verifier(town)
     presentation = given(town, verifier)
-    run(use_cases.decline_request(town.wallet.presentation_ports(), town.owner.id, presentation.id))
+    wait(use_cases.decline_request(town.wallet.presentation_ports(), town.owner.id, presentation.id))
     assert verifier.seen == []
 
 
 def test_a_verifier_that_does_not_hear_the_refusal(town: Town) -> None:
     verifier = new_verifier(town, answer=refusal(500, "server_error"))
     presentation = reviewed(town, verifier)
-    done = run(use_cases.decline_request(town.wallet.presentation_ports(), town.owner.id, presentation.id))
+    done = wait(use_cases.decline_request(town.wallet.presentation_ports(), town.owner.id, presentation.id))
     assert isinstance(done.state, Declined)
 
 
@@ -270,7 +260,7 @@ def test_an_untrusted_verifier_is_blocked(town: Town) -> None:
     verifier = new_verifier(town, chain=chain, claims={"client_id": f"x509_hash:{x509_hash(chain[0])}"})
     link = verifier.link.replace(verifier.request.client_id.full, f"x509_hash:{x509_hash(chain[0])}")
     presentation = use_cases.take_request_link(town.wallet.presentation_ports(), town.owner.id, link)
-    blocked = run(use_cases.fetch_request(town.wallet.presentation_ports(), town.owner.id, presentation.id))
+    blocked = wait(use_cases.fetch_request(town.wallet.presentation_ports(), town.owner.id, presentation.id))
     assert isinstance(blocked.state, Blocked)
     assert blocked.state.reason == "untrusted"
     assert len(verifier.seen) == 1
