@@ -9,6 +9,8 @@ from pathlib import Path
 
 SCRIPT = Path(__file__).with_name("post.lua")
 THREADS, CONNECTIONS = 2, 32
+TIMEOUT = 20
+"""Seconds: an answer that comes late on a busy machine is late, not refused."""
 _LINE = re.compile(r"(?m)^RESULT (\d+) (\d+) (\d+) (\d+) (\d+)$")
 
 
@@ -51,9 +53,13 @@ def write_posts(posts: Sequence[Post], path: Path) -> None:
 
 def send(origin: str, requests: Path, seconds: float) -> Answers:
     """Send the requests of a file for some seconds, over 32 connections."""
-    command = ["wrk", f"-t{THREADS}", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "-s", str(SCRIPT), origin, "--"]
+    options = [f"-t{THREADS}", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "--timeout", f"{TIMEOUT}s", "-s", str(SCRIPT)]
     finished = subprocess.run(
-        [*command, str(requests), str(THREADS)], capture_output=True, text=True, timeout=60 + seconds, check=True
+        ["wrk", *options, origin, "--", str(requests), str(THREADS)],
+        capture_output=True,
+        text=True,
+        timeout=60 + seconds,
+        check=True,
     )
     found = _LINE.search(finished.stdout)
     if found is None:

@@ -1,14 +1,19 @@
 """The bench can run: nobody looks at it for weeks, and then it must."""
 
+import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
 from tests.bench.cases import CASES
+from tests.bench.issuing import IssuerWorld
 from tests.bench.measure import Case, measure
+from tests.bench.post import Post
+from tests.bench.verifying import VerifierWorld
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,3 +36,26 @@ def test_the_program(tmp_path: Path) -> None:
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
     assert "present 3 of 10, stored and indexed" in finished.stdout
     assert [row["floor"] for row in json.loads(output.read_text())["rows"]] == [0.5]
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.parametrize("kind", [IssuerWorld, VerifierWorld])
+def test_the_requests_of_the_http_cases_are_answered_once(
+    kind: type[IssuerWorld | VerifierWorld], *, in_memory: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = kind(tmp_path, f"sqlite:///{tmp_path}/bench.db", "http://localhost:8199")
+    posts = world.posts(3, in_memory=in_memory)
+    for name, value in world.environment.items():
+        monkeypatch.setenv(name, value)
+    factory = world.factory_in_memory if in_memory else world.factory
+    module, _, function = factory.partition(":")
+    client = TestClient(getattr(importlib.import_module(module), function)())
+    assert [send(client, post) for post in posts] == [200, 200, 200]
+    # What is sent again is refused, unless storage is in memory, where only new requests are measured.
+    assert in_memory or send(client, posts[0]) >= 400
+
+
+def send(client: TestClient, post: Post) -> int:
+    headers = {"Content-Type": post.media_type, **({"Authorization": post.authorization} if post.authorization else {})}
+    status: int = client.post(post.path, content=post.body, headers=headers).status_code
+    return status

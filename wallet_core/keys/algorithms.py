@@ -3,6 +3,7 @@
 A key decides its algorithm (RFC 7518 3.4: each curve has exactly one), never the header of a token.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
@@ -48,9 +49,13 @@ _OTHER_NAMES = {SignatureAlgorithm.EDDSA: "Ed25519"}
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A key to verify with, bound to the one algorithm it may be used with."""
+    """A key to verify with, bound to the one algorithm it may be used with.
+
+    ``coordinates`` are the members of its JWK, where it came from one: writing them anew costs a tenth of a signature.
+    """
 
     raw: RawPublicKey
+    coordinates: Mapping[str, str] | None = field(default=None, compare=False, repr=False)
     algorithm: SignatureAlgorithm = field(init=False)
 
     def __post_init__(self) -> None:

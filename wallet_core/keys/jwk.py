@@ -49,6 +49,8 @@ def parse_public_jwk(value: Json, *, what: str = "jwk") -> PublicKey:
 
 def public_jwk(key: PublicKey) -> JsonObject:
     """Return the JWK of ``key``: the members that make the key and nothing else."""
+    if key.coordinates is not None:
+        return {**key.coordinates}
     raw = key.raw
     if isinstance(raw, ed25519.Ed25519PublicKey):
         return {"kty": "OKP", "crv": "Ed25519", "x": base64url.encode(raw.public_bytes_raw())}
@@ -105,9 +107,11 @@ def _ec_key(value: Mapping[str, Json], crv: str, what: str) -> PublicKey:
     curve, size = _CURVES[crv]
     point = b"\x04" + _coordinate(value, "x", size, what) + _coordinate(value, "y", size, what)
     try:
-        return PublicKey(ec.EllipticCurvePublicKey.from_encoded_point(curve, point))
+        raw = ec.EllipticCurvePublicKey.from_encoded_point(curve, point)
     except ValueError as exc:
         raise MalformedError(f"{what} is not a point of its curve", clause="RFC 7518 6.2.1") from exc
+    # Strict base64url has one text for each coordinate, so these are the members public_jwk would write.
+    return PublicKey(raw, {"kty": "EC", "crv": crv, "x": str(value["x"]), "y": str(value["y"])})
 
 
 def _coordinate(value: Mapping[str, Json], member: str, size: int, what: str) -> bytes:

@@ -137,3 +137,11 @@ def test_keys_outside_the_closed_list() -> None:
     with pytest.raises(KeyUnavailable):
         algorithms.algorithm_of(x25519.X25519PrivateKey.generate())
     assert algorithms.public_key(P256.public_key.raw).algorithm is SignatureAlgorithm.ES256
+
+
+def test_a_key_from_a_jwk_writes_the_same_jwk_as_the_key_itself() -> None:
+    for signer in SIGNERS.values():
+        parsed = jwk.parse_public_jwk({**jwk.public_jwk(signer.public_key), "kid": "1"})
+        assert jwk.public_jwk(parsed) == jwk.public_jwk(PublicKey(parsed.raw)) == jwk.public_jwk(signer.public_key)
+        assert jwk.thumbprint(parsed) == jwk.thumbprint(signer.public_key)
+        assert list(jwk.public_jwk(parsed)) == list(jwk.public_jwk(signer.public_key))
