@@ -27,8 +27,9 @@ def find_programs() -> Path | None:
 class Cluster:
     """Runs while the ``with`` block does. PostgreSQL refuses root, so root lends it to ``postgres`` or ``nobody``."""
 
-    def __init__(self, programs: Path) -> None:
+    def __init__(self, programs: Path, *, durable: bool = True) -> None:
         self._programs = programs
+        self._fsync = "on" if durable else "off"
         self._folder = Path(tempfile.mkdtemp(prefix="jigap-postgres-"))
         self._user = _other_user() if os.geteuid() == 0 else None
         self.port = free_port()
@@ -38,7 +39,9 @@ class Cluster:
             shutil.chown(self._folder, self._user)
         data = self._folder / "data"
         self._run("initdb", "-D", str(data), "-U", "jigap", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-        options = f"-p {self.port} -k {self._folder} -c listen_addresses=127.0.0.1 -c max_connections=200"
+        settings = {"listen_addresses": "127.0.0.1", "max_connections": "200", "fsync": self._fsync}
+        chosen = " ".join(f"-c {name}={value}" for name, value in settings.items())
+        options = f"-p {self.port} -k {self._folder} {chosen}"
         self._run("pg_ctl", "-D", str(data), "-w", "-t", "60", "-l", str(self._folder / "log"), "-o", options, "start")
         return self
 
