@@ -8,7 +8,7 @@ import pytest
 from tests.simulators.verifier import SimulatedVerifier
 from tests.support.presentations import NOW, RESPONSE_URI, query, world
 from wallet_core.encoding import base64url, strict_json
-from wallet_core.errors import InvalidRequest, VpFormatsNotSupported
+from wallet_core.errors import InvalidRequest, VerificationError, VpFormatsNotSupported
 from wallet_core.keys.jwk import public_jwk
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.openid4vp import wallet
@@ -16,6 +16,7 @@ from wallet_core.protocols.openid4vp.candidates import sd_jwt_candidate
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, verify_client
 from wallet_core.protocols.openid4vp.matching import approve, match
 from wallet_core.protocols.openid4vp.request import parse_authorization_request, parse_request_members
+from wallet_core.protocols.openid4vp.request_object import create_request_object
 
 WORLD = world()
 
@@ -161,3 +162,52 @@ def test_a_whole_request_that_should_be_signed_and_is_not(prefix) -> None:
 def test_a_request_uri_method_without_request_uri(method) -> None:
     with pytest.raises(InvalidRequest, match="without request_uri"):
         parse_authorization_request(unsigned_link(ClientIdPrefix.REDIRECT_URI, request_uri_method=method))
+
+
+@pytest.mark.clause("oauth-6749.3.1-once")
+@pytest.mark.parametrize("parameter", ["nonce", "client_id", "unknown"])
+def test_a_parameter_twice(parameter) -> None:
+    link = unsigned_link(ClientIdPrefix.REDIRECT_URI, unknown="1")
+    assert parse_authorization_request(link)
+    (pair,) = [pair for pair in link.partition("?")[2].split("&") if pair.startswith(f"{parameter}=")]
+    with pytest.raises(InvalidRequest, match="twice"):
+        parse_authorization_request(f"{link}&{pair}")
+
+
+@pytest.mark.clause("vp-5.1-formats")
+def test_a_verifier_that_takes_no_format_of_ours() -> None:
+    good = members()["client_metadata"]
+    with pytest.raises(VpFormatsNotSupported, match="format"):
+        parse_request_members(members(client_metadata={**good, "vp_formats_supported": {"ldp_vc": {}}}))
+
+
+@pytest.mark.clause("vp-8.3-usable-key")
+@pytest.mark.parametrize("keys", [None, 5, {}, "enc-1"])
+def test_keys_that_are_no_array(keys) -> None:
+    with pytest.raises(InvalidRequest, match="no key"):
+        parse_request_members(members(client_metadata={"jwks": {"keys": keys}}))
+
+
+@pytest.mark.clause("vp-5.4-typ")
+@pytest.mark.parametrize("typ", ["JWT", "jwt", "application/oauth-authz-req+jwt", "openid4vci-proof+jwt", None])
+def test_a_request_object_of_another_type(typ) -> None:
+    verifier = SimulatedVerifier(WORLD, WORLD.request(), header={"typ": typ})
+    with pytest.raises(VerificationError, match="not a Request Object"):
+        verifier.run(wallet.resolve_request(verifier.link, anchors=WORLD.anchors, now=NOW, wallet_nonce="w-01234567"))
+
+
+@pytest.mark.clause("vp-5.10-echo")
+def test_our_own_request_object_carries_the_wallets_nonce_and_none_of_its_own() -> None:
+    def claims(wallet_nonce: str | None) -> dict[str, Any]:
+        token = create_request_object(
+            WORLD.request(),
+            signer=WORLD.verifier_signer,
+            chain=WORLD.verifier_chain,
+            issued_at=NOW,
+            expires_at=NOW,
+            wallet_nonce=wallet_nonce,
+        )
+        return strict_json.loads_object(base64url.decode(token.split(".")[1]))
+
+    assert claims("w-0123456789")["wallet_nonce"] == "w-0123456789"
+    assert "wallet_nonce" not in claims(None)

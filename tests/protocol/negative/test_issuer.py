@@ -114,3 +114,13 @@ def test_encryption_required_that_is_no_truth_value(required) -> None:
     issuer.metadata["credential_response_encryption"]["encryption_required"] = required
     with pytest.raises(MalformedError, match="encryption_required"):
         resolve(issuer)
+
+
+@pytest.mark.clause("vci-12.2.4-batch-size")
+def test_without_a_batch_size_there_is_one_copy() -> None:
+    issuer = SimulatedIssuer()
+    issuer.metadata.pop("batch_credential_issuance", None)
+    assert resolve(issuer).issuer.batch_size == 1
+    issuer.metadata["batch_credential_issuance"] = {"batch_size": 1}
+    with pytest.raises(MalformedError, match="batch_size"):
+        resolve(issuer)

@@ -46,6 +46,7 @@ def stored(value):
     return type(value).from_json(json.loads(json.dumps(value.to_json())))
 
 
+@pytest.mark.clause("vci-8.2-use-identifiers")
 def test_whole_issuance_through_stored_values():
     issuer = SimulatedIssuer()
     resolved = stored(resolve(issuer))
