@@ -1,5 +1,6 @@
 """Serves every template with its sample context, so that pages are judged in states an app reaches only rarely."""
 
+import json
 import threading
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -55,13 +56,20 @@ class _Handler(BaseHTTPRequestHandler):
             file = STATIC / address.path.removeprefix(STATIC_PATH + "/")
             return self.answer(file.read_bytes(), TYPES[file.suffix])
         if address.path.endswith("/state"):
-            return self.answer(b'{"state": "%s"}' % self.server.state.encode(), "application/json")  # type: ignore[attr-defined]
+            return self.tell_state()
         _, shelf, name = address.path.split("/")
         pages, common, samples = SHELVES[shelf]
         template, context = samples[name]
         display = choose_display(dict(parse_qsl(address.query)), {})
         html = pages.render(template, display, self.path, **{**common, **context})
         return self.answer(html.encode(), "text/html; charset=utf-8")
+
+    def tell_state(self) -> None:
+        assert isinstance(self.server, Gallery)
+        if self.server.state is None:
+            self.send_error(503)
+        else:
+            self.answer(json.dumps({"state": self.server.state}).encode(), "application/json")
 
     def answer(self, body: bytes, kind: str) -> None:
         self.send_response(200)
@@ -74,14 +82,16 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-class _Server(ThreadingHTTPServer):
+class Gallery(ThreadingHTTPServer):
+    """A server of all samples. ``state`` is what pages that poll are told; None: the server is away."""
+
     request_queue_size = 128  # a page asks for a dozen files at once; the default of 5 resets some
+    daemon_threads = True
+    state: str | None = None
 
 
-def start_gallery() -> ThreadingHTTPServer:
+def start_gallery() -> Gallery:
     """Return a running server of all samples on a free port of this machine."""
-    server = _Server(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True
-    server.state = "offered"  # type: ignore[attr-defined] what pages that poll are told
+    server = Gallery(("127.0.0.1", 0), _Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from http.server import ThreadingHTTPServer
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.browser.gallery import start_gallery
+from tests.browser.gallery import Gallery, start_gallery
 from tests.browser.looks import ready
 from tests.support.page_samples import NOW
 
@@ -17,7 +16,7 @@ PHONE = {"viewport": {"width": 360, "height": 780}}
 
 
 @pytest.fixture
-def server() -> Iterator[ThreadingHTTPServer]:
+def server() -> Iterator[Gallery]:
     """The samples."""
     running = start_gallery()
     yield running
@@ -26,7 +25,7 @@ def server() -> Iterator[ThreadingHTTPServer]:
 
 
 @pytest.fixture
-def gallery(server: ThreadingHTTPServer) -> str:
+def gallery(server: Gallery) -> str:
     """Base address of the samples."""
     return f"http://127.0.0.1:{server.server_address[1]}"
 
@@ -59,13 +58,14 @@ def test_the_ring_and_its_words_run_down_by_the_server_s_clock(screen: Page, gal
     expect(left).to_have_text("시간이 지났어요. 새 코드를 만들어 주세요.")
 
 
-def test_a_page_moves_on_when_its_state_does(screen: Page, gallery: str, server: ThreadingHTTPServer) -> None:
+def test_a_page_moves_on_when_its_state_does(screen: Page, gallery: str, server: Gallery) -> None:
+    server.state = "offered"
     open_sample(screen, gallery, "issuer/offer-offered")
     screen.evaluate("window.before = true")
     screen.wait_for_timeout(2000)
     assert screen.evaluate("window.before")
     with screen.expect_navigation():
-        server.state = "issued"  # type: ignore[attr-defined]
+        server.state = "issued"
     ready(screen)
     assert not screen.evaluate("window.before")
 

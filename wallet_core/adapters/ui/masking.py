@@ -13,6 +13,7 @@ _YES_NO = {"ko": ("예", "아니요"), "en": ("Yes", "No")}
 _HIDDEN = {"ko": "있음", "en": "On record"}
 _DATE_SHAPE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _KEPT_ENDS = 2
+_LARGE = 10_000
 _NOTHING = "-"
 
 
@@ -37,7 +38,8 @@ def words(value: Any, language: Language) -> str:
     if isinstance(value, bool):
         return _YES_NO[language][0 if value else 1]
     if isinstance(value, int):
-        return number(value, language)
+        # Years and small counts read without a comma.
+        return number(value, language) if abs(value) >= _LARGE else str(value)
     if isinstance(value, str):
         return _date_words(value, language)
     if isinstance(value, Mapping):
