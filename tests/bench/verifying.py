@@ -1,5 +1,6 @@
 """The verifier under load: one answer by ``direct_post`` for each request, three of ten claims with key binding."""
 
+import gc
 import pickle
 from dataclasses import replace
 from datetime import timedelta
@@ -27,6 +28,7 @@ from wallet_core.adapters.migrations import migrate
 from wallet_core.catalogue import Text
 from wallet_core.encoding import strict_json
 from wallet_core.formats.sd_jwt.holder import create_key_binding
+from wallet_core.protocols.openid4vp.presentation import Presentation
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors, format_trust_anchors
 from wallet_core.types import JsonObject
 
@@ -140,10 +142,11 @@ class MemoryPresentations:
         """Return the presentation that a wallet names."""
         return self.by_request.get(request_id)
 
-    def advance(self, presentation: StoredPresentation) -> None:
-        """Store a moved one."""
+    def advance(self, presentation: StoredPresentation, state: Presentation) -> None:
+        """Store its new state."""
         assert self.by_request[presentation.request_id].version == presentation.version
-        self.by_request[presentation.request_id] = replace(presentation, version=presentation.version + 1)
+        moved = replace(presentation, state=state, version=presentation.version + 1)
+        self.by_request[presentation.request_id] = moved
 
 
 class _Both:
@@ -164,6 +167,9 @@ def create_in_memory() -> FastAPI:
     assert settings.key_store is not None
     verifier = build_verifier(settings)
     memory: Any = MemoryPresentations(pickle.loads((settings.key_store.parent / WORLD).read_bytes()))  # noqa: S301
+    # What a database would hold is no work for the garbage collector.
+    gc.collect()
+    gc.freeze()
     unit: Any = MemoryUnit()
     storage = Storage(unit, memory)
     ports = replace(verifier.presentations, storage=lambda: storage, reading=lambda: storage)

@@ -12,7 +12,6 @@ from verifier.dependencies import verifier_of
 from verifier.presentations.use_cases import protocol
 from wallet_core import spec_versions as spec
 from wallet_core.adapters.web import protocol_json
-from wallet_core.protocols.openid4vp.response import MAX_RESPONSE_BYTES
 
 PROTOCOL_PATHS = (r"/openid4vp/(requests|responses)/[^/]+",)
 """Paths that wallets in a browser call."""
@@ -59,6 +58,7 @@ _REQUEST = "/openid4vp/requests/{request_id}"
 ROUTES = [
     Route(_REQUEST, fetch_request),
     Route(_REQUEST, post_request, methods=["POST"], max_body_size=_MAX_FORM_BYTES),
-    Route("/openid4vp/responses/{request_id}", receive_response, methods=["POST"], max_body_size=MAX_RESPONSE_BYTES),
+    # The hottest one: its size is bounded by the app and checked once more when the form is read.
+    Route("/openid4vp/responses/{request_id}", receive_response, methods=["POST"]),
 ]
 """The addresses that wallets know."""

@@ -53,8 +53,8 @@ class Presentations(Protocol):
         """Store a new one."""
         ...
 
-    def advance(self, presentation: StoredPresentation) -> None:
-        """Store a moved one. Raises ``StateConflict`` if the stored one moved since ``version`` was read."""
+    def advance(self, presentation: StoredPresentation, state: Presentation) -> None:
+        """Store its new state. Raises ``StateConflict`` if the stored one moved since ``version`` was read."""
         ...
 
     def by_id(self, party_id: PartyId, presentation_id: str) -> StoredPresentation | None:

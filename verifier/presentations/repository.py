@@ -74,13 +74,12 @@ class SqlPresentations:
             "body": state_to_json(presentation.state),
             "session_digest": presentation.session_digest,
             "created_at": presentation.state.terms.created_at,
-            **self._columns(presentation),
+            **self._columns(presentation, presentation.state),
         }
         self._unit.connection.execute(_INSERT, row)
 
-    def advance(self, presentation: StoredPresentation) -> None:
-        """Store a moved one."""
-        state = presentation.state
+    def advance(self, presentation: StoredPresentation, state: Presentation) -> None:
+        """Store its new state."""
         sql.advance(
             self._unit.connection,
             _TABLE,
@@ -88,7 +87,7 @@ class SqlPresentations:
             version=presentation.version,
             kind=state.kind,
             body=state_to_json(state),
-            **self._columns(presentation),
+            **self._columns(presentation, state),
         )
 
     def by_id(self, party_id: PartyId, presentation_id: str) -> StoredPresentation | None:
@@ -127,8 +126,7 @@ class SqlPresentations:
     def _all(self, statement: Any, **parameters: Any) -> list[StoredPresentation]:
         return [self._stored(row) for row in self._unit.connection.execute(statement, parameters)]
 
-    def _columns(self, presentation: StoredPresentation) -> dict[str, Any]:
-        state = presentation.state
+    def _columns(self, presentation: StoredPresentation, state: Presentation) -> dict[str, Any]:
         return {
             # The key goes with the answer: nothing that was sent can be opened any more.
             "sealed_key": presentation.sealed_key if isinstance(state, Requested | Retrieved) else None,

@@ -160,7 +160,7 @@ def record_verdict(storage: Storage, verdict: Verdict, *, now: datetime) -> None
     for other in storage.presentations.of_check(check_id):
         # vp-13.3-one-of-two
         if other.id != verdict.presentation.id and isinstance(other.state, Requested | Retrieved):
-            storage.presentations.advance(other.moved(states.end(other.state, now=now)))
+            storage.presentations.advance(other, states.end(other.state, now=now))
 
 
 def code_digest(code: str) -> bytes:
@@ -241,7 +241,7 @@ def _settle(storage: Storage, stored: StoredPresentation, move: Move) -> None:
     """
     for _ in range(_TRIES - 1):
         try:
-            storage.presentations.advance(stored.moved(move(stored.state)))
+            storage.presentations.advance(stored, move(stored.state))
         except StateConflict:
             again = storage.presentations.by_request_id(stored.request_id)
             if again is None:
@@ -250,7 +250,7 @@ def _settle(storage: Storage, stored: StoredPresentation, move: Move) -> None:
             move(stored.state)
         else:
             return
-    storage.presentations.advance(stored.moved(move(stored.state)))
+    storage.presentations.advance(stored, move(stored.state))
 
 
 def _redirect(ports: PresentationPorts, stored: StoredPresentation, code: str) -> str:

@@ -128,7 +128,7 @@ def redeem_response_code(
         if stored is None:
             raise NotFound("there is no such presentation")
         redeemed = states.redeem(stored.state, code_digest(response_code), now=now)
-        storage.presentations.advance(stored.moved(redeemed))
+        storage.presentations.advance(stored, redeemed)
     # Raised only now: the count of wrong codes is committed.
     if not isinstance(redeemed, Verified):
         raise NotFound("the response_code is wrong or too old", clause="OpenID4VP 13.3")
@@ -161,7 +161,7 @@ def redeem_in_browser(ports: PresentationPorts, response_code: str, *, session_d
             if same_browser
             else states.return_elsewhere(stored.state, now=now)
         )
-        storage.presentations.advance(stored.moved(moved))
+        storage.presentations.advance(stored, moved)
     return _result(stored.moved(moved), now)
 
 
@@ -173,7 +173,7 @@ def move_on_in_time(storage: Storage, *, now: datetime) -> int:
     found = storage.presentations.changing(now=now, limit=BATCH)
     for one in found:
         try:
-            storage.presentations.advance(one.moved(states.observe(one.state, now=now)))
+            storage.presentations.advance(one, states.observe(one.state, now=now))
         except StateConflict:
             # Somebody moved it meanwhile; if it is still due, the next run finds it.
             continue

@@ -59,6 +59,16 @@ CHECKS: Final[Mapping[CheckStep, tuple[str, str]]] = {
 }
 """Name and clause of each check."""
 
+_PASSED: Final = tuple(Check(step, name, clause, ok=True) for step, (name, clause) in CHECKS.items())
+
+
+def passed_checks(details: Mapping[int, str]) -> tuple[Check, ...]:
+    """Return the list with every check passed, and what was found at some of them."""
+    return tuple(
+        Check(check.step, check.name, check.clause, True, details[check.step]) if check.step in details else check
+        for check in _PASSED
+    )
+
 
 def failed_checks(error: VerificationError) -> tuple[Check, ...]:
     """Return the list of checks with the one marked at which ``error`` was raised; later ones were not reached.

@@ -1,0 +1,101 @@
+"""The verifier as people run it: two workers behind one port, killed between two steps, with real HTTP."""
+
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.support.presentations import CLAIMS, new_world, query
+from tests.support.verifier_program import VerifierProgram
+from wallet_core.adapters.clock import SystemClock
+from wallet_core.adapters.http import HttpClient
+from wallet_core.jose.jws import attach_signature
+from wallet_core.protocols.openid4vp import wallet
+from wallet_core.protocols.openid4vp.candidates import sd_jwt_candidate
+from wallet_core.protocols.openid4vp.matching import approve, match
+from wallet_core.protocols.openid4vp.pending import PresentationToSign
+from wallet_core.protocols.openid4vp.response import create_response
+
+CLIENT = HttpClient(allow_loopback=True)
+ASKED = query(("name",), ("age_over_19",))
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VerifierProgram]:
+    """A running verifier with one relying party, once for each database engine."""
+    folder: Path = tmp_path_factory.mktemp("verifier")
+    database = f"sqlite:///{folder}/verifier.db"
+    if request.param == "postgres":
+        database = request.getfixturevalue("postgres_cluster").create_database("verifier_processes")
+    verifier = VerifierProgram(folder, database, new_world(SystemClock().now()))
+    verifier.prepare()
+    verifier.start()
+    yield verifier
+    verifier.stop(signal.SIGKILL)
+
+
+def prepare(program: VerifierProgram, link: str) -> PresentationToSign:
+    now, held = SystemClock().now(), program.world.held()
+    resolved = CLIENT.run(
+        wallet.resolve_request(link, anchors=program.world.anchors, now=now, wallet_nonce="w-0123456789abcdef")
+    )
+    approved = approve(match(resolved.request.dcql_query, [sd_jwt_candidate("card", held)]))
+    return wallet.create_presentation(resolved, approved, {"card": held}, now=now)
+
+
+def signatures(program: VerifierProgram, pending: PresentationToSign) -> list[bytes]:
+    return [program.world.holder.sign(item.signing_input) for item in pending.to_sign if item.signing_input]
+
+
+def test_killed_between_every_two_steps(program: VerifierProgram) -> None:
+    made = program.ask(dcql_query=ASKED, request_uri_method="post")
+    again(program)
+    pending = prepare(program, made["authorization_request"])
+    again(program)
+    assert program.result(made["id"])["state"] == "retrieved"
+    sent = CLIENT.run(wallet.send_response(pending, signatures(program, pending)))
+    assert sent.redirect_uri
+    again(program)
+    result = program.result(made["id"])
+    assert result["state"] == "verified"
+    assert result["credentials"]["licence"][0]["claims"]["name"] == CLAIMS["name"]
+    shown = program.run("request", "show", made["id"], "--party", "baram-rental")
+    assert shown["state"] == "verified"
+    assert CLAIMS["name"] not in program.log()
+
+
+def again(program: VerifierProgram) -> None:
+    program.stop(signal.SIGKILL)
+    program.start()
+
+
+def post(what: tuple[str, dict[str, str]]) -> int:
+    address, body = what
+    return httpx2.post(address, data=body, timeout=30).status_code
+
+
+def test_of_simultaneous_answers_at_two_workers_one_wins(program: VerifierProgram) -> None:
+    for _ in range(3):
+        made = program.ask(dcql_query=ASKED, response_mode="direct_post")
+        pending = prepare(program, made["authorization_request"])
+        (item,) = pending.to_sign
+        text = item.sd_jwt + attach_signature(item.signing_input or b"", signatures(program, pending)[0])
+        body = create_response(pending.resolved.request, {item.query_id: [text]})
+        with ThreadPoolExecutor(6) as pool:
+            statuses = list(pool.map(post, [(pending.resolved.request.response_uri, body)] * 6))
+        assert sorted(statuses) == [200, 409, 409, 409, 409, 409]
+        assert program.result(made["id"])["state"] == "verified"
+
+
+def test_many_at_once_all_arrive(program: VerifierProgram) -> None:
+    def one(_: int) -> str:
+        made = program.ask(dcql_query=ASKED)
+        pending = prepare(program, made["authorization_request"])
+        CLIENT.run(wallet.send_response(pending, signatures(program, pending)))
+        return str(program.result(made["id"])["state"])
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(one, range(24))) == {"verified"}

@@ -1,0 +1,107 @@
+"""The verifier as its own processes behind one port, run by the commands people use."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from tests.support.network import free_port
+from tests.support.presentations import World
+from tests.support.verifying import PARTY, add_access_key, verifier_settings
+from wallet_core.adapters.clock import SystemClock
+from wallet_core.adapters.config import child_environment
+from wallet_core.adapters.keystore import KeyStore
+
+JIGAP = [sys.executable, "-c", "from wallet_core.adapters.cli import main; main()"]
+
+
+@dataclass
+class VerifierProgram:
+    """A verifier in ``folder``. Start, stop and kill it as often as wanted: its state is in the database."""
+
+    folder: Path
+    database_url: str
+    world: World
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+    api_key: str = ""
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return child_environment(
+            {
+                "JIGAP_VERIFIER_PUBLIC_URL": self.url,
+                "JIGAP_VERIFIER_DATABASE_URL": self.database_url,
+                "JIGAP_VERIFIER_KEY_STORE": str(self.folder / "keys"),
+                "JIGAP_VERIFIER_SEALING_KEY_FILE": str(self.folder / "sealing.key"),
+                "JIGAP_VERIFIER_TRUST_ANCHORS": str(self.folder / "anchors.pem"),
+                "JIGAP_VERIFIER_INSECURE_ALLOW_LOOPBACK": "true",
+            }
+        )
+
+    def run(self, *arguments: str) -> dict[str, Any]:
+        """Run ``jigap verifier ARGUMENTS --json`` and return the object it printed."""
+        command = [*JIGAP, "verifier", *arguments, "--json"]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        printed: dict[str, Any] = json.loads(done.stdout)
+        return printed
+
+    def prepare(self) -> None:
+        """Make keys, tables and a relying party."""
+        verifier_settings(self.folder, self.database_url, self.world)
+        store = KeyStore(self.folder / "keys")
+        add_access_key(store, self.world.verifier_ca, PARTY, public_url=self.url, now=SystemClock().now())
+        self.run("migrate")
+        self.api_key = self.run("party", "add", PARTY, "--name-ko", "시험용", "--name-en", "Test")["api_key"]
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        serve = ["verifier", "serve", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "2"]
+        with (self.folder / "verifier.log").open("ab") as log:
+            self.process = subprocess.Popen([*JIGAP, *serve], env=self.environment, stderr=log, start_new_session=True)
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline:
+            try:
+                if httpx2.get(f"{self.url}/healthz", timeout=2).status_code == 200:
+                    return
+            except httpx2.HTTPError:
+                time.sleep(0.2)
+        raise AssertionError((self.folder / "verifier.log").read_text())
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End the server and its workers."""
+        if self.process is not None:
+            os.killpg(self.process.pid, how)
+            self.process.wait(30)
+            self.process = None
+
+    def log(self) -> str:
+        """What the server wrote."""
+        return (self.folder / "verifier.log").read_text()
+
+    def ask(self, **body: Any) -> dict[str, Any]:
+        """Make a request by our API."""
+        authorization = {"Authorization": f"Bearer {self.api_key}"}
+        made = httpx2.post(f"{self.url}/api/v1/presentations", json=body, headers=authorization, timeout=30)
+        assert made.status_code == 201, made.text
+        found: dict[str, Any] = made.json()
+        return found
+
+    def result(self, presentation_id: str) -> dict[str, Any]:
+        """What became of a presentation."""
+        authorization = {"Authorization": f"Bearer {self.api_key}"}
+        url = f"{self.url}/api/v1/presentations/{presentation_id}"
+        found: dict[str, Any] = httpx2.get(url, headers=authorization, timeout=30).json()
+        return found
