@@ -164,6 +164,61 @@ def test_a_self_signed_leaf_is_refused_even_if_it_is_an_anchor(pki: Pki) -> None
     assert caught.value.step == 2
 
 
+@pytest.mark.clause("x509-HAIP6.1.1-self-signed")
+def test_a_self_signed_leaf_of_a_stranger_is_refused_as_such(pki: Pki) -> None:
+    stranger = new_ca("Stranger").certificate.public_bytes(Encoding.DER)
+    with pytest.raises(UntrustedError, match="self-signed") as caught:
+        verify_chain([stranger], pki.anchors, purpose=ISSUER_PURPOSE, at=NOW)
+    assert caught.value.step == 2
+
+
+@pytest.mark.clause("x509-HAIP6.1.1-anchor")
+def test_an_anchor_that_is_not_self_signed_is_not_sent_either(pki: Pki) -> None:
+    root, intermediate_key = pki.issuer_ca, ec.generate_private_key(ec.SECP256R1())
+    signing = x509.KeyUsage(
+        digital_signature=False,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=True,
+        crl_sign=True,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    identifier = x509.SubjectKeyIdentifier.from_public_key(intermediate_key.public_key())
+    above = x509.AuthorityKeyIdentifier.from_issuer_public_key(root.private_key.public_key())
+    intermediate = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Below the root")]))
+        .issuer_name(root.certificate.subject)
+        .public_key(intermediate_key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW - timedelta(days=1))
+        .not_valid_after(NOW + timedelta(days=90))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(signing, critical=True)
+        .add_extension(identifier, critical=False)
+        .add_extension(above, critical=False)
+        .sign(root.private_key, SHA256())
+    )
+    leaf = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Leaf")]))
+        .issuer_name(intermediate.subject)
+        .public_key(ec.generate_private_key(ec.SECP256R1()).public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW - timedelta(days=1))
+        .not_valid_after(NOW + timedelta(days=1))
+        .sign(intermediate_key, SHA256())
+    ).public_bytes(Encoding.DER)
+    anchors = TrustAnchors([TrustAnchor(intermediate, ISSUER_PURPOSE)])
+    assert verify_chain([leaf], anchors, purpose=ISSUER_PURPOSE, at=NOW).name == "Leaf"
+    with pytest.raises(UntrustedError, match="trust anchor") as caught:
+        verify_chain([leaf, intermediate.public_bytes(Encoding.DER)], anchors, purpose=ISSUER_PURPOSE, at=NOW)
+    assert caught.value.step == 2
+
+
 @pytest.mark.clause("jose-7515.4.1.6-x5c-order")
 def test_a_certificate_too_many_is_refused(pki: Pki) -> None:
     with pytest.raises(UntrustedError):
