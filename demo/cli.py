@@ -49,7 +49,9 @@ def demo(
             telling.say(f"\n{len(STEPS)}개 장면이 모두 맞았어요", f"all {len(STEPS)} steps held")
             if not once:
                 telling.by_hand(facts)
-                telling.say("\nCtrl-C로 끝내요", f"Ctrl-C ends it; scripts read {deployment.file}")
+                settings = deployment.settings_file("issuer")
+                telling.say("\n명령으로도 할 수 있어요", f". {settings} && jigap issuer offer create --help")
+                telling.say("Ctrl-C로 끝내요", f"Ctrl-C ends it; scripts read {deployment.file}")
                 _wait()
 
 

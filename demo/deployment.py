@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +58,10 @@ class Deployment:
         """Return the file of an app's sealing key."""
         return self.folder / app / "sealing.key"
 
+    def settings_file(self, app: str) -> Path:
+        """Return the file that a shell reads (``.``) so that ``jigap`` commands work on the demo's app."""
+        return self.folder / app / "settings.sh"
+
     def log(self, app: str) -> Path:
         """Return the log file of an app."""
         return self.folder / "logs" / f"{app}.log"
@@ -80,6 +85,12 @@ class Deployment:
         """Return an app's settings as the variables its server reads."""
         named = {f"JIGAP_{app.upper()}_{name.upper()}": value for name, value in self.settings(app).items()}
         return named | dict(self.extra_environment)
+
+    def write_settings(self) -> None:
+        """Write the settings files. They hold paths, no secrets."""
+        for app in APPS:
+            lines = [f"export {name}={shlex.quote(value)}" for name, value in self.environment(app).items()]
+            self.settings_file(app).write_text("\n".join([*lines, ""]), encoding="utf-8")
 
     def read(self) -> dict[str, Any]:
         """Return what ``demo.json`` holds; empty if it is not there yet."""

@@ -76,6 +76,7 @@ def seed(deployment: Deployment) -> dict[str, Any]:
             "the demo's certificates are about to end", detail=f"{deployment.folder} is old: forget it (FRESH=1)"
         )
     _invite(deployment, facts)
+    deployment.write_settings()
     deployment.write(facts)
     return facts
 

@@ -137,6 +137,23 @@ def test_what_scripts_read_is_for_its_owner_only(deployment: Deployment, facts: 
     assert [agency["records"] for agency in written["issuer"]["agencies"].values() if agency["records"]]
 
 
+def test_commands_work_on_the_demos_apps(servers: dict[str, Server], deployment: Deployment) -> None:
+    jigap = Path(sys.executable).parent / "jigap"
+    offer = f"{jigap} issuer offer create drivers-licence-sd-jwt --agency police --subject p04 --json"
+    accept = f'{jigap} wallet accept "$uri" --tx-code "$code" --yes --home {deployment.folder}/by-hand --json'
+    trust = " ".join(f"--trust {path}" for path in deployment.trust_anchors)
+    script = f"""set -eu
+    . {deployment.settings_file("issuer")}
+    offer=$({offer})
+    uri=$(echo "$offer" | {sys.executable} -c "import json, sys; print(json.load(sys.stdin)['uri'])")
+    code=$(echo "$offer" | {sys.executable} -c "import json, sys; print(json.load(sys.stdin)['tx_code'])")
+    {accept} {trust} --insecure-allow-loopback
+    """
+    done = subprocess.run(["sh", "-c", script], env=child_environment({}), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [card["name"]["ko"] for card in json.loads(done.stdout)["cards"]] == ["모바일 운전면허증"]
+
+
 def test_other_ports_than_the_folders_are_refused(deployment: Deployment, facts: dict[str, Any]) -> None:
     with pytest.raises(DemoError) as caught:
         seed(replace(deployment, base_port=deployment.base_port + 1))
