@@ -45,8 +45,9 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     issuer.stop(signal.SIGKILL)
 
 
-def offer(issuer: IssuerProgram, *options: str) -> dict[str, Any]:
-    return issuer.run("issuer", "offer", "create", LICENCE, "--agency", "police", "--subject", "person-1", *options)
+def offer(issuer: IssuerProgram, *, tx_code: bool = False) -> dict[str, Any]:
+    body = {"credential_configuration_ids": [LICENCE], "subject_id": "person-1", "tx_code": tx_code}
+    return issuer.api("police", "/offers", body)
 
 
 def redeem(resolved: ResolvedOffer, tx_code: str | None = None) -> ProofsToSign:
@@ -67,7 +68,7 @@ def at_once(call: Any, times: int) -> list[Any]:
 
 
 def test_the_state_outlives_every_stop(program: IssuerProgram) -> None:
-    made = offer(program, "--tx-code")
+    made = offer(program, tx_code=True)
     resolved = ResolvedOffer.from_json(CLIENT.run(resolve_offer(made["uri"])).to_json())
     program.stop()
     program.start()
@@ -91,7 +92,7 @@ def test_the_state_outlives_every_stop(program: IssuerProgram) -> None:
 
 
 def test_of_simultaneous_posts_of_one_secret_exactly_one_wins(program: IssuerProgram) -> None:
-    made = offer(program, "--no-tx-code")
+    made = offer(program)
     base = f"{program.url}/agencies/police"
     form = {
         "grant_type": GRANT,
@@ -115,7 +116,7 @@ def test_of_simultaneous_posts_of_one_secret_exactly_one_wins(program: IssuerPro
 
 
 def test_simultaneous_guesses_are_all_counted(program: IssuerProgram) -> None:
-    made = offer(program, "--tx-code")
+    made = offer(program, tx_code=True)
     code = made["credential_offer"]["grants"][GRANT]["pre-authorized_code"]
     wrong = "000000" if made["tx_code"] != "000000" else "111111"
     form = {"grant_type": GRANT, "pre-authorized_code": code, "tx_code": wrong}
@@ -127,7 +128,7 @@ def test_simultaneous_guesses_are_all_counted(program: IssuerProgram) -> None:
 
 
 def test_many_wallets_at_once(program: IssuerProgram) -> None:
-    resolved = [CLIENT.run(resolve_offer(offer(program, "--no-tx-code")["uri"])) for _ in range(4)]
+    resolved = [CLIENT.run(resolve_offer(offer(program)["uri"])) for _ in range(4)]
     with ThreadPoolExecutor(4) as threads:
         issued = list(threads.map(lambda each: receive(redeem(each)), resolved))
     assert all(len(each.batches[0].credentials) == 2 for each in issued)
@@ -139,6 +140,11 @@ def test_commands_refuse_with_a_clear_line(program: IssuerProgram, tmp_path: Pat
     report = program.run("issuer", "records", "import", str(bad), "--agency", "police", "--dry-run", code=1)
     assert report["imported"] == 0
     assert report["problems"][0]["reason"]["en"] == "it is not UTF-8"
+    made = program.run(
+        "issuer", "offer", "create", LICENCE, "--agency", "police", "--subject", "person-1", "--by-value"
+    )
+    assert made["uri"].startswith("openid-credential-offer://?credential_offer=")
+    assert len(made["tx_code"]) == 6
     refusal = program.run("issuer", "offer", "create", LICENCE, "--agency", "police", "--subject", "nobody", code=1)
     assert refusal["error"] == "not_found"
     assert program.run("issuer", "agency", "add", "nowhere", code=1)["error"] == "not_found"

@@ -26,6 +26,7 @@ class IssuerProgram:
     port: int = field(default_factory=free_port)
     workers: int = 2
     process: subprocess.Popen[bytes] | None = None
+    api_keys: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -50,8 +51,8 @@ class IssuerProgram:
         printed: dict[str, Any] = json.loads(done.stdout)
         return printed
 
-    def prepare(self, *agencies: str) -> dict[str, str]:
-        """Make keys, tables and agencies, and return their API keys."""
+    def prepare(self, *agencies: str) -> None:
+        """Make keys, tables and agencies, and keep their API keys."""
         store = ["--store", str(self.folder / "keys")]
         self.run("keys", "new-sealing-key", str(self.folder / "sealing.key"))
         purpose = ["--purpose", "credential_issuer"]
@@ -59,12 +60,18 @@ class IssuerProgram:
             "keys", "new-ca", "ca", *store, "--organization", "시험용", *purpose, "--contact", "https://ca.example"
         )
         self.run("issuer", "migrate")
-        api_keys = {}
         for agency in agencies:
             identifier = ["--issuer", f"{self.url}/agencies/{agency}", "--organization", f"시험용 {agency}"]
             self.run("keys", "new-issuer", agency, *store, "--ca", "ca", *identifier)
-            api_keys[agency] = self.run("issuer", "agency", "add", agency)["api_key"]
-        return api_keys
+            self.api_keys[agency] = self.run("issuer", "agency", "add", agency)["api_key"]
+
+    def api(self, agency: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Post to our own API as an agency and return the answer."""
+        headers = {"Authorization": f"Bearer {self.api_keys[agency]}"}
+        answer = httpx2.post(f"{self.url}/api/v1/agencies/{agency}{path}", json=body, headers=headers, timeout=30)
+        assert answer.is_success, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
