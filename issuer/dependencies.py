@@ -19,6 +19,7 @@ from wallet_core.adapters.config import SettingsError, load_catalogue
 from wallet_core.adapters.keystore import KeyStore, Sealer
 from wallet_core.adapters.sql import Database, UnitOfWork
 from wallet_core.catalogue.catalogue import Catalogue
+from wallet_core.errors import NotFound
 from wallet_core.types import RandomBytes
 
 
@@ -38,6 +39,8 @@ class Issuer:
     def agency(self, agency_id: str) -> Agency:
         """Return a registered agency. Raises ``NotFound``."""
         if agency_id not in self.known:
+            if agency_id not in self.catalogue.agencies:
+                raise NotFound("no such agency")
             unit = self.database.reader()
             self.known[agency_id] = find_agency(unit, self.agencies(unit), agency_id)
         return self.known[agency_id]

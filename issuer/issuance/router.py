@@ -22,6 +22,8 @@ from wallet_core.types import CredentialConfigurationId, JsonObject
 
 router = APIRouter(prefix="/api/v1/agencies/{agency_id}", tags=["issuance"])
 
+Cursor = Annotated[str, Query(pattern=r"^[0-9a-f]{0,44}$")]
+
 
 class OfferBody(BaseModel):
     """An offer to one person: `subject_id` names the agency's own record, or `claims` brings the data."""
@@ -83,7 +85,7 @@ async def list_offers(
     request: Request,
     agency_id: str,
     _key: Annotated[ApiKey, Depends(require_api_key("offers:read", owner_path="agency_id"))],
-    cursor: Annotated[str, Query(max_length=64)] = "",
+    cursor: Cursor = "",
 ) -> Response:
     """List the agency's offers, newest first."""
     issuer, agency = _tenant(request, agency_id)
@@ -108,8 +110,8 @@ async def list_credentials(
     request: Request,
     agency_id: str,
     _key: Annotated[ApiKey, Depends(require_api_key("credentials:read", owner_path="agency_id"))],
-    subject_id: Annotated[str | None, Query(max_length=200)] = None,
-    cursor: Annotated[str, Query(max_length=64)] = "",
+    subject_id: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = None,
+    cursor: Cursor = "",
 ) -> Response:
     """List issued credentials, in order of issue."""
     issuer, agency = _tenant(request, agency_id)

@@ -322,6 +322,47 @@ def test_orders_that_are_refused(sqlite_issuer: IssuerUnderTest, change: dict, c
     assert sqlite_issuer.api("GET", "/offers").json()["offers"] == []
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"[" * 100_000,
+        b'{"a":' * 50 + b"1" + b"}" * 50,
+        b'{"credential_configuration_ids":["x"],"credential_configuration_ids":["x"],"subject_id":"a"}',
+        b'{"credential_configuration_ids":["x"],"claims":{"x":{"name":"\\ud800"}}}',
+        b'{"credential_configuration_ids":["x"],"claims":{"x":{"name":1208925819614629174706176}}}',
+        b'{"credential_configuration_ids":["x"],"claims":{"x":{"name":NaN}}}',
+        b'{"credential_configuration_ids":["drivers-licence-sd-jwt"],"subject_id":"\\u0000"}',
+        b"\xff\xfe",
+    ],
+)
+def test_bodies_that_nobody_should_read(issuer: IssuerUnderTest, body: bytes) -> None:
+    answer = issuer.api("POST", "/offers", content=body, headers={"Content-Type": "application/json"})
+    assert error_of(answer) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/offers/%00", 404),
+        ("/offers/%ff", 404),
+        ("/offers?cursor=%00", 400),
+        ("/credentials?cursor=%ED%A0%80", 400),
+        ("/credentials?subject_id=%00", 400),
+    ],
+)
+def test_addresses_that_nobody_should_ask_for(issuer: IssuerUnderTest, path: str, status: int) -> None:
+    assert issuer.api("GET", path).status_code == status
+
+
+@pytest.mark.parametrize("agency", ["%00", "%ff", "police%00", "a" * 5000])
+def test_agencies_that_cannot_be(issuer: IssuerUnderTest, agency: str) -> None:
+    for path in ("nonce", "oauth/token", "credential"):
+        assert issuer.client.post(f"{HOST}/agencies/{agency}/{path}").status_code == 404
+    assert issuer.client.get(f"{HOST}/.well-known/openid-credential-issuer/agencies/{agency}").status_code == 404
+
+
 def test_an_order_for_nobody_is_404(sqlite_issuer: IssuerUnderTest) -> None:
     body = {"credential_configuration_ids": [LICENCE], "subject_id": "nobody"}
     assert error_of(sqlite_issuer.api("POST", "/offers", json=body)) == (404, "not_found")

@@ -107,6 +107,11 @@ def parse_records(data: bytes, types: Sequence[CredentialType], *, today: date) 
     return RecordsReport(tuple(records), tuple(sorted(problems)), rows)
 
 
+def is_subject_id(text: str) -> bool:
+    """Return whether ``text`` may name a person in an agency's records."""
+    return _SUBJECT.match(text) is not None
+
+
 def format_records(records: Sequence[Record]) -> str:
     """Return ``records`` as the CSV that :func:`parse_records` reads; columns in the order of their first use."""
     rows = [
@@ -229,7 +234,7 @@ class _Parsing:
             return None
         cells = dict(zip(header, row, strict=True))
         subject, credential_type = cells.pop(SUBJECT_COLUMN), self.type_of(line, cells.pop(TYPE_COLUMN, ""))
-        if not _SUBJECT.match(subject):
+        if not is_subject_id(subject):
             self.fault(line, SUBJECT_COLUMN, "쓸 수 없는 번호예요", "not a subject id",
                        "영문자, 숫자, - . _ 로 64자까지 적어요", "use up to 64 letters, digits, - . _")  # fmt: skip
         if credential_type is None:

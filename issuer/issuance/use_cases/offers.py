@@ -10,6 +10,7 @@ from issuer.issuance.ports import IssuancePorts, IssuedCredential, Offer, Storag
 from issuer.issuance.use_cases.dataset import check_claims, issued_type, open_dataset, seal_dataset, subject_record
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.credential_type import seoul_day
+from wallet_core.catalogue.records import is_subject_id
 from wallet_core.errors import InvalidRequest, MalformedError, NotFound
 from wallet_core.protocols.oauth2.identifiers import parse_url
 from wallet_core.protocols.openid4vci.issuance import (
@@ -40,6 +41,7 @@ PAGE = 50
 """Rows of one page of a list."""
 
 _ID_BYTES = 16
+_ID = re.compile(r"[0-9a-f]{44}\Z")
 # Schemes that make a browser run or open something local are no wallet.
 _SCHEME = re.compile(r"(?!javascript|data|vbscript|file|blob|about|http)[a-z][a-z0-9+.-]{1,40}:(?://)?\Z")
 
@@ -123,12 +125,8 @@ def show_offer(ports: IssuancePorts, agency: Agency, offer_id: str) -> Credentia
     Raises:
         NotFound: there is no such offer, or it was redeemed, refused or has expired.
     """
-    storage = ports.reading()
-    with storage.unit:
-        offer = storage.offers.find(agency.id, offer_id)
-    if offer is None or not isinstance(offer.state, Offered) or ports.clock.now() >= offer.state.expires_at:
-        raise NotFound("no such offer, or it is over")
-    return _credential_offer(agency, offer.state, create_pre_authorized_code(ports.secrets.code, offer_id))
+    _, state = _find_open(ports, agency, offer_id)
+    return _credential_offer(agency, state, create_pre_authorized_code(ports.secrets.code, offer_id))
 
 
 def show_offer_again(
@@ -139,15 +137,11 @@ def show_offer_again(
     Raises:
         NotFound: there is no such offer, or it is over.
     """
-    storage = ports.reading()
-    with storage.unit:
-        offer = storage.offers.find(agency.id, offer_id)
-    if offer is None or not isinstance(offer.state, Offered) or ports.clock.now() >= offer.state.expires_at:
-        raise NotFound("no such offer, or it is over")
+    offer, state = _find_open(ports, agency, offer_id)
     tx_code = open_dataset(ports, offer).get("tx_code")
-    order = OfferOrder(offer.state.configuration_ids, credential_offer_endpoint=endpoint)
+    order = OfferOrder(state.configuration_ids, credential_offer_endpoint=endpoint)
     code = create_pre_authorized_code(ports.secrets.code, offer_id)
-    return _created(agency, offer, offer.state, code, tx_code if isinstance(tx_code, str) else None, order)
+    return _created(agency, offer, state, code, tx_code if isinstance(tx_code, str) else None, order)
 
 
 def offer_status(ports: IssuancePorts, agency: Agency, offer_id: str) -> OfferStatus:
@@ -156,12 +150,7 @@ def offer_status(ports: IssuancePorts, agency: Agency, offer_id: str) -> OfferSt
     Raises:
         NotFound: the agency has no such offer.
     """
-    storage = ports.reading()
-    with storage.unit:
-        offer = storage.offers.find(agency.id, offer_id)
-    if offer is None:
-        raise NotFound("no such offer")
-    return _status(offer, ports.clock.now())
+    return _status(_find(ports, agency, offer_id), ports.clock.now())
 
 
 def list_offers(ports: IssuancePorts, agency: Agency, *, before: str = "") -> tuple[list[OfferStatus], str | None]:
@@ -188,12 +177,33 @@ def offer_uri(agency: Agency, offer_id: str) -> str:
     return f"{agency.credential_issuer}/offers/{offer_id}"
 
 
+def _find(ports: IssuancePorts, agency: Agency, offer_id: str) -> Offer:
+    # What is no id of ours is not worth asking the database, which refuses some texts with an error.
+    if not _ID.match(offer_id):
+        raise NotFound("no such offer")
+    storage = ports.reading()
+    with storage.unit:
+        offer = storage.offers.find(agency.id, offer_id)
+    if offer is None:
+        raise NotFound("no such offer")
+    return offer
+
+
+def _find_open(ports: IssuancePorts, agency: Agency, offer_id: str) -> tuple[Offer, Offered]:
+    offer = _find(ports, agency, offer_id)
+    if not isinstance(offer.state, Offered) or ports.clock.now() >= offer.state.expires_at:
+        raise NotFound("the offer is over")
+    return offer, offer.state
+
+
 def _check_order(order: OfferOrder) -> None:
     ids = order.configuration_ids
     if not 0 < len(ids) <= MAX_CONFIGURATIONS or len(set(ids)) != len(ids):
         raise InvalidRequest(f"an offer names 1 to {MAX_CONFIGURATIONS} credential configurations, each once")
     if (order.subject_id is None) == (not order.claims):
         raise InvalidRequest("give either subject_id or claims")
+    if order.subject_id is not None and not is_subject_id(order.subject_id):
+        raise InvalidRequest("subject_id has up to 64 letters, digits, - . _")
     if order.claims and set(order.claims) != set(ids):
         raise InvalidRequest("claims are given for each credential configuration of the offer, and for no other")
     _check_endpoint(order.credential_offer_endpoint)

@@ -10,6 +10,7 @@ from wallet_core.adapters.idempotency import Answer, RequestIdentity, answer_onc
 from wallet_core.adapters.sql import UnitOfWork
 from wallet_core.adapters.web.answers import protocol_json
 from wallet_core.adapters.web.context import context
+from wallet_core.encoding import strict_json
 
 
 def require_api_key(scope: str, *, owner_path: str | None = None) -> Callable[[Request], Awaitable[ApiKey]]:
@@ -21,14 +22,22 @@ def require_api_key(scope: str, *, owner_path: str | None = None) -> Callable[[R
     """
 
     async def api_key(request: Request) -> ApiKey:
-        """Return the caller's key. Raises ``InvalidToken`` (401) or ``InsufficientScope`` (403)."""
+        """Return the caller's key. Raises ``InvalidToken`` (401), ``InsufficientScope`` (403) or ``MalformedError``."""
         web = context(request)
         with web.database.reader() as unit:
             key = find_api_key(unit.connection, web.tables, request.headers.get("authorization"), now=web.clock.now())
         key.check(scope, request.path_params[owner_path] if owner_path else None)
+        await _refuse_ambiguous_json(request)
         return key
 
     return api_key
+
+
+async def _refuse_ambiguous_json(request: Request) -> None:
+    """Refuse a body that two readers would understand differently, which FastAPI's own reader takes (RFC 7493)."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if (kind == "application/json" or kind.endswith("+json")) and (body := await request.body()):
+        strict_json.loads(body, what="body", max_bytes=len(body))
 
 
 async def idempotent(request: Request, unit: UnitOfWork, key: ApiKey, create: Callable[[], Answer]) -> Response:
