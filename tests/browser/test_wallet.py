@@ -3,9 +3,12 @@
 The wallet is served for real; an agency and a company in memory stand in for the network.
 """
 
+import json
 import re
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from holder_app.app import create_wallet_app
 from tests.browser.looks import assert_fit, ready
 from tests.support.presentations import new_world
 from tests.support.wallets import CATALOGUE, LICENCE, Town, new_town, new_verifier, policy_query, receive
+from wallet_core.http import HttpResponse
 
 pytestmark = pytest.mark.browser
 
@@ -157,3 +161,51 @@ def test_the_whole_way_without_script(chromium: Any, served: Served) -> None:
     page.click(".cta .btn--main")
     assert "바람렌터카에 보냈어요" in page.inner_text("h1")
     context.close()
+
+
+class CompanyPage(BaseHTTPRequestHandler):
+    """The company's own pages on another site: one that links to the wallet, one to come back to."""
+
+    link = ""
+
+    def do_GET(self) -> None:
+        title = "back" if self.path.startswith("/back") else "start"
+        body = f'<!doctype html><title>{title}</title><h1>{title}</h1><a href="{self.link}">wallet</a>'.encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def company() -> Iterator[HTTPServer]:
+    server = HTTPServer(("127.0.0.1", 0), CompanyPage)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("button", ["main", "line"])
+def test_there_and_back_between_two_sites(screen: Page, served: Served, company: HTTPServer, button: str) -> None:
+    """The wallet is on ``localhost``, the company on ``127.0.0.1``: two sites, so that CSP and cookies count."""
+    town, origin = served.town, f"http://127.0.0.1:{company.server_port}"
+    receive(town, LICENCE)
+    verifier = new_verifier(town)
+    verifier.request = replace(verifier.request, response_uri=f"{origin}/answer")
+    answer = json.dumps({"redirect_uri": f"{origin}/back?response_code=secret#part"}).encode()
+    town.network.hosts["127.0.0.1"] = lambda _: HttpResponse(200, {"content-type": "application/json"}, answer)
+    CompanyPage.link = f"{served.url}/authorize?{verifier.link.partition('?')[2]}"
+    sign_in(screen, served)
+    screen.goto(f"{origin}/start")
+    screen.click("a")
+    ready(screen)
+    press(screen)
+    with screen.expect_navigation(url=re.compile("/back")):
+        screen.click(f".cta .btn--{button}")
+    assert screen.url == f"{origin}/back?response_code=secret#part"
+    assert screen.inner_text("h1") == "back"
