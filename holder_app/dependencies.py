@@ -24,7 +24,7 @@ from wallet_core.adapters.config import load_catalogue, load_trust_anchors
 from wallet_core.adapters.http import HttpClient
 from wallet_core.adapters.keystore import Sealer
 from wallet_core.adapters.sql import Database
-from wallet_core.adapters.web import session
+from wallet_core.adapters.web import context, session
 from wallet_core.catalogue import Catalogue
 from wallet_core.errors import MalformedError
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
@@ -132,24 +132,26 @@ class SignInNeeded(Exception):
     """The page belongs to a person; the app answers with the sign-in page."""
 
 
-def get_wallet(request: Request) -> Wallet:
+async def get_wallet(request: Request) -> Wallet:
     """Return the wallet of this process."""
     wallet: Wallet = request.app.state.wallet
     return wallet
 
 
-def find_account(request: Request) -> Account | None:
-    """Return whose session this request belongs to, if anybody's."""
-    if context_cookie(request) is None:
-        return None
-    return resolve_session(get_wallet(request).account_ports(), session(request).id)
-
-
 CurrentWallet = Annotated[Wallet, Depends(get_wallet)]
+
+
+async def find_account(request: Request, wallet: CurrentWallet) -> Account | None:
+    """Return whose session this request belongs to, if anybody's. A browser without our cookie is not asked further."""
+    if context(request).session_cookie not in request.cookies:
+        return None
+    return resolve_session(wallet.account_ports(), session(request).id)
+
+
 MaybeAccount = Annotated[Account | None, Depends(find_account)]
 
 
-def current_account(account: MaybeAccount) -> Account:
+async def current_account(account: MaybeAccount) -> Account:
     """Return whose session this request belongs to.
 
     Raises:
@@ -161,8 +163,3 @@ def current_account(account: MaybeAccount) -> Account:
 
 
 CurrentAccount = Annotated[Account, Depends(current_account)]
-
-
-def context_cookie(request: Request) -> str | None:
-    """Return the session cookie as it came, if it came."""
-    return request.cookies.get(request.app.state.web.session_cookie)

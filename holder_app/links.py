@@ -3,6 +3,7 @@
 The query counts, not the scheme: links of other wallets and links with custom schemes all work.
 """
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import parse_qsl, urlsplit
@@ -16,6 +17,7 @@ MAX_PARAMETERS = 64
 
 _OFFER = frozenset({"credential_offer", "credential_offer_uri"})
 _REQUEST = frozenset({"request_uri", "request", "dcql_query"})
+_AUTHORITY = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 _UNSUPPORTED_SCHEMES = ("mdoc-openid4vp", "mdoc")
 
 
@@ -73,9 +75,10 @@ def host_of(url: str) -> str:
 
 
 def origin_of(url: str) -> str:
-    """Return ``scheme://host:port`` of a URL; empty if it has none."""
+    """Return ``scheme://host:port`` of a URL; empty if it has none, or one with characters a policy header reads."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return ""
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.hostname else ""
+    authority = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{authority}" if _AUTHORITY.fullmatch(authority) else ""

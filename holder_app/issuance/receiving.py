@@ -81,9 +81,11 @@ async def redeem(ports: IssuancePorts, issuance: Issuance, tx_code: str | None) 
     state = issuance.state
     if not isinstance(state, Redeeming):
         raise StateConflict("the offer is not open")
+    code = (tx_code or "").strip() if state.offer.needs_tx_code else None
+    if code == "":  # an empty form must not cost one of the tries
+        return advance(ports, issuance, Reviewed(state.offer, state.wrong_codes))
     signers = _new_signers(state.offer)
     keys = {name: [signer.public_key for signer in group] for name, group in signers.items()}
-    code = (tx_code or "").strip() if state.offer.needs_tx_code else None
     flow = wallet.request_proofs(state.offer, keys, tx_code=code, now=ports.clock.now())
     try:
         pending = await ports.fetch.arun(flow)

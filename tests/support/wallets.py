@@ -71,6 +71,8 @@ class IssuingIssuer(SimulatedIssuer):
 
     metadata: Any = field(default_factory=lambda: licence_metadata(LICENCE))
     offer: Any = field(default_factory=lambda: licence_offer(LICENCE))
+    nonces: list[str] = field(default_factory=lambda: [f"nonce-{number}" for number in range(1, 20)])
+    good_nonces: set[str] = field(default_factory=lambda: {f"nonce-{number}" for number in range(1, 20)})
     types: tuple[CredentialType, ...] = (LICENCE,)
     agency: Signing = field(default_factory=lambda: Signing(new_ca()))
     changes: dict[str, Any] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,17 @@ def test_the_same_device_goes_nowhere_else(town: Town, url: str) -> None:
     assert answer.headers["location"].startswith("/requests/")
     page = person.get(answer.headers["location"])
     assert (f'href="{url}"' in page.text) == url.startswith("https://")
+
+
+def test_a_response_uri_that_would_write_our_policy(town: Town) -> None:
+    receive(town, LICENCE)
+    person, verifier = browser(town), new_verifier(town)
+    verifier.request = replace(verifier.request, response_uri="https://verifier.example;script-src/answer")
+    link = f"/authorize?{urlsplit(verifier.link).query}"
+    person.get(link)
+    page = person.post("/requests", {"link": link})
+    assert page.status_code == 200
+    assert "form-action 'self';" in page.headers["content-security-policy"]
 
 
 def test_a_request_by_form_goes_on_as_a_link(town: Town) -> None:

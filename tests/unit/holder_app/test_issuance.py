@@ -74,6 +74,14 @@ def test_a_wrong_code_says_how_many_tries_are_left(town: Town) -> None:
     assert isinstance(accepted(town, first).state, Preview)
 
 
+@pytest.mark.parametrize("code", [None, "", "  "])
+def test_an_empty_code_costs_no_try(town: Town, code: str | None) -> None:
+    again = accepted(town, reviewed(town), code)
+    assert isinstance(again.state, Reviewed)
+    assert again.state.wrong_codes == 0
+    assert town.issuer.called("/token") == 0
+
+
 def test_the_last_wrong_code_ends_the_offer(town: Town) -> None:
     issuance = reviewed(town)
     for _ in range(4):

@@ -43,6 +43,8 @@ def test_nothing_but_our_errors_leaves(text: str) -> None:
         ("https://a.example/x?y", "a.example", "https://a.example"),
         ("https://user@a.example:8443/", "a.example:8443", "https://a.example:8443"),
         ("http://localhost:8200/", "localhost:8200", "http://localhost:8200"),
+        ("https://a.example;script-src/x", "a.example;script-src", ""),
+        ("http://[::1]:8200/", "[::1]:8200", "http://[::1]:8200"),
         ("javascript:alert(1)", "", ""),
         ("https://[broken", "", ""),
     ],
