@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.looks import assert_fit, ready, watch
+from tests.browser.looks import assert_fit, ready, sideways_scroll, watch
 from tests.browser.system import System, run_system
 
 pytestmark = pytest.mark.browser
@@ -83,6 +83,12 @@ def look(page: Page, name: str) -> None:
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
             assert_fit(page, name)
+    for width, size in ((320, "100"), (360, "200")):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.evaluate("(size) => { document.documentElement.dataset.size = size }", size)
+        assert sideways_scroll(page) <= 0, (page.url, width, size)
+    page.evaluate("document.documentElement.dataset.size = '100'")
+    page.set_viewport_size({"width": WIDTHS[-1], "height": 900})
     assert page.url.startswith(path)
 
 
@@ -148,6 +154,8 @@ def test_the_wallet_s_pages(system: System, citizen: Page, chromium: Browser) ->
     visitor = Window(chromium)
     visitor.page.goto(f"{system.wallet}/sign-in")
     look(visitor.page, "wallet-01-sign-in")
+    visitor.page.goto(f"{system.wallet}/docs")
+    look(visitor.page, "wallet-16-docs")
     system.open_wallet(visitor.page, 1)
     look(visitor.page, "wallet-02-home-empty")
     visitor.page.goto(f"{system.wallet}/history")
@@ -176,6 +184,8 @@ def test_the_desk_s_pages(system: System, clerk: Page, chromium: Browser) -> Non
     look(visitor.page, "verifier-01-front")
     visitor.page.goto(f"{system.verifier}/console")
     look(visitor.page, "verifier-02-sign-in")
+    visitor.page.goto(f"{system.verifier}/docs")
+    look(visitor.page, "verifier-11-docs")
     visitor.page.goto(f"{system.verifier}/continue")
     look(visitor.page, "verifier-09-elsewhere")
     visitor.page.goto(f"{system.verifier}/console/return?response_code=nobody-waits")
