@@ -4,6 +4,8 @@ Every identifier comes from the configured public URL, never from ``Host``. Ther
 ``adapters.web``; bodies are bounded before they are read.
 """
 
+from collections.abc import Awaitable, Callable
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -93,8 +95,8 @@ def _media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _post(path: str, endpoint: object) -> Route:
-    return Route(path, endpoint, methods=["POST"], max_body_size=MAX_REQUEST_BYTES)  # type: ignore[arg-type]
+def _post(path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> Route:
+    return Route(path, endpoint, methods=["POST"], max_body_size=MAX_REQUEST_BYTES)
 
 
 _AGENCY = "/agencies/{agency_id}"

@@ -1,4 +1,4 @@
-"""What is done with records: import a file, all of it or nothing; list whom the agency knows."""
+"""What is done with records: import a file, all of it or nothing; count whom the agency knows."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,9 +11,6 @@ from issuer.records.ports import Records
 from wallet_core.catalogue.credential_type import CredentialType, seoul_day
 from wallet_core.catalogue.records import RecordsReport, parse_records
 from wallet_core.types import JsonObject
-
-PAGE = 100
-"""Subject ids of one page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +70,6 @@ def import_records(
         for type_id, rows in by_type.items():
             records.put(agency.id, type_id, rows, now=now)
     return ImportResult(report, len(report.records))
-
-
-def list_subjects(
-    unit: UnitOfWork, records: Records, agency: Agency, credential_type: CredentialType, *, after: str = ""
-) -> tuple[list[str], str | None]:
-    """Return a page of subject ids the agency has a record of, and the cursor of the next page (None at the end)."""
-    with unit:
-        found = records.subjects(agency.id, credential_type.id, after=after, limit=PAGE + 1)
-    return list(found[:PAGE]), found[PAGE - 1] if len(found) > PAGE else None
 
 
 def count_records(unit: UnitOfWork, records: Records, agency: Agency) -> dict[str, int]:

@@ -1,14 +1,18 @@
 """What time alone does at the issuer, and that the tables are those of the code."""
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from issuer.agencies.use_cases import register_agency
 from issuer.app import create_worker
 from issuer.issuance.use_cases.expiry import BATCH, expire_offers
 from issuer.tables import IssuerBase
-from tests.support.issuing import IssuerUnderTest
+from tests.support.issuing import HOST, NOW, IssuerUnderTest, add_signing_key
+from wallet_core.errors import InvalidRequest
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.openid4vci.pending import IssuedCredentials
+from wallet_core.types import AgencyId
 
 KEY = SoftwareSigner.generate()
 
@@ -46,3 +50,21 @@ def test_the_tables_are_those_of_the_code(issuer: IssuerUnderTest) -> None:
     with issuer.issuer.database.reader() as unit:
         context = MigrationContext.configure(unit.connection, opts={"version_table": "alembic_version_issuer"})
         assert compare_metadata(context, IssuerBase.metadata) == []
+
+
+def test_an_agency_signs_only_under_its_own_name(sqlite_issuer: IssuerUnderTest) -> None:
+    under_test = sqlite_issuer
+    add_signing_key(under_test.issuer.keys, under_test.ca, "pension", public_url="https://other.example")
+    unit = under_test.issuer.database.unit()
+    with pytest.raises(InvalidRequest, match="no URI name"):
+        register_agency(
+            unit,
+            under_test.issuer.agencies(unit),
+            under_test.issuer.api_keys(unit),
+            under_test.issuer.keys,
+            under_test.issuer.catalogue,
+            AgencyId("pension"),
+            public_url=HOST,
+            now=NOW,
+        )
+    assert under_test.client.get(f"{HOST}/.well-known/jwt-vc-issuer/agencies/pension").status_code == 404
