@@ -84,6 +84,7 @@ def _job_table(app: str, metadata: MetaData) -> Table:
         Column("max_attempts", Integer, nullable=False),
         Column("error", String(500)),
         postgresql_with=_POSTGRESQL_QUEUE,
+        sqlite_autoincrement=True,  # an id is never used again: receivers tell repeats by it
     )
     Index(None, table.c.queue, table.c.priority, table.c.due)
     Index(None, table.c.token)

@@ -93,8 +93,8 @@ class Worker:
             while not stop.is_set():
                 try:
                     worked = self.run_due(stop)
-                except StorageError as error:
-                    self._log.error("the database cannot be used", detail=error.detail)
+                except Exception as error:  # noqa: BLE001 - a worker that ended unnoticed would be worse
+                    self._log.error("the worker could not go on", error=_reason(error))
                     worked = 0
                 if not worked:
                     stop.wait(self._poll.total_seconds())

@@ -126,6 +126,18 @@ def test_a_job_that_keeps_failing_goes_to_the_failed_and_can_be_sent_again(made:
     assert _count(made, EFFECT) == 1
 
 
+def test_the_id_of_a_job_is_never_used_again(made: Database) -> None:
+    def run(job: Job, unit: UnitOfWork, prepared: Any) -> None:
+        raise KeyError
+
+    for _ in range(3):
+        _add(made, max_attempts=1)
+        _worker(made, run).run_due()
+    with made.reader() as unit:
+        ids = [failed["id"] for failed in jobs.failed_jobs(unit.connection, TABLES)]
+    assert len(set(ids)) == 3
+
+
 def test_a_job_that_kills_its_worker_runs_out_too(made: Database) -> None:
     _add(made, max_attempts=1)
     with made.unit() as unit:
