@@ -15,6 +15,9 @@ from verifier.dependencies import build_verifier
 from verifier.presentations.use_cases.requests import start_check
 from verifier.presentations.use_cases.results import redeem_in_browser, redeem_response_code, show_check
 from wallet_core.errors import InvalidRequest, KeyUnavailable, NotFound, StateConflict, UntrustedError
+from wallet_core.protocols.openid4vp import wallet
+from wallet_core.protocols.openid4vp.candidates import sd_jwt_candidate
+from wallet_core.protocols.openid4vp.matching import Selection, approve, match
 
 OURS, OTHERS = (hashlib.sha256(name).digest() for name in (b"our session", b"another session"))
 
@@ -283,3 +286,28 @@ def test_commands(tmp_path, monkeypatch) -> None:
     assert CLAIMS["name"] not in own.stdout
     under_test.client.close()
     under_test.verifier.database.close()
+
+
+# --- cards of one person ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("other_name", "state"), [("홍시험", "verified"), ("남의이름", "refused")])
+def test_the_cards_of_one_answer_belong_to_one_person(sqlite_verifier: VerifierUnderTest, other_name, state) -> None:
+    made = sqlite_verifier.ask(policy="account-opening")
+    resolved = sqlite_verifier.resolve(made["authorization_request"])
+    licence = {"name": "홍시험", "document_number": "11-00-000000-00", "age_over_19": True}
+    address = {"name": other_name, "address": {"full": "제주특별자치도 시험로 1"}}
+    cards = {
+        "licence": sqlite_verifier.world.held(
+            claims=licence, selectively_disclosable=[(name,) for name in licence], vct="urn:jigap:vct:drivers-licence:1"
+        ),
+        "resident_certificate": sqlite_verifier.world.held(
+            claims=address, selectively_disclosable=[("name",)], vct="urn:jigap:vct:resident-certificate:1"
+        ),
+    }
+    matches = match(resolved.request.dcql_query, [sd_jwt_candidate(name, card) for name, card in cards.items()])
+    approved = approve(matches, {name: [Selection(name)] for name in cards})
+    pending = wallet.create_presentation(resolved, approved, cards, now=sqlite_verifier.clock.now())
+    answer = sqlite_verifier.post(resolved, sqlite_verifier.vp_token(pending))
+    assert answer.status_code == (200 if state == "verified" else 400)
+    result = sqlite_verifier.result(made["id"])
+    assert (result["state"], len(result["checks"])) == (state, 9)
+    assert [check["step"] for check in result["checks"] if check["ok"] is False] == ([] if state == "verified" else [9])
