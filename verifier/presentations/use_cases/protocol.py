@@ -160,7 +160,7 @@ def record_verdict(storage: Storage, verdict: Verdict, *, now: datetime) -> None
     for other in storage.presentations.of_check(check_id):
         # vp-13.3-one-of-two
         if other.id != verdict.presentation.id and isinstance(other.state, Requested | Retrieved):
-            storage.presentations.advance(other, states.end(other.state, now=now))
+            _settle(storage, other, lambda state: states.end(state, now=now))
 
 
 def code_digest(code: str) -> bytes:
