@@ -70,15 +70,20 @@ async def overview(request: Request, desk: Staff) -> Response:
     """Show what waits and what was done."""
     unit = desk.issuer.database.reader()
     counts = count_records(unit, desk.issuer.records(unit), desk.agency)
-    latest, _ = offers.list_offers(desk.issuer.issuance, desk.agency)
-    issued, _ = offers.list_credentials(desk.issuer.issuance, desk.agency)
+    latest, older = offers.list_offers(desk.issuer.issuance, desk.agency)
+    issued, later = offers.list_credentials(desk.issuer.issuance, desk.agency)
     figures = {
-        "records": sum(counts.values()),
-        "open": sum(each.state == "offered" for each in latest),
-        "issued": len(issued),
+        "records": str(sum(counts.values())),
+        "open": _at_least(sum(each.state == "offered" for each in latest), more=older),
+        "issued": _at_least(len(issued), more=later),
     }
     rows = [desk.offer_row(each) for each in latest[:SHORT_LIST]]
     return html(request, "console/overview.html", agency=desk.agency, figures=figures, offers=rows)
+
+
+def _at_least(count: int, *, more: str | None) -> str:
+    """Return a number counted on one page of a list, with a plus if the list goes on."""
+    return f"{count}+" if more else str(count)
 
 
 @router.get("/console/offers")

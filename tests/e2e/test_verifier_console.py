@@ -191,3 +191,12 @@ def test_time_runs_out(staff: Staff) -> None:
     staff.under_test.clock.advance(3600)
     assert staff.state(page) == "expired"
     assert "답이 오지 않았어요" in staff.get(page)
+
+
+def test_what_a_program_asked_is_listed_without_a_page(staff: Staff) -> None:
+    staff.under_test.ask(policy=POLICY)
+    staff.under_test.ask()
+    staff.sign_in()
+    text = staff.get("/console/checks")
+    assert text.count("프로그램(API)으로 물었어요") == 2
+    assert 'href="/console/checks/"' not in text

@@ -78,8 +78,8 @@ ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
     "landing-empty": ("landing.html", {"agencies": []}),
     "sign-in": ("sign_in.html", {}),
     "sign-in-refused": ("sign_in.html", {"error": True, "demo": True}),
-    "overview": ("overview.html", {"figures": {"records": 50, "open": 1, "issued": 12_480}, "offers": [ROW]}),
-    "overview-empty": ("overview.html", {"figures": {"records": 0, "open": 0, "issued": 0}, "offers": []}),
+    "overview": ("overview.html", {"figures": {"records": "39", "open": "1", "issued": "50+"}, "offers": [ROW]}),
+    "overview-empty": ("overview.html", {"figures": {"records": "0", "open": "0", "issued": "0"}, "offers": []}),
     "offers": ("offers.html", {"offers": [ROW, ROW | {"state": "offered", "subject": ""}], "next_cursor": "x"}),
     "offers-empty": ("offers.html", {"offers": []}),
     "credentials": ("credentials.html", {"credentials": [ISSUED, ISSUED | {"valid": False, "subject": LONG_NAME}]}),
@@ -130,7 +130,15 @@ VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
     "result-refused": ("result.html", {"check": check("refused", checks=BROKEN, kept_until=None)}),
     "result-declined": ("result.html", {"check": check("refused", declined=True, kept_until=None)}),
     "result-expired": ("result.html", {"check": check("expired", kept_until=None)}),
-    "checks": ("checks.html", {"checks": [{"id": "c-1", "name": POLICY.name, "state": "verified", "at": NOW}]}),
+    "checks": (
+        "checks.html",
+        {
+            "checks": [
+                {"id": "c-1", "name": POLICY.name, "state": "verified", "at": NOW},
+                {"id": "", "name": POLICY.name, "state": "expired", "at": NOW},
+            ]
+        },
+    ),
     "checks-empty": ("checks.html", {"checks": []}),
     **{f"back-{kind}": ("back.html", {"kind": kind}) for kind in ("elsewhere", "stranger", "over")},
 }

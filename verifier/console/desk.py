@@ -68,7 +68,7 @@ class Desk:
         }
 
     def row(self, result: Result) -> Mapping[str, Any]:
-        """Return a check as lists show it."""
+        """Return a check as lists show it; one that a program asked for by our API has no page, so no id."""
         policy = self.verifier.catalogue.policies.get(result.policy_id or "")
         return {
             "id": result.check_id or "",
