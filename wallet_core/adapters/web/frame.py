@@ -154,6 +154,6 @@ class _Answer:
 
 
 def _template(scope: Scope) -> str:
-    """The route's pattern, not the path: a path holds ids."""
+    """The route's pattern, not the path: a path holds ids. A plain Starlette route leaves only its endpoint's name."""
     route: Any = scope.get("route")
-    return str(getattr(route, "path", "")) or "(none)"
+    return str(getattr(route, "path", "") or getattr(scope.get("endpoint"), "__name__", "")) or "(none)"

@@ -5,7 +5,11 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+import structlog
 from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from wallet_core.adapters import api_keys
@@ -261,3 +265,16 @@ def test_health_says_so_when_the_database_is_gone(client: TestClient, app: FastA
     web = app.state.web
     web.database._reading = type(web.database)("postgresql://nobody@127.0.0.1:1/none")._reading
     assert client.get("/healthz").status_code == 503
+
+
+def test_the_log_names_the_route_and_never_the_path(app: FastAPI, client: TestClient) -> None:
+    async def receive_answer(_request: Request) -> Response:
+        return Response()
+
+    app.router.routes.append(Route("/answers/{secret}", receive_answer))
+    with structlog.testing.capture_logs() as lines:
+        client.get("/answers/s3cret")
+        client.get("/healthz")
+        client.get("/nowhere/s3cret")
+    paths = [line["path"] for line in lines if line["event"] == "request"]
+    assert paths == ["receive_answer", "/healthz", "(none)"]
