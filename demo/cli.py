@@ -67,6 +67,9 @@ def _folder(*, once: bool, fresh: bool) -> Iterator[Path]:
 
 
 def _end(number: int, _frame: FrameType | None) -> NoReturn:
+    # Once is enough: a second signal must not cut the stopping short.
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.SIG_IGN)
     sys.exit(128 + number)
 
 

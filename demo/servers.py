@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -54,19 +54,26 @@ class Server:
         self._launch()
         self._keeper.start()
 
-    def stop(self) -> None:
-        """End the program, politely first."""
+    def ask_to_stop(self) -> None:
+        """Tell the program to end, and the keeper to let it."""
         self._stopping.set()
+        if self._process is not None:
+            self._process.terminate()
+
+    def stop(self) -> None:
+        """End the program, politely first, and wait until it is gone."""
+        self.ask_to_stop()
+        if self._keeper.is_alive():
+            self._keeper.join(STOP_SECONDS)
         process = self._process
         if process is None:
             return
-        process.terminate()
+        process.terminate()  # the keeper may have started it while it was told not to
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        self._keeper.join(STOP_SECONDS)
 
     def kill(self) -> None:
         """Kill the program at once (-9), as a power cut would; the keeper starts it again."""
@@ -135,8 +142,20 @@ def running(deployment: Deployment) -> Iterator[dict[str, Server]]:
             server.wait()
         yield servers
     finally:
-        for server in servers.values():
+        _stop_all(list(servers.values()))
+
+
+def _stop_all(servers: Sequence[Server]) -> None:
+    """Stop all at the same time; whoever is impatient (a second Ctrl-C) leaves none behind either."""
+    try:
+        for server in servers:
+            server.ask_to_stop()
+        for server in servers:
             server.stop()
+    except BaseException:
+        for server in servers:
+            server.kill()
+        raise
 
 
 def check_ports(deployment: Deployment) -> None:

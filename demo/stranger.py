@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from demo.exchanges import Exchange, RecordingClient
 from wallet_core import spec_versions as spec
-from wallet_core.catalogue import CredentialType
+from wallet_core.catalogue import CredentialType, seoul_day
 from wallet_core.encoding import base64url, strict_json
 from wallet_core.errors import FetchError, WalletError
 from wallet_core.formats.sd_jwt.vc import issue_sd_jwt_vc
@@ -82,7 +82,7 @@ class Stranger:
         leaf = create_issuer_certificate(
             ca, issuer=issuer, organization="Police", public_key=forger.public_key, now=now, random=os.urandom
         )
-        today = now.date()
+        today = seoul_day(now)
         hour = now.replace(minute=0, second=0, microsecond=0)
         return issue_sd_jwt_vc(
             vct=credential_type.vct,

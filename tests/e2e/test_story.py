@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -172,6 +173,25 @@ def test_a_busy_port_is_named_with_what_to_do(servers: dict[str, Server], deploy
         check_ports(deployment)
     assert f"port {deployment.port('issuer')} of the issuer is in use" in caught.value.detail
     assert "BASE_PORT=" in caught.value.detail
+
+
+def test_ended_from_outside_it_leaves_no_server_and_no_folder(tmp_path: Path) -> None:
+    port = free_base_port()
+    command = [str(Path(sys.executable).parent / "jigap"), "demo", "--once", "--base-port", str(port)]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=child_environment({"TMPDIR": str(tmp_path)}), stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "starting three servers" in line:
+            break
+    for _ in range(3):  # timeout(1) and shells send it more than once
+        process.terminate()
+        time.sleep(0.3)
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+    check_ports(Deployment(tmp_path, port))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_tells_the_story_once_and_leaves_nothing(tmp_path: Path) -> None:
