@@ -1,7 +1,6 @@
 """What a wallet does with an SD-JWT: know what is in it, choose what to show, bind it to its key (RFC 9901 7.2).
 
-The invariant: a presentation holds each Disclosure at most once, with those it hangs from, in the issuer's
-order.
+The invariant: a presentation holds each Disclosure at most once, with those it hangs from, in the issuer's order.
 """
 
 from collections.abc import Collection, Mapping, Sequence
