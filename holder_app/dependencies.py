@@ -44,14 +44,14 @@ class Wallet:
     clock: Clock
     random: RandomBytes = os.urandom
 
-    def account_ports(self) -> AccountPorts:
-        """Return what the use cases of accounts need, with a unit of work of its own."""
-        unit = self.database.unit()
+    def account_ports(self, *, read_only: bool = False) -> AccountPorts:
+        """Return what the use cases of accounts need; one that only reads waits for no writer."""
+        unit = self.database.reader() if read_only else self.database.unit()
         return AccountPorts(unit, SqlAccounts(unit, self.sealer), self.clock, self.random)
 
-    def card_ports(self) -> CardPorts:
-        """Return what the use cases of cards and history need."""
-        unit = self.database.unit()
+    def card_ports(self, *, read_only: bool = False) -> CardPorts:
+        """Return what the use cases of cards and history need; one that only reads waits for no writer."""
+        unit = self.database.reader() if read_only else self.database.unit()
         cards, history = SqlCards(unit, self.sealer), SqlHistory(unit, self.sealer)
         return CardPorts(unit, cards, history, self.catalogue, self.clock, self.random)
 
@@ -145,7 +145,7 @@ async def find_account(request: Request, wallet: CurrentWallet) -> Account | Non
     """Return whose session this request belongs to, if anybody's. A browser without our cookie is not asked further."""
     if context(request).session_cookie not in request.cookies:
         return None
-    return resolve_session(wallet.account_ports(), session(request).id)
+    return resolve_session(wallet.account_ports(read_only=True), session(request).id)
 
 
 MaybeAccount = Annotated[Account | None, Depends(find_account)]

@@ -30,7 +30,7 @@ FILTERS: Mapping[str, tuple[RecordKind, ...]] = {
 @router.get("/")
 async def home(request: Request, account: CurrentAccount, wallet: CurrentWallet) -> Response:
     """Show the cards and what happened last."""
-    ports = wallet.card_ports()
+    ports = wallet.card_ports(read_only=True)
     records = list_history(ports, account.id)[:RECENT]
     return html(request, "home.html", account=account, cards=list_cards(ports, account.id), records=records)
 
@@ -38,7 +38,7 @@ async def home(request: Request, account: CurrentAccount, wallet: CurrentWallet)
 @router.get("/cards/{card_id}")
 async def card_page(request: Request, card_id: str, account: CurrentAccount, wallet: CurrentWallet) -> Response:
     """Show one card, both faces, and where it was used."""
-    ports = wallet.card_ports()
+    ports = wallet.card_ports(read_only=True)
     card = show_card(ports, account.id, card_id)
     used = [record for record in list_history(ports, account.id, FILTERS["sent"]) if _names(record, card_id)]
     return html(request, "card.html", card=card, records=used[:RECENT])
@@ -47,7 +47,7 @@ async def card_page(request: Request, card_id: str, account: CurrentAccount, wal
 @router.get("/cards/{card_id}/delete")
 async def delete_page(request: Request, card_id: str, account: CurrentAccount, wallet: CurrentWallet) -> Response:
     """Ask whether the card is to go."""
-    return html(request, "delete.html", card=show_card(wallet.card_ports(), account.id, card_id))
+    return html(request, "delete.html", card=show_card(wallet.card_ports(read_only=True), account.id, card_id))
 
 
 @router.post("/cards/{card_id}/delete")
@@ -60,14 +60,14 @@ async def delete_form(card_id: str, account: CurrentAccount, wallet: CurrentWall
 @router.get("/history")
 async def history_page(request: Request, account: CurrentAccount, wallet: CurrentWallet, kind: str = "") -> Response:
     """Show everything that came and went, by month."""
-    records = list_history(wallet.card_ports(), account.id, FILTERS.get(kind))
+    records = list_history(wallet.card_ports(read_only=True), account.id, FILTERS.get(kind))
     return html(request, "history.html", months=_months(records, wallet.clock.now()), filters=FILTERS, kind=kind)
 
 
 @router.get("/history/{record_id}")
 async def record_page(request: Request, record_id: str, account: CurrentAccount, wallet: CurrentWallet) -> Response:
     """Show one line of the history as a receipt."""
-    record = show_record(wallet.card_ports(), account.id, record_id)
+    record = show_record(wallet.card_ports(read_only=True), account.id, record_id)
     return html(request, "record.html", record=record, kept_until=kept_until(record), back_to="")
 
 

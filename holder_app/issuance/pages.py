@@ -107,7 +107,7 @@ def _page(  # noqa: PLR0911 - one line for each state
         case Redeeming() | Signing():
             return html(request, "offer_waiting.html", at=here, failed=unreachable)
         case Preview(issued, cards):
-            views = [view_card(wallet.card_ports(), card) for card in cards]
+            views = [view_card(wallet.card_ports(read_only=True), card) for card in cards]
             return html(request, "offer_preview.html", cards=views, at=here, missing=len(issued.failures))
         case Kept(card_ids):
             return html(request, "offer_done.html", card_ids=card_ids)

@@ -176,6 +176,6 @@ def _page(request: Request, wallet: Wallet, presentation: Presentation, *, unrea
 
 
 def _receipt(request: Request, wallet: Wallet, presentation: Presentation, record_id: str, url: str) -> Response:
-    record = show_record(wallet.card_ports(), presentation.account_id, record_id)
+    record = show_record(wallet.card_ports(read_only=True), presentation.account_id, record_id)
     link = url if _may_open(url, wallet) else ""
     return html(request, "record.html", record=record, kept_until=kept_until(record), back_to=link)
