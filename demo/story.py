@@ -283,13 +283,15 @@ def refuse_wrong_code(story: Story) -> list[Line]:
     wrong = _other_digits(offer["tx_code"])
     lines: list[Line] = []
     for number in range(1, MAX_TRIES + 1):
-        lines.append(_refusal(story.stranger.redeem(resolved, wrong), f"{number}번째 틀린 코드", {"invalid_grant"}))
+        lines.append(
+            _refusal(story.stranger.redeem(resolved, wrong), f"{number}번째 틀린 코드 · wrong code", {"invalid_grant"})
+        )
         if story.agency("police").get(f"/offers/{offer['id']}")["state"] == "refused":
             break
     state = story.agency("police").get(f"/offers/{offer['id']}")["state"]
     expect(state == "refused", f"after {MAX_TRIES} wrong codes the offer is {state}")
     last = story.stranger.redeem(resolved, offer["tx_code"])
-    return [*lines, _refusal(last, "그다음 맞는 코드", {"invalid_grant"})]
+    return [*lines, _refusal(last, "그다음 맞는 코드 · then the right one", {"invalid_grant"})]
 
 
 def refuse_replay(story: Story) -> list[Line]:
@@ -299,11 +301,11 @@ def refuse_replay(story: Story) -> list[Line]:
     first = story.stranger.resolve(story.request(SHOP, "adult-check", "1")["authorization_request"], now=now)
     presentation, taken = story.stranger.present(first, "licence", shown, now=now)
     expect(taken.response.ok, f"the honest answer was refused with {taken.response.status} {taken.error}")
-    again = _refusal(story.stranger.repeat(taken), "같은 답을 다시", None)
+    again = _refusal(story.stranger.repeat(taken), "같은 답을 다시 · the same bytes again", None)
     request = story.request(SHOP, "adult-check", "2")
     second = story.stranger.resolve(request["authorization_request"], now=now)
     elsewhere = story.stranger.send(second, "licence", presentation)
-    line = _refusal(elsewhere, "같은 답을 다른 요청에", {"invalid_request"})
+    line = _refusal(elsewhere, "같은 답을 다른 요청에 · for another request", {"invalid_request"})
     return [again, line, _nothing_learnt(story, SHOP, request["id"], "holder_present")]
 
 
@@ -314,7 +316,7 @@ def refuse_changed_claim(story: Story) -> list[Line]:
     request = story.request(SHOP, "parcel-pickup")
     resolved = story.stranger.resolve(request["authorization_request"], now=now)
     _, exchange = story.stranger.present(resolved, "licence", forged, now=now)
-    line = _refusal(exchange, "이름을 고친 운전면허증", {"invalid_request"})
+    line = _refusal(exchange, "이름을 고친 운전면허증 · a changed name", {"invalid_request"})
     return [line, _nothing_learnt(story, SHOP, request["id"], "content_unchanged")]
 
 
@@ -326,7 +328,7 @@ def refuse_untrusted_issuer(story: Story) -> list[Line]:
     request = story.request(SHOP, "adult-check")
     resolved = story.stranger.resolve(request["authorization_request"], now=now)
     _, exchange = story.stranger.present(resolved, "licence", select(forged, ["adult_by_year"]), now=now)
-    line = _refusal(exchange, "아무도 믿지 않는 발급기관", {"invalid_request"})
+    line = _refusal(exchange, "아무도 믿지 않는 발급기관 · nobody trusts the issuer", {"invalid_request"})
     return [line, _nothing_learnt(story, SHOP, request["id"], "issuer_trusted")]
 
 
