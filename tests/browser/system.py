@@ -1,7 +1,6 @@
 """The three apps as the demo runs them, for real clicks."""
 
 import contextlib
-import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from demo.deployment import Deployment
 from demo.seed import seed
 from demo.servers import running
 from tests.browser.looks import ready
+from tests.support.network import free_base_port
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class System:
 @contextlib.contextmanager
 def run_system(folder: Path) -> Iterator[System]:
     """Fill a new demo and run its servers on free ports."""
-    deployment = Deployment(folder, _free_base_port())
+    deployment = Deployment(folder, free_base_port())
     servers = running(deployment)
     # Playwright's loop runs in this thread; the demo asks its servers for their health with a loop of its own.
     with ThreadPoolExecutor(1) as beside:
@@ -95,16 +95,3 @@ def run_system(folder: Path) -> Iterator[System]:
             yield System(deployment.url("issuer"), deployment.url("verifier"), deployment.url("wallet"), facts)
         finally:
             beside.submit(servers.__exit__, None, None, None).result()
-
-
-def _free_base_port() -> int:
-    """Return a port that is free with the ones 100 and 200 above it."""
-    for base in range(21_000, 30_000, 7):
-        with contextlib.ExitStack() as stack:
-            try:
-                for port in (base, base + 100, base + 200):
-                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return base
-    raise RuntimeError("no free ports")

@@ -15,7 +15,7 @@ from demo.exchanges import RecordingClient
 from demo.seed import seed
 from demo.servers import Server, running
 from demo.story import STEPS, Step, Story, tell
-from tests.support.demo_program import free_base_port
+from tests.support.network import free_base_port
 from wallet_core.http import HttpRequest
 
 pytestmark = pytest.mark.xdist_group("demo")

@@ -18,7 +18,8 @@ from demo.deployment import Deployment
 from demo.seed import seed
 from demo.servers import DemoError, Server, check_ports, running
 from demo.story import STEPS, Step, Story, StoryFailed, tell
-from tests.support.demo_program import Sabotage, copy_tree, free_base_port, sabotaged
+from tests.support.demo_program import Sabotage, copy_tree, sabotaged
+from tests.support.network import free_base_port
 from wallet_core.adapters.config import child_environment
 
 pytestmark = pytest.mark.xdist_group("demo")

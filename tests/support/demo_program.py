@@ -1,13 +1,12 @@
 """A demo whose servers can be broken: honest parts run as they are, one part from a copy with one check taken out."""
 
 import shutil
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from demo.deployment import APPS, Deployment
+from demo.deployment import Deployment
 from demo.servers import Server
 from tools.clauses import ROOT, marks
 from tools.mutations import mutations
@@ -64,20 +63,3 @@ def sabotaged(deployment: Deployment, servers: dict[str, Server], tree: Path, sa
         servers[sabotage.app] = Server(deployment, sabotage.app)
         servers[sabotage.app].start()
         servers[sabotage.app].wait()
-
-
-def free_base_port() -> int:
-    """Return a base port with all three ports free just now."""
-    for base in range(21_000, 40_000, 317):
-        if all(_is_free(base + 100 * number) for number in range(len(APPS))):
-            return base
-    raise RuntimeError("no free ports")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
