@@ -24,7 +24,7 @@ demo: venv-run ## the whole system on this machine; ONCE=1 ends after the story,
 	@$(BIN)/jigap demo $(ONCE_FLAG) $(FRESH_FLAG) $(PORT_FLAG)
 
 test: venv ## all tests that need no service; lists every skip with its reason
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: venv ## format, lint, types, import contracts, docstrings, catalogue
 	@$(BIN)/ruff format --check .

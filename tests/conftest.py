@@ -32,19 +32,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the browser's tests in one worker of a parallel run and last, and only those of the clause asked for.
+    """Run the browser's tests last, and only the tests of the clause that was asked for.
 
     Last, because Playwright leaves an event loop running in its thread, in which later tests could start none.
     """
-    items.sort(key=_is_for_the_browser)
-    for item in filter(_is_for_the_browser, items):
-        item.add_marker(pytest.mark.xdist_group("browser"))
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
     if clause := config.getoption("--clause"):
         items[:] = [item for item in items if any(clause in mark.args for mark in item.iter_markers("clause"))]
-
-
-def _is_for_the_browser(item: pytest.Item) -> bool:
-    return item.get_closest_marker("browser") is not None
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ LONG = os.environ.get("JIGAP_LONG") == "1"  # noqa: TID251
 PATIENCE = 300 if LONG else 60
 """Seconds after which a soak that does not end is a failure."""
 
-pytestmark = [pytest.mark.soak, pytest.mark.xdist_group("soak")]
+pytestmark = pytest.mark.soak
 
 
 class Crew:

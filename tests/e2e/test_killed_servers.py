@@ -18,7 +18,6 @@ from demo.story import STEPS, Step, Story, tell
 from tests.support.network import free_base_port
 from wallet_core.http import HttpRequest
 
-pytestmark = pytest.mark.xdist_group("demo")
 LONG = os.environ.get("JIGAP_LONG") == "1"  # noqa: TID251 - how the long form is asked for everywhere
 
 POINTS = {

@@ -22,7 +22,6 @@ from tests.support.demo_program import Sabotage, copy_tree, sabotaged
 from tests.support.network import free_base_port
 from wallet_core.adapters.config import child_environment
 
-pytestmark = pytest.mark.xdist_group("demo")
 LONG = os.environ.get("JIGAP_LONG") == "1"  # noqa: TID251 - how the long form is asked for everywhere
 
 SABOTAGES = [
