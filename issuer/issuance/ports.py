@@ -8,7 +8,7 @@ from typing import Protocol
 from issuer.agencies.ports import SigningKeys
 from issuer.ports import Clock, Seal, UnitOfWork
 from issuer.records.ports import Records
-from wallet_core.catalogue.credential_type import CredentialType
+from wallet_core.catalogue.credential_type import CredentialType, FormatEntry
 from wallet_core.protocols.openid4vci.issuance import IssuanceState
 from wallet_core.types import (
     AgencyId,
@@ -108,9 +108,10 @@ class SpentNonces(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class IssuedType:
-    """A credential type as it is issued: what is the same for every credential of it."""
+    """One form of a credential type as it is issued: what is the same for every credential of it."""
 
     type: CredentialType
+    entry: FormatEntry
     configuration: JsonObject
     proof_algorithms: frozenset[str]
     selectively_disclosable: tuple[ClaimsPath, ...]

@@ -40,13 +40,13 @@ class Catalogue:
         raise NotFound("no such credential type")
 
     def by_configuration(self, configuration_id: CredentialConfigurationId) -> CredentialType:
-        """Return the type whose SD-JWT VC form has ``configuration_id``.
+        """Return the type of which ``configuration_id`` names a form.
 
         Raises:
             UnknownCredentialConfiguration: there is none (OpenID4VCI 8.3.1.2).
         """
         for credential_type in self.types.values():
-            if credential_type.configuration_id == configuration_id:
+            if any(entry.configuration_id == configuration_id for entry in credential_type.formats):
                 return credential_type
         raise UnknownCredentialConfiguration("no such credential configuration", clause="OpenID4VCI 8.3.1.2")
 

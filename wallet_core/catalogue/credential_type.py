@@ -7,12 +7,12 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from enum import StrEnum
 from typing import Final, Literal
 
-from wallet_core.catalogue import derivation, metadata, validation
+from wallet_core.catalogue import derivation, elements, metadata, validation
 from wallet_core.catalogue.derivation import Derivation
 from wallet_core.catalogue.text import Text
 from wallet_core.catalogue.validation import Members, RecordProblem
 from wallet_core.errors import Expired
-from wallet_core.spec_versions import FORMAT_SD_JWT_VC
+from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC
 from wallet_core.types import AgencyId, ClaimsPath, CredentialConfigurationId, Json, JsonObject, Vct
 
 SEOUL: Final = timezone(timedelta(hours=9), "Asia/Seoul")
@@ -158,17 +158,24 @@ class CredentialType:
     claims: tuple[Claim, ...]
     edge_cases: tuple[str, ...] = ()
     _by_path: Mapping[ClaimsPath, Claim] = field(init=False, repr=False, compare=False)
+    _by_element: Mapping[tuple[str, str], Claim] = field(init=False, repr=False, compare=False)
     _members: Members = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Index the claims: an import looks them up for every cell."""
         object.__setattr__(self, "_by_path", {claim.path: claim for claim in self.claims})
+        object.__setattr__(self, "_by_element", elements.element_claims(self))
         object.__setattr__(self, "_members", validation.members_of(self.claims))
 
     @property
     def sd_jwt(self) -> FormatEntry:
         """The SD-JWT VC form, which every type has."""
         return next(entry for entry in self.formats if entry.format == FORMAT_SD_JWT_VC)
+
+    @property
+    def mdoc(self) -> FormatEntry | None:
+        """The mdoc form; None for a type that has none."""
+        return next((entry for entry in self.formats if entry.format == FORMAT_MDOC), None)
 
     @property
     def configuration_id(self) -> CredentialConfigurationId:
@@ -234,9 +241,17 @@ class CredentialType:
             raise Expired("what the credential states is no longer valid", detail=f"{self.id}: past its last day")
         return datetime.combine(last + timedelta(days=1), time.min, SEOUL).astimezone(UTC)
 
-    def credential_configuration(self) -> JsonObject:
-        """Return the entry of ``credential_configurations_supported`` (OpenID4VCI 12.2.4)."""
-        return metadata.credential_configuration(self)
+    def element_claim(self, namespace: str, element: str) -> Claim | None:
+        """Return the claim that a data element of the mdoc form states; None if there is none."""
+        return self._by_element.get((namespace, element))
+
+    def data_elements(self, claims: JsonObject) -> elements.DataElements:
+        """Return what :meth:`prepare_claims` gave as the data elements of the mdoc form, CBOR values by namespace."""
+        return elements.data_elements(self, claims)
+
+    def credential_configuration(self, entry: FormatEntry | None = None) -> JsonObject:
+        """Return the entry of ``credential_configurations_supported`` of a form; of the SD-JWT VC form by default."""
+        return metadata.credential_configuration(self, entry or self.sd_jwt)
 
     def type_metadata(self) -> JsonObject:
         """Return the type metadata document (SD-JWT VC 4)."""

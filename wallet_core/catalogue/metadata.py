@@ -4,35 +4,58 @@ from typing import TYPE_CHECKING, Final
 
 from wallet_core.catalogue.text import LANGUAGES, Text
 from wallet_core.keys.algorithms import SignatureAlgorithm
+from wallet_core.spec_versions import FORMAT_MDOC
 from wallet_core.types import Json, JsonObject
 
 if TYPE_CHECKING:
-    from wallet_core.catalogue.credential_type import Claim, CredentialType
+    from wallet_core.catalogue.credential_type import Claim, CredentialType, FormatEntry
 
 CLOTHS: Final = {"jjok": "#17396b", "gam": "#9a3d1f", "ssuk": "#2a5f48", "jaju": "#662f5c"}
 """Base colours of the cards, named after Korean dyes; white text on each is at least 5:1."""
 
 TEXT_COLOUR: Final = "#ffffff"
 SIGNING_ALGORITHMS: Final = (SignatureAlgorithm.ES256,)
+COSE_SIGNING_ALGORITHMS: Final = (-7, -9)
+"""ES256 as COSE numbers it (RFC 9053 2.1) and its fully-specified name (RFC 9864 2.1); both mean the same here."""
+
 PROOF_ALGORITHMS: Final = (SignatureAlgorithm.ES256, SignatureAlgorithm.ES384, SignatureAlgorithm.EDDSA)
 
 
-def credential_configuration(credential_type: "CredentialType") -> JsonObject:
-    """Return the entry of ``credential_configurations_supported`` for the SD-JWT VC form (OpenID4VCI 12.2.4, A.3)."""
+def credential_configuration(credential_type: "CredentialType", entry: "FormatEntry") -> JsonObject:
+    """Return the entry of ``credential_configurations_supported`` for one form of a type (OpenID4VCI 12.2.4)."""
+    special = _mdoc_members(entry) if entry.format == FORMAT_MDOC else _sd_jwt_members(credential_type)
+    path = _element_path if entry.format == FORMAT_MDOC else _path
+    claims = [claim for claim in credential_type.claims if claim.default_issue]
     return {
-        "format": credential_type.sd_jwt.format,
-        "scope": credential_type.scope,
-        "vct": credential_type.vct,
-        "cryptographic_binding_methods_supported": ["jwk"],
-        "credential_signing_alg_values_supported": [str(each) for each in SIGNING_ALGORITHMS],
+        "format": entry.format,
+        "scope": entry.scope,
+        **special,
         "proof_types_supported": {
             "jwt": {"proof_signing_alg_values_supported": [str(each) for each in PROOF_ALGORITHMS]}
         },
         "credential_metadata": {
             "display": [_card_display(credential_type, language) for language in LANGUAGES],
             # Appendix B.2: the order of the entries is the order of display.
-            "claims": [_claim_description(claim) for claim in credential_type.claims if claim.default_issue],
+            "claims": [_claim_description(claim, found) for claim in claims if (found := path(claim))],
         },
+    }
+
+
+def _sd_jwt_members(credential_type: "CredentialType") -> JsonObject:
+    # A.3.2
+    return {
+        "vct": credential_type.vct,
+        "cryptographic_binding_methods_supported": ["jwk"],
+        "credential_signing_alg_values_supported": [str(each) for each in SIGNING_ALGORITHMS],
+    }
+
+
+def _mdoc_members(entry: "FormatEntry") -> JsonObject:
+    # A.2.2: algorithms are COSE numbers there; -9 is the fully-specified name of -7 on P-256 (RFC 9864).
+    return {
+        "doctype": entry.doctype,
+        "cryptographic_binding_methods_supported": ["cose_key"],
+        "credential_signing_alg_values_supported": [*COSE_SIGNING_ALGORITHMS],
     }
 
 
@@ -75,8 +98,13 @@ def _labels(label: Text, member: str) -> list[Json]:
     return [{"locale": language, member: label.get(language)} for language in LANGUAGES]
 
 
-def _claim_description(claim: "Claim") -> JsonObject:
-    return {"path": _path(claim), "mandatory": claim.mandatory, "display": _labels(claim.label, "name")}
+def _element_path(claim: "Claim") -> list[Json]:
+    # C.2.2 of OpenID4VCI: namespace and data element identifier; empty for what the mdoc form does not have.
+    return [claim.mdoc.namespace, claim.mdoc.element] if claim.mdoc is not None else []
+
+
+def _claim_description(claim: "Claim", path: list[Json]) -> JsonObject:
+    return {"path": path, "mandatory": claim.mandatory, "display": _labels(claim.label, "name")}
 
 
 def _claim_metadata(claim: "Claim") -> JsonObject:

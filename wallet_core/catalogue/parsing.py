@@ -15,6 +15,7 @@ from wallet_core.catalogue.credential_type import (
     Sensitivity,
 )
 from wallet_core.catalogue.derivation import AGENCY, PARAMETERS, RULES, Derivation
+from wallet_core.catalogue.elements import CBOR_TYPES
 from wallet_core.catalogue.metadata import CLOTHS
 from wallet_core.catalogue.paths import parse_path_text
 from wallet_core.catalogue.policy import Ask, LegalGround, NotAsked, Policy, Retention, SampleParty, StatusRule
@@ -30,7 +31,6 @@ _WHO: Final = ("self", "household_member", "spouse", "parent", "child", "guardia
 _GRANTS: Final = ("authorization_code", "pre-authorized_code")
 _CHANNELS: Final = ("counter_qr", "static_qr", "same_device", "dc_api", "proximity")
 _COUNTED_FROM: Final = ("answer", "last_use", "end_of_contract", "end_of_procedure")
-_CBOR: Final = ("tstr", "full-date", "tdate", "uint", "bool", "bstr", "array")
 _STRANGE_PATH: Final[ClaimsPath] = ("?",)
 # Kept in the files for those who edit them; nothing is derived from them.
 _FOR_READERS: Final = ("left_out", "korean_claim_map", "category_map", "first_issue")
@@ -279,7 +279,7 @@ def _mdoc(node: Node) -> MdocElement | None:
     table = node.optional_table("mdoc")
     if table is None:
         return None
-    element = MdocElement(table.text("namespace"), table.text("element"), table.choice("cbor", _CBOR))
+    element = MdocElement(table.text("namespace"), table.text("element"), table.choice("cbor", CBOR_TYPES))
     table.close()
     return element
 

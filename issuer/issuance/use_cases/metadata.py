@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from issuer.agencies.ports import Agency
 from issuer.issuance.ports import IssuancePorts, IssuedType
 from wallet_core.catalogue.catalogue import Catalogue
-from wallet_core.catalogue.credential_type import CredentialType
+from wallet_core.catalogue.credential_type import CredentialType, FormatEntry
 from wallet_core.errors import NotFound
 from wallet_core.protocols.oauth2.metadata import create_authorization_server_metadata
 from wallet_core.protocols.openid4vci.metadata import (
@@ -25,7 +25,11 @@ def issued_types(catalogue: Catalogue) -> dict[AgencyId, dict[CredentialConfigur
         MalformedError: a configuration of the catalogue is not one that wallets would accept.
     """
     return {
-        agency_id: {each.configuration_id: _issued_type(each) for each in catalogue.issued_by(agency_id)}
+        agency_id: {
+            entry.configuration_id: _issued_type(each, entry)
+            for each in catalogue.issued_by(agency_id)
+            for entry in each.formats
+        }
         for agency_id in catalogue.agencies
     }
 
@@ -44,7 +48,7 @@ def authorization_server_metadata(ports: IssuancePorts, agency: Agency) -> JsonO
     return create_authorization_server_metadata(
         agency.credential_issuer,
         token_endpoint=f"{agency.credential_issuer}/oauth/token",
-        scopes=[issued.type.scope for issued in _types(ports, agency).values()],
+        scopes=[issued.entry.scope for issued in _types(ports, agency).values()],
     )
 
 
@@ -69,12 +73,13 @@ def _types(ports: IssuancePorts, agency: Agency) -> Mapping[CredentialConfigurat
     return ports.types.get(agency.id, {})
 
 
-def _issued_type(credential_type: CredentialType) -> IssuedType:
-    configuration = credential_type.credential_configuration()
+def _issued_type(credential_type: CredentialType, entry: FormatEntry) -> IssuedType:
+    configuration = credential_type.credential_configuration(entry)
     # Read back as a wallet would: a catalogue that makes bad metadata stops the start, not the first wallet.
     document = create_credential_issuer_metadata(
-        _ANY_ISSUER, configurations={credential_type.configuration_id: configuration}, display=[]
+        _ANY_ISSUER, configurations={entry.configuration_id: configuration}, display=[]
     )
     parsed = parse_credential_issuer_metadata(document, credential_issuer=_ANY_ISSUER)
-    algorithms = parsed.configurations[credential_type.configuration_id].proof_algorithms or ()
-    return IssuedType(credential_type, configuration, frozenset(algorithms), credential_type.selectively_disclosable)
+    algorithms = parsed.configurations[entry.configuration_id].proof_algorithms or ()
+    hidden = credential_type.selectively_disclosable
+    return IssuedType(credential_type, entry, configuration, frozenset(algorithms), hidden)

@@ -191,6 +191,7 @@ def changed_configuration(drop: str = "", **members):
     "vci-12.2.4-binding",
     "vci-12.2.4-proof-algorithms",
     "vci-A.3.2-vct",
+    "vci-A.2.2-doctype",
 )
 @pytest.mark.parametrize(
     "document",
@@ -212,6 +213,8 @@ def changed_configuration(drop: str = "", **members):
         changed(credential_response_encryption={"enc_values_supported": ["A128GCM"], "encryption_required": False}),
         changed_configuration(drop="format"),
         changed_configuration(drop="vct"),
+        changed_configuration(format="mso_mdoc", doctype=""),
+        changed_configuration(format="mso_mdoc"),
         changed_configuration(drop="proof_types_supported"),
         changed_configuration(drop="cryptographic_binding_methods_supported"),
         changed_configuration(proof_types_supported={"jwt": {}}),

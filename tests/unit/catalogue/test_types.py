@@ -30,9 +30,9 @@ def test_look_ups(catalogue: Catalogue) -> None:
     ]
     with pytest.raises(NotFound):
         catalogue.by_vct(Vct("urn:none"))
-    # the mdoc form is in the file, and not offered
+    assert catalogue.by_configuration(CredentialConfigurationId("drivers-licence-mdoc")) is licence
     with pytest.raises(UnknownCredentialConfiguration):
-        catalogue.by_configuration(CredentialConfigurationId("drivers-licence-mdoc"))
+        catalogue.by_configuration(CredentialConfigurationId("none"))
 
 
 @pytest.mark.parametrize("path", ["name", "address.sido", "household[].name", "a[].b[].c"])

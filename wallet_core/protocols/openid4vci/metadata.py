@@ -190,6 +190,10 @@ def _configuration(id_: CredentialConfigurationId, document: JsonObject) -> Cred
         # OpenID4VCI A.3.2: vct is REQUIRED for dc+sd-jwt.
         # vci-A.3.2-vct
         members.string(document, "vct", clause="OpenID4VCI A.3.2")
+    if format_ == spec.FORMAT_MDOC:
+        # OpenID4VCI A.2.2: doctype is REQUIRED for mso_mdoc.
+        # vci-A.2.2-doctype
+        members.string(document, "doctype", clause="OpenID4VCI A.2.2")
     # OpenID4VCI 12.2.4: proof_types_supported is there if and only if a binding method is.
     # vci-12.2.4-binding
     if ("cryptographic_binding_methods_supported" in document) != ("proof_types_supported" in document):
@@ -226,4 +230,5 @@ def _proof_algorithms(document: JsonObject) -> tuple[str, ...] | None:
     methods = members.strings(document, "cryptographic_binding_methods_supported", clause=_CLAUSE)
     # 12.2.4: a proof without the key attestation that is asked for, or of a key named in another way, would be refused.
     # vci-12.2.4-unattested-jwk
-    return algorithms if "jwk" in methods and "key_attestations_required" not in jwt else None
+    named = "cose_key" if document["format"] == spec.FORMAT_MDOC else "jwk"
+    return algorithms if named in methods and "key_attestations_required" not in jwt else None
