@@ -1,10 +1,13 @@
 """What a wallet keeps between two flows of a presentation; each value goes to JSON and back unchanged."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeAlias
 
+from wallet_core.cose.sign1 import Sign1ToSign
 from wallet_core.encoding import base64url
 from wallet_core.errors import MalformedError
+from wallet_core.formats.mdoc.holder import DocumentToSign
+from wallet_core.jose.jws import attach_signature
 from wallet_core.protocols.openid4vp.request import AuthorizationRequest, parse_request_members
 from wallet_core.types import ClientId, Json, JsonObject, QueryId
 
@@ -68,8 +71,8 @@ class ResolvedRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class PresentationItem:
-    """One presentation, complete but for the holder's signature.
+class SdJwtItem:
+    """One SD-JWT presentation, complete but for the holder's signature.
 
     Attributes:
         query_id: the Credential Query it answers.
@@ -82,6 +85,62 @@ class PresentationItem:
     credential_id: str
     sd_jwt: str
     signing_input: bytes | None
+
+    def attach(self, signature: bytes | None) -> str:
+        """Return the presentation: with a Key Binding JWT, if there is something to sign (RFC 9901 4)."""
+        if self.signing_input is None or signature is None:
+            return self.sd_jwt
+        return self.sd_jwt + attach_signature(self.signing_input, signature)
+
+    def to_json(self) -> JsonObject:
+        """Return the item for storage."""
+        signing_input = None if self.signing_input is None else base64url.encode(self.signing_input)
+        return {
+            "query_id": self.query_id,
+            "credential_id": self.credential_id,
+            "sd_jwt": self.sd_jwt,
+            "signing_input": signing_input,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class MdocItem:
+    """One mdoc presentation, complete but for the signature of the device key.
+
+    Attributes:
+        query_id: the Credential Query it answers.
+        credential_id: the wallet's name of the credential, and so of the key that signs.
+        document: the document with the chosen data elements.
+    """
+
+    query_id: QueryId
+    credential_id: str
+    document: DocumentToSign
+
+    @property
+    def signing_input(self) -> bytes:
+        """The exact bytes to sign."""
+        return self.document.signing_input
+
+    def attach(self, signature: bytes | None) -> str:
+        """Return the presentation: base64url of a DeviceResponse with this document alone (OpenID4VP B.2.4)."""
+        if signature is None:
+            raise TypeError("an mdoc is presented with the signature of its device key")
+        return base64url.encode(self.document.attach(signature))
+
+    def to_json(self) -> JsonObject:
+        """Return the item for storage."""
+        signature = self.document.device_signature
+        return {
+            "query_id": self.query_id,
+            "credential_id": self.credential_id,
+            "start": base64url.encode(self.document.start),
+            "protected": base64url.encode(signature.protected_bytes),
+            "signing_input": base64url.encode(signature.signing_input),
+        }
+
+
+PresentationItem: TypeAlias = SdJwtItem | MdocItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +157,7 @@ class PresentationToSign:
 
     def to_json(self) -> JsonObject:
         """Return the value for storage."""
-        items: list[Json] = [
-            {
-                "query_id": item.query_id,
-                "credential_id": item.credential_id,
-                "sd_jwt": item.sd_jwt,
-                "signing_input": None if item.signing_input is None else base64url.encode(item.signing_input),
-            }
-            for item in self.items
-        ]
+        items: list[Json] = [item.to_json() for item in self.items]
         return {"resolved": self.resolved.to_json(), "items": items}
 
     @classmethod
@@ -128,13 +179,16 @@ class Sent:
 def _item(value: Json) -> PresentationItem:
     if not isinstance(value, dict):
         raise MalformedError("a stored presentation item is not an object")
-    signing_input = _optional(value, "signing_input")
-    return PresentationItem(
-        query_id=QueryId(_text(value, "query_id")),
-        credential_id=_text(value, "credential_id"),
-        sd_jwt=_text(value, "sd_jwt"),
-        signing_input=None if signing_input is None else base64url.decode(signing_input),
-    )
+    query_id, credential_id = QueryId(_text(value, "query_id")), _text(value, "credential_id")
+    if "start" in value:
+        signature = Sign1ToSign(_bytes(value, "protected"), {}, None, _bytes(value, "signing_input"))
+        return MdocItem(query_id, credential_id, DocumentToSign(_bytes(value, "start"), b"", signature))
+    signing_input = None if _optional(value, "signing_input") is None else _bytes(value, "signing_input")
+    return SdJwtItem(query_id, credential_id, _text(value, "sd_jwt"), signing_input)
+
+
+def _bytes(value: JsonObject, member: str) -> bytes:
+    return base64url.decode(_text(value, member), what=member)
 
 
 def _object(value: JsonObject, member: str) -> JsonObject:

@@ -5,7 +5,7 @@ answered by ``request_object``.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlencode
@@ -20,6 +20,7 @@ from wallet_core.errors import (
     WalletError,
 )
 from wallet_core.jose import jwe
+from wallet_core.keys.algorithms import SignatureAlgorithm, cose_identifiers
 from wallet_core.protocols.oauth2.identifiers import parse_url
 from wallet_core.protocols.openid4vp.client_id import (
     ClientIdentifier,
@@ -37,6 +38,14 @@ MAX_REQUEST_CHARACTERS: Final = 64 * 1024
 
 SIGNATURE_ALGORITHMS: Final = ("ES256", "ES384", "ES512", "Ed25519", "EdDSA")
 """B.3.4 asks for fully-specified names (RFC 9864); ``EdDSA`` stays for those who know Ed25519 by that name only."""
+
+COSE_ALGORITHMS: Final = tuple(number for each in SignatureAlgorithm for number in cose_identifiers(each))
+"""B.2.2: the same algorithms for mdocs."""
+
+_ALGORITHM_MEMBERS: Final[Mapping[str, tuple[tuple[str, ...], Sequence[str | int]]]] = {
+    spec.FORMAT_SD_JWT_VC: (("sd-jwt_alg_values", "kb-jwt_alg_values"), SIGNATURE_ALGORITHMS),
+    spec.FORMAT_MDOC: (("issuerauth_alg_values", "deviceauth_alg_values"), COSE_ALGORITHMS),
+}
 
 # 5.2: nonce and state "MUST only contain ASCII URL safe characters".
 _URL_SAFE = re.compile(r"[A-Za-z0-9._~-]+\Z")
@@ -122,7 +131,12 @@ ParsedRequest: TypeAlias = RequestReference | RequestObject | UnsignedRequest
 def vp_formats_supported() -> JsonObject:
     """Return the formats and algorithms that both our sides understand (11.1, B.3.4)."""
     algorithms: list[Json] = list(SIGNATURE_ALGORITHMS)
-    return {spec.FORMAT_SD_JWT_VC: {"sd-jwt_alg_values": algorithms, "kb-jwt_alg_values": algorithms}}
+    # B.2.2: numbers of COSE there; M28: old and fully-specified ones, since both are in use for the same keys.
+    numbers: list[Json] = list(COSE_ALGORITHMS)
+    return {
+        spec.FORMAT_SD_JWT_VC: {"sd-jwt_alg_values": algorithms, "kb-jwt_alg_values": algorithms},
+        spec.FORMAT_MDOC: {"issuerauth_alg_values": numbers, "deviceauth_alg_values": numbers},
+    }
 
 
 def create_request_uri_link(
@@ -267,19 +281,22 @@ def _parse_metadata(members: Mapping[str, Json]) -> JsonObject:
     formats = metadata.get("vp_formats_supported")
     # 5.1: REQUIRED when not available otherwise. Some verifiers leave it out; the query names the format anyway.
     # vp-5.1-formats
-    if isinstance(formats, dict) and spec.FORMAT_SD_JWT_VC not in formats:
+    if isinstance(formats, dict) and _ALGORITHM_MEMBERS.keys().isdisjoint(formats):
         raise VpFormatsNotSupported("no format of the verifier is supported here", clause="OpenID4VP 8.5")
-    accepted = formats.get(spec.FORMAT_SD_JWT_VC) if isinstance(formats, dict) else None
-    for name in ("sd-jwt_alg_values", "kb-jwt_alg_values"):
-        # B.3.4: what is presented is signed with one of these algorithms, where they are named.
-        # vp-B.3.4-algorithms
-        if isinstance(accepted, dict) and name in accepted and not _holds_ours(accepted[name]):
-            raise VpFormatsNotSupported("no algorithm of the verifier is supported here", clause="OpenID4VP B.3.4")
+    # B.3.4, B.2.2: what is presented is signed with one of these algorithms, where they are named.
+    # vp-B.3.4-algorithms
+    if isinstance(formats, dict) and not any(_holds_ours(name, formats[name]) for name in _ALGORITHM_MEMBERS if name in formats):
+        raise VpFormatsNotSupported("no algorithm of the verifier is supported here", clause="OpenID4VP B.3.4")
     return metadata
 
 
-def _holds_ours(algorithms: Json) -> bool:
-    return isinstance(algorithms, list) and any(name in SIGNATURE_ALGORITHMS for name in algorithms)
+def _holds_ours(format_: str, accepted: Json) -> bool:
+    members, ours = _ALGORITHM_MEMBERS[format_]
+    return not isinstance(accepted, dict) or all(
+        isinstance(named := accepted[member], list) and any(name in ours for name in named)
+        for member in members
+        if member in accepted
+    )
 
 
 def _parse_encryption(metadata: JsonObject) -> ResponseEncryption:

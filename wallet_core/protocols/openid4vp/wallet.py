@@ -15,18 +15,22 @@ from urllib.parse import urlsplit
 from wallet_core import spec_versions as spec
 from wallet_core.encoding import base64url, strict_json
 from wallet_core.errors import AccessDenied, MalformedError
-from wallet_core.formats.sd_jwt.holder import HeldSdJwt, create_key_binding
+from wallet_core.formats.mdoc.holder import HeldMdoc
+from wallet_core.formats.sd_jwt.holder import create_key_binding
 from wallet_core.http import Flow, HttpResponse, get, post_form
 from wallet_core.jose import jwe
-from wallet_core.jose.jws import attach_signature
 from wallet_core.keys.jwk import parse_public_jwk
 from wallet_core.protocols.oauth2.answers import peer_refusal
+from wallet_core.protocols.openid4vp.candidates import HeldCredential
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix
+from wallet_core.protocols.openid4vp.mdoc import create_document_to_sign
 from wallet_core.protocols.openid4vp.matching import ApprovedCredential, ApprovedDisclosure
 from wallet_core.protocols.openid4vp.pending import (
+    MdocItem,
     PresentationItem,
     PresentationToSign,
     ResolvedRequest,
+    SdJwtItem,
     Sent,
     VerifierIdentity,
 )
@@ -118,7 +122,7 @@ def resolve_request(
 def create_presentation(
     resolved: ResolvedRequest,
     approved: ApprovedDisclosure,
-    credentials: Mapping[str, HeldSdJwt],
+    credentials: Mapping[str, HeldCredential],
     *,
     now: datetime,
 ) -> PresentationToSign:
@@ -210,11 +214,14 @@ def _identity(request: AuthorizationRequest, certificate: TrustedCertificate | N
 
 
 def _item(
-    request: AuthorizationRequest, approved: ApprovedCredential, held: HeldSdJwt, now: datetime
+    request: AuthorizationRequest, approved: ApprovedCredential, held: HeldCredential, now: datetime
 ) -> PresentationItem:
     # 6.4.1: nothing is shown but what was selected; each path shows its element whole.
+    if isinstance(held, HeldMdoc):
+        document = create_document_to_sign(request, held, approved.disclosed)
+        return MdocItem(approved.query_id, approved.credential_id, document)
     if not approved.holder_binding:
-        return PresentationItem(approved.query_id, approved.credential_id, held.select(approved.selected), None)
+        return SdJwtItem(approved.query_id, approved.credential_id, held.select(approved.selected), None)
     cnf = held.claims.get("cnf")
     key = parse_public_jwk(cnf.get("jwk") if isinstance(cnf, dict) else None, what="cnf.jwk")
     # 14.1.2, B.3.6: nonce and the full Client Identifier of the request go into the Key Binding JWT.
@@ -227,13 +234,11 @@ def _item(
         issued_at=now,
         algorithm=key.algorithm,
     )
-    return PresentationItem(approved.query_id, approved.credential_id, unsigned.sd_jwt, unsigned.signing_input)
+    return SdJwtItem(approved.query_id, approved.credential_id, unsigned.sd_jwt, unsigned.signing_input)
 
 
 def _presentation_text(item: PresentationItem, signatures: Iterator[bytes]) -> str:
-    if item.signing_input is None:
-        return item.sd_jwt
-    return item.sd_jwt + attach_signature(item.signing_input, next(signatures))
+    return item.attach(None if item.signing_input is None else next(signatures))
 
 
 def _post(request: AuthorizationRequest, fields: Mapping[str, str]) -> Flow[Sent]:
