@@ -15,7 +15,6 @@ from wallet_core.protocols.openid4vp.matching import Candidate
 from wallet_core.trust.x509 import parse_x5c
 from wallet_core.types import Json
 
-
 HeldCredential: TypeAlias = HeldSdJwt | HeldMdoc
 """A credential that the wallet holds, indexed."""
 
@@ -35,7 +34,7 @@ def mdoc_candidate(credential_id: str, held: HeldMdoc) -> Candidate:
         id=credential_id,
         format=spec.FORMAT_MDOC,
         type=held.doc_type,
-        claims={name_space: elements for name_space, elements in claims_to_json(held.claims).items()},
+        claims={**claims_to_json(held.claims)},
         hideable=frozenset(held.items),
         holder_bound=True,
         authorities=frozenset(("aki", identifier) for identifier in _key_identifiers(held.x5chain)),

@@ -115,7 +115,9 @@ def parse_dcql_query(value: Json) -> DcqlQuery:
         raise InvalidRequest(exc.description, clause=exc.clause or "OpenID4VP 6") from exc
 
 
-def validate_own_query(query: DcqlQuery, *, formats: Collection[str] = (spec.FORMAT_SD_JWT_VC, spec.FORMAT_MDOC)) -> None:
+def validate_own_query(
+    query: DcqlQuery, *, formats: Collection[str] = (spec.FORMAT_SD_JWT_VC, spec.FORMAT_MDOC)
+) -> None:
     """Check what a Verifier must not send, though a Wallet tolerates it.
 
     Raises:

@@ -285,7 +285,9 @@ def _parse_metadata(members: Mapping[str, Json]) -> JsonObject:
         raise VpFormatsNotSupported("no format of the verifier is supported here", clause="OpenID4VP 8.5")
     # B.3.4, B.2.2: what is presented is signed with one of these algorithms, where they are named.
     # vp-B.3.4-algorithms
-    if isinstance(formats, dict) and not any(_holds_ours(name, formats[name]) for name in _ALGORITHM_MEMBERS if name in formats):
+    if isinstance(formats, dict) and not any(
+        _holds_ours(name, formats[name]) for name in _ALGORITHM_MEMBERS if name in formats
+    ):
         raise VpFormatsNotSupported("no algorithm of the verifier is supported here", clause="OpenID4VP B.3.4")
     return metadata
 

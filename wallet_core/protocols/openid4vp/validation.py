@@ -247,7 +247,7 @@ def _validate_mdoc(text: str, query: CredentialQuery, expected: Expectation, now
             now=now,
             leeway=expected.leeway,
         )
-        claims: JsonObject = {name: elements for name, elements in claims_to_json(presented.mdoc.claims).items()}
+        claims: JsonObject = {**claims_to_json(presented.mdoc.claims)}
     except (VerificationError, MalformedError) as exc:
         raise check_failed(_mdoc_step_of(exc), exc.description, exc) from exc
     # 7.
@@ -282,7 +282,9 @@ def _validate_elements(presented: VerifiedMdoc, query: DcqlQuery) -> None:
         if entry.format == spec.FORMAT_MDOC and presented.doc_type in entry.types
         for claim in entry.claims
     }
-    shown = [(ns, element) for part in (presented.claims, presented.device_claims) for ns in part for element in part[ns]]
+    shown = [
+        (ns, element) for part in (presented.claims, presented.device_claims) for ns in part for element in part[ns]
+    ]
     # 8. For mdocs a claim is a whole data element (7.2).
     # dcql-6.4-only-asked
     if not asked.issuperset(shown):

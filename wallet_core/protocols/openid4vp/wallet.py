@@ -23,8 +23,8 @@ from wallet_core.keys.jwk import parse_public_jwk
 from wallet_core.protocols.oauth2.answers import peer_refusal
 from wallet_core.protocols.openid4vp.candidates import HeldCredential
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix
-from wallet_core.protocols.openid4vp.mdoc import create_document_to_sign
 from wallet_core.protocols.openid4vp.matching import ApprovedCredential, ApprovedDisclosure
+from wallet_core.protocols.openid4vp.mdoc import create_document_to_sign
 from wallet_core.protocols.openid4vp.pending import (
     MdocItem,
     PresentationItem,
