@@ -144,7 +144,7 @@ def verify_chain(
     # 1
     if not 1 <= len(chain) <= MAX_CHAIN:
         raise MalformedError(f"the chain does not have 1 to {MAX_CHAIN} certificates")
-    certificates = [_load(der) for der in chain]
+    certificates = [load_certificate(der) for der in chain]
     # 2
     for certificate in certificates:
         _refuse_root(certificate, anchors)
@@ -204,7 +204,7 @@ def validate_issuing_country(
 
 def certificate_uris(der: bytes) -> tuple[str, ...]:
     """Return the URI names of a certificate of our own. Raises ``MalformedError`` if it does not parse."""
-    names = extension_of(_load(der), x509.SubjectAlternativeName)
+    names = extension_of(load_certificate(der), x509.SubjectAlternativeName)
     return tuple(names.get_values_for_type(x509.UniformResourceIdentifier)) if names else ()
 
 
@@ -217,6 +217,25 @@ def validate_dns_name(certificate: TrustedCertificate, host: str) -> None:
     # vp-5.9.3-x509-san-dns
     if host.lower() not in certificate.dns_names:
         raise UntrustedError("the certificate is not for this host", clause="OpenID4VP 5.9.3")
+
+
+def load_certificate(der: bytes) -> x509.Certificate:
+    """Return the certificate of DER bytes, with everything in it parsed. No trust in it yet.
+
+    Raises:
+        MalformedError: it does not parse, is too long, or its serial number is not positive.
+    """
+    if len(der) > MAX_CERTIFICATE:
+        raise MalformedError(f"a certificate is longer than {MAX_CERTIFICATE} bytes")
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        _ = certificate.extensions, certificate.subject, certificate.issuer  # parsed late by the library: parse now
+    except _PARSE_ERRORS as exc:
+        raise MalformedError("a certificate does not parse", clause="RFC 5280 4.1") from exc
+    # The library only warns of it, for now.
+    if certificate.serial_number <= 0:
+        raise MalformedError("the serial number of a certificate is not positive", clause="RFC 5280 4.1.2.2")
+    return certificate
 
 
 class VerdictCache:
@@ -262,20 +281,6 @@ def _decode_certificate(entry: Json) -> bytes:
         return base64.b64decode(entry.encode("ascii"), validate=True)
     except (binascii.Error, UnicodeEncodeError) as exc:
         raise MalformedError("a certificate in x5c is not base64", clause="RFC 7515 4.1.6") from exc
-
-
-def _load(der: bytes) -> x509.Certificate:
-    if len(der) > MAX_CERTIFICATE:
-        raise MalformedError(f"a certificate is longer than {MAX_CERTIFICATE} bytes")
-    try:
-        certificate = x509.load_der_x509_certificate(der)
-        _ = certificate.extensions, certificate.subject, certificate.issuer  # parsed late by the library: parse now
-    except _PARSE_ERRORS as exc:
-        raise MalformedError("a certificate does not parse", clause="RFC 5280 4.1") from exc
-    # The library only warns of it, for now.
-    if certificate.serial_number <= 0:
-        raise MalformedError("the serial number of a certificate is not positive", clause="RFC 5280 4.1.2.2")
-    return certificate
 
 
 def _refuse_root(certificate: x509.Certificate, anchors: TrustAnchors) -> None:
