@@ -22,6 +22,7 @@ from tests.support import sd_jwt as samples
 from tests.support import vectors
 from tests.support.mutation import encode, json_bytes, mutate_json, mutate_text, mutate_token
 from tests.support.trust import ListOperator, listed, new_list
+from wallet_core.cose import sign1
 from wallet_core.encoding import base64url, strict_json
 from wallet_core.encoding.claims_path import parse_claims_path, resolve
 from wallet_core.errors import WalletError
@@ -57,7 +58,9 @@ from wallet_core.trust.anchors import (
     parse_trust_anchors,
 )
 from wallet_core.trust.certificates import create_ca, create_verifier_certificate
+from wallet_core.trust.profiles import CertificateRole
 from wallet_core.trust.trust_list import trust_list_payload, verify_trust_list
+from wallet_core.trust.vical import Vical, VicalCertificate, create_vical, verify_vical
 from wallet_core.trust.x509 import format_x5c, parse_x5c, verify_chain
 from wallet_core.types import CredentialIssuerId
 
@@ -339,17 +342,21 @@ def check_chain(der: bytes) -> None:
     verify_chain([der], ANCHORS, purpose=AnchorPurpose.VERIFIER_ACCESS, at=AT)
 
 
+def change_bytes(random: Random, data: bytes) -> bytes:
+    changed = bytearray(data)
+    for _ in range(random.randint(1, 3)):
+        at = random.randrange(len(changed))
+        changed[at : at + random.randint(0, 2)] = random.randbytes(random.randint(0, 2))
+    return bytes(changed)
+
+
 class Der:
     """A certificate with octets changed."""
 
     valid = LEAF
 
     def __call__(self, random: Random) -> bytes:
-        changed = bytearray(self.valid)
-        for _ in range(random.randint(1, 3)):
-            at = random.randrange(len(changed))
-            changed[at : at + random.randint(0, 2)] = random.randbytes(random.randint(0, 2))
-        return bytes(changed)
+        return change_bytes(random, self.valid)
 
 
 def as_request_object(random: Random) -> str:
@@ -385,6 +392,26 @@ def check_trust_list(text: str) -> None:
     verify_trust_list(text, OPERATOR.anchors, at=AT)
 
 
+PROVIDER = ListOperator(samples.NOW, CertificateRole.VICAL_SIGNER, AnchorPurpose.VICAL_PROVIDER)
+
+
+class VicalBytes:
+    """A VICAL with octets of its payload changed and signed again, or octets of the whole."""
+
+    content = Vical("Test", samples.NOW, (VicalCertificate(CA.certificate, ("org.iso.18013.5.1.mDL",)),), issue_id=1)
+    valid = create_vical(content, signer=PROVIDER.signer, chain=PROVIDER.chain)
+
+    def __call__(self, random: Random) -> bytes:
+        if random.random() < 0.3:
+            return change_bytes(random, self.valid)
+        payload = change_bytes(random, sign1.parse(self.valid, tagged=False).payload or b"")
+        return sign1.sign(payload, PROVIDER.signer, unprotected=sign1.x5chain_header(PROVIDER.chain))
+
+
+def check_vical(data: bytes) -> None:
+    verify_vical(data, PROVIDER.anchors, at=AT)
+
+
 TARGETS = {
     "base64url": Target(base64url.decode, Text("AQIDBAUG")),
     "strict_json": Target(strict_json.loads, JsonBytes(ISSUER_METADATA)),
@@ -402,6 +429,7 @@ TARGETS = {
     "x5c": Target(parse_x5c, Value(["AAAA", "AAAA"])),
     "trust_anchors": Target(parse_trust_anchors, Text(format_trust_anchors(ANCHORS))),
     "chain": Target(check_chain, Der()),
+    "vical": Target(check_vical, VicalBytes()),
     "trust_list": Target(check_trust_list, Token(OPERATOR.sign(TRUST_LIST))),
     "trust_list.signed": Target(check_trust_list, as_trust_list),
     "request_object": Target(check_request_object, as_request_object),

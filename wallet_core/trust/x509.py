@@ -383,8 +383,10 @@ def _validate_leaf(leaf: x509.Certificate, purpose: AnchorPurpose) -> None:
     if constraints is not None and constraints.ca:
         raise UntrustedError("the leaf certificate is a CA certificate", step=5, clause="RFC 5280 4.2.1.9")
     usage = extension_of(leaf, x509.KeyUsage)
+    # Providers of VICALs certify their keys for contentCommitment, which verifies signatures over documents too.
+    commits = purpose is AnchorPurpose.VICAL_PROVIDER and usage is not None and usage.content_commitment
     # x509-4.2.1.3-usage
-    if usage is not None and not usage.digital_signature:
+    if usage is not None and not usage.digital_signature and not commits:
         raise UntrustedError("the certificate is not for signatures", step=5, clause="RFC 5280 4.2.1.3")
     extended = extension_of(leaf, x509.ExtendedKeyUsage)
     # x509-4.2.1.12-purpose
