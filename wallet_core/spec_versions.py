@@ -11,6 +11,7 @@ JSON: Final = "application/json"
 JWT_MEDIA_TYPE: Final = "application/jwt"
 FORM: Final = "application/x-www-form-urlencoded"
 REQUEST_OBJECT_MEDIA_TYPE: Final = "application/oauth-authz-req+jwt"
+TRUST_LIST_MEDIA_TYPE: Final = "application/jigap-trust-list+jwt"
 
 # --- JOSE typ header values ------------------------------------------------------------------------------------------
 TYP_SD_JWT_VC: Final = "dc+sd-jwt"
@@ -18,6 +19,7 @@ TYP_KEY_BINDING: Final = "kb+jwt"
 TYP_KEY_PROOF: Final = "openid4vci-proof+jwt"
 TYP_REQUEST_OBJECT: Final = "oauth-authz-req+jwt"
 TYP_ISSUER_METADATA: Final = "openidvci-issuer-metadata+jwt"
+TYP_TRUST_LIST: Final = "jigap-trust-list+jwt"
 
 # --- formats ---------------------------------------------------------------------------------------------------------
 FORMAT_SD_JWT_VC: Final = "dc+sd-jwt"

@@ -21,6 +21,8 @@ from hypothesis import strategies as st
 from tests.support import sd_jwt as samples
 from tests.support import vectors
 from tests.support.mutation import encode, json_bytes, mutate_json, mutate_text, mutate_token
+from tests.support.trust import ListOperator, listed, new_list
+from wallet_core.cose import sign1
 from wallet_core.encoding import base64url, strict_json
 from wallet_core.encoding.claims_path import parse_claims_path, resolve
 from wallet_core.errors import WalletError
@@ -56,6 +58,9 @@ from wallet_core.trust.anchors import (
     parse_trust_anchors,
 )
 from wallet_core.trust.certificates import create_ca, create_verifier_certificate
+from wallet_core.trust.profiles import CertificateRole
+from wallet_core.trust.trust_list import trust_list_payload, verify_trust_list
+from wallet_core.trust.vical import Vical, VicalCertificate, create_vical, verify_vical
 from wallet_core.trust.x509 import format_x5c, parse_x5c, verify_chain
 from wallet_core.types import CredentialIssuerId
 
@@ -337,17 +342,21 @@ def check_chain(der: bytes) -> None:
     verify_chain([der], ANCHORS, purpose=AnchorPurpose.VERIFIER_ACCESS, at=AT)
 
 
+def change_bytes(random: Random, data: bytes) -> bytes:
+    changed = bytearray(data)
+    for _ in range(random.randint(1, 3)):
+        at = random.randrange(len(changed))
+        changed[at : at + random.randint(0, 2)] = random.randbytes(random.randint(0, 2))
+    return bytes(changed)
+
+
 class Der:
     """A certificate with octets changed."""
 
     valid = LEAF
 
     def __call__(self, random: Random) -> bytes:
-        changed = bytearray(self.valid)
-        for _ in range(random.randint(1, 3)):
-            at = random.randrange(len(changed))
-            changed[at : at + random.randint(0, 2)] = random.randbytes(random.randint(0, 2))
-        return bytes(changed)
+        return change_bytes(random, self.valid)
 
 
 def as_request_object(random: Random) -> str:
@@ -363,6 +372,44 @@ def as_request_object(random: Random) -> str:
 
 def check_request_object(token: str) -> None:
     verify_request_object(token, client_id=CLIENT, anchors=ANCHORS, now=AT)
+
+
+OPERATOR = ListOperator(samples.NOW)
+TRUST_LIST = new_list(
+    samples.NOW,
+    TrustAnchor(CA.certificate, AnchorPurpose.CREDENTIAL_ISSUER),
+    agencies=(listed(ISSUER_ID, "urn:jigap:vct:test:1", certificates=(b"\x01" * 32,), authorities=(b"\x02" * 32,)),),
+)
+
+
+def as_trust_list(random: Random) -> str:
+    header: Any = {"alg": "ES256", "typ": "jigap-trust-list+jwt", "x5c": format_x5c(OPERATOR.chain)}
+    data = f"{encode(header)}.{encode(mutate_json(random, trust_list_payload(TRUST_LIST)))}".encode()
+    return jws.attach_signature(data, OPERATOR.signer.sign(data))
+
+
+def check_trust_list(text: str) -> None:
+    verify_trust_list(text, OPERATOR.anchors, at=AT)
+
+
+PROVIDER = ListOperator(samples.NOW, CertificateRole.VICAL_SIGNER, AnchorPurpose.VICAL_PROVIDER)
+
+
+class VicalBytes:
+    """A VICAL with octets of its payload changed and signed again, or octets of the whole."""
+
+    content = Vical("Test", samples.NOW, (VicalCertificate(CA.certificate, ("org.iso.18013.5.1.mDL",)),), issue_id=1)
+    valid = create_vical(content, signer=PROVIDER.signer, chain=PROVIDER.chain)
+
+    def __call__(self, random: Random) -> bytes:
+        if random.random() < 0.3:
+            return change_bytes(random, self.valid)
+        payload = change_bytes(random, sign1.parse(self.valid, tagged=False).payload or b"")
+        return sign1.sign(payload, PROVIDER.signer, unprotected=sign1.x5chain_header(PROVIDER.chain))
+
+
+def check_vical(data: bytes) -> None:
+    verify_vical(data, PROVIDER.anchors, at=AT)
 
 
 TARGETS = {
@@ -382,6 +429,9 @@ TARGETS = {
     "x5c": Target(parse_x5c, Value(["AAAA", "AAAA"])),
     "trust_anchors": Target(parse_trust_anchors, Text(format_trust_anchors(ANCHORS))),
     "chain": Target(check_chain, Der()),
+    "vical": Target(check_vical, VicalBytes()),
+    "trust_list": Target(check_trust_list, Token(OPERATOR.sign(TRUST_LIST))),
+    "trust_list.signed": Target(check_trust_list, as_trust_list),
     "request_object": Target(check_request_object, as_request_object),
     "form": Target(lambda body: parse_form(FORM, body), Form({"a": "b", "가": "나"})),
     "authorization_server": Target(
@@ -434,7 +484,7 @@ def test_the_message_that_is_changed_is_a_good_one(name: str) -> None:
 
 def test_what_is_signed_again_can_be_good() -> None:
     random = Random(0)  # noqa: S311 - reproducible, nothing secret
-    for name in ("sd_jwt.signed", "sd_jwt.holder", "key_proof", "request_object"):
+    for name in ("sd_jwt.signed", "sd_jwt.holder", "key_proof", "request_object", "trust_list.signed"):
         accepted = 0
         for _ in range(400):
             try:
