@@ -123,7 +123,8 @@ def build_verifier(
             record=timedelta(days=settings.record_days),
         ),
         keys=keys,
-        verify_chain=cached_chain_verifier(anchors),
+        verify_chain=cached_chain_verifier(anchors, AnchorPurpose.CREDENTIAL_ISSUER),
+        verify_mdoc_chain=cached_chain_verifier(anchors, AnchorPurpose.MDL_ISSUER),
         seal=sealer,
         clock=time,
         random=random,
@@ -132,13 +133,13 @@ def build_verifier(
     return Verifier(settings, database, time, sealer, catalogue, keys, anchors, ports, commit)
 
 
-def cached_chain_verifier(anchors: TrustAnchors) -> ChainVerifier:
-    """Return the verification of issuers' chains, with verdicts remembered by the hash of the chain."""
+def cached_chain_verifier(anchors: TrustAnchors, purpose: AnchorPurpose) -> ChainVerifier:
+    """Return the verification of chains for ``purpose``, with verdicts remembered by the hash of the chain."""
     cache = VerdictCache()
 
     def verify(chain: Sequence[bytes], now: datetime) -> TrustedCertificate:
         # vp-8.6-issuer
-        return cache.verify_chain(chain, anchors, purpose=AnchorPurpose.CREDENTIAL_ISSUER, at=now)
+        return cache.verify_chain(chain, anchors, purpose=purpose, at=now)
 
     return verify
 

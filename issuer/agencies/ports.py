@@ -22,6 +22,11 @@ class Agency:
     name: Text
 
 
+def document_signer_key(agency_id: AgencyId) -> str:
+    """Return the name of the key that signs an agency's mdocs: its certificate stands under an IACA (decision 0061)."""
+    return f"{agency_id}.mdoc"
+
+
 class Agencies(Protocol):
     """The registered agencies."""
 

@@ -108,7 +108,7 @@ class PresentationPorts:
     """Everything the use cases of presentations need.
 
     ``storage`` opens a unit that writes, ``reading`` one that only reads and waits for no writer. ``verify_chain`` says
-    whom we trust to issue credentials.
+    whom we trust to issue credentials, ``verify_mdoc_chain`` whom to issue mdocs.
     """
 
     storage: Callable[[], Storage]
@@ -118,6 +118,7 @@ class PresentationPorts:
     periods: Periods
     keys: AccessKeys
     verify_chain: ChainVerifier
+    verify_mdoc_chain: ChainVerifier
     seal: Seal
     clock: Clock
     random: RandomBytes

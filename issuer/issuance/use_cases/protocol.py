@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from issuer.agencies.ports import Agency
+from issuer.agencies.ports import Agency, document_signer_key
 from issuer.issuance.ports import IssuancePorts, IssuedCredential, IssuedType, Offer, Storage
 from issuer.issuance.use_cases.dataset import issued_type, offered_record
+from wallet_core import spec_versions as spec
 from wallet_core.catalogue.credential_type import seoul_day
 from wallet_core.errors import (
     CredentialRequestDenied,
@@ -21,7 +22,7 @@ from wallet_core.errors import (
     StorageError,
 )
 from wallet_core.protocols.oauth2.token import create_token_response, parse_bearer_token, parse_token_request
-from wallet_core.protocols.openid4vci.credential import create_credential
+from wallet_core.protocols.openid4vci.credential import create_credential, create_mdoc
 from wallet_core.protocols.openid4vci.issuance import (
     Authorized,
     Offered,
@@ -195,23 +196,54 @@ def _sign(
         expires_at = issued.type.expires_at(claims, today=today)
     except Expired as exc:
         raise CredentialRequestDenied(exc.description, detail=exc.detail) from exc
-    signer, chain = ports.keys.signer(agency.id), ports.keys.chain(agency.id)
-    credentials = [
-        create_credential(
-            issued.type,
-            issuer=agency.credential_issuer,
-            claims=claims,
-            selectively_disclosable=issued.selectively_disclosable,
-            key=key,
-            expires_at=expires_at,
-            signer=signer,
-            x5c=chain,
-            now=now,
-            random=ports.random,
-        )
-        for key in keys
-    ]
-    return credentials, expires_at
+    sign = _sign_mdoc if issued.entry.format == spec.FORMAT_MDOC else _sign_sd_jwt
+    return [sign(ports, agency, issued, claims, key, expires_at, now) for key in keys], expires_at
+
+
+def _sign_sd_jwt(
+    ports: IssuancePorts,
+    agency: Agency,
+    issued: IssuedType,
+    claims: JsonObject,
+    key: AcceptedKey,
+    expires_at: datetime,
+    now: datetime,
+) -> str:
+    return create_credential(
+        issued.type,
+        issuer=agency.credential_issuer,
+        claims=claims,
+        selectively_disclosable=issued.selectively_disclosable,
+        key=key,
+        expires_at=expires_at,
+        signer=ports.keys.signer(agency.id),
+        x5c=ports.keys.chain(agency.id),
+        now=now,
+        random=ports.random,
+    )
+
+
+def _sign_mdoc(
+    ports: IssuancePorts,
+    agency: Agency,
+    issued: IssuedType,
+    claims: JsonObject,
+    key: AcceptedKey,
+    expires_at: datetime,
+    now: datetime,
+) -> str:
+    name = document_signer_key(agency.id)
+    return create_mdoc(
+        issued.type,
+        issued.entry,
+        claims=claims,
+        key=key,
+        expires_at=expires_at,
+        signer=ports.keys.signer(name),
+        x5chain=ports.keys.chain(name),
+        now=now,
+        random=ports.random,
+    )
 
 
 def _records(

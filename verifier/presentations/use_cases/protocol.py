@@ -24,6 +24,7 @@ from wallet_core.protocols.oauth2.form import parse_form
 from wallet_core.protocols.openid4vp import presentation as states
 from wallet_core.protocols.openid4vp.checks import CheckStep
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery
+from wallet_core.protocols.openid4vp.mdoc import request_transcript
 from wallet_core.protocols.openid4vp.presentation import Presentation, Requested, Retrieved
 from wallet_core.protocols.openid4vp.request_object import create_request_object
 from wallet_core.protocols.openid4vp.response import (

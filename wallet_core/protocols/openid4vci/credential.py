@@ -1,13 +1,19 @@
 """Making the credential that answers a Credential Request: a type of the catalogue, claims, and a proven key."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
+from typing import Any
 
-from wallet_core.catalogue.credential_type import CredentialType
+from wallet_core.catalogue.credential_type import CredentialType, FormatEntry
+from wallet_core.encoding import base64url
+from wallet_core.formats.mdoc.issuer import issue_mdoc
+from wallet_core.formats.mdoc.structures import ValidityInfo
 from wallet_core.formats.sd_jwt.vc import issue_sd_jwt_vc
 from wallet_core.keys.signer import Signer
 from wallet_core.protocols.openid4vci.proof import AcceptedKey
-from wallet_core.types import ClaimsPath, CredentialIssuerId, JsonObject, RandomBytes
+from wallet_core.trust.x509 import load_certificate
+from wallet_core.types import ClaimsPath, CredentialIssuerId, DocType, JsonObject, RandomBytes
 
 
 def create_credential(
@@ -47,9 +53,67 @@ def create_credential(
         claims=claims,
         selectively_disclosable=selectively_disclosable,
         holder_key=key.key,
-        issued_at=now.replace(minute=0, second=0, microsecond=0),
+        issued_at=_full_hour(now),
         expires_at=expires_at,
         signer=signer,
         x5c=x5c,
         random=random,
     )
+
+
+def create_mdoc(
+    credential_type: CredentialType,
+    entry: FormatEntry,
+    *,
+    claims: JsonObject,
+    key: AcceptedKey,
+    expires_at: datetime,
+    signer: Signer,
+    x5chain: Sequence[bytes],
+    now: datetime,
+    random: RandomBytes,
+    status: Mapping[str, Any] | None = None,
+) -> str:
+    """Return an mdoc bound to ``key``: base64url of the encoded IssuerSigned (OpenID4VCI A.2.4).
+
+    Args:
+        credential_type: says which claim becomes which data element.
+        entry: its mdoc form.
+        claims: what ``credential_type.prepare_claims`` returned.
+        key: only a verified key proof gives one; it becomes ``deviceKey``.
+        expires_at: full hour, from ``credential_type.expires_at``.
+        signer: of the agency's document signer.
+        x5chain: its certificates in DER, leaf first, no root.
+        now: rounded down to the full hour (M12).
+        random: for salts.
+        status: ``status`` of the MobileSecurityObject; None for a copy without one.
+
+    Raises:
+        KeyUnavailable: the signer cannot sign now.
+    """
+    signed = _full_hour(now)
+    # ISO/IEC 18013-5 9.3.1, the issuer's own rule: "validUntil" is not later than the end of the signer's certificate.
+    # mdoc-18013.9.1.2.4-signer-end
+    until = min(expires_at, _full_hour(_end_of(x5chain[0])))
+    return base64url.encode(
+        issue_mdoc(
+            doc_type=DocType(entry.doctype or ""),
+            name_spaces=credential_type.data_elements(claims),
+            device_key=key.key,
+            validity=ValidityInfo(signed, signed, until),
+            signer=signer,
+            x5chain=x5chain,
+            random=random,
+            status=status,
+        )
+    )
+
+
+@lru_cache(maxsize=64)
+def _end_of(certificate: bytes) -> datetime:
+    """Return when a certificate ends. An issuer signs with the same few for months."""
+    return load_certificate(certificate).not_valid_after_utc
+
+
+def _full_hour(time: datetime) -> datetime:
+    return time.replace(minute=0, second=0, microsecond=0)
