@@ -187,14 +187,14 @@ def receive_certificate(story: Story) -> list[Line]:
 
 def _receive(story: Story, agency_id: str, type_id: str) -> list[Line]:
     credential_type = story.catalogue.types[type_id]
-    held = [card for card in story.good_cards() if card.vct == credential_type.vct]
+    held = [card for card in story.good_cards() if card.type == credential_type.vct]
     if not held:
         offer = story.offer(agency_id, type_id, CITIZEN)
         expect(offer["tx_code"], "the offer has no transaction code")
         held = story.citizen.accept(offer["uri"], offer["tx_code"])
         state = story.agency(agency_id).get(f"/offers/{offer['id']}")["state"]
         expect(state == "issued", f"the agency says the offer is {state}")
-    expect(len(held) == 1 and held[0].vct == credential_type.vct, "not exactly one card of that kind came")
+    expect(len(held) == 1 and held[0].type == credential_type.vct, "not exactly one card of that kind came")
     card = held[0]
     agency = story.catalogue.agencies[credential_type.agency]
     until = f"{card.expires_at:%Y-%m-%d}" if card.expires_at else "-"

@@ -14,6 +14,7 @@ from wallet_core.catalogue import Text as CatalogueText
 from wallet_core.catalogue.credential_type import ClaimType
 from wallet_core.encoding.claims_path import ConcretePath, resolve, value_at
 from wallet_core.errors import MalformedError, NotFound
+from wallet_core.spec_versions import FORMAT_MDOC
 from wallet_core.types import ClaimsPath, Json, JsonObject, Vct
 
 Text = dict[str, str]
@@ -94,7 +95,7 @@ class CardView:
 
 def describe_card(card: Card, claims: JsonObject, catalogue: Catalogue, now: datetime) -> CardView:
     """Return the card in words. ``claims`` is everything the credential holds."""
-    known = credential_type(catalogue, card.vct)
+    known = credential_type(catalogue, card.format, card.type)
     fields = describe_claims(claims, known, card.display)
     left = (card.expires_at - now) if card.expires_at else None
     state = CardState.USABLE
@@ -107,12 +108,21 @@ def describe_card(card: Card, claims: JsonObject, catalogue: Catalogue, now: dat
     )  # fmt: skip
 
 
-def credential_type(catalogue: Catalogue, vct: Vct) -> CredentialType | None:
-    """Return the catalogue's type of that ``vct``, if it has one."""
+def credential_type(catalogue: Catalogue, format_: str, type_: str) -> CredentialType | None:
+    """Return the catalogue's type of that ``vct`` or document type, if it has one."""
     try:
-        return catalogue.by_vct(vct)
+        return catalogue.by_doctype(type_) if format_ == FORMAT_MDOC else catalogue.by_vct(Vct(type_))
     except NotFound:
         return None
+
+
+def claim_at(path: ConcretePath, known: CredentialType | None) -> Claim | None:
+    """Return the catalogue's claim at a path of an SD-JWT VC, or at the namespace and element of an mdoc."""
+    if known is None:
+        return None
+    # No claim has the name of a namespace, which is a reversed domain name.
+    element = known.element_claim(str(path[0]), str(path[1])) if len(path) > 1 else None
+    return element or known.claim(path)
 
 
 def card_name(known: CredentialType | None, display: JsonObject) -> Text:
@@ -126,14 +136,24 @@ def card_name(known: CredentialType | None, display: JsonObject) -> Text:
 def describe_claims(claims: JsonObject, known: CredentialType | None, display: JsonObject) -> tuple[Field, ...]:
     """Return the claims in the catalogue's order, then whatever it does not know."""
     listed = tuple(_listed(claims, known)) if known is not None else tuple(_published(claims, display))
-    covered = {field.path[0] for field in listed}
-    rest = (name for name in claims if name not in NOT_CLAIMS and name not in covered)
-    return listed + tuple(Field((name,), plain_label((name,)), claims[name], "hidden") for name in rest)
+    covered = {field.path[:length] for field in listed for length in (1, 2)}
+    rest = (path for path in _outer_paths(claims, known) if path not in covered)
+    return listed + tuple(Field(path, plain_label(path[-1:]), value_at(claims, path), "hidden") for path in rest)
+
+
+def _outer_paths(claims: JsonObject, known: CredentialType | None) -> Iterator[ConcretePath]:
+    """Yield the path of each claim of an SD-JWT VC, and of each element of an mdoc's namespaces."""
+    name_spaces = known.mdoc.namespaces if known is not None and known.mdoc is not None else ()
+    for name, value in claims.items():
+        if isinstance(value, dict) and (name in name_spaces or (known is None and "." in name)):
+            yield from ((name, element) for element in value)
+        elif name not in NOT_CLAIMS:
+            yield (name,)
 
 
 def label_of(path: ConcretePath, known: CredentialType | None, display: JsonObject) -> Text:
     """Return the label of the claim at ``path``; the path itself in words where nobody named it."""
-    claim = known.claim(path) if known is not None else None
+    claim = claim_at(path, known)
     if claim is not None:
         return _numbered(texts(claim.label), path)
     return _published_labels(display).get(tuple(path), plain_label(path))
@@ -183,8 +203,10 @@ def _published_labels(display: JsonObject) -> dict[tuple[Json, ...], Text]:
 
 def _published(claims: JsonObject, display: JsonObject) -> Iterator[Field]:
     for path, label in _published_labels(display).items():
-        if len(path) == 1 and isinstance(path[0], str) and path[0] in claims and path[0] not in NOT_CLAIMS:
-            yield Field((path[0],), label, claims[path[0]])
+        names = tuple(str(part) for part in path)
+        # A member of an SD-JWT VC, or namespace and element of an mdoc.
+        if len(path) <= 2 and names == path and names[0] not in NOT_CLAIMS and concrete_paths(claims, names):
+            yield Field(names, label, value_at(claims, names))
 
 
 def _listed(claims: JsonObject, known: CredentialType) -> Iterator[Field]:
@@ -194,13 +216,27 @@ def _listed(claims: JsonObject, known: CredentialType) -> Iterator[Field]:
         # A container is shown by its members; a list of plain values as one line.
         if claim.path not in containers and (*claim.path, None) not in containers:
             for path in concrete_paths(claims, claim.path):
-                yield _field(claim, path, claims)
+                yield field_of(claim, path, claims)
+        # In an mdoc a claim is one whole element, containers too.
+        if claim.mdoc is not None:
+            for path in concrete_paths(claims, (claim.mdoc.namespace, claim.mdoc.element)):
+                yield field_of(claim, path, claims)
 
 
-def _field(claim: Claim, path: ConcretePath, claims: JsonObject) -> Field:
+def field_of(claim: Claim, path: ConcretePath, claims: JsonObject) -> Field:
+    """Return the field that shows ``claim`` with the value at ``path``."""
     value = value_at(claims, path)
     codes = {str(code): texts(words) for code, words in claim.codes.items()}
-    return Field(path, _numbered(texts(claim.label), path), value, claim.mask, codes, claim.type is ClaimType.IMAGE)
+    is_image = claim.type is ClaimType.IMAGE
+    if is_image and path != claim.path and isinstance(value, str):
+        value = _data_url(value)
+    return Field(path, _numbered(texts(claim.label), path), value, claim.mask, codes, is_image)
+
+
+def _data_url(text: str) -> str:
+    """Return the bytes of a picture, which in an mdoc are base64url here, as pages show it (RFC 2397)."""
+    standard = text.translate(str.maketrans("-_", "+/"))
+    return f"data:image/jpeg;base64,{standard}{'=' * (-len(standard) % 4)}"
 
 
 def _numbered(label: Text, path: ConcretePath) -> Text:
@@ -219,4 +255,10 @@ def concrete_paths(claims: JsonObject, path: ClaimsPath) -> tuple[ConcretePath, 
 
 def _front(fields: Sequence[Field], known: CredentialType | None) -> tuple[Field, ...]:
     wanted = [tuple(path) for path in known.front] if known else []
-    return tuple(field for path in wanted for field in fields if field.path == path)
+    return tuple(field for path in wanted for field in fields if claim_path(field.path, known) == path)
+
+
+def claim_path(path: ConcretePath, known: CredentialType | None) -> ConcretePath:
+    """Return the catalogue's path of what an mdoc's element states; other paths as they are."""
+    claim = claim_at(path, known) if len(path) > 1 else None
+    return tuple(part for part in claim.path if part is not None) if claim is not None else path

@@ -9,7 +9,7 @@ from holder_app.credentials.ports import Card, CardCopy
 from wallet_core.encoding import base64url
 from wallet_core.errors import KeyUnavailable, MalformedError
 from wallet_core.keys.signer import SoftwareSigner
-from wallet_core.types import CredentialConfigurationId, CredentialIssuerId, Json, JsonObject, Vct
+from wallet_core.types import CredentialConfigurationId, CredentialIssuerId, Json, JsonObject
 
 _P256_BYTES = 32
 
@@ -37,7 +37,8 @@ def card_to_json(card: Card) -> JsonObject:
         "id": card.id,
         "account_id": card.account_id,
         "configuration_id": card.configuration_id,
-        "vct": card.vct,
+        "format": card.format,
+        "type": card.type,
         "issuer": card.issuer,
         "issuer_name": card.issuer_name,
         "received_at": card.received_at.isoformat(),
@@ -57,7 +58,8 @@ def card_from_json(value: JsonObject) -> Card:
         str(value["id"]),
         AccountId(str(value["account_id"])),
         CredentialConfigurationId(str(value["configuration_id"])),
-        Vct(str(value["vct"])),
+        str(value["format"]),
+        str(value["type"]),
         CredentialIssuerId(str(value["issuer"])),
         str(value["issuer_name"]),
         datetime.fromisoformat(str(value["received_at"])),

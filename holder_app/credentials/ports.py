@@ -8,7 +8,7 @@ from typing import Protocol
 
 from holder_app.accounts.ports import AccountId
 from wallet_core.keys.signer import SoftwareSigner
-from wallet_core.types import CredentialConfigurationId, CredentialIssuerId, JsonObject, Vct
+from wallet_core.types import CredentialConfigurationId, CredentialIssuerId, JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class CardCopy:
     """One signed credential and the key it is bound to. No two copies share a key, so that they cannot be linked by it.
 
     Attributes:
-        credential: the SD-JWT as it came from the Credential Issuer.
+        credential: as it came from the Credential Issuer: an SD-JWT, or base64url of an mdoc's IssuerSigned.
         uses: presentations made with this copy; the least used copy is taken next.
     """
 
@@ -30,13 +30,15 @@ class CardCopy:
 class Card:
     """One card as the person sees it: one or more copies with the same content.
 
-    ``display`` is name and labels as the issuer published them, for cards that the catalogue does not know.
+    ``format`` is a Credential Format Identifier and ``type`` a ``vct`` or a document type. ``display`` is name and
+    labels as the issuer published them, for cards that the catalogue does not know.
     """
 
     id: str
     account_id: AccountId
     configuration_id: CredentialConfigurationId
-    vct: Vct
+    format: str
+    type: str
     issuer: CredentialIssuerId
     issuer_name: str
     received_at: datetime

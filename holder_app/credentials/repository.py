@@ -13,7 +13,7 @@ from holder_app.tables import table_of
 from wallet_core.adapters.keystore import Sealer
 from wallet_core.adapters.sql import UnitOfWork
 from wallet_core.encoding import strict_json
-from wallet_core.types import CredentialConfigurationId, CredentialIssuerId, Vct
+from wallet_core.types import CredentialConfigurationId, CredentialIssuerId
 
 _CARD = table_of(CardRow)
 _COPY = table_of(CopyRow)
@@ -33,7 +33,8 @@ class SqlCards:
             "id": card.id,
             "account_id": card.account_id,
             "configuration_id": card.configuration_id,
-            "vct": card.vct,
+            "format": card.format,
+            "type": card.type,
             "issuer": card.issuer,
             "issuer_name": card.issuer_name,
             "received_at": card.received_at,
@@ -143,7 +144,8 @@ def _card(row: Row[tuple[object, ...]], copies: tuple[CardCopy, ...]) -> Card:
         row.id,
         AccountId(row.account_id),
         CredentialConfigurationId(row.configuration_id),
-        Vct(row.vct),
+        row.format,
+        row.type,
         CredentialIssuerId(row.issuer),
         row.issuer_name,
         row.received_at,

@@ -6,12 +6,16 @@ from datetime import datetime
 
 from holder_app.accounts.ports import AccountId
 from holder_app.credentials.describe import CardView, Field, card_name, credential_type, describe_card
-from holder_app.credentials.ports import Card, Cards, History, HistoryRecord, RecordKind
+from holder_app.credentials.ports import Card, CardCopy, Cards, History, HistoryRecord, RecordKind
 from holder_app.ports import Clock, UnitOfWork
 from wallet_core.catalogue import Catalogue
 from wallet_core.encoding import base64url
 from wallet_core.errors import NotFound
-from wallet_core.formats.sd_jwt import holder
+from wallet_core.formats.mdoc.holder import HeldMdoc, index_mdoc
+from wallet_core.formats.mdoc.verifier import claims_to_json
+from wallet_core.formats.sd_jwt.holder import index_sd_jwt
+from wallet_core.protocols.openid4vp.candidates import HeldCredential
+from wallet_core.spec_versions import FORMAT_MDOC
 from wallet_core.types import JsonObject, RandomBytes
 
 ID_BYTES = 9
@@ -60,7 +64,7 @@ def delete_card(ports: CardPorts, account_id: AccountId, card_id: str) -> Histor
         card = ports.cards.get(account_id, card_id)
         if card is None or not ports.cards.delete(account_id, card_id):
             raise NotFound("no such card in this wallet")
-        name = card_name(credential_type(ports.catalogue, card.vct), card.display)
+        name = card_name(credential_type(ports.catalogue, card.format, card.type), card.display)
         body: JsonObject = {"cards": [{"name": dict(name), "issuer_name": card.issuer_name}]}
         record = new_record(ports.random, account_id, RecordKind.DELETED, ports.clock.now(), body)
         ports.history.add(record)
@@ -96,7 +100,19 @@ def view_card(ports: CardPorts, card: Card) -> CardView:
 
 def claims_of(card: Card) -> JsonObject:
     """Return every claim the card holds, the hidden ones too."""
-    return holder.index_sd_jwt(card.copies[0].credential).claims
+    held = open_copy(card, card.copies[0])
+    return {**claims_to_json(held.claims)} if isinstance(held, HeldMdoc) else held.claims
+
+
+def open_copy(card: Card, copy: CardCopy) -> HeldCredential:
+    """Return one copy of a card, indexed for presenting.
+
+    Raises:
+        MalformedError, VerificationError: it is not what was stored.
+    """
+    if card.format == FORMAT_MDOC:
+        return index_mdoc(base64url.decode(copy.credential, what="a stored mdoc"))
+    return index_sd_jwt(copy.credential)
 
 
 def new_record(

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from holder_app.credentials.describe import Text, card_name, credential_type, label_of, published_display
 from holder_app.credentials.ports import Card
 from holder_app.links import host_of
-from wallet_core.catalogue import Catalogue
+from wallet_core.catalogue import Catalogue, CredentialType
 from wallet_core.protocols.openid4vci.metadata import CredentialConfiguration
 from wallet_core.protocols.openid4vci.offer import TxCodeInput
 from wallet_core.protocols.openid4vci.pending import ResolvedOffer
-from wallet_core.types import Json, JsonObject, Vct
+from wallet_core.spec_versions import FORMAT_MDOC
+from wallet_core.types import Json, JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def configuration_display(configuration: CredentialConfiguration) -> JsonObject:
 def describe_receipt(offer: ResolvedOffer, cards: Sequence[Card], catalogue: Catalogue) -> JsonObject:
     """Return what the history keeps: who gave, or wanted to give, which cards. The content stays with the cards."""
     issuer = offer.offer.credential_issuer
-    names = [card_name(credential_type(catalogue, card.vct), card.display) for card in cards]
+    names = [card_name(credential_type(catalogue, card.format, card.type), card.display) for card in cards]
     if not cards:
         names = [card.name for card in describe_offer(offer, catalogue).cards]
     verified = cards[0].issuer_name if cards else None
@@ -67,15 +68,25 @@ def describe_receipt(offer: ResolvedOffer, cards: Sequence[Card], catalogue: Cat
 
 
 def _offered_card(configuration: CredentialConfiguration, catalogue: Catalogue) -> OfferedCard:
-    known = credential_type(catalogue, Vct(str(configuration.document.get("vct", ""))))
+    type_ = configuration.document.get("doctype" if configuration.format == FORMAT_MDOC else "vct", "")
+    known = credential_type(catalogue, configuration.format, str(type_))
     display = configuration_display(configuration)
-    issued = [claim for claim in known.claims if claim.default_issue] if known else []
-    paths = [claim.path for claim in issued] if known else _published_paths(display)
-    top = dict.fromkeys(path[0] for path in paths if isinstance(path[0], str))
-    labels = tuple(label_of((name,), known, display) for name in top)
+    labels = tuple(label_of(path, known, display) for path in _offered_paths(configuration, known, display))
     return OfferedCard(
         card_name(known, display), known.cloth if known else "jjok", labels, known.validity_days if known else None
     )
+
+
+def _offered_paths(
+    configuration: CredentialConfiguration, known: CredentialType | None, display: JsonObject
+) -> Sequence[tuple[str, ...]]:
+    """Return one path for each line of the offer: the outermost claims, or the elements of an mdoc."""
+    issued = [claim for claim in known.claims if claim.default_issue] if known else []
+    if configuration.format == FORMAT_MDOC:
+        elements = [(each.mdoc.namespace, each.mdoc.element) for each in issued if each.mdoc is not None]
+        return elements or [(str(path[0]), str(path[1])) for path in _published_paths(display) if len(path) > 1]
+    paths = [claim.path for claim in issued] if known else _published_paths(display)
+    return [(name,) for name in dict.fromkeys(path[0] for path in paths) if isinstance(name, str)]
 
 
 def _published_paths(display: JsonObject) -> list[tuple[Json, ...]]:

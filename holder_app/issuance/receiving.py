@@ -175,12 +175,13 @@ def _new_card(
     copies: Sequence[VerifiedCredential],
 ) -> Card:
     first = copies[0]
-    ends = [copy.content.expires_at for copy in copies if copy.content.expires_at is not None]
+    ends = [copy.expires_at for copy in copies if copy.expires_at is not None]
     return Card(
         base64url.encode(ports.random(ID_BYTES)),
         account_id,
         configuration.id,
-        first.content.vct,
+        configuration.format,
+        first.type,
         issuer,
         first.certificate.name,
         ports.clock.now(),
@@ -191,9 +192,10 @@ def _new_card(
 
 
 def is_supported(configuration: CredentialConfiguration) -> bool:
-    """Return whether this wallet can receive the configuration: ``dc+sd-jwt``, proven by an ES256 ``jwt`` proof."""
+    """Return whether this wallet can receive the configuration: a format it knows, proven by an ES256 ``jwt`` proof."""
     algorithms = configuration.proof_algorithms or ()
-    return configuration.format == spec.FORMAT_SD_JWT_VC and SignatureAlgorithm.ES256.value in algorithms
+    known = (spec.FORMAT_SD_JWT_VC, spec.FORMAT_MDOC)
+    return configuration.format in known and SignatureAlgorithm.ES256.value in algorithms
 
 
 def advance(

@@ -4,24 +4,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from wallet_core.encoding import base64url
 from wallet_core.errors import HolderBindingError, UntrustedError, VerificationError
+from wallet_core.formats.mdoc.structures import parse_issuer_signed
+from wallet_core.formats.mdoc.verifier import verify_issuer_signed
 from wallet_core.formats.sd_jwt import holder, vc, verifier
-from wallet_core.formats.sd_jwt.vc import SdJwtVc
 from wallet_core.keys.jwk import thumbprint
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.openid4vci.metadata import CredentialConfiguration
+from wallet_core.spec_versions import FORMAT_MDOC, NAMESPACE_MDL
 from wallet_core.trust import x509
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
 from wallet_core.trust.x509 import TrustedCertificate
-from wallet_core.types import CredentialIssuerId
+from wallet_core.types import CredentialIssuerId, DocType
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedCredential:
-    """A credential that :func:`verify_issued` accepted, with the key it is bound to."""
+    """A credential that :func:`verify_issued` accepted, with the key it is bound to.
+
+    Attributes:
+        text: as it came.
+        type: ``vct`` or document type.
+        expires_at: when it ends; None if it has no end.
+        signer: the key it is bound to.
+        certificate: under which it is signed.
+    """
 
     text: str
-    content: SdJwtVc
+    type: str
+    expires_at: datetime | None
     signer: SoftwareSigner
     certificate: TrustedCertificate
 
@@ -36,6 +48,72 @@ def verify_issued(
     now: datetime,
 ) -> VerifiedCredential:
     """Check a credential that an issuer sent and return it.
+
+    As :func:`verify_sd_jwt_vc` or :func:`verify_mdoc`, by the format that was asked for.
+    """
+    verify = verify_mdoc if configuration.format == FORMAT_MDOC else verify_sd_jwt_vc
+    return verify(text, issuer=issuer, configuration=configuration, signers=signers, anchors=anchors, now=now)
+
+
+def verify_mdoc(
+    text: str,
+    *,
+    issuer: CredentialIssuerId,
+    configuration: CredentialConfiguration,
+    signers: Mapping[bytes, SoftwareSigner],
+    anchors: TrustAnchors,
+    now: datetime,
+) -> VerifiedCredential:
+    """Check an mdoc that an issuer sent and return it. Arguments as :func:`verify_sd_jwt_vc`.
+
+    Steps:
+        1. It is base64url of an IssuerSigned (OpenID4VCI A.2.4).
+        2. The certificates of IssuerAuth lead to an anchor for mdocs (ISO/IEC 18013-5 9.3.1, step 1).
+        3. Signature, digests and times hold, and the document type is the one asked for (9.3.1).
+        4. ``issuing_country`` is that of the certificate (9.3.1).
+        5. The device key is one of ours (M11).
+
+    Not done here: whether the document signer belongs to ``issuer``, which its certificate need not name.
+
+    Raises:
+        MalformedError: it does not parse.
+        VerificationError: a step failed; ``step`` is its number where the check is ours.
+    """
+    del issuer
+    # 1
+    issuer_signed = parse_issuer_signed(base64url.decode(text, what="credential"))
+    # 2
+    # mdoc-18013.9.3.1-chain-wallet
+    certificate = x509.verify_chain(issuer_signed.x5chain(), anchors, purpose=AnchorPurpose.MDL_ISSUER, at=now)
+    # 3
+    verified = verify_issuer_signed(
+        issuer_signed,
+        issuer_key=certificate.public_key,
+        doc_type=DocType(str(configuration.document.get("doctype"))),
+        now=now,
+        signer_validity=(certificate.valid_from, certificate.valid_until),
+    )
+    # 4
+    elements = verified.claims.get(NAMESPACE_MDL, {})
+    x509.validate_issuing_country(certificate, elements.get("issuing_country"), elements.get("issuing_jurisdiction"))
+    # 5
+    signer = signers.get(thumbprint(verified.mso.device_key))
+    # vci-8.3-our-device-key
+    if signer is None:
+        raise HolderBindingError("the mdoc is not bound to a key of this wallet", step=5, clause="protocols.md M11")
+    return VerifiedCredential(text, verified.mso.doc_type, verified.mso.validity.valid_until, signer, certificate)
+
+
+def verify_sd_jwt_vc(
+    text: str,
+    *,
+    issuer: CredentialIssuerId,
+    configuration: CredentialConfiguration,
+    signers: Mapping[bytes, SoftwareSigner],
+    anchors: TrustAnchors,
+    now: datetime,
+) -> VerifiedCredential:
+    """Check an SD-JWT VC that an issuer sent and return it.
 
     Args:
         text: the credential as it came.
@@ -79,4 +157,4 @@ def verify_issued(
     # vci-8.3-our-key
     if signer is None:
         raise HolderBindingError("the credential is not bound to a key of this wallet", step=6, clause="RFC 7800 3")
-    return VerifiedCredential(text, content, signer, certificate)
+    return VerifiedCredential(text, content.vct, content.expires_at, signer, certificate)

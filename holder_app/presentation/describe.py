@@ -4,13 +4,25 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from holder_app.credentials.describe import Field, Text, card_name, credential_type, describe_claims, label_of, texts
+from holder_app.credentials.describe import (
+    Field,
+    Text,
+    card_name,
+    claim_at,
+    claim_path,
+    credential_type,
+    describe_claims,
+    field_of,
+    label_of,
+    texts,
+)
 from holder_app.credentials.ports import Card
 from holder_app.presentation.choices import Extra, Group, Pick, create_groups
 from wallet_core.catalogue import Catalogue, CredentialType, Policy
 from wallet_core.encoding.claims_path import ConcretePath, value_at
 from wallet_core.protocols.openid4vp.matching import TECHNICAL_CLAIMS, Candidate, Matches
 from wallet_core.protocols.openid4vp.pending import ResolvedRequest, VerifierIdentity
+from wallet_core.spec_versions import FORMAT_MDOC
 from wallet_core.types import Json, JsonObject
 
 
@@ -123,7 +135,7 @@ def divide_fields(
 
     What the policy names as not asked for comes first among the hidden: people look for it.
     """
-    known = credential_type(catalogue, card.vct)
+    known = credential_type(catalogue, card.format, card.type)
     sent = tuple(_field_at(path, claims, known, card.display) for path in selected)
     anyway = tuple(_field_at(path, claims, known, card.display) for path in always if path not in selected)
     shown = {field.path for field in (*sent, *anyway)}
@@ -131,7 +143,7 @@ def divide_fields(
         field for field in describe_claims(claims, known, card.display) if not _is_covered(field.path, shown)
     )
     named = [entry.path[0] for entry in policy.not_asked if known and entry.type_id == known.id] if policy else []
-    return sent, anyway, tuple(sorted(hidden, key=lambda field: field.path[0] not in named))
+    return sent, anyway, tuple(sorted(hidden, key=lambda field: claim_path(field.path, known)[0] not in named))
 
 
 def describe_receipt(
@@ -156,9 +168,9 @@ def describe_receipt(
 
 def always_shown(candidate: Candidate) -> tuple[ConcretePath, ...]:
     """Return the claims of a card that cannot be hidden, without those about the credential itself."""
-    return tuple(
-        (name,) for name in candidate.claims if (name,) not in candidate.hideable and name not in TECHNICAL_CLAIMS
-    )
+    # In an mdoc every data element hides by itself.
+    names = () if candidate.format == FORMAT_MDOC else candidate.claims
+    return tuple((name,) for name in names if (name,) not in candidate.hideable and name not in TECHNICAL_CLAIMS)
 
 
 def _group_view(
@@ -180,7 +192,7 @@ def _group_view(
 
 
 def _pick_view(pick: Pick, candidate: Candidate, card: Card, catalogue: Catalogue, policy: Policy | None) -> PickView:
-    known, claims = credential_type(catalogue, card.vct), candidate.claims
+    known, claims = credential_type(catalogue, card.format, card.type), candidate.claims
     sent, anyway, hidden = divide_fields(card, claims, pick.selected, always_shown(candidate), catalogue, policy)
     paths = {field.path for field in sent}
     return PickView(
@@ -200,22 +212,22 @@ def _extra_view(number: int, extra: Extra, claims: JsonObject, known: Credential
 
 
 def _field_at(path: ConcretePath, claims: JsonObject, known: CredentialType | None, display: JsonObject) -> Field:
-    value = value_at(claims, path)
-    claim = known.claim(path) if known else None
-    if claim is None:
-        return Field(path, label_of(path, known, display), value)
-    codes = {str(code): texts(words) for code, words in claim.codes.items()}
-    return Field(path, label_of(path, known, display), value, claim.mask, codes, claim.type == "image")
+    claim = claim_at(path, known)
+    return (
+        Field(path, label_of(path, known, display), value_at(claims, path))
+        if claim is None
+        else field_of(claim, path, claims)
+    )
 
 
 def _instead_of(field: Field, known: CredentialType | None, sent: Collection[ConcretePath]) -> Text | None:
     """Return the label of what a yes or no was computed from, unless that is sent too."""
-    claim = known.claim(field.path) if known else None
+    claim = claim_at(field.path, known)
     if known is None or claim is None or claim.derived is None or not isinstance(field.value, bool):
         return None
     # What the claims of one card are computed from stands at its top level, so that its path has no wildcard.
     sources = [(str(source[0]),) for source in claim.derived.sources]
-    hidden = [source for source in sources if not _is_covered(source, sent)]
+    hidden = [source for source in sources if not _is_covered(source, {claim_path(path, known) for path in sent})]
     return label_of(hidden[0], known, {}) if hidden else None
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from holder_app.accounts.ports import AccountId
 from holder_app.credentials.describe import card_name, credential_type
 from holder_app.credentials.ports import Card, CardCopy, Cards, History, RecordKind
-from holder_app.credentials.use_cases import card_summary, new_record, settled
+from holder_app.credentials.use_cases import card_summary, new_record, open_copy, settled
 from holder_app.links import origin_of
 from holder_app.ports import Clock, Fetch, UnitOfWork
 from holder_app.presentation.choices import choice_of, create_groups
@@ -19,10 +19,8 @@ from holder_app.presentation.ports import Presentations
 from holder_app.presentation.states import Answered, Answering, Failed, Presentation, PresentationState, Reviewed
 from wallet_core.catalogue import Catalogue, Policy
 from wallet_core.errors import FetchError, MalformedError, PeerRefusal, StateConflict
-from wallet_core.formats.sd_jwt import holder
-from wallet_core.formats.sd_jwt.holder import HeldSdJwt
 from wallet_core.protocols.openid4vp import matching, wallet
-from wallet_core.protocols.openid4vp.candidates import sd_jwt_candidate
+from wallet_core.protocols.openid4vp.candidates import HeldCredential, candidate_of
 from wallet_core.protocols.openid4vp.matching import ApprovedCredential, ApprovedDisclosure, Matches
 from wallet_core.protocols.openid4vp.pending import ResolvedRequest
 from wallet_core.trust.anchors import TrustAnchors
@@ -54,11 +52,11 @@ class HeldCards:
 
     cards: Mapping[str, Card]
     copies: Mapping[str, CardCopy]
-    indexed: Mapping[str, HeldSdJwt]
+    indexed: Mapping[str, HeldCredential]
 
     def matches(self, resolved: ResolvedRequest) -> Matches:
         """Return what of these cards answers the request."""
-        candidates = [sd_jwt_candidate(card_id, held) for card_id, held in self.indexed.items()]
+        candidates = [candidate_of(card_id, held) for card_id, held in self.indexed.items()]
         return matching.match(resolved.request.dcql_query, candidates)
 
 
@@ -138,9 +136,7 @@ def held_cards(ports: PresentationPorts, account_id: AccountId) -> HeldCards:
         cards = ports.cards.of_account(account_id)
     usable = {card.id: card for card in cards if card.expires_at is None or card.expires_at > now}
     copies = {card_id: card.next_copy for card_id, card in usable.items()}
-    return HeldCards(
-        usable, copies, {card_id: holder.index_sd_jwt(copy.credential) for card_id, copy in copies.items()}
-    )
+    return HeldCards(usable, copies, {card_id: open_copy(usable[card_id], copy) for card_id, copy in copies.items()})
 
 
 def resolved_of(presentation: Presentation) -> ResolvedRequest:
@@ -161,11 +157,12 @@ def _receipt(
 def _card_receipt(
     ports: PresentationPorts, approved: ApprovedCredential, held: HeldCards, policy: Policy | None
 ) -> JsonObject:
-    card, claims = held.cards[approved.credential_id], held.indexed[approved.credential_id].claims
+    card = held.cards[approved.credential_id]
+    claims = candidate_of(card.id, held.indexed[card.id]).claims
     sent, anyway, hidden = divide_fields(
         card, claims, approved.selected, approved.always_shown, ports.catalogue, policy
     )
-    name = card_name(credential_type(ports.catalogue, card.vct), card.display)
+    name = card_name(credential_type(ports.catalogue, card.format, card.type), card.display)
     return {"card_id": card.id, **card_summary(name, card.issuer_name, sent, anyway, hidden)}
 
 

@@ -39,6 +39,13 @@ class Catalogue:
                 return credential_type
         raise NotFound("no such credential type")
 
+    def by_doctype(self, doctype: str) -> CredentialType:
+        """Return the type whose mdoc form has this document type. Raises ``NotFound``."""
+        for credential_type in self.types.values():
+            if credential_type.mdoc is not None and credential_type.mdoc.doctype == doctype:
+                return credential_type
+        raise NotFound("no such credential type")
+
     def by_configuration(self, configuration_id: CredentialConfigurationId) -> CredentialType:
         """Return the type of which ``configuration_id`` names a form.
 

@@ -21,7 +21,7 @@ from tests.support.wallets import CATALOGUE, LICENCE
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
 from wallet_core.protocols.openid4vp.matching import Candidate, match
-from wallet_core.types import CredentialConfigurationId, CredentialIssuerId, Vct
+from wallet_core.types import CredentialConfigurationId, CredentialIssuerId
 
 STRANGER: dict[str, Any] = {
     "credential_metadata": {
@@ -40,7 +40,8 @@ def card(vct: str, **changes: Any) -> Card:
         "id": "card",
         "account_id": AccountId("jiwoo"),
         "configuration_id": CredentialConfigurationId("any"),
-        "vct": Vct(vct),
+        "format": "dc+sd-jwt",
+        "type": vct,
         "issuer": CredentialIssuerId("https://library.example"),
         "issuer_name": "도서관 (시험용)",
         "received_at": NOW,
