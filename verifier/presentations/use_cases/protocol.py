@@ -172,7 +172,13 @@ def _validate(
     ports: PresentationPorts, stored: StoredPresentation, response: PresentationResponse
 ) -> ValidatedResponse:
     request = stored.state.terms.request
-    expected = Expectation(request.dcql_query, request.client_id.full, request.nonce, ports.verify_chain)
+    expected = Expectation(
+        request.dcql_query,
+        request.client_id.full,
+        request.nonce,
+        ports.verify_chain,
+        may_issue=ports.may_issue,
+    )
     validated = validate_vp_token(response.vp_token, expected, now=ports.clock.now())
     policy = ports.policies.get(stored.policy_id or "")
     if policy is not None:

@@ -4,9 +4,9 @@ The invariant: only :func:`validate_vp_token` makes a :class:`ValidatedResponse`
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import InitVar, dataclass
+from dataclasses import InitVar, dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from wallet_core import spec_versions as spec
 from wallet_core.encoding.claims_path import ConcretePath, resolve, value_at
@@ -28,7 +28,7 @@ from wallet_core.protocols.openid4vp.dcql import ClaimsQuery, CredentialQuery, D
 from wallet_core.protocols.openid4vp.matching import overlap, value_matches
 from wallet_core.protocols.openid4vp.response import VpToken
 from wallet_core.trust.x509 import TrustedCertificate, validate_issuer_name
-from wallet_core.types import ClaimsPath, ClientId, Json, JsonObject, Nonce, QueryId
+from wallet_core.types import ClaimsPath, ClientId, CredentialIssuerId, Json, JsonObject, Nonce, QueryId
 
 _SEAL: Final = object()
 
@@ -36,6 +36,28 @@ ChainVerifier: TypeAlias = Callable[[Sequence[bytes], datetime], TrustedCertific
 """Returns the leaf of a chain of DER certificates if it leads to an anchor for credential issuers at that time.
 
 ``trust.x509.verify_chain``, or a cache in front of it, with the anchors bound."""
+
+
+class IssuerPermission(Protocol):
+    """Whether an issuer may issue a type: ``trust.policy.IssuerPolicy.validate_may_issue``. No I/O."""
+
+    def __call__(
+        self,
+        certificate: TrustedCertificate,
+        *,
+        issuer: CredentialIssuerId | None,
+        format: str,  # noqa: A002 - the specifications' word
+        type: str,  # noqa: A002 - the same
+        at: datetime,
+    ) -> str:
+        """Return the listed issuer's name, empty if no list has to be asked. Raises ``VerificationError``."""
+        ...
+
+
+def anybody_trusted(certificate: TrustedCertificate, **_asked: object) -> str:
+    """Permit every type to every issuer that is trusted: where no list says more."""
+    del certificate
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +72,7 @@ class PresentedCredential:
         issuer_name: the organisation in the issuer's certificate, for people.
         valid_until: ``exp`` of the credential; None if it has none.
         holder_bound: whether the holder proved possession of the credential's key.
+        certificate: under which it is signed; not stored. Without one, nothing says that its issuer may issue it.
     """
 
     format: str
@@ -59,6 +82,7 @@ class PresentedCredential:
     issuer_name: str
     valid_until: datetime | None
     holder_bound: bool
+    certificate: TrustedCertificate | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +109,7 @@ class Expectation:
         nonce: of this request.
         verify_chain: whom we trust to issue credentials.
         leeway: how far clocks may differ.
+        may_issue: which types each of them may issue.
     """
 
     query: DcqlQuery
@@ -92,6 +117,7 @@ class Expectation:
     nonce: Nonce
     verify_chain: ChainVerifier
     leeway: timedelta = LEEWAY
+    may_issue: IssuerPermission = anybody_trusted
 
 
 def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime) -> ValidatedResponse:
@@ -109,6 +135,7 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
         7. No credential is withdrawn; one whose status cannot be looked up is refused (8.6).
         8. No claim was disclosed that the request did not ask for (6.4).
         9. Each presentation answers its query, values included, and every required set is answered (6.4, 14.9).
+        10. Each issuer may issue this type: as the trust lists say, where lists are used (``trust.policy``).
 
     Not done here: decryption, ``state``, whether the request was answered before.
 
@@ -132,7 +159,10 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
         raise QueryNotSatisfied(
             "a required credential is missing", step=CheckStep.QUERY_ANSWERED, clause="OpenID4VP 6.4.2"
         )
-    return ValidatedResponse(credentials, _passed(credentials), _SEAL)
+    # 10.
+    presented = [credential for several in credentials.values() for credential in several]
+    permitted = [_validate_permitted(credential, expected, now) for credential in presented]
+    return ValidatedResponse(credentials, _passed(credentials, permitted), _SEAL)
 
 
 def presented_paths(
@@ -209,6 +239,7 @@ def _validate_presentation(text: str, query_id: QueryId, expected: Expectation, 
         issuer_name=certificate.name,
         valid_until=credential.expires_at,
         holder_bound=credential.key_binding is not None,
+        certificate=certificate,
     )
 
 
@@ -262,6 +293,18 @@ def _validate_issuer(credential: SdJwtVc, certificate: TrustedCertificate) -> No
         validate_issuer_name(certificate, credential.issuer)
     except UntrustedError as exc:
         raise check_failed(CheckStep.ISSUER_TRUSTED, exc.description, exc) from exc
+
+
+def _validate_permitted(credential: PresentedCredential, expected: Expectation, now: datetime) -> str:
+    certificate = credential.certificate
+    if certificate is None:
+        raise check_failed(CheckStep.ISSUER_PERMITTED, "nothing says that the issuer may issue this type")
+    issuer = None if credential.issuer is None else CredentialIssuerId(credential.issuer)
+    try:
+        # vp-8.6-permitted
+        return expected.may_issue(certificate, issuer=issuer, format=credential.format, type=credential.type, at=now)
+    except VerificationError as exc:
+        raise check_failed(CheckStep.ISSUER_PERMITTED, exc.description, exc) from exc
 
 
 def _validate_audience(credential: SdJwtVc, client_id: ClientId) -> None:
@@ -324,7 +367,9 @@ def _pick(value: Json, paths: Sequence[ConcretePath]) -> Json:
     return {}
 
 
-def _passed(credentials: Mapping[QueryId, Sequence[PresentedCredential]]) -> tuple[Check, ...]:
+def _passed(
+    credentials: Mapping[QueryId, Sequence[PresentedCredential]], permitted: Sequence[str]
+) -> tuple[Check, ...]:
     presented = [credential for several in credentials.values() for credential in several]
     issuers = ", ".join(dict.fromkeys(credential.issuer_name for credential in presented))
     until = [credential.valid_until for credential in presented if credential.valid_until is not None]
@@ -334,5 +379,6 @@ def _passed(credentials: Mapping[QueryId, Sequence[PresentedCredential]]) -> tup
         CheckStep.HOLDER_PRESENT: "" if all(c.holder_bound for c in presented) else "not asked for",
         CheckStep.NOT_WITHDRAWN: "the credential has no status list",
         CheckStep.QUERY_ANSWERED: f"{len(presented)} credential(s)",
+        CheckStep.ISSUER_PERMITTED: ", ".join(dict.fromkeys(name or "no list used" for name in permitted)),
     }
     return passed_checks(details)
