@@ -79,17 +79,17 @@ def database(database_url: str) -> Iterator[Database]:
     opened.close()
 
 
-@pytest.fixture
-def softhsm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SoftHsm]:
-    """SoftHSM of one test, without a token yet."""
+@pytest.fixture(scope="session")
+def softhsm_module() -> Path:
+    """The library of SoftHSM."""
     module = find_module()
     if module is None:
         lacking("softhsm", "SoftHSM is not installed (Debian: apt-get install softhsm2)")
-    from wallet_core.adapters import hsm
+    return module
 
-    made = SoftHsm(module, tmp_path / "softhsm")
-    hsm.close_all()
-    for name, value in made.environment.items():
-        monkeypatch.setenv(name, value)
-    yield made
-    hsm.close_all()
+
+@pytest.fixture
+def softhsm(softhsm_module: Path, tmp_path: Path) -> Iterator[SoftHsm]:
+    """SoftHSM of one test, without a token yet."""
+    with SoftHsm(softhsm_module, tmp_path / "softhsm").in_use() as made:
+        yield made

@@ -2,13 +2,17 @@
 
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+import pytest
 
 _PLACES = ("/usr/lib/softhsm", "/usr/lib64", "/usr/local/lib/softhsm", "/opt/homebrew/lib/softhsm")
 
-PIN = "20261127"
+PIN = "q7-softhsm-pin-q7"
 
 
 def find_module() -> Path | None:
@@ -26,11 +30,23 @@ class SoftHsm:
     tokens: dict[str, Path] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._in_use.mkdir(parents=True)
+        self._tokens.mkdir(parents=True)
         (self.folder / "away").mkdir()
         self.configuration.write_text(
-            f"directories.tokendir = {self._in_use}\nobjectstore.backend = file\nlog.level = ERROR\n"
+            f"directories.tokendir = {self._tokens}\nobjectstore.backend = file\nlog.level = ERROR\n"
         )
+
+    @contextmanager
+    def in_use(self) -> Iterator[Self]:
+        """Let this process and those it starts use it."""
+        from wallet_core.adapters import hsm
+
+        hsm.close_all()
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            yield self
+            hsm.close_all()
 
     @property
     def configuration(self) -> Path:
@@ -41,16 +57,16 @@ class SoftHsm:
         return {"SOFTHSM2_CONF": str(self.configuration)}
 
     @property
-    def _in_use(self) -> Path:
+    def _tokens(self) -> Path:
         return self.folder / "tokens"
 
     def add_token(self, label: str, pin: str = PIN) -> None:
         """Make a token and a file with its PIN."""
-        before = set(self._in_use.iterdir())
+        before = set(self._tokens.iterdir())
         command = ["softhsm2-util", "--init-token", "--free", "--label", label, "--pin", pin, "--so-pin", "87654321"]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        (self.tokens[label],) = set(self._in_use.iterdir()) - before
+        (self.tokens[label],) = set(self._tokens.iterdir()) - before
         self.pin_file(label).write_text(pin + "\n")
 
     def pin_file(self, label: str) -> Path:

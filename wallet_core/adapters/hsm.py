@@ -9,6 +9,7 @@ A token that does not answer is tried once more after the module was started ane
 """
 
 import hashlib
+import logging
 import os
 import re
 import threading
@@ -25,7 +26,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass, PKCS11Error
 from pkcs11.exceptions import PinIncorrect, PinInvalid, PinLenRange, PinLocked, UserAlreadyLoggedIn
 
-from wallet_core.adapters import log
 from wallet_core.adapters.config import environment_secret
 from wallet_core.errors import HsmUnavailable, InvalidSignature, KeyUnavailable
 from wallet_core.keys.algorithms import PublicKey, SignatureAlgorithm, signature_bytes
@@ -46,6 +46,9 @@ _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,99}\Z")
 _KEY_ID_BYTES = 16
 _PROBE = b"does the private key fit the public key?"
 
+# Not structlog: in a command, which does not configure it, its lines would stand among the answer.
+_logger = logging.getLogger(__name__)
+
 _Handle: TypeAlias = Any  # python-pkcs11 makes the class of a key that can sign when it finds the key
 T = TypeVar("T")
 
@@ -60,7 +63,7 @@ class _Curve:
     curve: ec.EllipticCurve | None  # None: Ed25519
 
 
-# PKCS#11 3.0 2.3.3: the parameters are a DER object identifier, or for Edwards curves the name as a PrintableString.
+# PKCS #11 3.0, EC public key objects: the parameters are an object identifier in DER, or the name as a PrintableString.
 _CURVES: Final = {
     "P-256": _Curve(KeyType.EC, bytes.fromhex("06082a8648ce3d030107"), 65, ec.SECP256R1()),
     "P-384": _Curve(KeyType.EC, bytes.fromhex("06052b81040022"), 97, ec.SECP384R1()),
@@ -222,7 +225,7 @@ class _OpenKey:
         if algorithm is SignatureAlgorithm.EDDSA:
             signature = bytes(self.handle.sign(data, mechanism=Mechanism.EDDSA))
         else:
-            # PKCS#11 3.0 2.3.1: r and s of fixed length one after the other, as RFC 7518 3.4 has them.
+            # PKCS #11 3.0, EC signatures: r and s of fixed length one after the other, as RFC 7518 3.4 has them.
             signature = bytes(self.handle.sign(_HASHES[algorithm](data).digest(), mechanism=Mechanism.ECDSA))
         if len(signature) != signature_bytes(algorithm):
             raise KeyUnavailable("the token signs in a form that is not supported here")
@@ -250,13 +253,15 @@ class _Module:
         except _PIN_REFUSED as exc:
             raise _away(key, f"its PIN is refused ({type(exc).__name__}) and not tried again until it changes") from exc
         except PKCS11Error as exc:
-            log.get_logger("hsm").warning("hsm failed", key=str(key), kind=type(exc).__name__)
+            failure = type(exc).__name__
         try:
             self._start()
-            return work()
+            done = work()
         except PKCS11Error as exc:
             self._pauses[key.token] = monotonic() + PAUSE_SECONDS
             raise _away(key, str(exc) or type(exc).__name__) from exc
+        _logger.warning("%s is in use again after %s", key, failure)
+        return done
 
     def find(self, key: HsmKey, expected: PublicKey | None = None) -> _OpenKey:
         """Return the key, found once for each session. Raises ``KeyUnavailable`` if it is not the expected one."""
@@ -334,7 +339,7 @@ class _Module:
         try:
             return token.open(rw=writing, user_pin=pin)
         except UserAlreadyLoggedIn:
-            # PKCS#11 3.0 5.6.1: the login is that of the process, not of the session.
+            # PKCS #11 3.0, C_Login: the login is that of the process, not of the session.
             return token.open(rw=writing)
         except _PIN_REFUSED:
             self._refused[key.token] = digest
@@ -386,6 +391,8 @@ def _one(session: pkcs11.Session, key: HsmKey, kind: ObjectClass) -> _Handle:
 
 
 def _check_halves(found: _OpenKey, key: HsmKey) -> None:
+    if not isinstance(found.handle, pkcs11.SignMixin):
+        raise KeyUnavailable("the key in the token may not sign", detail=f"{key} has not CKA_SIGN")
     try:
         found.public_key.verify(found.sign(_PROBE), _PROBE)
     except InvalidSignature as exc:
@@ -393,11 +400,12 @@ def _check_halves(found: _OpenKey, key: HsmKey) -> None:
 
 
 def _read_public_key(public: _Handle) -> PublicKey:
-    curve = _BY_PARAMETERS.get(bytes(public[Attribute.EC_PARAMS]))
+    elliptic = public.key_type in {KeyType.EC, KeyType.EC_EDWARDS}
+    curve = _BY_PARAMETERS.get(bytes(public[Attribute.EC_PARAMS])) if elliptic else None
     if curve is None:
         raise KeyUnavailable("the key in the token is of a kind that is not supported here")
     point, size = bytes(public[Attribute.EC_POINT]), curve.point_bytes
-    # PKCS#11 3.0 2.3.3: a DER OCTET STRING around the point; some tokens leave it out.
+    # PKCS #11 3.0, EC public key objects: a DER OCTET STRING around the point; some tokens leave it out.
     header = bytes([4, size]) if size < 0x80 else bytes([4, 0x81, size])
     bare = point if len(point) == size else point.removeprefix(header)
     try:

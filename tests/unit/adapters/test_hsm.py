@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 from pkcs11 import Attribute, ObjectClass
+from pkcs11.util.ec import encode_named_curve_parameters
 from typer.testing import CliRunner, Result
 
 from tests.support.softhsm import PIN, SoftHsm, sign_in_child
@@ -186,10 +187,14 @@ def test_one_token_away_leaves_the_others_usable(softhsm: SoftHsm, key: HsmKey, 
     check(other)
 
 
-def test_a_module_that_was_stopped_under_us_is_started_again(softhsm: SoftHsm, key: HsmKey) -> None:
+def test_a_module_that_was_stopped_under_us_is_started_again(
+    softhsm: SoftHsm, key: HsmKey, caplog: pytest.LogCaptureFixture
+) -> None:
     signer = create_hsm_key(key, random=os.urandom)
     pkcs11.lib(str(softhsm.module)).finalize()
-    check(signer)
+    with caplog.at_level("WARNING"):
+        check(signer)
+    assert "key signing of token police is in use again" in caplog.text
 
 
 def test_another_key_by_that_name_signs_nothing(softhsm: SoftHsm, key: HsmKey) -> None:
@@ -213,6 +218,23 @@ def test_halves_that_differ_are_refused(softhsm: SoftHsm, key: HsmKey) -> None:
     with pytest.raises(KeyUnavailable, match="halves differ"):
         HsmSigner.open(HsmKey.parse(softhsm.describe("police", key="first")))
     assert first.public_key
+
+
+def test_a_key_of_another_kind_is_refused(softhsm: SoftHsm, key: HsmKey) -> None:
+    library = pkcs11.lib(str(softhsm.module))
+    with library.get_token(token_label="police").open(rw=True, user_pin=PIN) as session:
+        session.generate_keypair(pkcs11.KeyType.RSA, 2048, label="signing", store=True)
+        curve = {Attribute.EC_PARAMS: encode_named_curve_parameters("1.3.132.0.10")}
+        parameters = session.create_domain_parameters(pkcs11.KeyType.EC, curve, local=True)
+        parameters.generate_keypair(label="bitcoin", store=True)
+        curve = {Attribute.EC_PARAMS: encode_named_curve_parameters("1.2.840.10045.3.1.7")}
+        parameters = session.create_domain_parameters(pkcs11.KeyType.EC, curve, local=True)
+        parameters.generate_keypair(label="agreeing", store=True, capabilities=pkcs11.MechanismFlag.DERIVE)
+    library.finalize()
+    for label, words in {"signing": "a kind", "bitcoin": "a kind", "agreeing": "CKA_SIGN"}.items():
+        with pytest.raises(KeyUnavailable, match=words) as refused:
+            HsmSigner.open(HsmKey.parse(softhsm.describe("police", key=label)))
+        assert refused.value.http_status == 500
 
 
 def test_a_pin_that_is_refused_is_not_tried_again(softhsm: SoftHsm, key: HsmKey) -> None:
@@ -288,6 +310,12 @@ def test_descriptions_that_do_not_fit(members: dict[str, str | None]) -> None:
     HsmKey.parse(toml(GOOD))
     with pytest.raises(KeyUnavailable):
         HsmKey.parse(toml({**GOOD, **members}))
+
+
+def test_the_description_on_the_page_is_one() -> None:
+    page = (Path(__file__).parents[3] / "specs" / "key-stores.md").read_text(encoding="utf-8")
+    found = HsmKey.parse(page.partition("```toml\n")[2].partition("```")[0])
+    assert (found.token, found.label, found.key_id) == ("police", "signing-2026", b"\x0a\x1b")
 
 
 @given(st.one_of(st.text(max_size=200), st.dictionaries(st.sampled_from(sorted(hsm._MEMBERS)), st.text()).map(toml)))
