@@ -18,7 +18,7 @@ PIN = "q7-softhsm-pin-q7"
 def find_module() -> Path | None:
     """Return SoftHSM's library, None where it or its tool is not installed."""
     found = [path for place in _PLACES if (path := Path(place) / "libsofthsm2.so").exists()]
-    return found[0] if found and shutil.which("softhsm2-util") else None
+    return found[0].resolve() if found and shutil.which("softhsm2-util") else None
 
 
 @dataclass

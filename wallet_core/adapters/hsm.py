@@ -4,7 +4,7 @@ python-pkcs11 starts a module without locking (``C_Initialize`` without argument
 at once: each process has one lock for each module and one session for each token. Spawned workers open their own; a
 forked child forgets its parent's. specs/key-stores.md is the page for people.
 
-A token that does not answer is tried once more after the module was started anew, then left alone for
+A token that does not answer is tried once more after the module was started anew, then not again with that key for
 :data:`PAUSE_SECONDS`. A PIN that was refused is not tried again: tokens lock after a few wrong ones.
 """
 
@@ -32,7 +32,7 @@ from wallet_core.keys.algorithms import PublicKey, SignatureAlgorithm, signature
 from wallet_core.types import RandomBytes
 
 PAUSE_SECONDS: Final = 1.0
-"""Seconds for which a token that failed is left alone: trying again costs the module's other tokens their sessions."""
+"""Seconds for which a key that failed is left alone: trying again costs the module's other keys their sessions."""
 
 LOCK_SECONDS: Final = 10.0
 """Seconds a signature waits for its turn. A call of PKCS#11 cannot be broken off: one that hangs holds the lock."""
@@ -241,12 +241,12 @@ class _Module:
         self._library: Any = None
         self._sessions: dict[str, pkcs11.Session] = {}
         self._keys: dict[HsmKey, _OpenKey] = {}
-        self._pauses: dict[str, float] = {}
-        self._refused: dict[str, bytes] = {}
+        self._pauses: dict[HsmKey, float] = {}
+        self._refused: set[tuple[str, bytes]] = set()
 
     def attempt(self, key: HsmKey, work: Callable[[], T]) -> T:
         """Do ``work``; where the token fails, once more after a new start. Raises ``HsmUnavailable``."""
-        if monotonic() < self._pauses.get(key.token, 0):
+        if monotonic() < self._pauses.get(key, 0):
             raise _away(key, "it did not answer a moment ago")
         try:
             return work()
@@ -258,7 +258,7 @@ class _Module:
             self._start()
             done = work()
         except PKCS11Error as exc:
-            self._pauses[key.token] = monotonic() + PAUSE_SECONDS
+            self._pauses[key] = monotonic() + PAUSE_SECONDS
             raise _away(key, str(exc) or type(exc).__name__) from exc
         _logger.warning("%s is in use again after %s", key, failure)
         return done
@@ -333,8 +333,8 @@ class _Module:
             self._start()
         token: pkcs11.Token = self._library.get_token(token_label=key.token)
         pin = key.pin()
-        digest = hashlib.sha256(pin.encode()).digest()
-        if self._refused.get(key.token) == digest:
+        tried = key.token, hashlib.sha256(pin.encode()).digest()
+        if tried in self._refused:
             raise _away(key, "its PIN was refused and is not tried again until it changes")
         try:
             return token.open(rw=writing, user_pin=pin)
@@ -342,7 +342,7 @@ class _Module:
             # PKCS #11 3.0, C_Login: the login is that of the process, not of the session.
             return token.open(rw=writing)
         except _PIN_REFUSED:
-            self._refused[key.token] = digest
+            self._refused.add(tried)
             raise
 
 
@@ -362,8 +362,10 @@ os.register_at_fork(after_in_child=_forget)
 
 @contextmanager
 def _module(path: str) -> Iterator[_Module]:
+    # One library, one lock: two names for it would start it twice, which it refuses.
+    real = os.path.realpath(path)
     with _registry_lock:
-        module = _modules.setdefault(path, _Module(path))
+        module = _modules.setdefault(real, _Module(real))
     if not module.lock.acquire(timeout=LOCK_SECONDS):
         raise HsmUnavailable("the signing key cannot be used now", detail=f"{path} has been busy for {LOCK_SECONDS} s")
     try:

@@ -187,6 +187,24 @@ def test_one_token_away_leaves_the_others_usable(softhsm: SoftHsm, key: HsmKey, 
     check(other)
 
 
+def test_a_key_that_is_not_there_does_not_stop_the_others_in_its_token(softhsm: SoftHsm, key: HsmKey) -> None:
+    signer = create_hsm_key(key, random=os.urandom)
+    for _ in range(2):
+        with pytest.raises(HsmUnavailable):
+            HsmSigner.open(HsmKey.parse(softhsm.describe("police", key="absent")))
+        check(signer)
+
+
+def test_two_names_of_one_module(softhsm: SoftHsm, key: HsmKey, tmp_path: Path) -> None:
+    signer = create_hsm_key(key, random=os.urandom)
+    (tmp_path / "link.so").symlink_to(softhsm.module)
+    other = create_hsm_key(
+        HsmKey.parse(softhsm.describe("police", key="other", module=str(tmp_path / "link.so"))), random=os.urandom
+    )
+    for each in (signer, other, signer):
+        check(each)
+
+
 def test_a_module_that_was_stopped_under_us_is_started_again(
     softhsm: SoftHsm, key: HsmKey, caplog: pytest.LogCaptureFixture
 ) -> None:
