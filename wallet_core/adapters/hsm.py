@@ -268,12 +268,13 @@ class _Module:
         if key not in self._keys:
             session = self._session(key)
             public_key = _read_public_key(_one(session, key, ObjectClass.PUBLIC_KEY))
-            if expected is not None and public_key != expected:
-                raise KeyUnavailable("the token holds another key by that name", detail=f"{key} is another key now")
-            found = _OpenKey(_one(session, key, ObjectClass.PRIVATE_KEY), public_key)
-            _check_halves(found, key)
-            self._keys[key] = found
-        return self._keys[key]
+            opened = _OpenKey(_one(session, key, ObjectClass.PRIVATE_KEY), public_key)
+            _check_halves(opened, key)
+            self._keys[key] = opened
+        found = self._keys[key]
+        if expected is not None and found.public_key != expected:
+            raise KeyUnavailable("the token holds another key by that name", detail=f"{key} is another key now")
+        return found
 
     def generate(self, key: HsmKey, curve: _Curve, key_id: bytes) -> None:
         """Make a key pair in the token."""
