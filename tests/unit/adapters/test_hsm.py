@@ -8,12 +8,14 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pkcs11
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 from pkcs11 import Attribute, ObjectClass
@@ -344,6 +346,41 @@ def test_only_our_errors_leave_a_description(text: str) -> None:
         HsmKey.parse(text)
 
 
+@dataclass
+class PublicObject:
+    """A public key as python-pkcs11 shows one."""
+
+    parameters: bytes
+    point: bytes
+    key_type: pkcs11.KeyType = pkcs11.KeyType.EC
+
+    def __getitem__(self, attribute: Attribute) -> bytes:
+        return self.parameters if attribute is Attribute.EC_PARAMS else self.point
+
+
+@pytest.mark.parametrize("curve", ["P-256", "P-384", "P-521", "Ed25519"])
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_a_point_with_and_without_its_octet_string(*, curve: str, wrapped: bool) -> None:
+    made = hsm._CURVES[curve]
+    if made.curve is None:
+        key = ed25519.Ed25519PrivateKey.generate().public_key()
+        point = key.public_bytes_raw()
+    else:
+        key = ec.generate_private_key(made.curve).public_key()
+        point = key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    length = bytes([len(point)]) if len(point) < 128 else bytes([0x81, len(point)])
+    public = PublicObject(made.parameters, b"\x04" + length + point if wrapped else point, made.key_type)
+    assert hsm._read_public_key(public).raw == key
+
+
+@given(st.sampled_from(sorted(hsm._BY_PARAMETERS)) | st.binary(max_size=20), st.binary(max_size=140))
+def test_only_our_errors_leave_a_public_key(parameters: bytes, point: bytes) -> None:
+    size = hsm._BY_PARAMETERS[parameters].point_bytes if parameters in hsm._BY_PARAMETERS else 0
+    for each in (point, point.ljust(size, b"\0")[:size], b"\x04" + point.ljust(size, b"\0")[:size]):
+        with suppress(WalletError):
+            hsm._read_public_key(PublicObject(parameters, each))
+
+
 def jigap_keys(*words: str) -> Result:
     return CliRunner().invoke(app, list(words))
 
@@ -388,6 +425,17 @@ def test_an_issuers_key_is_made_in_the_token(softhsm: SoftHsm, store: Path, desc
     assert PIN not in result.stdout + result.stderr
     with pytest.raises(KeyUnavailable, match="stays in its token"):
         keys.private_key("police")
+
+
+def test_a_relying_partys_key_too(store: Path, description: Path) -> None:
+    result = jigap_keys(
+        "new-verifier", "bank", "--store", str(store), "--ca", "ca", "--response-uri", "https://bank.example/response",
+        "--organization", "도담은행 (시험용)", "--hsm", str(description),
+    )  # fmt: skip
+    assert result.exit_code == 0, result.exception
+    keys = KeyStore(store)
+    assert x509.load_der_x509_certificate(keys.chain("bank")[0]).public_key() == keys.signer("bank").public_key.raw
+    check(keys.signer("bank"))
 
 
 def test_a_key_that_the_token_has_is_certified(store: Path, description: Path) -> None:
