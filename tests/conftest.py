@@ -3,15 +3,17 @@
 import os
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support import postgres
+from tests.support.softhsm import SoftHsm, find_module
 from wallet_core.adapters.sql import Database
 
 REQUIRED = {name.strip() for name in os.environ.get("JIGAP_REQUIRE", "").split(",") if name.strip()}  # noqa: TID251
-"""Services a run insists on (``postgres,chromium,interop``): a test that lacks one fails instead of skipping."""
+"""Services a run insists on (``postgres,chromium,interop,softhsm``): a test that lacks one fails, it does not skip."""
 
 settings.register_profile("default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True)
@@ -75,3 +77,19 @@ def database(database_url: str) -> Iterator[Database]:
     opened = Database(database_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def softhsm_module() -> Path:
+    """The library of SoftHSM."""
+    module = find_module()
+    if module is None:
+        lacking("softhsm", "SoftHSM is not installed (Debian: apt-get install softhsm2)")
+    return module
+
+
+@pytest.fixture
+def softhsm(softhsm_module: Path, tmp_path: Path) -> Iterator[SoftHsm]:
+    """SoftHSM of one test, without a token yet."""
+    with SoftHsm(softhsm_module, tmp_path / "softhsm").in_use() as made:
+        yield made

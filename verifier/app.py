@@ -10,6 +10,7 @@ from verifier.presentations.router import router as presentations_router
 from verifier.presentations.tasks import CRONS, tasks
 from verifier.settings import VerifierSettings
 from verifier.tables import APP_TABLES
+from verifier.trust_lists import tasks as trust_lists
 from wallet_core.adapters import log
 from wallet_core.adapters.jobs import Worker
 from wallet_core.adapters.web import create_app as create_web_app
@@ -36,7 +37,8 @@ def create_app(verifier: Verifier) -> FastAPI:
 
 def create_worker(verifier: Verifier) -> Worker:
     """Return a worker for the verifier's durable jobs."""
-    return Worker(verifier.database, APP_TABLES, tasks(verifier), crons=CRONS)
+    every = tasks(verifier) | trust_lists.tasks(verifier)
+    return Worker(verifier.database, APP_TABLES, every, crons=(*CRONS, *trust_lists.crons(verifier)))
 
 
 def create() -> FastAPI:

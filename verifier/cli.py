@@ -14,6 +14,7 @@ from verifier.presentations.use_cases.results import show_presentation
 from verifier.relying_parties.ports import PartyId, RelyingParty
 from verifier.relying_parties.use_cases import register_party
 from verifier.settings import VerifierSettings
+from verifier.trust_lists.tasks import renew_trust_list
 from wallet_core import spec_versions as spec
 from wallet_core.adapters import log
 from wallet_core.adapters.cli import JsonFlag, out
@@ -46,6 +47,8 @@ def serve(
     log.configure()
     verifier = _verifier()
     migrate(verifier.database, "verifier")
+    # So that the first answer does not wait for the worker's first job.
+    renew_trust_list(verifier)
     work = None if no_worker else create_worker(verifier).run
     serve_app("verifier.app:create", host=host, port=port, workers=workers, work=work)
 
@@ -67,6 +70,26 @@ def migrate_tables(*, as_json: JsonFlag = False) -> None:
     verifier = _verifier()
     migrate(verifier.database, "verifier")
     out(as_json, {"migrated": True}, "the verifier's tables are up to date")
+
+
+@app.command("trust-list")
+def trust_list(*, as_json: JsonFlag = False) -> None:
+    """Ask for the next trust list now, and show which one counts."""
+    verifier = _verifier()
+    fetched = renew_trust_list(verifier)
+    if fetched is None:
+        raise InvalidRequest("no trust list is configured", detail="set JIGAP_VERIFIER_TRUST_LIST to a file or URL")
+    if fetched.found is None:
+        raise fetched.problem or InvalidRequest("the trust list was not renewed")
+    content = fetched.found.content
+    answer = {
+        "operator": content.operator,
+        "sequence_number": content.sequence_number,
+        "next_update": content.next_update.isoformat(),
+        "agencies": len(content.agencies),
+    }
+    words = f"list {content.sequence_number} of {content.operator}: {len(content.agencies)} agencies"
+    out(as_json, answer, f"{words}, until {content.next_update.isoformat()}")
 
 
 @party_app.command("add")

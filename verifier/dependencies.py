@@ -2,9 +2,9 @@
 
 import os
 from asyncio import AbstractEventLoop, get_running_loop
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
@@ -17,15 +17,18 @@ from verifier.relying_parties.ports import RelyingParty
 from verifier.relying_parties.repository import SqlApiKeys, SqlRelyingParties
 from verifier.relying_parties.use_cases import find_party
 from verifier.settings import VerifierSettings
+from verifier.trust_lists.ports import TrustPorts, TrustStorage
+from verifier.trust_lists.repository import SqlTrustLists
+from verifier.trust_lists.use_cases import CurrentTrust
 from wallet_core.adapters.clock import SystemClock
-from wallet_core.adapters.config import SettingsError, load_catalogue, load_trust_anchors
+from wallet_core.adapters.config import SettingsError, load_catalogue
 from wallet_core.adapters.group_commit import GroupCommit
+from wallet_core.adapters.http import HttpClient
 from wallet_core.adapters.keystore import KeyStore, Sealer
 from wallet_core.adapters.sql import Database, UnitOfWork
+from wallet_core.adapters.trust_files import load_issuer_policy, read_trust_list
 from wallet_core.catalogue import Catalogue
-from wallet_core.protocols.openid4vp.validation import ChainVerifier
-from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
-from wallet_core.trust.x509 import TrustedCertificate, VerdictCache
+from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.types import RandomBytes
 
 
@@ -67,6 +70,8 @@ class Verifier:
     anchors: TrustAnchors
     presentations: PresentationPorts
     commit: Commit
+    trust_ports: TrustPorts
+    trust: CurrentTrust
     known: dict[str, RelyingParty] = field(default_factory=dict)
 
     def party(self, party_id: str) -> RelyingParty:
@@ -88,6 +93,10 @@ class Verifier:
         """Return what presentations do in ``unit``."""
         return Storage(unit, SqlPresentations(unit, self.sealer))
 
+    def trust_storage(self, unit: UnitOfWork) -> TrustStorage:
+        """Return the trust lists of ``unit``."""
+        return TrustStorage(unit, SqlTrustLists(unit))
+
 
 def build_verifier(
     settings: VerifierSettings,
@@ -102,16 +111,15 @@ def build_verifier(
         SettingsError: a setting that the verifier needs is missing.
         CatalogueError: the catalogue breaks a rule.
         MalformedError: a file of trust anchors does not parse.
+        VerificationError: a list among the trust anchors is not to be trusted, or its time is over.
     """
     if settings.key_store is None:
         raise SettingsError(f"set {settings.prefix}KEY_STORE to the folder of the relying parties' access keys")
     database, sealer = Database(settings.database_url), settings.sealer()
     catalogue = catalogue or load_catalogue(settings.catalogue)
-    keys, time, anchors = (
-        KeyStore(settings.key_store),
-        clock or SystemClock(),
-        load_trust_anchors(settings.trust_anchors),
-    )
+    keys, time = KeyStore(settings.key_store), clock or SystemClock()
+    trust_ports = _trust_ports(settings, database, time)
+    trust = CurrentTrust(trust_ports)
     ports = PresentationPorts(
         storage=lambda: _storage(database.unit(), sealer),
         reading=lambda: _storage(database.reader(), sealer),
@@ -123,31 +131,40 @@ def build_verifier(
             record=timedelta(days=settings.record_days),
         ),
         keys=keys,
-        verify_chain=cached_chain_verifier(anchors, AnchorPurpose.CREDENTIAL_ISSUER),
-        verify_mdoc_chain=cached_chain_verifier(anchors, AnchorPurpose.MDL_ISSUER),
+        verify_chain=trust.verify_chain,
+        verify_mdoc_chain=trust.verify_mdoc_chain,
+        may_issue=trust.may_issue,
         seal=sealer,
         clock=time,
         random=random,
     )
     commit = CommitTogether(database, lambda unit: _storage(unit, sealer))
-    return Verifier(settings, database, time, sealer, catalogue, keys, anchors, ports, commit)
-
-
-def cached_chain_verifier(anchors: TrustAnchors, purpose: AnchorPurpose) -> ChainVerifier:
-    """Return the verification of chains for ``purpose``, with verdicts remembered by the hash of the chain."""
-    cache = VerdictCache()
-
-    def verify(chain: Sequence[bytes], now: datetime) -> TrustedCertificate:
-        # vp-8.6-issuer
-        return cache.verify_chain(chain, anchors, purpose=purpose, at=now)
-
-    return verify
+    anchors = trust_ports.by_hand.anchors
+    return Verifier(settings, database, time, sealer, catalogue, keys, anchors, ports, commit, trust_ports, trust)
 
 
 def verifier_of(connection: HTTPConnection) -> Verifier:
     """Return the verifier that serves this request."""
     found: Verifier = connection.app.state.verifier
     return found
+
+
+def _trust_ports(settings: VerifierSettings, database: Database, clock: Clock) -> TrustPorts:
+    grace = timedelta(hours=settings.trust_list_grace_hours)
+    client = HttpClient(allow_loopback=settings.insecure_allow_loopback)
+
+    def reading() -> TrustStorage:
+        unit = database.reader()
+        return TrustStorage(unit, SqlTrustLists(unit))
+
+    return TrustPorts(
+        by_hand=load_issuer_policy(settings.trust_anchors, now=clock.now(), grace=grace),
+        source=settings.trust_list,
+        grace=grace,
+        read=lambda source: read_trust_list(source, client),
+        reading=reading,
+        clock=clock,
+    )
 
 
 def _storage(unit: UnitOfWork, sealer: Sealer) -> Storage:

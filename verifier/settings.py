@@ -15,6 +15,10 @@ class VerifierSettings(AppSettings):
         result_seconds: how long claims can be read where the policy keeps them for no day, or there is no policy.
         record_days: how long the fact of a check is kept where no policy says.
         wallet: origin of the web wallet that our pages link to; without one they show only the QR code.
+        trust_list: file or https URL of a trust list (specs/trust-list.md). With one, only listed issuers count; its
+            operator's root is among ``trust_anchors``.
+        trust_list_seconds: how often the next list is asked for.
+        trust_list_grace_hours: how long a list still counts after its ``next_update`` where no new one can be had.
     """
 
     prefix: ClassVar[str] = "JIGAP_VERIFIER_"
@@ -22,3 +26,6 @@ class VerifierSettings(AppSettings):
     result_seconds: int = Field(default=300, ge=10, le=86_400)
     record_days: int = Field(default=90, ge=1, le=3660)
     wallet: Origin | None = None
+    trust_list: str | None = Field(default=None, min_length=1, max_length=2000)
+    trust_list_seconds: int = Field(default=3600, ge=1, le=604_800)
+    trust_list_grace_hours: int = Field(default=0, ge=0, le=720)

@@ -22,6 +22,7 @@ WalletError                     code: the registered error name
 ├─ StateConflict                the session moved, ended, or the secret was already spent
 ├─ NotFound                     nothing is known by that name
 ├─ KeyUnavailable               key missing, locked or of the wrong kind
+│  └─ HsmUnavailable            the token that holds it cannot be used now
 └─ OutsideError                 I/O failed: FetchError, StorageError
 ```
 
@@ -318,6 +319,13 @@ class NotFound(WalletError):
 
 class KeyUnavailable(WalletError):
     """A key is missing, locked or of the wrong kind."""
+
+
+class HsmUnavailable(KeyUnavailable):
+    """The token (HSM) that holds a key is away, or does not let us in: the same request may succeed later."""
+
+    code = "temporarily_unavailable"
+    http_status = 503
 
 
 class OutsideError(WalletError):

@@ -7,6 +7,7 @@ from datetime import datetime
 from issuer.agencies.ports import SCOPES, Agencies, Agency, ApiKeys, SigningKeys
 from issuer.ports import UnitOfWork
 from wallet_core.catalogue.catalogue import Catalogue
+from wallet_core.catalogue.metadata import SIGNING_ALGORITHMS
 from wallet_core.errors import InvalidRequest, NotFound
 from wallet_core.trust.x509 import certificate_uris
 from wallet_core.types import AgencyId, CredentialIssuerId
@@ -42,7 +43,8 @@ def register_agency(
     Raises:
         NotFound: the catalogue has no such agency.
         KeyUnavailable: the key store has no signing key with certificate under its id.
-        InvalidRequest: the certificate is not for this agency's Credential Issuer Identifier.
+        InvalidRequest: the certificate is not for this agency's Credential Issuer Identifier, or its key signs with an
+            algorithm that the metadata do not say.
     """
     entry = catalogue.agencies.get(agency_id)
     if entry is None:
@@ -51,7 +53,13 @@ def register_agency(
             detail=f"no agency {agency_id}; there are: {', '.join(catalogue.agencies)}",
         )
     issuer = credential_issuer_id(public_url, agency_id)
-    signing_keys.signer(agency_id)
+    algorithm = signing_keys.signer(agency_id).public_key.algorithm
+    # OpenID4VCI 12.2.4: credential_signing_alg_values_supported are what the issuer signs with.
+    if algorithm not in SIGNING_ALGORITHMS:
+        raise InvalidRequest(
+            "the signing key is of another algorithm than the metadata say",
+            detail=f"the key of {agency_id} signs with {algorithm}; the metadata say {', '.join(SIGNING_ALGORITHMS)}",
+        )
     # M22: verifiers of older editions want iss among the URI names of the leaf.
     # sdjwtvc-3.5-certificate-uri
     if issuer not in certificate_uris(signing_keys.chain(agency_id)[0]):

@@ -1,8 +1,11 @@
 """What time alone does at the issuer, and that the tables are those of the code."""
 
+from typing import Any
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from issuer.agencies.use_cases import register_agency
 from issuer.app import create_worker
@@ -52,11 +55,17 @@ def test_the_tables_are_those_of_the_code(issuer: IssuerUnderTest) -> None:
         assert compare_metadata(context, IssuerBase.metadata) == []
 
 
-def test_an_agency_signs_only_under_its_own_name(sqlite_issuer: IssuerUnderTest) -> None:
+@pytest.mark.parametrize(
+    ("different", "words"),
+    [({"public_url": "https://other.example"}, "no URI name"), ({"curve": ec.SECP384R1()}, "metadata say ES256")],
+)
+def test_an_agency_signs_only_under_its_own_name_and_as_it_says(
+    sqlite_issuer: IssuerUnderTest, different: dict[str, Any], words: str
+) -> None:
     under_test = sqlite_issuer
-    add_signing_key(under_test.issuer.keys, under_test.ca, "pension", public_url="https://other.example")
+    add_signing_key(under_test.issuer.keys, under_test.ca, "pension", **different)
     unit = under_test.issuer.database.unit()
-    with pytest.raises(InvalidRequest, match="no URI name"):
+    with pytest.raises(InvalidRequest, match=words):
         register_agency(
             unit,
             under_test.issuer.agencies(unit),

@@ -43,7 +43,7 @@ def test_a_presentation_across_devices(verifier: VerifierUnderTest, members) -> 
         "status": "none",
         "valid_until": (verifier.clock.now() + timedelta(days=365)).isoformat(),
     }
-    assert [check["ok"] for check in result["checks"]] == [True] * 9
+    assert [check["ok"] for check in result["checks"]] == [True] * 10
 
 
 def test_a_presentation_on_the_same_device(verifier: VerifierUnderTest) -> None:

@@ -202,7 +202,7 @@ def test_claims_go_when_the_policy_says_and_the_record_later(verifier: VerifierU
     worker_after.run_due()
     assert stored_rows(verifier) == [("verified", None)]
     result = verifier.result(made["id"])
-    assert (result["state"], result["credentials"], len(result["checks"])) == ("verified", None, 9)
+    assert (result["state"], result["credentials"], len(result["checks"])) == ("verified", None, 10)
     verifier.clock.advance(timedelta(days=91).total_seconds())
     run_crons_again(verifier)
     create_worker(verifier.verifier).run_due()
@@ -309,5 +309,5 @@ def test_the_cards_of_one_answer_belong_to_one_person(sqlite_verifier: VerifierU
     answer = sqlite_verifier.post(resolved, sqlite_verifier.vp_token(pending))
     assert answer.status_code == (200 if state == "verified" else 400)
     result = sqlite_verifier.result(made["id"])
-    assert (result["state"], len(result["checks"])) == (state, 9)
+    assert (result["state"], len(result["checks"])) == (state, 10)
     assert [check["step"] for check in result["checks"] if check["ok"] is False] == ([] if state == "verified" else [9])

@@ -128,7 +128,7 @@ def test_a_check_across_devices(staff: Staff) -> None:
     assert staff.state(page) == "verified"
     text = staff.get(page)
     assert "모두 통과" in text
-    assert text.count("통과</span></li>") == 9
+    assert text.count("통과</span></li>") == 10
     assert "다른 화면에서 이어서" in staff.get(back(sent.redirect_uri))
     assert staff.get("/console/checks").count('class="row"') == 1 + 2  # one check, and two lines of the menu
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,8 +52,8 @@ class IssuerProgram:
         printed: dict[str, Any] = json.loads(done.stdout)
         return printed
 
-    def prepare(self, *agencies: str) -> None:
-        """Make keys, tables and agencies, and keep their API keys."""
+    def prepare(self, *agencies: str, tokens: Mapping[str, Path] | None = None) -> None:
+        """Make keys, tables and agencies, and keep their API keys; ``tokens`` are descriptions of keys in a token."""
         store = ["--store", str(self.folder / "keys")]
         self.run("keys", "new-sealing-key", str(self.folder / "sealing.key"))
         purpose = ["--purpose", "credential_issuer"]
@@ -62,7 +63,8 @@ class IssuerProgram:
         self.run("issuer", "migrate")
         for agency in agencies:
             identifier = ["--issuer", f"{self.url}/agencies/{agency}", "--organization", f"시험용 {agency}"]
-            self.run("keys", "new-issuer", agency, *store, "--ca", "ca", *identifier)
+            hsm = ["--hsm", str(tokens[agency])] if tokens and agency in tokens else []
+            self.run("keys", "new-issuer", agency, *store, "--ca", "ca", *identifier, *hsm)
             self.api_keys[agency] = self.run("issuer", "agency", "add", agency)["api_key"]
 
     def api(self, agency: str, path: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -66,10 +66,16 @@ def issuer_anchors(ca: CertificateAuthority) -> TrustAnchors:
 
 
 def add_signing_key(
-    store: KeyStore, ca: CertificateAuthority, agency_id: str, *, public_url: str = HOST, now: datetime = NOW
+    store: KeyStore,
+    ca: CertificateAuthority,
+    agency_id: str,
+    *,
+    public_url: str = HOST,
+    now: datetime = NOW,
+    curve: ec.EllipticCurve = ec.SECP256R1(),  # noqa: B008 - a value
 ) -> None:
     """Give an agency its key and certificate, as ``jigap keys new-issuer`` does."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = ec.generate_private_key(curve)
     certificate = create_issuer_certificate(
         ca,
         issuer=credential_issuer_id(public_url, AgencyId(agency_id)),

@@ -190,10 +190,17 @@ def catalogue() -> Catalogue:
     return load_catalogue()
 
 
-def start_verifier(folder: Path, database_url: str, parties: tuple[str, ...] = (PARTY, "dodam-bank")) -> Any:
-    """Build a verifier with registered relying parties."""
-    clock, world = FixedClock(NOW), new_world()
-    verifier = build_verifier(verifier_settings(folder, database_url, world), clock=clock, catalogue=catalogue())
+def start_verifier(
+    folder: Path,
+    database_url: str,
+    parties: tuple[str, ...] = (PARTY, "dodam-bank"),
+    world: World | None = None,
+    **more: Any,
+) -> Any:
+    """Build a verifier with registered relying parties. ``more``: further settings."""
+    clock, world = FixedClock(NOW), world or new_world()
+    settings = verifier_settings(folder, database_url, world, **more)
+    verifier = build_verifier(settings, clock=clock, catalogue=catalogue())
     migrate(verifier.database, "verifier")
     keys = {}
     for party_id in parties:

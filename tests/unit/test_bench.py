@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from tests.bench import hsm
 from tests.bench.cases import CASES
 from tests.bench.issuing import IssuerWorld
 from tests.bench.measure import Case, measure
@@ -28,6 +29,11 @@ def test_a_row() -> None:
     assert row.ratio > 0
     assert row.lowest <= row.ratio <= row.highest
     assert json.loads(json.dumps(row.to_json()))["unit"] == "s"
+
+
+def test_the_row_of_a_token(softhsm_module: Path) -> None:
+    (row,) = hsm.rows("token", rounds=1)
+    assert row.ratio > 0
 
 
 def test_the_program(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from verifier.ports import Clock, Seal, UnitOfWork
 from verifier.relying_parties.ports import AccessKeys, PartyId
 from wallet_core.catalogue.policy import Policy
 from wallet_core.protocols.openid4vp.presentation import Presentation
-from wallet_core.protocols.openid4vp.validation import ChainVerifier
+from wallet_core.protocols.openid4vp.validation import ChainVerifier, IssuerPermission
 from wallet_core.types import RandomBytes
 
 
@@ -108,7 +108,7 @@ class PresentationPorts:
     """Everything the use cases of presentations need.
 
     ``storage`` opens a unit that writes, ``reading`` one that only reads and waits for no writer. ``verify_chain`` says
-    whom we trust to issue credentials, ``verify_mdoc_chain`` whom to issue mdocs.
+    whom we trust to issue credentials, ``verify_mdoc_chain`` whom to issue mdocs, ``may_issue`` which types.
     """
 
     storage: Callable[[], Storage]
@@ -119,6 +119,7 @@ class PresentationPorts:
     keys: AccessKeys
     verify_chain: ChainVerifier
     verify_mdoc_chain: ChainVerifier
+    may_issue: IssuerPermission
     seal: Seal
     clock: Clock
     random: RandomBytes

@@ -1,10 +1,15 @@
 """``jigap keys new-ca | new-issuer | new-verifier | new-sealing-key | show``: keys and certificates in a folder.
 
-Private keys are PKCS#8 PEM, readable by their owner only, and are never overwritten.
+Private keys are PKCS#8 PEM, readable by their owner only, and are never overwritten; or, with ``--hsm``, made inside a
+token that they never leave.
 """
 
 import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,8 +21,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from wallet_core.adapters.cli import JsonFlag, out
 from wallet_core.adapters.clock import SystemClock
-from wallet_core.adapters.keystore import KeyStore, new_key_text
-from wallet_core.errors import KeyUnavailable, MalformedError
+from wallet_core.adapters.keystore import KeyStore, new_key_text, read_description, require_hsm_support
+from wallet_core.errors import KeyUnavailable, MalformedError, WalletError
 from wallet_core.keys.algorithms import PublicKey
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors, format_trust_anchors
 from wallet_core.trust.certificates import (
@@ -36,6 +41,13 @@ Store = Annotated[Path, typer.Option("--store", help="Folder of keys; made if it
 CaStore = Annotated[Path | None, typer.Option("--ca-store", help="Folder of the CA's key, if it is another one.")]
 Ca = Annotated[str, typer.Option("--ca", help="Name of the CA's key.")]
 Organization = Annotated[str, typer.Option("--organization", help="Name that people will read.")]
+Hsm = Annotated[
+    Path | None,
+    typer.Option("--hsm", help="Description of a key in a token, as specs/key-stores.md has it: made there."),
+]
+Existing = Annotated[
+    bool, typer.Option("--existing", help="With --hsm: the token has the key already, it is only certified.")
+]
 Purposes = Annotated[
     list[AnchorPurpose], typer.Option("--purpose", help="What the CA is trusted for; can be repeated.")
 ]
@@ -84,23 +96,23 @@ def new_issuer(
     organization: Organization,
     ca_store: CaStore = None,
     days: Annotated[int, typer.Option("--days", help="How long the certificate lives, at most 456.")] = 365,
+    hsm: Hsm = None,
+    existing: Existing = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Make a key with which an agency signs credentials, and its certificate."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    try:
+    authority = _authority(ca_store or store, ca)
+    with _new_key(KeyStore(store), name, hsm, existing=existing) as key:
         certificate = create_issuer_certificate(
-            _authority(ca_store or store, ca),
+            authority,
             issuer=CredentialIssuerId(issuer),
             organization=organization,
-            public_key=PublicKey(key.public_key()),
+            public_key=key.public_key,
             now=SystemClock().now(),
             random=os.urandom,
             life=timedelta(days=days),
         )
-    except ValueError as exc:
-        raise typer.BadParameter(str(exc)) from exc
-    KeyStore(store).add(name, key, [certificate.public_bytes(Encoding.DER)])
+        key.add([certificate.public_bytes(Encoding.DER)])
     _tell(name, store, certificate, as_json=as_json)
 
 
@@ -114,23 +126,23 @@ def new_verifier(
     organization: Organization,
     ca_store: CaStore = None,
     days: Annotated[int, typer.Option("--days", help="How long the certificate lives, at most 456.")] = 365,
+    hsm: Hsm = None,
+    existing: Existing = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Make a key with which a relying party signs its requests, and its access certificate."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    try:
+    authority = _authority(ca_store or store, ca)
+    with _new_key(KeyStore(store), name, hsm, existing=existing) as key:
         certificate = create_verifier_certificate(
-            _authority(ca_store or store, ca),
+            authority,
             response_uri=response_uri,
             organization=organization,
-            public_key=PublicKey(key.public_key()),
+            public_key=key.public_key,
             now=SystemClock().now(),
             random=os.urandom,
             life=timedelta(days=days),
         )
-    except ValueError as exc:
-        raise typer.BadParameter(str(exc)) from exc
-    KeyStore(store).add(name, key, [certificate.public_bytes(Encoding.DER)])
+        key.add([certificate.public_bytes(Encoding.DER)])
     _tell(name, store, certificate, as_json=as_json)
 
 
@@ -160,13 +172,56 @@ def show(
     out(as_json, {"certificates": described}, text)
 
 
+@dataclass(frozen=True, slots=True)
+class _NewKey:
+    """A key to certify: ``add`` puts it into the store with its chain, ``undo`` takes it back."""
+
+    public_key: PublicKey
+    add: Callable[[Sequence[bytes]], None]
+    undo: Callable[[], None]
+
+
+@contextmanager
+def _new_key(keys: KeyStore, name: str, hsm: Path | None, *, existing: bool) -> Iterator[_NewKey]:
+    """Make a key for the body to certify and add; if it fails, no key is left behind, in a token neither."""
+    if existing and hsm is None:
+        raise typer.BadParameter("--existing goes with --hsm")
+    keys.require_free(name)
+    key = _key_in_file(keys, name) if hsm is None else _key_in_token(keys, name, hsm, existing=existing)
+    try:
+        yield key
+    except ValueError as exc:
+        key.undo()
+        raise typer.BadParameter(str(exc)) from exc
+    except WalletError:
+        key.undo()
+        raise
+
+
+def _key_in_file(keys: KeyStore, name: str) -> _NewKey:
+    key = ec.generate_private_key(ec.SECP256R1())
+    return _NewKey(PublicKey(key.public_key()), partial(keys.add, name, key), lambda: None)
+
+
+def _key_in_token(keys: KeyStore, name: str, file: Path, *, existing: bool) -> _NewKey:
+    require_hsm_support()
+    from wallet_core.adapters.hsm import HsmKey, HsmSigner, create_hsm_key, destroy_hsm_key
+
+    description = read_description(file)
+    key = HsmKey.parse(description)
+    add = partial(keys.add_description, name, description)
+    if existing:
+        return _NewKey(HsmSigner.open(key).public_key, add, lambda: None)
+    return _NewKey(create_hsm_key(key, random=os.urandom).public_key, add, partial(destroy_hsm_key, key))
+
+
 def _authority(store: Path, name: str) -> CertificateAuthority:
     keys = KeyStore(store)
     certificate = x509.load_der_x509_certificate(keys.chain(name)[0])
     constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
     if not constraints.ca:
         raise KeyUnavailable("that key is not a CA's", detail=f"{name} is not a CA: make one with jigap keys new-ca")
-    return CertificateAuthority(certificate, keys.signer(name).private_key)
+    return CertificateAuthority(certificate, keys.private_key(name))
 
 
 def _read(file: Path) -> list[x509.Certificate]:

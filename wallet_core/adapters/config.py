@@ -210,6 +210,11 @@ def load_trust_anchors(paths: Iterable[Path], *, purpose: AnchorPurpose | None =
     return anchors
 
 
+def environment_secret(name: str) -> str | None:
+    """Return the value of an environment variable that a key's description names (a PIN), None if it is not set."""
+    return os.environ.get(name)  # noqa: TID251
+
+
 def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a program to start: ours without any ``JIGAP_`` variable, and ``extra``."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("JIGAP_")}  # noqa: TID251

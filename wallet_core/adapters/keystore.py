@@ -1,5 +1,6 @@
 """Keys at rest: a folder of signing keys with their certificate chains, and the sealing of everything else."""
 
+import importlib.util
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from wallet_core.encoding import base64url
 from wallet_core.errors import KeyUnavailable, MalformedError
 from wallet_core.keys.algorithms import RawPrivateKey, algorithm_of
-from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.keys.signer import Signer, SoftwareSigner
 
 KEY_BYTES = 32
 """AES-256."""
@@ -25,6 +26,7 @@ NONCE_BYTES = 12
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}\Z")
 _VERSION_BYTES = 2
+_KEY_ENDINGS = (".key.pem", ".hsm.toml")
 
 
 class Sealer:
@@ -90,29 +92,46 @@ def new_key_text() -> str:
 
 
 class KeyStore:
-    """A folder with ``NAME.key.pem`` (PKCS#8) and ``NAME.chain.pem`` (leaf first) for each signing key.
+    """A folder with the signing keys of several owners, each kept as its owner chose.
 
-    The files are read once; add an entry and the next look-up finds it.
+    ``NAME.key.pem`` (PKCS#8) is a key, or ``NAME.hsm.toml`` says in which token it is (specs/key-stores.md);
+    ``NAME.chain.pem`` is its certificate chain, leaf first. The files are read once; add an entry and the next look-up
+    finds it.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._signers: dict[str, SoftwareSigner] = {}
+        self._signers: dict[str, Signer] = {}
         self._chains: dict[str, tuple[bytes, ...]] = {}
 
     def names(self) -> list[str]:
         """Return the names of all keys, sorted."""
-        return sorted(path.name.removesuffix(".key.pem") for path in self._folder.glob("*.key.pem"))
+        found = [(ending, path.name) for ending in _KEY_ENDINGS for path in self._folder.glob(f"*{ending}")]
+        return sorted({name.removesuffix(ending) for ending, name in found})
 
-    def signer(self, name: str) -> SoftwareSigner:
+    def signer(self, name: str) -> Signer:
         """Return the signer of that name.
 
         Raises:
-            KeyUnavailable: there is no such key, or it does not parse.
+            KeyUnavailable: there is no such key, it does not parse, or there are two; if its token is away,
+                ``HsmUnavailable``.
         """
         if name not in self._signers:
-            self._signers[name] = SoftwareSigner.from_key(_read_private_key(self._path(name, "key")))
+            self._signers[name] = self._open(name)
         return self._signers[name]
+
+    def private_key(self, name: str) -> RawPrivateKey:
+        """Return the key itself, for what only a key in a file can do: a CA's certificates.
+
+        Raises:
+            KeyUnavailable: as :meth:`signer`, or it stays in a token.
+        """
+        signer = self.signer(name)
+        if not isinstance(signer, SoftwareSigner):
+            raise KeyUnavailable(
+                "that key stays in its token", detail=f"{name} stays in its token; a key file is needed"
+            )
+        return signer.private_key
 
     def chain(self, name: str) -> tuple[bytes, ...]:
         """Return the DER certificates of that key, leaf first, without the root.
@@ -121,7 +140,7 @@ class KeyStore:
             KeyUnavailable: there is no chain, it does not parse, or its leaf is for another key.
         """
         if name not in self._chains:
-            self._chains[name] = _read_chain(self._path(name, "chain"), self.signer(name))
+            self._chains[name] = _read_chain(self._path(name, "chain.pem"), self.signer(name))
         return self._chains[name]
 
     def add(self, name: str, key: RawPrivateKey, chain: Sequence[bytes] = ()) -> None:
@@ -133,24 +152,76 @@ class KeyStore:
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        if self._path(name, "key").exists():
+        self._add(name, self._path(name, "key.pem"), pem, chain)
+
+    def add_description(self, name: str, description: str, chain: Sequence[bytes] = ()) -> None:
+        """Write where a key in a token is, and its chain. An existing key is kept.
+
+        Raises:
+            KeyUnavailable: as :meth:`add`.
+        """
+        self._add(name, self._path(name, "hsm.toml"), description.encode(), chain)
+
+    def require_free(self, name: str) -> None:
+        """Raise ``KeyUnavailable`` if there is a key of that name, or there can be none."""
+        if any(self._path(name, ending[1:]).exists() for ending in _KEY_ENDINGS):
             raise KeyUnavailable(
                 "there is a key of that name already", detail=f"there is already a key {name}; it is kept"
             )
+
+    def _add(self, name: str, path: Path, content: bytes, chain: Sequence[bytes]) -> None:
+        self.require_free(name)
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             # The chain first: whoever sees the key can rely on its chain.
             if chain:
-                self._path(name, "chain").write_bytes(b"".join(map(_certificate_pem, chain)))
-            with os.fdopen(os.open(self._path(name, "key"), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(pem)
+                self._path(name, "chain.pem").write_bytes(b"".join(map(_certificate_pem, chain)))
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(content)
         except OSError as exc:
             raise KeyUnavailable("the key store cannot be written", detail=f"{name}: {exc.strerror}") from exc
 
-    def _path(self, name: str, kind: str) -> Path:
+    def _open(self, name: str) -> Signer:
+        description, key = self._path(name, "hsm.toml"), self._path(name, "key.pem")
+        if not description.exists():
+            return SoftwareSigner.from_key(_read_private_key(key))
+        if key.exists():
+            raise KeyUnavailable(
+                "there are two keys of that name", detail=f"{description.name} and {key.name}: keep one"
+            )
+        return open_hsm_signer(read_description(description))
+
+    def _path(self, name: str, ending: str) -> Path:
         if not _NAME.match(name):
             raise KeyUnavailable("the name of a key has only a-z, 0-9, dot, hyphen and underscore")
-        return self._folder / f"{name}.{kind}.pem"
+        return self._folder / f"{name}.{ending}"
+
+
+def read_description(path: Path) -> str:
+    """Return the text of a description of a key in a token. Raises ``KeyUnavailable`` if it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise KeyUnavailable("the description of a key cannot be read", detail=f"{path}: {type(exc).__name__}") from exc
+
+
+def open_hsm_signer(description: str) -> Signer:
+    """Return the signer of a key in a token.
+
+    Raises:
+        KeyUnavailable: the description does not fit, python-pkcs11 is not installed, or the key cannot be used; if its
+            token is away, ``HsmUnavailable``.
+    """
+    require_hsm_support()
+    from wallet_core.adapters.hsm import HsmKey, HsmSigner
+
+    return HsmSigner.open(HsmKey.parse(description))
+
+
+def require_hsm_support() -> None:
+    """Raise ``KeyUnavailable`` if the extra for keys in a token is not installed."""
+    if importlib.util.find_spec("pkcs11") is None:
+        raise KeyUnavailable("keys in a token need python-pkcs11", detail="install jigap with its extra: jigap[hsm]")
 
 
 def _certificate_pem(der: bytes) -> bytes:
@@ -166,7 +237,7 @@ def _read_private_key(path: Path) -> RawPrivateKey:
     return key  # type: ignore[return-value]  # algorithm_of refuses the other kinds
 
 
-def _read_chain(path: Path, signer: SoftwareSigner) -> tuple[bytes, ...]:
+def _read_chain(path: Path, signer: Signer) -> tuple[bytes, ...]:
     try:
         certificates = x509.load_pem_x509_certificates(path.read_bytes())
     except (OSError, ValueError) as exc:

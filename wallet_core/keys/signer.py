@@ -9,7 +9,7 @@ from wallet_core.keys.algorithms import PublicKey, RawPrivateKey, SignatureAlgor
 
 
 class Signer(Protocol):
-    """Signs bytes with one key. Implementations: :class:`SoftwareSigner`, and PKCS#11 later."""
+    """Signs bytes with one key. Implementations: :class:`SoftwareSigner`, and ``adapters/hsm.py`` over PKCS#11."""
 
     @property
     def public_key(self) -> PublicKey:

@@ -130,10 +130,19 @@ def create_issuer_policy(
         grace: how long a list still counts after its ``next_update``.
         by_authority: what VICALs permit below each root.
     """
-    certificates: dict[bytes, list[Grant]] = {}
-    issuers: dict[str, list[Grant]] = {}
-    authorities = {root: list(grants) for root, grants in (by_authority or {}).items()}
-    listed = set(authorities)
+    named = by_authority or {}
+    base = IssuerPolicy(anchors, listed=frozenset(named), by_authority=named)
+    return extend_issuer_policy(base, lists, closed=closed, grace=grace)
+
+
+def extend_issuer_policy(
+    policy: IssuerPolicy, lists: Iterable[TrustList] = (), *, closed: bool, grace: timedelta = timedelta()
+) -> IssuerPolicy:
+    """Return ``policy`` with more trust lists. Arguments as for :func:`create_issuer_policy`."""
+    anchors, listed = policy.anchors, set(policy.listed)
+    certificates = {key: list(grants) for key, grants in policy.by_certificate.items()}
+    issuers = {key: list(grants) for key, grants in policy.by_issuer.items()}
+    authorities = {key: list(grants) for key, grants in policy.by_authority.items()}
     for content in lists:
         anchors += TrustAnchors(content.authorities)
         roots = frozenset(anchor.certificate.fingerprint(_SHA256) for anchor in content.authorities)
@@ -143,7 +152,7 @@ def create_issuer_policy(
             _add(certificates, agency.certificates, grant)
             _add(issuers, map(str, agency.credential_issuers), grant)
             _add(authorities, roots.intersection(agency.authorities), grant)
-    return IssuerPolicy(anchors, closed, frozenset(listed), certificates, issuers, authorities)
+    return IssuerPolicy(anchors, policy.closed or closed, frozenset(listed), certificates, issuers, authorities)
 
 
 def _grant(agency: ListedAgency, content: TrustList, roots: frozenset[bytes], grace: timedelta) -> Grant:

@@ -15,10 +15,11 @@ from typing import Final
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from wallet_core.encoding import base64url, strict_json
-from wallet_core.errors import Expired, MalformedError, NotYetValid, UntrustedError
+from wallet_core.errors import Expired, FetchError, MalformedError, NotYetValid, UntrustedError
+from wallet_core.http import Flow, get
 from wallet_core.jose import jws
 from wallet_core.keys.signer import Signer
-from wallet_core.spec_versions import TYP_TRUST_LIST
+from wallet_core.spec_versions import TRUST_LIST_MEDIA_TYPE, TYP_TRUST_LIST
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors
 from wallet_core.trust.x509 import (
     TrustedCertificate,
@@ -248,6 +249,21 @@ def verify_trust_list(
     digest = hashlib.sha256(verified.payload).digest()
     _validate_sequence(content, digest, known)
     return VerifiedTrustList(content, signer, digest)
+
+
+def fetch_trust_list(url: str) -> Flow[str]:
+    """Fetch a trust list. No trust in it yet.
+
+    Raises:
+        FetchError: the server was not reached, or did not answer with a text.
+    """
+    response = yield get(url, accept=TRUST_LIST_MEDIA_TYPE, response_limit=MAX_CHARACTERS)
+    if not response.ok:
+        raise FetchError("the trust list could not be fetched", detail=f"the server answered {response.status}")
+    try:
+        return response.body.decode("ascii")
+    except UnicodeDecodeError as exc:
+        raise FetchError("the trust list could not be fetched", detail="the answer is not a JWS") from exc
 
 
 def _validate_time(content: TrustList, at: datetime) -> None:

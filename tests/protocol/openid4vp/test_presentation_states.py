@@ -153,7 +153,7 @@ def test_claims_can_go_while_the_record_stays() -> None:
     without = state_from_json(verified.kind, state_to_json(verified), None)
     assert isinstance(without, Verified)
     assert without.credentials is None
-    assert [check.ok for check in without.checks] == [True] * 9
+    assert [check.ok for check in without.checks] == [True] * 10
 
 
 @pytest.mark.parametrize("kind", ["answered", "nonsense"])

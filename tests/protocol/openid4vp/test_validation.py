@@ -1,11 +1,13 @@
 """What the Verifier believes, and at which of its numbered checks it refuses."""
 
 import secrets
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from tests.support.presentations import CLAIMS, HIDEABLE, NOW, VCT, Agency, new_ca, new_world, query, world
+from tests.support.trust import listed, new_list
 from wallet_core.encoding import base64url, strict_json
 from wallet_core.errors import (
     Expired,
@@ -22,8 +24,16 @@ from wallet_core.keys.algorithms import SignatureAlgorithm
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.openid4vp.checks import CheckStep, failed_checks
 from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
-from wallet_core.protocols.openid4vp.validation import Expectation, ValidatedResponse, validate_vp_token
-from wallet_core.trust.anchors import AnchorPurpose
+from wallet_core.protocols.openid4vp.validation import (
+    Expectation,
+    PresentedCredential,
+    ValidatedResponse,
+    _validate_permitted,
+    validate_vp_token,
+)
+from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor
+from wallet_core.trust.policy import create_issuer_policy
+from wallet_core.trust.trust_list import Period
 from wallet_core.trust.x509 import verify_chain
 
 WORLD = world()
@@ -59,8 +69,8 @@ def refused_at(step, vp_token, kind=VerificationError, expected=None, now=NOW):
         validate_vp_token(vp_token, expected or expectation(), now=now)
     assert caught.value.step == step
     checks = failed_checks(caught.value)
-    assert [check.step for check in checks] == list(range(1, 10))
-    assert [check.ok for check in checks] == [True] * (step - 1) + [False] + [None] * (9 - step)
+    assert [check.step for check in checks] == list(range(1, 11))
+    assert [check.ok for check in checks] == [True] * (step - 1) + [False] + [None] * (10 - step)
     assert checks[step - 1].detail
     return caught.value
 
@@ -73,7 +83,7 @@ def test_a_good_answer() -> None:
     assert credential.issuer_name == WORLD.agency.name
     assert credential.holder_bound
     assert credential.valid_until == NOW + timedelta(days=365)
-    assert [check.ok for check in validated.checks] == [True] * 9
+    assert [check.ok for check in validated.checks] == [True] * 10
 
 
 def test_what_was_not_asked_for_is_not_kept_even_if_it_cannot_be_hidden() -> None:
@@ -347,3 +357,44 @@ def test_two_worlds_do_not_trust_each_other() -> None:
     other = new_world()
     text = other.agency.issue(WORLD.holder, vct=VCT, random=secrets.token_bytes)
     refused_at(2, {"licence": [present(text=text)]}, UntrustedError)
+
+
+# --- 10: the issuer may issue this type -------------------------------------------------------------------------------
+def permitting(*types, **changes):
+    root = TrustAnchor(WORLD.issuer_ca.certificate, AnchorPurpose.CREDENTIAL_ISSUER)
+    made = new_list(NOW, root, agencies=(listed(WORLD.agency.issuer, *types, **changes),))
+    return expectation(may_issue=create_issuer_policy(WORLD.anchors, [made], closed=True).validate_may_issue)
+
+
+def test_a_listed_issuer_of_this_type() -> None:
+    validated = validate_vp_token({"licence": [present()]}, permitting(VCT), now=NOW)
+    assert validated.checks[-1].detail == "시험경찰청 (시험용)"
+    without = validate_vp_token({"licence": [present()]}, expectation(), now=NOW)
+    assert without.checks[-1].detail == "no list used"
+
+
+@pytest.mark.clause("vp-8.6-permitted", "tl-4-type")
+def test_an_issuer_outside_its_types() -> None:
+    error = refused_at(10, {"licence": [present()]}, UntrustedError, permitting("urn:jigap:vct:other:1"))
+    assert error.description == "the issuer may not issue this type"
+    refused_at(10, {"licence": [present()]}, UntrustedError, permitting(VCT, format="mso_mdoc"))
+
+
+@pytest.mark.clause("vp-8.6-permitted", "tl-4-agency-period")
+def test_an_issuer_whose_time_is_over() -> None:
+    refused_at(10, {"licence": [present()]}, UntrustedError, permitting(VCT, period=Period(None, NOW)))
+
+
+@pytest.mark.clause("vp-8.6-permitted")
+def test_a_list_out_of_date() -> None:
+    old = new_list(NOW - timedelta(days=3), agencies=(listed(WORLD.agency.issuer, VCT),))
+    root = TrustAnchor(WORLD.issuer_ca.certificate, AnchorPurpose.CREDENTIAL_ISSUER)
+    policy = create_issuer_policy(WORLD.anchors, [replace(old, authorities=(root,))], closed=True)
+    refused_at(10, {"licence": [present()]}, Expired, expectation(may_issue=policy.validate_may_issue))
+
+
+@pytest.mark.clause("vp-8.6-permitted")
+def test_what_nobody_vouches_for_is_not_permitted() -> None:
+    with pytest.raises(VerificationError) as caught:
+        _validate_permitted(PresentedCredential("f", "t", {}, None, "", None, True), expectation(), NOW)
+    assert caught.value.step == 10

@@ -180,6 +180,7 @@ def _validate(
         ports.verify_chain,
         verify_mdoc_chain=ports.verify_mdoc_chain,
         session_transcript=request_transcript(request),
+        may_issue=ports.may_issue,
     )
     validated = validate_vp_token(response.vp_token, expected, now=ports.clock.now())
     policy = ports.policies.get(stored.policy_id or "")

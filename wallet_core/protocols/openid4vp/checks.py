@@ -21,6 +21,7 @@ class CheckStep(IntEnum):
     NOT_WITHDRAWN = 7
     ONLY_WHAT_WAS_ASKED = 8
     QUERY_ANSWERED = 9
+    ISSUER_PERMITTED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ CHECKS: Final[Mapping[CheckStep, tuple[str, str]]] = {
     CheckStep.NOT_WITHDRAWN: ("not_withdrawn", "OpenID4VP 8.6"),
     CheckStep.ONLY_WHAT_WAS_ASKED: ("only_what_was_asked", "OpenID4VP 6.4"),
     CheckStep.QUERY_ANSWERED: ("query_answered", "OpenID4VP 6.4, 14.9"),
+    CheckStep.ISSUER_PERMITTED: ("issuer_permitted", "OpenID4VP 8.6, specs/trust-list.md 4"),
 }
 """Name and clause of each check."""
 

@@ -4,9 +4,9 @@ The invariant: only :func:`validate_vp_token` makes a :class:`ValidatedResponse`
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import InitVar, dataclass
+from dataclasses import InitVar, dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from wallet_core import spec_versions as spec
 from wallet_core.encoding.claims_path import ConcretePath, resolve, value_at
@@ -30,7 +30,17 @@ from wallet_core.protocols.openid4vp.dcql import ClaimsQuery, CredentialQuery, D
 from wallet_core.protocols.openid4vp.matching import overlap, value_matches
 from wallet_core.protocols.openid4vp.response import VpToken
 from wallet_core.trust.x509 import TrustedCertificate, validate_issuer_name
-from wallet_core.types import ClaimsPath, ClientId, DocType, Json, JsonObject, Nonce, QueryId, SessionTranscript
+from wallet_core.types import (
+    ClaimsPath,
+    ClientId,
+    CredentialIssuerId,
+    DocType,
+    Json,
+    JsonObject,
+    Nonce,
+    QueryId,
+    SessionTranscript,
+)
 
 _SEAL: Final = object()
 
@@ -54,6 +64,28 @@ def _nobody(_chain: Sequence[bytes], _at: datetime) -> TrustedCertificate:
     raise UntrustedError("nobody is trusted to issue mdocs here")
 
 
+class IssuerPermission(Protocol):
+    """Whether an issuer may issue a type: ``trust.policy.IssuerPolicy.validate_may_issue``. No I/O."""
+
+    def __call__(
+        self,
+        certificate: TrustedCertificate,
+        *,
+        issuer: CredentialIssuerId | None,
+        format: str,  # noqa: A002 - the specifications' word
+        type: str,  # noqa: A002 - the same
+        at: datetime,
+    ) -> str:
+        """Return the listed issuer's name, empty if no list has to be asked. Raises ``VerificationError``."""
+        ...
+
+
+def anybody_trusted(certificate: TrustedCertificate, **_asked: object) -> str:
+    """Permit every type to every issuer that is trusted: where no list says more."""
+    del certificate
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class PresentedCredential:
     """What the Verifier may rely on of one presentation.
@@ -66,6 +98,7 @@ class PresentedCredential:
         issuer_name: the organisation in the issuer's certificate, for people.
         valid_until: ``exp`` of the credential; None if it has none.
         holder_bound: whether the holder proved possession of the credential's key.
+        certificate: under which it is signed; not stored. Without one, nothing says that its issuer may issue it.
     """
 
     format: str
@@ -75,6 +108,7 @@ class PresentedCredential:
     issuer_name: str
     valid_until: datetime | None
     holder_bound: bool
+    certificate: TrustedCertificate | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +137,7 @@ class Expectation:
         leeway: how far clocks may differ.
         verify_mdoc_chain: whom we trust to issue mdocs; by default nobody.
         session_transcript: of the request, from ``mdoc.request_transcript``; needed where it asks for an mdoc.
+        may_issue: which types each of them may issue.
     """
 
     query: DcqlQuery
@@ -112,6 +147,7 @@ class Expectation:
     leeway: timedelta = LEEWAY
     verify_mdoc_chain: ChainVerifier = _nobody
     session_transcript: SessionTranscript | None = None
+    may_issue: IssuerPermission = anybody_trusted
 
 
 def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime) -> ValidatedResponse:
@@ -129,6 +165,7 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
         7. No credential is withdrawn; one whose status cannot be looked up is refused (8.6).
         8. No claim was disclosed that the request did not ask for (6.4).
         9. Each presentation answers its query, values included, and every required set is answered (6.4, 14.9).
+        10. Each issuer may issue this type: as the trust lists say, where lists are used (``trust.policy``).
 
     Not done here: decryption, ``state``, whether the request was answered before.
 
@@ -152,7 +189,10 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
         raise QueryNotSatisfied(
             "a required credential is missing", step=CheckStep.QUERY_ANSWERED, clause="OpenID4VP 6.4.2"
         )
-    return ValidatedResponse(credentials, _passed(credentials), _SEAL)
+    # 10.
+    presented = [credential for several in credentials.values() for credential in several]
+    permitted = [_validate_permitted(credential, expected, now) for credential in presented]
+    return ValidatedResponse(credentials, _passed(credentials, permitted), _SEAL)
 
 
 def presented_paths(
@@ -231,6 +271,7 @@ def _validate_presentation(text: str, query_id: QueryId, expected: Expectation, 
         issuer_name=certificate.name,
         valid_until=credential.expires_at,
         holder_bound=credential.key_binding is not None,
+        certificate=certificate,
     )
 
 
@@ -263,6 +304,7 @@ def _validate_mdoc(text: str, query: CredentialQuery, expected: Expectation, now
         issuer_name=presented.certificate.name,
         valid_until=presented.mdoc.validity.valid_until,
         holder_bound=True,
+        certificate=presented.certificate,
     )
 
 
@@ -345,6 +387,18 @@ def _validate_issuer(credential: SdJwtVc, certificate: TrustedCertificate) -> No
         raise check_failed(CheckStep.ISSUER_TRUSTED, exc.description, exc) from exc
 
 
+def _validate_permitted(credential: PresentedCredential, expected: Expectation, now: datetime) -> str:
+    certificate = credential.certificate
+    if certificate is None:
+        raise check_failed(CheckStep.ISSUER_PERMITTED, "nothing says that the issuer may issue this type")
+    issuer = None if credential.issuer is None else CredentialIssuerId(credential.issuer)
+    try:
+        # vp-8.6-permitted
+        return expected.may_issue(certificate, issuer=issuer, format=credential.format, type=credential.type, at=now)
+    except VerificationError as exc:
+        raise check_failed(CheckStep.ISSUER_PERMITTED, exc.description, exc) from exc
+
+
 def _validate_audience(credential: SdJwtVc, client_id: ClientId) -> None:
     audience = credential.claims.get("aud", client_id)
     # 5. RFC 7519 4.1.3: whoever is not among the audiences of a JWT "MUST" reject it.
@@ -405,7 +459,9 @@ def _pick(value: Json, paths: Sequence[ConcretePath]) -> Json:
     return {}
 
 
-def _passed(credentials: Mapping[QueryId, Sequence[PresentedCredential]]) -> tuple[Check, ...]:
+def _passed(
+    credentials: Mapping[QueryId, Sequence[PresentedCredential]], permitted: Sequence[str]
+) -> tuple[Check, ...]:
     presented = [credential for several in credentials.values() for credential in several]
     issuers = ", ".join(dict.fromkeys(credential.issuer_name for credential in presented))
     until = [credential.valid_until for credential in presented if credential.valid_until is not None]
@@ -415,5 +471,6 @@ def _passed(credentials: Mapping[QueryId, Sequence[PresentedCredential]]) -> tup
         CheckStep.HOLDER_PRESENT: "" if all(c.holder_bound for c in presented) else "not asked for",
         CheckStep.NOT_WITHDRAWN: "the credential has no status list",
         CheckStep.QUERY_ANSWERED: f"{len(presented)} credential(s)",
+        CheckStep.ISSUER_PERMITTED: ", ".join(dict.fromkeys(name or "no list used" for name in permitted)),
     }
     return passed_checks(details)

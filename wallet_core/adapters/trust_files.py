@@ -1,0 +1,101 @@
+"""Whom to trust, from files: PEM of roots, trust lists, VICALs, told apart by what is in them."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from wallet_core.adapters.config import SettingsError
+from wallet_core.adapters.http import HttpClient
+from wallet_core.errors import MalformedError, StorageError
+from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors, parse_trust_anchors
+from wallet_core.trust.policy import Grant, IssuerPolicy, create_issuer_policy
+from wallet_core.trust.trust_list import TrustList, fetch_trust_list, verify_trust_list
+from wallet_core.trust.vical import verify_vical
+
+_PEM = b"-----BEGIN"
+_JWS = b"eyJ"  # a JSON object in base64url
+
+
+def load_issuer_policy(
+    paths: Iterable[Path],
+    *,
+    now: datetime,
+    purposes: Sequence[AnchorPurpose] = (),
+    grace: timedelta = timedelta(),
+) -> IssuerPolicy:
+    """Return whom the files make us trust: roots, and what trust lists and VICALs permit below theirs.
+
+    Args:
+        paths: PEM files, trust lists and VICALs; the roots of the lists' operators are in the PEM files.
+        now: the time at which lists must be good.
+        purposes: of certificates without a ``Purpose:`` line; none refuses them.
+        grace: how long a list still counts after its end.
+
+    Raises:
+        SettingsError: a file cannot be read.
+        MalformedError: it is none of the three, or a certificate in it has no purpose.
+        VerificationError: a list is not signed under one of the roots, or its time is over.
+    """
+    contents = [(path.name, _read(path)) for path in paths]
+    anchors = TrustAnchors()
+    for name, data in contents:
+        if _PEM in data:
+            anchors += _pem_anchors(name, data, purposes)
+    lists: list[TrustList] = []
+    by_authority: dict[bytes, list[Grant]] = {}
+    roots = anchors
+    for name, data in contents:
+        if _PEM in data:
+            continue
+        if data.lstrip().startswith(_JWS):
+            lists.append(verify_trust_list(_text(name, data), roots, at=now).content)
+        else:
+            vical = verify_vical(data, roots, at=now, grace=grace)
+            anchors += vical.anchors
+            for root, grants in vical.grants(grace=grace).items():
+                by_authority.setdefault(root, []).extend(grants)
+    return create_issuer_policy(anchors, lists, grace=grace, by_authority=by_authority)
+
+
+def read_trust_list(source: str, client: HttpClient) -> str:
+    """Return the text behind ``source``: an address, or the path of a file.
+
+    Raises:
+        FetchError: the server was not reached, or did not answer with a list.
+        StorageError: the file cannot be read.
+    """
+    if source.startswith(("https://", "http://")):
+        return client.run(fetch_trust_list(source))
+    try:
+        return Path(source).read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise StorageError(
+            "the trust list cannot be read", detail=f"{Path(source).name}: {type(exc).__name__}"
+        ) from exc
+
+
+def _pem_anchors(name: str, data: bytes, purposes: Sequence[AnchorPurpose]) -> TrustAnchors:
+    text = _text(name, data)
+    try:
+        return parse_trust_anchors(text)
+    except MalformedError:
+        if not purposes:
+            raise
+    anchors = TrustAnchors()
+    for purpose in purposes:
+        anchors += parse_trust_anchors(text, purpose=purpose)
+    return anchors
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise SettingsError("a trust anchor file cannot be read", detail=f"{path.name}: {exc.strerror}") from exc
+
+
+def _text(name: str, data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise SettingsError("a trust anchor file cannot be read", detail=f"{name} is not text") from exc
