@@ -68,23 +68,25 @@ def verify_mdoc(
 
     Steps:
         1. It is base64url of an IssuerSigned (OpenID4VCI A.2.4).
-        2. The certificates of IssuerAuth lead to an anchor for mdocs (ISO/IEC 18013-5 9.3.1, step 1).
+        2. The certificates of IssuerAuth lead to an anchor for mdocs (ISO/IEC 18013-5 9.3.1, step 1), and the leaf is
+           for the issuer of the offer if it names one.
         3. Signature, digests and times hold, and the document type is the one asked for (9.3.1).
         4. ``issuing_country`` is that of the certificate (9.3.1).
         5. The device key is one of ours (M11).
-
-    Not done here: whether the document signer belongs to ``issuer``, which its certificate need not name.
 
     Raises:
         MalformedError: it does not parse.
         VerificationError: a step failed; ``step`` is its number where the check is ours.
     """
-    del issuer
     # 1
     issuer_signed = parse_issuer_signed(base64url.decode(text, what="credential"))
     # 2
     # mdoc-18013.9.3.1-chain-wallet
     certificate = x509.verify_chain(issuer_signed.x5chain(), anchors, purpose=AnchorPurpose.MDL_ISSUER, at=now)
+    # No standard asks for a URI there, so a stranger's need not have one.
+    # mdoc-18013.9.3.1-issuer-asked
+    if certificate.uris and issuer not in certificate.uris:
+        raise UntrustedError("the document signer is another issuer's", step=2, clause="decision 0056")
     # 3
     verified = verify_issuer_signed(
         issuer_signed,

@@ -13,7 +13,8 @@ from wallet_core.formats.mdoc.session_transcript import openid4vp_transcript
 from wallet_core.formats.mdoc.verifier import VerifiedMdoc, only_document, verify_document
 from wallet_core.keys.jwk import jwk_thumbprint
 from wallet_core.protocols.openid4vp.request import AuthorizationRequest
-from wallet_core.trust.x509 import TrustedCertificate
+from wallet_core.spec_versions import NAMESPACE_MDL
+from wallet_core.trust.x509 import TrustedCertificate, validate_issuing_country
 from wallet_core.types import DocType, SessionTranscript
 
 
@@ -75,6 +76,7 @@ def verify_presentation(
         0. The presentation is base64url of a DeviceResponse with one document of the asked type.
         -. The certificates of IssuerAuth lead to an anchor for mdocs (ISO/IEC 18013-5 9.3.1, step 1).
         1. to 8. Issuer data and device authentication hold, over our own transcript.
+        -. ``issuing_country`` and ``issuing_jurisdiction`` are those of the certificate (9.3.1).
 
     Raises:
         MalformedError: the presentation does not parse.
@@ -93,6 +95,8 @@ def verify_presentation(
         signer_validity=(certificate.valid_from, certificate.valid_until),
         leeway=leeway,
     )
+    elements = mdoc.claims.get(NAMESPACE_MDL, {})
+    validate_issuing_country(certificate, elements.get("issuing_country"), elements.get("issuing_jurisdiction"))
     return PresentedMdoc(mdoc, certificate)
 
 
