@@ -195,7 +195,7 @@ def _sign(
         expires_at = issued.type.expires_at(claims, today=today)
     except Expired as exc:
         raise CredentialRequestDenied(exc.description, detail=exc.detail) from exc
-    signer, chain = ports.keys.signer(agency.id), ports.keys.chain(agency.id)
+    key_of_agency = ports.keys.signing_key(agency.id)
     credentials = [
         create_credential(
             issued.type,
@@ -204,8 +204,8 @@ def _sign(
             selectively_disclosable=issued.selectively_disclosable,
             key=key,
             expires_at=expires_at,
-            signer=signer,
-            x5c=chain,
+            signer=key_of_agency.signer,
+            x5c=key_of_agency.chain,
             now=now,
             random=ports.random,
         )
