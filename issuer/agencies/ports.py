@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from wallet_core.catalogue.text import Text
-from wallet_core.keys.signer import Signer
+from wallet_core.keys.signer import CertifiedSigner, Signer
 from wallet_core.types import AgencyId, CredentialIssuerId
 
 SCOPES = ("records:write", "offers:write", "offers:read", "credentials:read", "console")
@@ -52,6 +52,14 @@ class SigningKeys(Protocol):
 
     def chain(self, name: str) -> tuple[bytes, ...]:
         """Return the DER certificates, leaf first, without root. Raises ``KeyUnavailable``."""
+        ...
+
+    def signing_key(self, name: str) -> CertifiedSigner:
+        """Return signer and certificates of the key that signs now. Raises ``KeyUnavailable``."""
+        ...
+
+    def published(self, name: str) -> Sequence[bytes]:
+        """Return the leaf certificates of all keys, also older ones and the next. Raises ``KeyUnavailable``."""
         ...
 
 

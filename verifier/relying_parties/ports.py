@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NewType, Protocol
 
 from wallet_core.catalogue.text import Text
-from wallet_core.keys.signer import Signer
+from wallet_core.keys.signer import CertifiedSigner, Signer
 
 PartyId = NewType("PartyId", str)
 """A relying party's own short name here, which is also the name of its access key."""
@@ -48,6 +48,14 @@ class AccessKeys(Protocol):
 
     def chain(self, name: str) -> tuple[bytes, ...]:
         """Return the DER certificates, leaf first, without root. Raises ``KeyUnavailable``."""
+        ...
+
+    def signing_key(self, name: str) -> CertifiedSigner:
+        """Return signer and certificates of the key that signs now. Raises ``KeyUnavailable``."""
+        ...
+
+    def signing_keys(self, name: str) -> Sequence[CertifiedSigner]:
+        """Return every key: the one that signs now first. Raises ``KeyUnavailable``."""
         ...
 
 

@@ -1,12 +1,12 @@
-"""``jigap keys new-ca | new-issuer | new-verifier | new-sealing-key | show``: keys and certificates in a folder.
+"""``jigap keys new-… | next | rotate | show``: keys and certificates in a folder.
 
 Private keys are PKCS#8 PEM, readable by their owner only, and are never overwritten; or, with ``--hsm``, made inside a
 token that they never leave.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -15,12 +15,15 @@ from typing import Annotated, Any
 
 import typer
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from wallet_core.adapters.cli import JsonFlag, out
+from wallet_core.adapters.cli_certificates import describe, in_words
 from wallet_core.adapters.clock import SystemClock
+from wallet_core.adapters.config import load_trust_anchors
 from wallet_core.adapters.keystore import KeyStore, new_key_text, read_description, require_hsm_support
 from wallet_core.errors import KeyUnavailable, MalformedError, WalletError
 from wallet_core.keys.algorithms import PublicKey
@@ -28,10 +31,14 @@ from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors, 
 from wallet_core.trust.certificates import (
     CertificateAuthority,
     create_ca,
+    create_document_signer,
+    create_iaca,
     create_issuer_certificate,
+    create_operator_certificate,
     create_verifier_certificate,
+    renew_certificate,
 )
-from wallet_core.trust.x509 import x509_hash
+from wallet_core.trust.profiles import CertificateRole
 from wallet_core.types import CredentialIssuerId
 
 app = typer.Typer(no_args_is_help=True, help="Signing keys and certificates.")
@@ -80,10 +87,7 @@ def new_ca(
         )
     except ValueError as exc:
         raise typer.BadParameter(str(exc)) from exc
-    KeyStore(store).add(name, key, [ca.certificate.public_bytes(Encoding.DER)])
-    anchors = TrustAnchors(TrustAnchor(ca.certificate, each) for each in purpose)
-    (store / f"{name}.anchor.pem").write_text(format_trust_anchors(anchors), encoding="utf-8")
-    _tell(name, store, ca.certificate, as_json=as_json)
+    _add_ca(store, name, ca, purpose, as_json=as_json)
 
 
 @app.command("new-issuer")
@@ -146,6 +150,103 @@ def new_verifier(
     _tell(name, store, certificate, as_json=as_json)
 
 
+@app.command("new-iaca")
+def new_iaca(
+    name: Name,
+    *,
+    store: Store,
+    organization: Organization,
+    contact: Annotated[str, typer.Option("--contact", help="Address of a page about the CA.")],
+    revocation_list: Annotated[str, typer.Option("--revocation-list", help="Address of its revocation list.")],
+    country: Annotated[str, typer.Option("--country", help="Two capital letters, as in the documents.")] = "KR",
+    state: Annotated[str | None, typer.Option("--state", help="State or province, if it issues for one only.")] = None,
+    days: Annotated[int, typer.Option("--days", help="How long it lives, at most 20 years.")] = 9 * 365,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make an issuing authority CA for mdocs (ISO 18013-5 B.1.2) and its trust-anchor file NAME.anchor.pem."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    try:
+        ca = create_iaca(
+            organization=organization,
+            common_name=name,
+            contact=contact,
+            revocation_list=revocation_list,
+            private_key=key,
+            now=SystemClock().now(),
+            random=os.urandom,
+            country=country,
+            state=state,
+            life=timedelta(days=days),
+        )
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc)) from exc
+    _add_ca(store, name, ca, [AnchorPurpose.MDL_ISSUER], as_json=as_json)
+
+
+@app.command("new-document-signer")
+def new_document_signer(
+    name: Name,
+    *,
+    store: Store,
+    ca: Ca,
+    issuer: Annotated[str, typer.Option("--issuer", help="Credential Issuer Identifier, as in its metadata.")],
+    organization: Organization,
+    ca_store: CaStore = None,
+    days: Annotated[int, typer.Option("--days", help="How long the certificate lives, at most 456.")] = 365,
+    hsm: Hsm = None,
+    existing: Existing = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make a key with which an agency signs mdocs, and its certificate below an IACA; NAME is AGENCY.mdoc."""
+    authority = _authority(ca_store or store, ca)
+    with _new_key(KeyStore(store), name, hsm, existing=existing) as key:
+        certificate = create_document_signer(
+            authority,
+            issuer=CredentialIssuerId(issuer),
+            organization=organization,
+            public_key=key.public_key,
+            now=SystemClock().now(),
+            random=os.urandom,
+            life=timedelta(days=days),
+        )
+        key.add([certificate.public_bytes(Encoding.DER)])
+    _tell(name, store, certificate, as_json=as_json)
+
+
+@app.command("new-list-signer")
+def new_list_signer(
+    name: Name,
+    *,
+    store: Store,
+    ca: Ca,
+    role: Annotated[
+        CertificateRole, typer.Option("--role", help="trust_list_signer, vical_signer or status_list_signer.")
+    ],
+    operator: Annotated[str, typer.Option("--operator", help="URL that names the operator of the list.")],
+    organization: Organization,
+    ca_store: CaStore = None,
+    days: Annotated[int, typer.Option("--days", help="How long the certificate lives, at most 1186.")] = 365,
+    hsm: Hsm = None,
+    existing: Existing = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make a key with which a trust list, a VICAL or status lists are signed, and its certificate."""
+    authority = _authority(ca_store or store, ca)
+    with _new_key(KeyStore(store), name, hsm, existing=existing) as key:
+        certificate = create_operator_certificate(
+            authority,
+            role,
+            operator=operator,
+            organization=organization,
+            public_key=key.public_key,
+            now=SystemClock().now(),
+            random=os.urandom,
+            life=timedelta(days=days),
+        )
+        key.add([certificate.public_bytes(Encoding.DER)])
+    _tell(name, store, certificate, as_json=as_json)
+
+
 @app.command("new-sealing-key")
 def new_sealing_key(
     file: Annotated[Path, typer.Argument(help="File to write; not overwritten.")], *, as_json: JsonFlag = False
@@ -159,17 +260,111 @@ def new_sealing_key(
     out(as_json, {"file": str(file)}, f"Wrote a new sealing key to {file}. Without it what it sealed is lost.")
 
 
-@app.command()
-def show(
-    what: Annotated[Path, typer.Argument(help="A PEM file of certificates, or a folder of keys.")],
+@app.command("next")
+def next_key(
+    name: Name,
     *,
+    store: Store,
+    ca: Ca,
+    ca_store: CaStore = None,
+    days: Annotated[int, typer.Option("--days", help="How long the certificate lives.")] = 365,
+    hsm: Hsm = None,
+    existing: Existing = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Say in words what the certificates of a file or folder are."""
+    """Make the next key of NAME, with a certificate that says what the current one says. It does not sign yet."""
+    authority, keys = _authority(ca_store or store, ca), KeyStore(store)
+    current = x509.load_der_x509_certificate(keys.chain(name)[0])
+    entry = f"{name}.{_number(name, keys.generations(name)[-1]) + 1}"
+    with _new_key(keys, entry, hsm, existing=existing) as key:
+        certificate = renew_certificate(
+            authority,
+            current,
+            public_key=key.public_key,
+            now=SystemClock().now(),
+            random=os.urandom,
+            life=timedelta(days=days),
+        )
+        key.add([certificate.public_bytes(Encoding.DER)])
+    _tell(entry, store, certificate, as_json=as_json)
+
+
+@app.command("rotate")
+def rotate(
+    name: Name,
+    *,
+    store: Store,
+    to: Annotated[str, typer.Option("--to", help="Which key; default: the newest one.")] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """Sign with the next key of NAME from now on, in every running process. Older ones stay published till they end."""
+    keys = KeyStore(store)
+    before, entry = keys.current(name), to or keys.generations(name)[-1]
+    if entry == before:
+        raise KeyUnavailable("that key signs already", detail=f"{entry} signs for {name} already: jigap keys next")
+    if entry not in keys.generations(name):
+        raise KeyUnavailable("there is no such key", detail=f"{name} has no key {entry}")
+    certificate, now = _read(store / f"{entry}.chain.pem")[0], SystemClock().now()
+    if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+        raise KeyUnavailable(
+            "that key's certificate is not valid now", detail=f"the certificate of {entry} is not valid now"
+        )
+    keys.rotate(name, entry)
+    out(as_json, {"name": name, "before": before, "current": entry}, f"{entry} signs for {name} now, {before} no more")
+
+
+@app.command()
+def show(
+    what: Annotated[Path, typer.Argument(help="A PEM file of certificates or trust anchors, or a folder of keys.")],
+    *,
+    lang: Annotated[str, typer.Option("--lang", envvar="LANG", help="ko or en.")] = "en",
+    as_json: JsonFlag = False,
+) -> None:
+    """Say in words whose the certificates of a file or folder are, for what, until when, and what is wrong."""
+    described = _described(what)
+    text = "\n\n".join(in_words(each, korean=lang.startswith("ko")) for each in described)
+    out(as_json, {"certificates": described}, text or "There are no certificates here.")
+
+
+def _described(what: Path) -> list[dict[str, Any]]:
     files = sorted(what.glob("*.chain.pem")) if what.is_dir() else [what]
-    described = [_describe(certificate, file.name) for file in files for certificate in _read(file)]
-    text = "\n\n".join(_words(each) for each in described) or "There are no certificates here."
-    out(as_json, {"certificates": described}, text)
+    found = [(file.name, certificate) for file in files for certificate in _read(file)]
+    others = [certificate for _, certificate in found]
+    purposes = _purposes(sorted(what.glob("*.anchor.pem")) if what.is_dir() else [what])
+    now = SystemClock().now()
+    return [
+        describe(
+            certificate,
+            name,
+            now=now,
+            issuer=_issuer_of(certificate, others),
+            purposes=purposes.get(certificate.fingerprint(SHA256()), ()),
+        )
+        for name, certificate in found
+    ]
+
+
+def _purposes(files: Iterable[Path]) -> dict[bytes, list[AnchorPurpose]]:
+    found: dict[bytes, list[AnchorPurpose]] = {}
+    for file in files:
+        # A file of other certificates has no purposes; what is in it is shown all the same.
+        with suppress(WalletError):
+            for anchor in load_trust_anchors([file]).anchors:
+                found.setdefault(anchor.certificate.fingerprint(SHA256()), []).append(anchor.purpose)
+    return found
+
+
+def _issuer_of(certificate: x509.Certificate, others: Sequence[x509.Certificate]) -> x509.Certificate | None:
+    for other in others:
+        if other.subject == certificate.issuer:
+            with suppress(InvalidSignature, ValueError, TypeError):
+                certificate.verify_directly_issued_by(other)
+                return other
+    return None
+
+
+def _number(name: str, entry: str) -> int:
+    return int(entry.removeprefix(name).removeprefix(".") or 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +410,15 @@ def _key_in_token(keys: KeyStore, name: str, file: Path, *, existing: bool) -> _
     return _NewKey(create_hsm_key(key, random=os.urandom).public_key, add, partial(destroy_hsm_key, key))
 
 
+def _add_ca(
+    store: Path, name: str, ca: CertificateAuthority, purposes: Iterable[AnchorPurpose], *, as_json: bool
+) -> None:
+    KeyStore(store).add(name, ca.private_key, [ca.certificate.public_bytes(Encoding.DER)])
+    anchors = TrustAnchors(TrustAnchor(ca.certificate, each) for each in purposes)
+    (store / f"{name}.anchor.pem").write_text(format_trust_anchors(anchors), encoding="utf-8")
+    _tell(name, store, ca.certificate, as_json=as_json)
+
+
 def _authority(store: Path, name: str) -> CertificateAuthority:
     keys = KeyStore(store)
     certificate = x509.load_der_x509_certificate(keys.chain(name)[0])
@@ -234,39 +438,5 @@ def _read(file: Path) -> list[x509.Certificate]:
 
 
 def _tell(name: str, store: Path, certificate: x509.Certificate, *, as_json: bool) -> None:
-    described = {"name": name, "store": str(store), **_describe(certificate, f"{name}.chain.pem")}
-    out(as_json, described, _words(described))
-
-
-def _describe(certificate: x509.Certificate, file: str) -> dict[str, Any]:
-    der = certificate.public_bytes(Encoding.DER)
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        names = x509.SubjectAlternativeName([])
-    return {
-        "file": file,
-        "subject": certificate.subject.rfc4514_string(),
-        "issuer": certificate.issuer.rfc4514_string(),
-        "self_signed": certificate.subject == certificate.issuer,
-        "speaks_for": [str(each.value) for each in names],
-        "valid_from": certificate.not_valid_before_utc.isoformat(),
-        "valid_until": certificate.not_valid_after_utc.isoformat(),
-        "x509_hash": x509_hash(der),
-        "sha256": certificate.fingerprint(SHA256()).hex(),
-    }
-
-
-def _words(described: dict[str, Any]) -> str:
-    kind = "A certification authority (trust anchor)" if described["self_signed"] else "A signing certificate"
-    speaks_for = ", ".join(described["speaks_for"]) or "nobody by name"
-    return "\n".join(
-        (
-            f"{described['file']}: {kind}",
-            f"  of            {described['subject']}",
-            f"  certified by  {'itself' if described['self_signed'] else described['issuer']}",
-            f"  speaks for    {speaks_for}",
-            f"  valid         {described['valid_from']} to {described['valid_until']}",
-            f"  x509_hash     {described['x509_hash']}",
-        )
-    )
+    said = describe(certificate, f"{name}.chain.pem", now=SystemClock().now())
+    out(as_json, {"name": name, "store": str(store), **said}, in_words(said))

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from wallet_core.encoding import base64url
 from wallet_core.errors import KeyUnavailable, MalformedError
 from wallet_core.keys.algorithms import RawPrivateKey, algorithm_of
-from wallet_core.keys.signer import Signer, SoftwareSigner
+from wallet_core.keys.signer import CertifiedSigner, Signer, SoftwareSigner
 
 KEY_BYTES = 32
 """AES-256."""
@@ -27,6 +27,7 @@ NONCE_BYTES = 12
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}\Z")
 _VERSION_BYTES = 2
 _KEY_ENDINGS = (".key.pem", ".hsm.toml")
+_POINTER = "current"
 
 
 class Sealer:
@@ -97,12 +98,16 @@ class KeyStore:
     ``NAME.key.pem`` (PKCS#8) is a key, or ``NAME.hsm.toml`` says in which token it is (specs/key-stores.md);
     ``NAME.chain.pem`` is its certificate chain, leaf first. The files are read once; add an entry and the next look-up
     finds it.
+
+    An owner's later keys are the entries ``NAME.2``, ``NAME.3`` and so on; the file ``NAME.current`` says which signs.
+    It is looked at for every signature, so a rotation needs no restart, and every process sees it at once.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._signers: dict[str, Signer] = {}
         self._chains: dict[str, tuple[bytes, ...]] = {}
+        self._current: dict[str, tuple[tuple[int, int], str]] = {}
 
     def names(self) -> list[str]:
         """Return the names of all keys, sorted."""
@@ -110,15 +115,75 @@ class KeyStore:
         return sorted({name.removesuffix(ending) for ending, name in found})
 
     def signer(self, name: str) -> Signer:
-        """Return the signer of that name.
+        """Return the signer of that name: of its current key.
 
         Raises:
             KeyUnavailable: there is no such key, it does not parse, or there are two; if its token is away,
                 ``HsmUnavailable``.
         """
-        if name not in self._signers:
-            self._signers[name] = self._open(name)
-        return self._signers[name]
+        return self._signer_of(self.current(name))
+
+    def signing_key(self, name: str) -> CertifiedSigner:
+        """Return the current key of that name with its chain, both of one key. Raises as :meth:`chain`."""
+        return self._certified(self.current(name))
+
+    def signing_keys(self, name: str) -> list[CertifiedSigner]:
+        """Return every key of that name with its chain: the current one first, then the others, newest first.
+
+        Raises:
+            KeyUnavailable: as :meth:`chain`, for any of them.
+        """
+        current = self.current(name)
+        others = [entry for entry in reversed(self.generations(name)) if entry != current]
+        return [self._certified(entry) for entry in (current, *others)]
+
+    def published(self, name: str) -> list[bytes]:
+        """Return the leaf certificates of every key of that name, oldest first: what others may still meet, or soon.
+
+        Raises:
+            KeyUnavailable: there is none, or one does not parse. No key is opened for it.
+        """
+        return [_read_certificates(self._path(entry, "chain.pem"))[0] for entry in self.generations(name)]
+
+    def generations(self, name: str) -> list[str]:
+        """Return the entries of that name, oldest first: ``NAME``, ``NAME.2`` and so on."""
+        later = re.compile(rf"{re.escape(name)}\.([1-9][0-9]{{0,5}})\Z")
+        numbered = [(int(match[1]), entry) for entry in self.names() if (match := later.match(entry))]
+        return [name, *(entry for _, entry in sorted(numbered))]
+
+    def current(self, name: str) -> str:
+        """Return the entry that signs for ``name``: what its pointer says, else ``name`` itself.
+
+        Raises:
+            KeyUnavailable: the pointer names no entry of ``name``.
+        """
+        pointer = self._path(name, _POINTER)
+        try:
+            found = pointer.stat()
+        except FileNotFoundError:
+            return name
+        seen = (found.st_mtime_ns, found.st_ino)
+        known = self._current.get(name)
+        if known is None or known[0] != seen:
+            # Rotated: the pointer is replaced as a whole, so its inode or time is another.
+            known = self._current[name] = (seen, self._read_pointer(name, pointer))
+        return known[1]
+
+    def rotate(self, name: str, entry: str) -> None:
+        """Let ``entry`` sign for ``name`` from now on, in every process. The other keys stay where they are.
+
+        Raises:
+            KeyUnavailable: there is no such entry of ``name``, its chain does not fit, or the store cannot be written.
+        """
+        if entry not in self.generations(name):
+            raise KeyUnavailable("there is no such key", detail=f"{name} has no key {entry}")
+        self._certified(entry)
+        draft = self._path(name, f"{_POINTER}.draft")
+        try:
+            draft.write_text(f"{entry}\n", encoding="ascii")
+            draft.replace(self._path(name, _POINTER))
+        except OSError as exc:
+            raise KeyUnavailable("the key store cannot be written", detail=f"{name}: {exc.strerror}") from exc
 
     def private_key(self, name: str) -> RawPrivateKey:
         """Return the key itself, for what only a key in a file can do: a CA's certificates.
@@ -139,9 +204,7 @@ class KeyStore:
         Raises:
             KeyUnavailable: there is no chain, it does not parse, or its leaf is for another key.
         """
-        if name not in self._chains:
-            self._chains[name] = _read_chain(self._path(name, "chain.pem"), self.signer(name))
-        return self._chains[name]
+        return self._chain_of(self.current(name))
 
     def add(self, name: str, key: RawPrivateKey, chain: Sequence[bytes] = ()) -> None:
         """Write a key, readable by its owner only, and its chain of DER certificates. An existing key is kept.
@@ -168,6 +231,28 @@ class KeyStore:
             raise KeyUnavailable(
                 "there is a key of that name already", detail=f"there is already a key {name}; it is kept"
             )
+
+    def _certified(self, entry: str) -> CertifiedSigner:
+        return CertifiedSigner(self._signer_of(entry), self._chain_of(entry))
+
+    def _signer_of(self, entry: str) -> Signer:
+        if entry not in self._signers:
+            self._signers[entry] = self._open(entry)
+        return self._signers[entry]
+
+    def _chain_of(self, entry: str) -> tuple[bytes, ...]:
+        if entry not in self._chains:
+            self._chains[entry] = _read_chain(self._path(entry, "chain.pem"), self._signer_of(entry))
+        return self._chains[entry]
+
+    def _read_pointer(self, name: str, pointer: Path) -> str:
+        try:
+            entry = pointer.read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError) as exc:
+            raise KeyUnavailable("the current key is not known", detail=pointer.name) from exc
+        if entry not in self.generations(name):
+            raise KeyUnavailable("the current key is not known", detail=f"{pointer.name} names no key of {name}")
+        return entry
 
     def _add(self, name: str, path: Path, content: bytes, chain: Sequence[bytes]) -> None:
         self.require_free(name)
@@ -238,10 +323,15 @@ def _read_private_key(path: Path) -> RawPrivateKey:
 
 
 def _read_chain(path: Path, signer: Signer) -> tuple[bytes, ...]:
+    chain = _read_certificates(path)
+    if x509.load_der_x509_certificate(chain[0]).public_key() != signer.public_key.raw:
+        raise KeyUnavailable("the certificate chain is for another key", detail=path.name)
+    return chain
+
+
+def _read_certificates(path: Path) -> tuple[bytes, ...]:
     try:
         certificates = x509.load_pem_x509_certificates(path.read_bytes())
     except (OSError, ValueError) as exc:
         raise KeyUnavailable("a certificate chain cannot be read", detail=path.name) from exc
-    if certificates[0].public_key() != signer.public_key.raw:
-        raise KeyUnavailable("the certificate chain is for another key", detail=path.name)
     return tuple(certificate.public_bytes(serialization.Encoding.DER) for certificate in certificates)

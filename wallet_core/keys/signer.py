@@ -22,6 +22,14 @@ class Signer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class CertifiedSigner:
+    """A signer with its DER certificates, leaf first, without root: both of one key, also while keys are rotated."""
+
+    signer: Signer
+    chain: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SoftwareSigner:
     """A key held in memory."""
 

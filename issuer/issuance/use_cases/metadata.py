@@ -7,12 +7,14 @@ from issuer.issuance.ports import IssuancePorts, IssuedType
 from wallet_core.catalogue.catalogue import Catalogue
 from wallet_core.catalogue.credential_type import CredentialType, FormatEntry
 from wallet_core.errors import NotFound
+from wallet_core.keys.algorithms import public_key
 from wallet_core.protocols.oauth2.metadata import create_authorization_server_metadata
 from wallet_core.protocols.openid4vci.metadata import (
     create_credential_issuer_metadata,
     create_jwt_vc_issuer_metadata,
     parse_credential_issuer_metadata,
 )
+from wallet_core.trust.x509 import load_certificate
 from wallet_core.types import AgencyId, CredentialConfigurationId, CredentialIssuerId, JsonObject
 
 _ANY_ISSUER = CredentialIssuerId("https://issuer.example/agencies/any")
@@ -53,8 +55,14 @@ def authorization_server_metadata(ports: IssuancePorts, agency: Agency) -> JsonO
 
 
 def jwt_vc_issuer_metadata(ports: IssuancePorts, agency: Agency) -> JsonObject:
-    """Return the JWT VC Issuer metadata (SD-JWT VC 4.1)."""
-    return create_jwt_vc_issuer_metadata(agency.credential_issuer, [ports.keys.signer(agency.id).public_key])
+    """Return the JWT VC Issuer metadata (SD-JWT VC 4.1): every key whose certificate has not expired.
+
+    So credentials that were signed before a rotation verify after it, and caches know the next key before it signs.
+    """
+    now = ports.clock.now()
+    published = [load_certificate(leaf) for leaf in ports.keys.published(agency.id)]
+    keys = [public_key(leaf.public_key()) for leaf in published if now <= leaf.not_valid_after_utc]
+    return create_jwt_vc_issuer_metadata(agency.credential_issuer, keys)
 
 
 def type_metadata(ports: IssuancePorts, agency: Agency, type_id: str) -> JsonObject:

@@ -196,51 +196,37 @@ def _sign(
         expires_at = issued.type.expires_at(claims, today=today)
     except Expired as exc:
         raise CredentialRequestDenied(exc.description, detail=exc.detail) from exc
-    sign = _sign_mdoc if issued.entry.format == spec.FORMAT_MDOC else _sign_sd_jwt
-    return [sign(ports, agency, issued, claims, key, expires_at, now) for key in keys], expires_at
+    create = _creator(ports, agency, issued, claims, expires_at, now)
+    return [create(key) for key in keys], expires_at
 
 
-def _sign_sd_jwt(
-    ports: IssuancePorts,
-    agency: Agency,
-    issued: IssuedType,
-    claims: JsonObject,
-    key: AcceptedKey,
-    expires_at: datetime,
-    now: datetime,
-) -> str:
-    return create_credential(
+def _creator(
+    ports: IssuancePorts, agency: Agency, issued: IssuedType, claims: JsonObject, expires_at: datetime, now: datetime
+) -> Callable[[AcceptedKey], str]:
+    """Return how to sign a copy for a key; all copies of one request are signed with one key of the agency."""
+    if issued.entry.format == spec.FORMAT_MDOC:
+        document_signer = ports.keys.signing_key(document_signer_key(agency.id))
+        return lambda key: create_mdoc(
+            issued.type,
+            issued.entry,
+            claims=claims,
+            key=key,
+            expires_at=expires_at,
+            signer=document_signer.signer,
+            x5chain=document_signer.chain,
+            now=now,
+            random=ports.random,
+        )
+    key_of_agency = ports.keys.signing_key(agency.id)
+    return lambda key: create_credential(
         issued.type,
         issuer=agency.credential_issuer,
         claims=claims,
         selectively_disclosable=issued.selectively_disclosable,
         key=key,
         expires_at=expires_at,
-        signer=ports.keys.signer(agency.id),
-        x5c=ports.keys.chain(agency.id),
-        now=now,
-        random=ports.random,
-    )
-
-
-def _sign_mdoc(
-    ports: IssuancePorts,
-    agency: Agency,
-    issued: IssuedType,
-    claims: JsonObject,
-    key: AcceptedKey,
-    expires_at: datetime,
-    now: datetime,
-) -> str:
-    name = document_signer_key(agency.id)
-    return create_mdoc(
-        issued.type,
-        issued.entry,
-        claims=claims,
-        key=key,
-        expires_at=expires_at,
-        signer=ports.keys.signer(name),
-        x5chain=ports.keys.chain(name),
+        signer=key_of_agency.signer,
+        x5c=key_of_agency.chain,
         now=now,
         random=ports.random,
     )

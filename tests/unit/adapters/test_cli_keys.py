@@ -7,12 +7,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from typer.testing import CliRunner, Result
 
+from tests.support import vectors
+from wallet_core.adapters.cli_certificates import PURPOSES, ROLES, RULES
 from wallet_core.adapters.cli_keys import app
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import load_trust_anchors
 from wallet_core.adapters.keystore import KeyStore
 from wallet_core.errors import KeyUnavailable
 from wallet_core.trust.anchors import AnchorPurpose
+from wallet_core.trust.profiles import CertificateRole, ProfileRule
 from wallet_core.trust.x509 import validate_dns_name, validate_issuer_name, verify_chain
 from wallet_core.types import CredentialIssuerId
 
@@ -116,3 +119,113 @@ def test_the_anchor_file_holds_the_ca_certificate(store: Path) -> None:
     (anchor,) = load_trust_anchors([store / "issuers.anchor.pem"]).anchors
     assert anchor.certificate.public_bytes(Encoding.DER) == KeyStore(store).chain("issuers")[0]
     assert anchor.certificate == x509.load_pem_x509_certificate((store / "issuers.chain.pem").read_bytes())
+
+
+# --- profiles, rotation, words ----------------------------------------------------------------------------------------
+@pytest.fixture
+def iaca(store: Path) -> Path:
+    result = jigap_keys(
+        "new-iaca", "mdl", "--store", str(store), "--organization", "시험 인증기관", "--contact", "https://ca.example",
+        "--revocation-list", "https://ca.example/crl",
+    )  # fmt: skip
+    assert result.exit_code == 0
+    return store
+
+
+def test_a_document_signer_is_trusted_for_mdocs(iaca: Path) -> None:
+    result = jigap_keys(
+        "new-document-signer", "police.mdoc", "--store", str(iaca), "--ca", "mdl", "--issuer", ISSUER,
+        "--organization", "경찰 (시험용)", "--json",
+    )  # fmt: skip
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["role"] == "document_signer"
+    anchors = load_trust_anchors([iaca / "mdl.anchor.pem"])
+    chain = KeyStore(iaca).chain("police.mdoc")
+    trusted = verify_chain(chain, anchors, purpose=AnchorPurpose.MDL_ISSUER, at=SystemClock().now())
+    assert trusted.uris == (ISSUER,)
+    # a CA that is no IACA certifies no document signer
+    other = jigap_keys(
+        "new-document-signer", "city.mdoc", "--store", str(iaca), "--ca", "issuers", "--issuer", ISSUER,
+        "--organization", "x",
+    )  # fmt: skip
+    assert other.exit_code == 2
+    assert not (iaca / "city.mdoc.key.pem").exists()
+
+
+@pytest.mark.parametrize("role", ["trust_list_signer", "vical_signer", "status_list_signer"])
+def test_signers_of_lists(store: Path, role: str) -> None:
+    words = ("--operator", "https://lists.example", "--organization", "시험용", "--json")
+    result = jigap_keys("new-list-signer", "lists", "--store", str(store), "--ca", "issuers", "--role", role, *words)
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["speaks_for"] == ["https://lists.example"]
+    wrong = jigap_keys("new-list-signer", "x", "--store", str(store), "--ca", "issuers", "--role", "iaca", *words)
+    assert wrong.exit_code == 2
+
+
+def test_the_next_key_signs_after_the_rotation(store: Path) -> None:
+    new_issuer(store)
+    first = KeyStore(store).chain("police")
+    made = json.loads(jigap_keys("next", "police", "--store", str(store), "--ca", "issuers", "--json").stdout)
+    assert (made["name"], made["speaks_for"]) == ("police.2", [ISSUER, "localhost"])
+    assert KeyStore(store).chain("police") == first
+    rotated = json.loads(jigap_keys("rotate", "police", "--store", str(store), "--json").stdout)
+    assert rotated == {"name": "police", "before": "police", "current": "police.2"}
+    assert KeyStore(store).chain("police") != first
+    assert len(KeyStore(store).published("police")) == 2
+    third = json.loads(jigap_keys("next", "police", "--store", str(store), "--ca", "issuers", "--json").stdout)
+    assert third["name"] == "police.3"
+    again = jigap_keys("rotate", "police", "--store", str(store), "--to", "police.2")
+    assert isinstance(again.exception, KeyUnavailable)
+    back = jigap_keys("rotate", "police", "--store", str(store), "--to", "police")
+    assert back.exit_code == 0
+    assert KeyStore(store).chain("police") == first
+    nothing = jigap_keys("rotate", "police", "--store", str(store), "--to", "issuers")
+    assert isinstance(nothing.exception, KeyUnavailable)
+
+
+def test_a_key_whose_certificate_is_over_is_not_rotated_to(store: Path) -> None:
+    new_issuer(store)
+    jigap_keys("next", "police", "--store", str(store), "--ca", "issuers", "--days", "-1")
+    result = jigap_keys("rotate", "police", "--store", str(store))
+    assert isinstance(result.exception, KeyUnavailable)
+    assert "not valid now" in result.exception.detail
+
+
+def test_show_tells_purposes_days_and_faults(iaca: Path) -> None:
+    new_issuer(iaca)
+    described = {
+        each["file"]: each for each in json.loads(jigap_keys("show", str(iaca), "--json").stdout)["certificates"]
+    }
+    assert described["mdl.chain.pem"]["purposes"] == ["mdl_issuer"]
+    assert (described["mdl.chain.pem"]["role"], described["mdl.chain.pem"]["faults"]) == ("iaca", [])
+    assert described["police.chain.pem"]["days_left"] in {364, 365}
+    assert not described["police.chain.pem"]["ends_soon"]
+    english = jigap_keys("show", str(iaca / "mdl.anchor.pem"), "--lang", "en").stderr
+    assert "trusted for   agencies that sign mdocs" in english
+    assert "days left" in english
+    korean = jigap_keys("show", str(iaca), "--lang", "ko_KR.UTF-8").stderr
+    assert "모바일 신분증 인증기관 IACA" in korean
+    assert "일 남음" in korean
+
+
+def test_show_names_what_is_wrong(store: Path, tmp_path: Path) -> None:
+    jigap_keys(
+        "new-issuer", "short", "--store", str(store), "--ca", "issuers", "--issuer", ISSUER, "--organization", "x",
+        "--days", "20",
+    )  # fmt: skip
+    assert "renew it" in jigap_keys("show", str(store / "short.chain.pem")).stderr
+    assert "새로 만드세요" in jigap_keys("show", str(store / "short.chain.pem"), "--lang", "ko").stderr
+    for name in ("isomdl_incorrect_iaca_signer", "isomdl_iaca_signer"):
+        pem = vectors.load("iso18013_5", "certificates.json")["certificates"][name]["pem"]
+        (tmp_path / f"{name}.pem").write_text(pem)
+    words = jigap_keys("show", str(tmp_path / "isomdl_iaca_signer.pem")).stderr
+    assert "expired" in words
+    assert "faults" not in words
+    found = json.loads(jigap_keys("show", str(tmp_path / "isomdl_incorrect_iaca_signer.pem"), "--json").stdout)
+    assert "key_usage" in found["certificates"][0]["faults"]
+
+
+def test_every_role_purpose_and_rule_has_words() -> None:
+    assert ROLES.keys() == set(CertificateRole)
+    assert PURPOSES.keys() == set(AnchorPurpose)
+    assert RULES.keys() == set(ProfileRule)

@@ -84,3 +84,97 @@ def test_keys_that_are_missing_broken_or_of_another_kind(tmp_path: Path) -> None
     (tmp_path / "own.chain.pem").write_text("no certificate")
     with pytest.raises(KeyUnavailable):
         store.chain("own")
+
+
+# --- rotation ---------------------------------------------------------------------------------------------------------
+def certified(store: KeyStore, name: str) -> SoftwareSigner:
+    """Add a key with a certificate of its own."""
+    import os
+
+    from tests.unit.trust.conftest import ISSUER, NOW, new_ca
+    from wallet_core.trust.certificates import create_issuer_certificate
+
+    signer = SoftwareSigner.generate()
+    leaf = create_issuer_certificate(
+        new_ca(), issuer=ISSUER, organization="O", public_key=signer.public_key, now=NOW, random=os.urandom
+    )
+    store.add(name, signer.private_key, [leaf.public_bytes(Encoding.DER)])
+    return signer
+
+
+def test_a_rotation_is_seen_by_every_store_at_once_and_keeps_the_older_key(tmp_path: Path) -> None:
+    one, other = KeyStore(tmp_path), KeyStore(tmp_path)
+    first, second = certified(one, "police"), certified(one, "police.2")
+    assert one.current("police") == "police"
+    assert other.signing_key("police").signer.public_key == first.public_key
+    one.rotate("police", "police.2")
+    for store in (one, other, KeyStore(tmp_path)):
+        assert store.current("police") == "police.2"
+        assert store.signer("police").public_key == second.public_key
+        assert store.signing_key("police").chain == store.chain("police") == store.chain("police.2")
+        assert [key.signer.public_key for key in store.signing_keys("police")] == [second.public_key, first.public_key]
+        assert len(store.published("police")) == 2
+    # and back, if the new one turns out to be bad
+    other.rotate("police", "police")
+    assert one.signer("police").public_key == first.public_key
+    assert not list(tmp_path.glob("*.draft"))
+
+
+def test_generations_are_of_one_owner_and_in_order(tmp_path: Path) -> None:
+    store = KeyStore(tmp_path)
+    for name in ("police", "police.10", "police.2", "police.mdoc", "police.mdoc.2", "police-2", "police.02"):
+        store.add(name, SoftwareSigner.generate().private_key)
+    assert store.generations("police") == ["police", "police.2", "police.10"]
+    assert store.generations("police.mdoc") == ["police.mdoc", "police.mdoc.2"]
+
+
+@pytest.mark.parametrize("pointer", ["", "bank", "police.3", "../police", "police\nbank", "\u00e9"])
+def test_a_pointer_to_nothing_signs_nothing(tmp_path: Path, pointer: str) -> None:
+    store = KeyStore(tmp_path)
+    certified(store, "police")
+    certified(store, "bank")
+    (tmp_path / "police.current").write_text(pointer)
+    with pytest.raises(KeyUnavailable):
+        store.signing_key("police")
+    with pytest.raises(KeyUnavailable):
+        store.rotate("police", "bank")
+
+
+def test_only_a_key_with_its_chain_is_rotated_to(tmp_path: Path) -> None:
+    store = KeyStore(tmp_path)
+    certified(store, "police")
+    store.add("police.2", SoftwareSigner.generate().private_key)
+    with pytest.raises(KeyUnavailable):
+        store.rotate("police", "police.2")
+    assert store.current("police") == "police"
+
+
+def test_a_key_and_its_chain_belong_together_while_keys_are_rotated(tmp_path: Path) -> None:
+    import threading
+
+    from cryptography import x509
+
+    store = KeyStore(tmp_path)
+    certified(store, "police")
+    certified(store, "police.2")
+    stop = threading.Event()
+
+    def rotate() -> None:
+        writer = KeyStore(tmp_path)
+        while not stop.is_set():
+            for entry in ("police.2", "police"):
+                writer.rotate("police", entry)
+
+    thread = threading.Thread(target=rotate)
+    thread.start()
+    try:
+        seen = set()
+        for _ in range(3000):
+            key = store.signing_key("police")
+            leaf = x509.load_der_x509_certificate(key.chain[0])
+            assert leaf.public_key() == key.signer.public_key.raw
+            seen.add(key.chain[0])
+    finally:
+        stop.set()
+        thread.join()
+    assert len(seen) == 2

@@ -14,15 +14,18 @@ from wallet_core.encoding import base64url
 from wallet_core.encoding.claims_path import resolve, value_at
 from wallet_core.errors import (
     InvalidRequest,
+    KeyUnavailable,
     NotFound,
     QueryNotSatisfied,
     StateConflict,
     VerificationError,
 )
 from wallet_core.jose.jwe import DecryptionKey
+from wallet_core.keys.signer import CertifiedSigner
 from wallet_core.protocols.oauth2.form import parse_form
 from wallet_core.protocols.openid4vp import presentation as states
 from wallet_core.protocols.openid4vp.checks import CheckStep
+from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery
 from wallet_core.protocols.openid4vp.mdoc import request_transcript
 from wallet_core.protocols.openid4vp.presentation import Presentation, Requested, Retrieved
@@ -37,6 +40,7 @@ from wallet_core.protocols.openid4vp.response import (
     parse_posted_response,
 )
 from wallet_core.protocols.openid4vp.validation import Expectation, ValidatedResponse, validate_vp_token
+from wallet_core.trust.x509 import x509_hash
 from wallet_core.types import Json, QueryId
 
 ELSEWHERE_PATH: Final = "/continue"
@@ -92,10 +96,11 @@ def serve_request(ports: PresentationPorts, request_id: str, *, wallet_nonce: st
         storage = ports.storage()
         with storage.unit:
             _settle(storage, stored, lambda state: states.retrieve(state, now=now))
+    key = _signing_key(ports, stored)
     return create_request_object(
         retrieved.terms.request,
-        signer=ports.keys.signer(stored.party_id),
-        chain=ports.keys.chain(stored.party_id),
+        signer=key.signer,
+        chain=key.chain,
         issued_at=now,
         expires_at=retrieved.terms.expires_at,
         wallet_nonce=wallet_nonce,
@@ -167,6 +172,19 @@ def record_verdict(storage: Storage, verdict: Verdict, *, now: datetime) -> None
 def code_digest(code: str) -> bytes:
     """Return what is stored of a response_code."""
     return hashlib.sha256(code.encode()).digest()
+
+
+def _signing_key(ports: PresentationPorts, stored: StoredPresentation) -> CertifiedSigner:
+    """Return the access key that the request's Client Identifier names, which may have been rotated meanwhile."""
+    client_id = stored.state.terms.request.client_id
+    current = ports.keys.signing_key(stored.party_id)
+    if client_id.prefix is not ClientIdPrefix.X509_HASH or x509_hash(current.chain[0]) == client_id.rest:
+        return current
+    for key in ports.keys.signing_keys(stored.party_id):
+        # vp-5.9.3-same-key
+        if x509_hash(key.chain[0]) == client_id.rest:
+            return key
+    raise KeyUnavailable("the access key of this request is gone", detail=f"{stored.party_id}: ask anew")
 
 
 def _validate(
