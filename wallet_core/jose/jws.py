@@ -49,14 +49,19 @@ class VerifiedJws:
         return strict_json.loads_object(self.payload, what="JWT payload")
 
 
-def parse(token: str, *, what: str = "JWT") -> UnverifiedJws:
+def parse(token: str, *, what: str = "JWT", max_characters: int = MAX_TOKEN_BYTES) -> UnverifiedJws:
     """Split a compact JWS and decode its parts.
+
+    Args:
+        token: the text.
+        what: how the errors name it.
+        max_characters: length that is refused beyond; a status list may be longer than other tokens.
 
     Raises:
         MalformedError: not three strict base64url parts, too long, or a header that is not a JSON object.
     """
-    if len(token) > MAX_TOKEN_BYTES:
-        raise MalformedError(f"{what} is longer than {MAX_TOKEN_BYTES} characters")
+    if len(token) > max_characters:
+        raise MalformedError(f"{what} is longer than {max_characters} characters")
     parts = token.split(".")
     # jose-7515.3.1-parts
     if len(parts) != 3:
