@@ -128,7 +128,7 @@ def decompress(data: bytes, *, max_bytes: int = MAX_LIST_BYTES) -> bytes:
     except zlib.error as exc:
         raise MalformedError("the status list is not ZLIB data", clause="Token Status List 4.1") from exc
     # A few bytes can stand for gigabytes: the bound is on what comes out.
-    # tsl-11.2-bound
+    # tsl-11.1-bound
     if len(array) > max_bytes:
         raise MalformedError(f"the status list is larger than {max_bytes} bytes")
     if not inflater.eof or inflater.unused_data or not array:

@@ -187,7 +187,7 @@ def verify_status_list_token(
         2. ``sub``, ``iat`` and ``status_list`` are there; ``exp`` and ``ttl`` have their types (5.1, 5.2).
         3. ``sub`` equals ``uri``, as strings (8.3).
         4. The token was issued before now and has not expired; or it covers the time that was asked for (8.3, 8.4).
-        5. The list has 1, 2, 4 or 8 bits and inflates to no more than we hold (4.1, 11.2).
+        5. The list has 1, 2, 4 or 8 bits and inflates to no more than we hold (4.1, 11.1).
         6. The index is in the list: :meth:`VerifiedStatusList.status` (8.3).
 
     Not done here: trust in ``key``; whether its owner may speak for the credential's issuer; what a status means.

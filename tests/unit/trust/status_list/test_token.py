@@ -120,7 +120,7 @@ def test_an_answer_about_the_past_covers_the_time_that_was_asked_for() -> None:
         assert refused.value.step == 4
 
 
-@pytest.mark.clause("tsl-4.2-bits", "tsl-11.2-bound")
+@pytest.mark.clause("tsl-4.2-bits", "tsl-11.1-bound")
 @pytest.mark.parametrize(
     "entry",
     [
