@@ -46,6 +46,14 @@ _ED25519_SIGNATURE_BYTES = 64
 # RFC 9864 2.2: "Ed25519" is the fully-specified name of what RFC 8037 calls "EdDSA" with such a key.
 _OTHER_NAMES = {SignatureAlgorithm.EDDSA: "Ed25519"}
 
+# RFC 9053 2 and RFC 9864 2: the identifier that every reader knows first, then the fully-specified one of the curve.
+_COSE_IDENTIFIERS = {
+    SignatureAlgorithm.ES256: (-7, -9),
+    SignatureAlgorithm.ES384: (-35, -51),
+    SignatureAlgorithm.ES512: (-36, -52),
+    SignatureAlgorithm.EDDSA: (-8, -19),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
@@ -66,6 +74,10 @@ class PublicKey:
         """Return whether ``name``, as a token's ``alg`` says it, is the algorithm of this key."""
         return name == self.algorithm.value or (name is not None and name == _OTHER_NAMES.get(self.algorithm))
 
+    def answers_to_cose(self, identifier: object) -> bool:
+        """Return whether ``identifier``, as a COSE header says it, is the algorithm of this key under either number."""
+        return type(identifier) is int and identifier in _COSE_IDENTIFIERS[self.algorithm]
+
     def verify(self, signature: bytes, data: bytes) -> None:
         """Check ``signature`` (JOSE form: r and s of fixed length, or the 64 bytes of Ed25519) over ``data``.
 
@@ -80,6 +92,16 @@ class PublicKey:
                 self.raw.verify(der_signature(signature, curve.coordinate_bytes), data, curve.ecdsa)
         except _RawInvalidSignature as exc:
             raise InvalidSignature("the signature does not verify", clause="RFC 7515 5.2") from exc
+
+
+def cose_identifier(algorithm: SignatureAlgorithm) -> int:
+    """Return the COSE identifier to write for ``algorithm``: the one that every reader knows (RFC 9053 2)."""
+    return _COSE_IDENTIFIERS[algorithm][0]
+
+
+def cose_identifiers(algorithm: SignatureAlgorithm) -> tuple[int, ...]:
+    """Return every COSE identifier that names ``algorithm``, for metadata (OpenID4VP B.2.2)."""
+    return _COSE_IDENTIFIERS[algorithm]
 
 
 def algorithm_of(key: PublicKeyTypes | PrivateKeyTypes) -> SignatureAlgorithm:
