@@ -18,6 +18,7 @@ from wallet_core.formats.sd_jwt.verifier import parse_sd_jwt
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.openid4vci.pending import IssuedCredentials
 from wallet_core.trust.anchors import AnchorPurpose
+from wallet_core.trust.status_list.cwt import parse_status_list_cwt, require_mdoc_profile
 from wallet_core.trust.status_list.fetching import fetch_aggregation, fetch_status_list
 from wallet_core.trust.status_list.reference import StatusReference, parse_status
 from wallet_core.trust.status_list.token import (
@@ -28,6 +29,7 @@ from wallet_core.trust.status_list.token import (
 from wallet_core.trust.x509 import validate_issuer_name, verify_chain
 
 JWT = "application/statuslist+jwt"
+CWT = "application/statuslist+cwt"
 KEYS = [SoftwareSigner.generate() for _ in range(3)]
 
 
@@ -51,9 +53,10 @@ def place_of(issuer: IssuerUnderTest, credential_id: str) -> StatusReference:
     return StatusReference(entry.idx, f"{HOST}/agencies/police/statuslists/{entry.number}")
 
 
-def fetch(issuer: IssuerUnderTest, uri: str) -> VerifiedStatusList:
+def fetch(issuer: IssuerUnderTest, uri: str, media_type: str = JWT) -> VerifiedStatusList:
     """Fetch and verify a list as whoever checks a credential does."""
-    token = parse_status_list_jwt(run_flow(fetch_status_list(uri), issuer.send))
+    body = run_flow(fetch_status_list(uri, media_type=media_type), issuer.send)
+    token = parse_status_list_jwt(body) if media_type == JWT else parse_status_list_cwt(body)
     now, anchors = issuer.clock.now(), issuer_anchors(issuer.ca)
     signer = verify_chain(token.chain, anchors, purpose=AnchorPurpose.CREDENTIAL_ISSUER, at=now)
     validate_issuer_name(signer, f"{HOST}/agencies/police")
@@ -128,7 +131,8 @@ def test_an_mdoc_is_revoked_for_good_and_never_suspended(issuer: IssuerUnderTest
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
     assert set_status(issuer, credential, "invalid").status_code == 200
     assert status_of(issuer, credential) == 1
-    assert fetch(issuer, places[0].reference.uri).claims.bits == 1
+    require_mdoc_profile(fetch(issuer, places[0].reference.uri, CWT).claims)
+    assert fetch(issuer, places[0].reference.uri, CWT).status(places[0].reference) == 1
     assert set_status(issuer, credential, "valid").status_code == 409
 
 
@@ -175,6 +179,8 @@ def test_a_list_is_public_negotiated_compressed_and_kept_for_its_ttl(sqlite_issu
     assert answer.headers["cache-control"] == "public, max-age=300"
     for accept in ("text/html", f"{JWT};q=0", "application/json", f"{JWT};q=x"):
         assert sqlite_issuer.client.get(uri, headers={"Accept": accept}).status_code == 400
+    binary = sqlite_issuer.client.get(uri, headers={"Accept": f"{JWT};q=0.3, {CWT};q=0.4", "Accept-Encoding": "gzip"})
+    assert (binary.headers["content-type"], "content-encoding" in binary.headers) == (CWT, False)
     with sqlite_issuer.client.stream("GET", uri, headers={"Accept-Encoding": "br, gzip;q=0.5"}) as compressed:
         raw = b"".join(compressed.iter_raw())
         assert compressed.headers["content-encoding"] == "gzip"

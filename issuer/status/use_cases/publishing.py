@@ -17,6 +17,7 @@ from wallet_core import spec_versions as spec
 from wallet_core.errors import InvalidRequest, NotFound, NotSupported
 from wallet_core.keys.signer import Signer
 from wallet_core.trust.status_list.array import with_statuses
+from wallet_core.trust.status_list.cwt import create_status_list_cwt
 from wallet_core.trust.status_list.fetching import create_aggregation
 from wallet_core.trust.status_list.token import StatusListClaims, create_status_list_jwt, status_list_claims
 from wallet_core.types import JsonObject
@@ -33,7 +34,14 @@ def _make_jwt(claims: StatusListClaims, signer: Signer, chain: tuple[bytes, ...]
     return create_status_list_jwt(claims, signer=signer, x5c=chain).encode("ascii")
 
 
-_MAKERS: Final[Mapping[str, Maker]] = {spec.STATUS_LIST_JWT_MEDIA_TYPE: _make_jwt}
+def _make_cwt(claims: StatusListClaims, signer: Signer, chain: tuple[bytes, ...]) -> bytes:
+    return create_status_list_cwt(claims, signer=signer, x5chain=chain)
+
+
+_MAKERS: Final[Mapping[str, Maker]] = {
+    spec.STATUS_LIST_JWT_MEDIA_TYPE: _make_jwt,
+    spec.STATUS_LIST_CWT_MEDIA_TYPE: _make_cwt,
+}
 
 FORMS: Final = tuple(_MAKERS)
 """Media types of a list, the default first."""
