@@ -17,9 +17,13 @@ from verifier.relying_parties.ports import RelyingParty
 from verifier.relying_parties.repository import SqlApiKeys, SqlRelyingParties
 from verifier.relying_parties.use_cases import find_party
 from verifier.settings import VerifierSettings
+from verifier.status.ports import RunFlow, StatusStorage
+from verifier.status.repository import SqlStoredLists
+from verifier.status.use_cases import StatusLists
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import SettingsError, load_catalogue, load_trust_anchors
 from wallet_core.adapters.group_commit import GroupCommit
+from wallet_core.adapters.http import HttpClient
 from wallet_core.adapters.keystore import KeyStore, Sealer
 from wallet_core.adapters.sql import Database, UnitOfWork
 from wallet_core.catalogue import Catalogue
@@ -27,6 +31,9 @@ from wallet_core.protocols.openid4vp.validation import ChainVerifier
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
 from wallet_core.trust.x509 import TrustedCertificate, VerdictCache
 from wallet_core.types import RandomBytes
+
+STATUS_TIMEOUT = 3.0
+"""Seconds that a status list may take: a wallet waits for our answer meanwhile."""
 
 
 class Commit(Protocol):
@@ -67,6 +74,8 @@ class Verifier:
     anchors: TrustAnchors
     presentations: PresentationPorts
     commit: Commit
+    status_lists: StatusLists
+    http: RunFlow
     known: dict[str, RelyingParty] = field(default_factory=dict)
 
     def party(self, party_id: str) -> RelyingParty:
@@ -87,6 +96,10 @@ class Verifier:
     def storage(self, unit: UnitOfWork) -> Storage:
         """Return what presentations do in ``unit``."""
         return Storage(unit, SqlPresentations(unit, self.sealer))
+
+    def status_storage(self, unit: UnitOfWork) -> StatusStorage:
+        """Return what is done with fetched status lists in ``unit``."""
+        return _status_storage(unit)
 
 
 def build_verifier(
@@ -129,7 +142,14 @@ def build_verifier(
         random=random,
     )
     commit = CommitTogether(database, lambda unit: _storage(unit, sealer))
-    return Verifier(settings, database, time, sealer, catalogue, keys, anchors, ports, commit)
+    lists = StatusLists(
+        lambda: _status_storage(database.unit()),
+        lambda: _status_storage(database.reader()),
+        ports.verify_chain,
+        time,
+    )
+    http = HttpClient(allow_loopback=settings.insecure_allow_loopback, timeout=STATUS_TIMEOUT)
+    return Verifier(settings, database, time, sealer, catalogue, keys, anchors, ports, commit, lists, http)
 
 
 def cached_chain_verifier(anchors: TrustAnchors) -> ChainVerifier:
@@ -147,6 +167,10 @@ def verifier_of(connection: HTTPConnection) -> Verifier:
     """Return the verifier that serves this request."""
     found: Verifier = connection.app.state.verifier
     return found
+
+
+def _status_storage(unit: UnitOfWork) -> StatusStorage:
+    return StatusStorage(unit, SqlStoredLists(unit))
 
 
 def _storage(unit: UnitOfWork, sealer: Sealer) -> Storage:

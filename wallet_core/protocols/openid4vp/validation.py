@@ -16,7 +16,6 @@ from wallet_core.errors import (
     MalformedError,
     NotYetValid,
     QueryNotSatisfied,
-    StatusUnknown,
     UntrustedError,
     VerificationError,
 )
@@ -27,6 +26,7 @@ from wallet_core.protocols.openid4vp.checks import Check, CheckStep, check_faile
 from wallet_core.protocols.openid4vp.dcql import ClaimsQuery, CredentialQuery, DcqlQuery
 from wallet_core.protocols.openid4vp.matching import overlap, value_matches
 from wallet_core.protocols.openid4vp.response import VpToken
+from wallet_core.trust.status_list.judging import NO_STATUS, StatusFinding, StatusVerifier, refuse_status
 from wallet_core.trust.x509 import TrustedCertificate, validate_issuer_name
 from wallet_core.types import ClaimsPath, ClientId, Json, JsonObject, Nonce, QueryId
 
@@ -50,6 +50,7 @@ class PresentedCredential:
         issuer_name: the organisation in the issuer's certificate, for people.
         valid_until: ``exp`` of the credential; None if it has none.
         holder_bound: whether the holder proved possession of the credential's key.
+        status: what is known of its status.
     """
 
     format: str
@@ -59,6 +60,7 @@ class PresentedCredential:
     issuer_name: str
     valid_until: datetime | None
     holder_bound: bool
+    status: StatusFinding = NO_STATUS
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class Expectation:
         nonce: of this request.
         verify_chain: whom we trust to issue credentials.
         leeway: how far clocks may differ.
+        verify_status: looks up the status of credentials that have one; refuses them if nothing is given.
     """
 
     query: DcqlQuery
@@ -92,6 +95,7 @@ class Expectation:
     nonce: Nonce
     verify_chain: ChainVerifier
     leeway: timedelta = LEEWAY
+    verify_status: StatusVerifier = refuse_status
 
 
 def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime) -> ValidatedResponse:
@@ -106,7 +110,7 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
         4. Every Disclosure belongs to what was signed, and the rules of SD-JWT VC hold (RFC 9901 7.1).
         5. Each credential is valid now, and not meant for others only (RFC 9901 7.1, step 6; RFC 7519 4.1.3).
         6. Each holder proved possession, for this request and for us: ``aud``, ``nonce``, ``sd_hash`` (14.1.2).
-        7. No credential is withdrawn; one whose status cannot be looked up is refused (8.6).
+        7. No credential is withdrawn; one whose status cannot be looked up is refused, unless policy says else (8.6).
         8. No claim was disclosed that the request did not ask for (6.4).
         9. Each presentation answers its query, values included, and every required set is answered (6.4, 14.9).
 
@@ -132,7 +136,7 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
         raise QueryNotSatisfied(
             "a required credential is missing", step=CheckStep.QUERY_ANSWERED, clause="OpenID4VP 6.4.2"
         )
-    return ValidatedResponse(credentials, _passed(credentials), _SEAL)
+    return ValidatedResponse(credentials, _passed(credentials, now), _SEAL)
 
 
 def presented_paths(
@@ -187,12 +191,8 @@ def _validate_presentation(text: str, query_id: QueryId, expected: Expectation, 
     # vp-8.6-speaks-for
     _validate_issuer(credential, certificate)
     _validate_audience(credential, expected.client_id)
-    # 7. 8.6: "Perform the checks required by the Verifier's policy […] (e.g., revocation checks)".
-    # sdjwtvc-2.2.2.3-status
-    if credential.status is not None:
-        raise StatusUnknown(
-            "the status of the credential cannot be looked up", step=CheckStep.NOT_WITHDRAWN, clause="OpenID4VP 8.6"
-        )
+    # 7.
+    finding = _verify_status(credential.status, certificate, spec.STATUS_LIST_JWT_MEDIA_TYPE, expected, now)
     # 9. before 8, whose rule needs to know what kind of credential this is.
     # dcql-B.3.5-type
     if credential.vct not in query.types:
@@ -209,7 +209,22 @@ def _validate_presentation(text: str, query_id: QueryId, expected: Expectation, 
         issuer_name=certificate.name,
         valid_until=credential.expires_at,
         holder_bound=credential.key_binding is not None,
+        status=finding,
     )
+
+
+def _verify_status(
+    status: Json, issuer: TrustedCertificate, media_type: str, expected: Expectation, now: datetime
+) -> StatusFinding:
+    """Return what is known of a status. ``media_type`` is that of the lists which go with the credential's format."""
+    if status is None:
+        return NO_STATUS
+    try:
+        # 8.6: "Perform the checks required by the Verifier's policy […] (e.g., revocation checks)".
+        # sdjwtvc-2.2.2.3-status
+        return expected.verify_status(status, issuer, media_type, now)
+    except (MalformedError, VerificationError) as exc:
+        raise check_failed(CheckStep.NOT_WITHDRAWN, exc.description, exc) from exc
 
 
 def _trusted_issuer(chain: Sequence[bytes], expected: Expectation, now: datetime) -> TrustedCertificate:
@@ -324,7 +339,7 @@ def _pick(value: Json, paths: Sequence[ConcretePath]) -> Json:
     return {}
 
 
-def _passed(credentials: Mapping[QueryId, Sequence[PresentedCredential]]) -> tuple[Check, ...]:
+def _passed(credentials: Mapping[QueryId, Sequence[PresentedCredential]], now: datetime) -> tuple[Check, ...]:
     presented = [credential for several in credentials.values() for credential in several]
     issuers = ", ".join(dict.fromkeys(credential.issuer_name for credential in presented))
     until = [credential.valid_until for credential in presented if credential.valid_until is not None]
@@ -332,7 +347,25 @@ def _passed(credentials: Mapping[QueryId, Sequence[PresentedCredential]]) -> tup
         CheckStep.ISSUER_TRUSTED: issuers,
         CheckStep.WITHIN_VALIDITY: f"until {min(until):%Y-%m-%d}" if until else "",
         CheckStep.HOLDER_PRESENT: "" if all(c.holder_bound for c in presented) else "not asked for",
-        CheckStep.NOT_WITHDRAWN: "the credential has no status list",
+        CheckStep.NOT_WITHDRAWN: "; ".join(dict.fromkeys(_said(one.status, now) for one in presented)),
         CheckStep.QUERY_ANSWERED: f"{len(presented)} credential(s)",
     }
     return passed_checks(details)
+
+
+def _said(finding: StatusFinding, now: datetime) -> str:
+    """Return what check 7 found of one credential, with the age of what it was found in."""
+    age = "" if finding.checked_at is None else _age(now - finding.checked_at)
+    if finding.status == "none":
+        return "the credential has no status list"
+    if finding.status == "valid":
+        return f"checked {age} ago"
+    return f"the status could not be looked up{f'; the last list is {age} old' if age else ''}; the policy accepts that"
+
+
+def _age(age: timedelta) -> str:
+    seconds = max(0, int(age.total_seconds()))
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
