@@ -40,6 +40,11 @@ StatusVerifier: TypeAlias = Callable[[Any, TrustedCertificate, str, datetime], S
 with the credential's format, and the present time. Raises ``RevokedError``, ``StatusUnknown`` or another
 ``VerificationError``."""
 
+_WITHDRAWN: Final = {
+    int(Status.INVALID): "the credential was revoked",
+    int(Status.SUSPENDED): "the credential is suspended",
+}
+
 NO_STATUS: Final = StatusFinding("none")
 
 
@@ -57,14 +62,12 @@ def judge_status(status_list: VerifiedStatusList, reference: StatusReference, *,
         StatusUnknown: its status has a number that means nothing here.
     """
     status = status_list.status(reference)
-    if status == Status.VALID:
-        return StatusFinding("valid", checked_at)
     # tsl-8.3-status
-    if status == Status.INVALID:
-        raise RevokedError("the credential was revoked", clause="Token Status List 7.1")
-    if status == Status.SUSPENDED:
-        raise RevokedError("the credential is suspended", clause="Token Status List 7.1")
-    raise StatusUnknown("the credential has a status that is not known here", clause="Token Status List 7.1")
+    if status in _WITHDRAWN:
+        raise RevokedError(_WITHDRAWN[status], clause="Token Status List 7.1")
+    if status != Status.VALID:
+        raise StatusUnknown("the credential has a status that is not known here", clause="Token Status List 7.1")
+    return StatusFinding("valid", checked_at)
 
 
 def validate_list_signer(signer: TrustedCertificate, issuer: TrustedCertificate) -> None:
