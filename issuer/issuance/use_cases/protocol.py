@@ -11,6 +11,7 @@ from typing import TypeVar
 from issuer.agencies.ports import Agency, document_signer_key
 from issuer.issuance.ports import IssuancePorts, IssuedCredential, IssuedType, Offer, Storage
 from issuer.issuance.use_cases.dataset import issued_type, offered_record
+from issuer.status.use_cases.places import StatusPlace, draw_places, take_places
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.credential_type import seoul_day
 from wallet_core.errors import (
@@ -43,6 +44,7 @@ from wallet_core.protocols.openid4vci.messages import (
 )
 from wallet_core.protocols.openid4vci.nonce import LIFETIME, create_c_nonce, spent_digest, verify_c_nonce
 from wallet_core.protocols.openid4vci.proof import AcceptedKey, verify_key_proofs
+from wallet_core.trust.status_list.reference import StatusReference
 from wallet_core.types import CredentialConfigurationId, JsonObject
 
 T = TypeVar("T")
@@ -103,8 +105,9 @@ def answer_credential_request(
         1. The access token is one of this issuer and not expired.
         2. The request has the right shape and names a configuration of the offer.
         3. Every proof is valid, for this issuer, with one fresh nonce.
-        4. The claims are prepared and signed, one credential for each proven key.
-        5. In one transaction: the nonce is spent for each key, the state moves on, the issue is recorded.
+        4. The claims are prepared and signed, one credential for each proven key, each with a status place of its own.
+        5. In one transaction: the nonce is spent for each key, the state moves on, the issue is recorded, the places
+           are taken.
 
     Raises:
         InvalidToken: step 1 failed.
@@ -162,7 +165,9 @@ def _answer(
     )
     # 4.
     record = offered_record(ports, offer, request.configuration_id)
-    credentials, expires_at = _sign(ports, agency, issued, record, keys, now)
+    entry = issued.entry
+    places = draw_places(ports.status, agency, credential_format=entry.format, bits=entry.status_bits, count=len(keys))
+    credentials, expires_at = _sign(ports, agency, issued, record, keys, places, now)
     # 5.
     notification_id = ports.random(_ID_BYTES).hex()
     state = issue(
@@ -178,7 +183,9 @@ def _answer(
             # vci-8.3.1.2-nonce-spent
             storage.nonces.spend(spent_digest(key.nonce, key.thumbprint), expires_at=now + LIFETIME)
         storage.offers.advance(offer, state)
-        storage.credentials.add(_records(ports, offer, request.configuration_id, keys, now, expires_at))
+        records = _records(ports, offer, request.configuration_id, keys, now, expires_at)
+        storage.credentials.add(records)
+        take_places(storage.statuses, agency.id, dict(zip([each.id for each in records], places, strict=True)))
     return create_credential_response(credentials, notification_id=notification_id)
 
 
@@ -188,6 +195,7 @@ def _sign(
     issued: IssuedType,
     record: JsonObject,
     keys: Sequence[AcceptedKey],
+    places: Sequence[StatusPlace],
     now: datetime,
 ) -> tuple[list[str], datetime]:
     today = seoul_day(now)
@@ -197,34 +205,36 @@ def _sign(
     except Expired as exc:
         raise CredentialRequestDenied(exc.description, detail=exc.detail) from exc
     create = _creator(ports, agency, issued, claims, expires_at, now)
-    return [create(key) for key in keys], expires_at
+    return [create(key, place.reference) for key, place in zip(keys, places, strict=True)], expires_at
 
 
 def _creator(
     ports: IssuancePorts, agency: Agency, issued: IssuedType, claims: JsonObject, expires_at: datetime, now: datetime
-) -> Callable[[AcceptedKey], str]:
+) -> Callable[[AcceptedKey, StatusReference | None], str]:
     """Return how to sign a copy for a key; all copies of one request are signed with one key of the agency."""
     if issued.entry.format == spec.FORMAT_MDOC:
         document_signer = ports.keys.signing_key(document_signer_key(agency.id))
-        return lambda key: create_mdoc(
+        return lambda key, status: create_mdoc(
             issued.type,
             issued.entry,
             claims=claims,
             key=key,
             expires_at=expires_at,
+            status=status,
             signer=document_signer.signer,
             x5chain=document_signer.chain,
             now=now,
             random=ports.random,
         )
     key_of_agency = ports.keys.signing_key(agency.id)
-    return lambda key: create_credential(
+    return lambda key, status: create_credential(
         issued.type,
         issuer=agency.credential_issuer,
         claims=claims,
         selectively_disclosable=issued.selectively_disclosable,
         key=key,
         expires_at=expires_at,
+        status=status,
         signer=key_of_agency.signer,
         x5c=key_of_agency.chain,
         now=now,

@@ -1,9 +1,8 @@
 """Making the credential that answers a Credential Request: a type of the catalogue, claims, and a proven key."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
 
 from wallet_core.catalogue.credential_type import CredentialType, FormatEntry
 from wallet_core.encoding import base64url
@@ -12,6 +11,7 @@ from wallet_core.formats.mdoc.structures import ValidityInfo
 from wallet_core.formats.sd_jwt.vc import issue_sd_jwt_vc
 from wallet_core.keys.signer import Signer
 from wallet_core.protocols.openid4vci.proof import AcceptedKey
+from wallet_core.trust.status_list.reference import StatusReference
 from wallet_core.trust.x509 import load_certificate
 from wallet_core.types import ClaimsPath, CredentialIssuerId, DocType, JsonObject, RandomBytes
 
@@ -24,6 +24,7 @@ def create_credential(
     selectively_disclosable: Sequence[ClaimsPath],
     key: AcceptedKey,
     expires_at: datetime,
+    status: StatusReference | None,
     signer: Signer,
     x5c: Sequence[bytes],
     now: datetime,
@@ -39,6 +40,7 @@ def create_credential(
             every credential of the type and this is the hot path.
         key: only a verified key proof gives one.
         expires_at: full hour, from ``credential_type.expires_at``.
+        status: a place in a status list that no other credential has; None for one that cannot be withdrawn.
         signer: of the agency's signing key.
         x5c: its certificates in DER, leaf first, no root.
         now: rounded down to the full hour, so that copies cannot be linked by their time of issue.
@@ -55,6 +57,7 @@ def create_credential(
         holder_key=key.key,
         issued_at=_full_hour(now),
         expires_at=expires_at,
+        status=None if status is None else status.to_json(),
         signer=signer,
         x5c=x5c,
         random=random,
@@ -72,7 +75,7 @@ def create_mdoc(
     x5chain: Sequence[bytes],
     now: datetime,
     random: RandomBytes,
-    status: Mapping[str, Any] | None = None,
+    status: StatusReference | None,
 ) -> str:
     """Return an mdoc bound to ``key``: base64url of the encoded IssuerSigned (OpenID4VCI A.2.4).
 
@@ -86,7 +89,7 @@ def create_mdoc(
         x5chain: its certificates in DER, leaf first, no root.
         now: rounded down to the full hour (M12).
         random: for salts.
-        status: ``status`` of the MobileSecurityObject; None for a copy without one.
+        status: as for :func:`create_credential`.
 
     Raises:
         KeyUnavailable: the signer cannot sign now.
@@ -104,7 +107,7 @@ def create_mdoc(
             signer=signer,
             x5chain=x5chain,
             random=random,
-            status=status,
+            status=None if status is None else status.to_json(),
         )
     )
 

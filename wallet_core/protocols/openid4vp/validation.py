@@ -16,7 +16,6 @@ from wallet_core.errors import (
     MalformedError,
     NotYetValid,
     QueryNotSatisfied,
-    StatusUnknown,
     UntrustedError,
     VerificationError,
 )
@@ -29,6 +28,7 @@ from wallet_core.protocols.openid4vp.checks import Check, CheckStep, check_faile
 from wallet_core.protocols.openid4vp.dcql import ClaimsQuery, CredentialQuery, DcqlQuery
 from wallet_core.protocols.openid4vp.matching import overlap, value_matches
 from wallet_core.protocols.openid4vp.response import VpToken
+from wallet_core.trust.status_list.judging import NO_STATUS, StatusFinding, StatusVerifier, refuse_status
 from wallet_core.trust.x509 import TrustedCertificate, validate_issuer_name
 from wallet_core.types import (
     ClaimsPath,
@@ -99,6 +99,7 @@ class PresentedCredential:
         valid_until: ``exp`` of the credential; None if it has none.
         holder_bound: whether the holder proved possession of the credential's key.
         certificate: under which it is signed; not stored. Without one, nothing says that its issuer may issue it.
+        status: what is known of its status.
     """
 
     format: str
@@ -109,6 +110,7 @@ class PresentedCredential:
     valid_until: datetime | None
     holder_bound: bool
     certificate: TrustedCertificate | None = field(default=None, compare=False, repr=False)
+    status: StatusFinding = NO_STATUS
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ class Expectation:
         verify_mdoc_chain: whom we trust to issue mdocs; by default nobody.
         session_transcript: of the request, from ``mdoc.request_transcript``; needed where it asks for an mdoc.
         may_issue: which types each of them may issue.
+        verify_status: looks up the status of credentials that have one; refuses them if nothing is given.
     """
 
     query: DcqlQuery
@@ -148,6 +151,7 @@ class Expectation:
     verify_mdoc_chain: ChainVerifier = _nobody
     session_transcript: SessionTranscript | None = None
     may_issue: IssuerPermission = anybody_trusted
+    verify_status: StatusVerifier = refuse_status
 
 
 def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime) -> ValidatedResponse:
@@ -162,7 +166,7 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
         4. Every Disclosure belongs to what was signed, and the rules of SD-JWT VC hold (RFC 9901 7.1).
         5. Each credential is valid now, and not meant for others only (RFC 9901 7.1, step 6; RFC 7519 4.1.3).
         6. Each holder proved possession, for this request and for us: ``aud``, ``nonce``, ``sd_hash`` (14.1.2).
-        7. No credential is withdrawn; one whose status cannot be looked up is refused (8.6).
+        7. No credential is withdrawn; one whose status cannot be looked up is refused, unless policy says else (8.6).
         8. No claim was disclosed that the request did not ask for (6.4).
         9. Each presentation answers its query, values included, and every required set is answered (6.4, 14.9).
         10. Each issuer may issue this type: as the trust lists say, where lists are used (``trust.policy``).
@@ -192,7 +196,7 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
     # 10.
     presented = [credential for several in credentials.values() for credential in several]
     permitted = [_validate_permitted(credential, expected, now) for credential in presented]
-    return ValidatedResponse(credentials, _passed(credentials, permitted), _SEAL)
+    return ValidatedResponse(credentials, _passed(credentials, permitted, now), _SEAL)
 
 
 def presented_paths(
@@ -249,12 +253,8 @@ def _validate_presentation(text: str, query_id: QueryId, expected: Expectation, 
     # vp-8.6-speaks-for
     _validate_issuer(credential, certificate)
     _validate_audience(credential, expected.client_id)
-    # 7. 8.6: "Perform the checks required by the Verifier's policy […] (e.g., revocation checks)".
-    # sdjwtvc-2.2.2.3-status
-    if credential.status is not None:
-        raise StatusUnknown(
-            "the status of the credential cannot be looked up", step=CheckStep.NOT_WITHDRAWN, clause="OpenID4VP 8.6"
-        )
+    # 7.
+    finding = _verify_status(credential.status, certificate, spec.STATUS_LIST_JWT_MEDIA_TYPE, expected, now)
     # 9. before 8, whose rule needs to know what kind of credential this is.
     # dcql-B.3.5-type
     if credential.vct not in query.types:
@@ -272,6 +272,7 @@ def _validate_presentation(text: str, query_id: QueryId, expected: Expectation, 
         valid_until=credential.expires_at,
         holder_bound=credential.key_binding is not None,
         certificate=certificate,
+        status=finding,
     )
 
 
@@ -291,10 +292,9 @@ def _validate_mdoc(text: str, query: CredentialQuery, expected: Expectation, now
         claims: JsonObject = {**claims_to_json(presented.mdoc.claims)}
     except (VerificationError, MalformedError) as exc:
         raise check_failed(_mdoc_step_of(exc), exc.description, exc) from exc
-    # 7.
-    # mdoc-18013.9.3.1-status
-    if presented.mdoc.status is not None:
-        raise StatusUnknown("the status of the credential cannot be looked up", step=CheckStep.NOT_WITHDRAWN)
+    # 7. ISO/IEC 18013-5, second edition: the lists of mdocs are CWTs.
+    status = None if presented.mdoc.status is None else dict(presented.mdoc.status)
+    finding = _verify_status(status, presented.certificate, spec.STATUS_LIST_CWT_MEDIA_TYPE, expected, now)
     _validate_elements(presented.mdoc, expected.query)
     return PresentedCredential(
         format=query.format,
@@ -305,6 +305,7 @@ def _validate_mdoc(text: str, query: CredentialQuery, expected: Expectation, now
         valid_until=presented.mdoc.validity.valid_until,
         holder_bound=True,
         certificate=presented.certificate,
+        status=finding,
     )
 
 
@@ -333,6 +334,20 @@ def _validate_elements(presented: VerifiedMdoc, query: DcqlQuery) -> None:
         raise QueryNotSatisfied(
             "a claim was disclosed that was not asked for", step=CheckStep.ONLY_WHAT_WAS_ASKED, clause="OpenID4VP 6.4"
         )
+
+
+def _verify_status(
+    status: Json, issuer: TrustedCertificate, media_type: str, expected: Expectation, now: datetime
+) -> StatusFinding:
+    """Return what is known of a status. ``media_type`` is that of the lists which go with the credential's format."""
+    if status is None:
+        return NO_STATUS
+    try:
+        # 8.6: "Perform the checks required by the Verifier's policy […] (e.g., revocation checks)".
+        # sdjwtvc-2.2.2.3-status
+        return expected.verify_status(status, issuer, media_type, now)
+    except (MalformedError, VerificationError) as exc:
+        raise check_failed(CheckStep.NOT_WITHDRAWN, exc.description, exc) from exc
 
 
 def _trusted_issuer(chain: Sequence[bytes], expected: Expectation, now: datetime) -> TrustedCertificate:
@@ -460,7 +475,7 @@ def _pick(value: Json, paths: Sequence[ConcretePath]) -> Json:
 
 
 def _passed(
-    credentials: Mapping[QueryId, Sequence[PresentedCredential]], permitted: Sequence[str]
+    credentials: Mapping[QueryId, Sequence[PresentedCredential]], permitted: Sequence[str], now: datetime
 ) -> tuple[Check, ...]:
     presented = [credential for several in credentials.values() for credential in several]
     issuers = ", ".join(dict.fromkeys(credential.issuer_name for credential in presented))
@@ -469,8 +484,26 @@ def _passed(
         CheckStep.ISSUER_TRUSTED: issuers,
         CheckStep.WITHIN_VALIDITY: f"until {min(until):%Y-%m-%d}" if until else "",
         CheckStep.HOLDER_PRESENT: "" if all(c.holder_bound for c in presented) else "not asked for",
-        CheckStep.NOT_WITHDRAWN: "the credential has no status list",
+        CheckStep.NOT_WITHDRAWN: "; ".join(dict.fromkeys(_said(one.status, now) for one in presented)),
         CheckStep.QUERY_ANSWERED: f"{len(presented)} credential(s)",
         CheckStep.ISSUER_PERMITTED: ", ".join(dict.fromkeys(name or "no list used" for name in permitted)),
     }
     return passed_checks(details)
+
+
+def _said(finding: StatusFinding, now: datetime) -> str:
+    """Return what check 7 found of one credential, with the age of what it was found in."""
+    age = "" if finding.checked_at is None else _age(now - finding.checked_at)
+    if finding.status == "none":
+        return "the credential has no status list"
+    if finding.status == "valid":
+        return f"checked {age} ago"
+    return f"the status could not be looked up{f'; the last list is {age} old' if age else ''}; the policy accepts that"
+
+
+def _age(age: timedelta) -> str:
+    seconds = max(0, int(age.total_seconds()))
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
