@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from wallet_core.encoding.plain_text import printable
 from wallet_core.encoding.strict_json import dumps_text
 from wallet_core.errors import WalletError
 
@@ -49,7 +50,8 @@ def out(as_json: bool, value: Any, text: str) -> None:
 
 def say(text: str) -> None:
     """Write words for a person to standard error."""
-    _words.print(text, markup=False)
+    # Names and errors of other servers are among the words; none of them may steer the terminal.
+    _words.print(printable(text), markup=False)
 
 
 def refuse(error: WalletError) -> None:

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from wallet_core.adapters import log
 from wallet_core.adapters.ui.environment import STATIC_PATH
 from wallet_core.adapters.web.answers import page_policy
-from wallet_core.adapters.web.context import WebContext
+from wallet_core.adapters.web.context import PROTOCOL, WebContext
 from wallet_core.adapters.web.sessions import session_cookie
 from wallet_core.encoding import strict_json
 
@@ -88,6 +88,7 @@ class Frame:
             return
         trace = secrets.token_hex(8)
         token = log.trace_id.set(trace)
+        scope[PROTOCOL] = self._is_protocol(scope["path"]) is not None
         answer = _Answer(self, scope, send, trace)
         started = time.perf_counter()
         try:
@@ -100,7 +101,7 @@ class Frame:
             log.trace_id.reset(token)
 
     async def _serve(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
-        if scope["method"] == "OPTIONS" and self._is_protocol(scope["path"]):
+        if scope["method"] == "OPTIONS" and scope[PROTOCOL]:
             await answer({"type": "http.response.start", "status": 204, "headers": list(_PREFLIGHT)})
             await answer({"type": "http.response.body", "body": b""})
             return
@@ -115,8 +116,7 @@ class Frame:
         """Return the headers to add to an answer that has ``present`` ones."""
         names = dict(present)
         is_page = names.get(b"content-type", b"").startswith(b"text/html")
-        is_protocol = self._is_protocol(scope["path"]) is not None
-        added = [header for header in self._wanted[is_page, is_protocol] if header[0] not in names]
+        added = [header for header in self._wanted[is_page, scope[PROTOCOL]] if header[0] not in names]
         added.append((b"trace-id", trace.encode()))
         if b"cache-control" not in names:
             versioned = scope["query_string"].startswith(b"v=") and scope["path"].startswith(f"{STATIC_PATH}/")

@@ -81,6 +81,15 @@ def test_a_browser_gets_an_error_page(client: TestClient) -> None:
     assert answer.headers["trace-id"] in answer.text
 
 
+@pytest.mark.clause("vci-8.3.1.2-json")
+@pytest.mark.parametrize("accept", ["text/html", "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"])
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_what_wallets_call_never_answers_with_a_page(client: TestClient, method: str, accept: str) -> None:
+    answer = client.request(method, "/wire", headers={"Accept": accept})
+    assert answer.headers["content-type"] == "application/json"
+    assert set(answer.json()) == {"error", "error_description"}
+
+
 def test_a_body_of_the_wrong_shape_is_400_and_quotes_no_value(client: TestClient, api_key: str) -> None:
     answer = client.post(ORDERS, json={"item": "x", "count": "홍길동"}, headers=_bearer(api_key))
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
