@@ -91,6 +91,9 @@ def test_a_body_of_the_wrong_shape_is_400_and_quotes_no_value(client: TestClient
 def test_a_large_body_is_refused(client: TestClient, api_key: str) -> None:
     answer = client.post(ORDERS, content=b" " * 600_000, headers=_bearer(api_key))
     assert (answer.status_code, answer.json()["error"]) == (413, "request_too_large")
+    assert answer.json().keys() == {"error", "error_description", "trace_id", "fault"}
+    assert answer.json()["trace_id"] == answer.headers["trace-id"]
+    assert client.post("/form", content=b" " * 600_000).json().keys() == {"error", "error_description"}
 
 
 # --- headers ----------------------------------------------------------------------------------------------------------
