@@ -23,7 +23,10 @@ class BadRows(InvalidRequest):
     code = "bad_rows"
 
 
-@router.post("/records", max_body_size=MAX_BYTES)
+_CSV = {"requestBody": {"required": True, "content": {"text/csv": {"schema": {"type": "string"}}}}}
+
+
+@router.post("/records", max_body_size=MAX_BYTES, openapi_extra=_CSV)
 async def post_records(
     request: Request,
     agency_id: str,

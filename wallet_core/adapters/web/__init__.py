@@ -2,6 +2,7 @@
 
 * `app`: the FastAPI app with errors, documentation page, static files and health check
 * `frame`: what surrounds every answer: trace id, security headers, session cookie, CORS of protocol paths, log line
+* `document`: OpenAPI of our own APIs
 * `sessions`: sealed session cookies and CSRF tokens
 * `answers`: pages, JSON, redirects
 * `callers`: API keys and Idempotency-Key of our own APIs

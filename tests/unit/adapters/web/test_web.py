@@ -263,6 +263,20 @@ def test_the_api_document_names_our_apis_only(client: TestClient) -> None:
     assert ORDERS.replace("/a/", "/{owner}/") in client.get("/docs").text
 
 
+def test_the_api_document_says_what_is_answered(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    post = document["paths"]["/api/v1/owners/{owner}/orders"]["post"]
+    assert [each["name"] for each in post["parameters"]] == ["owner", "Idempotency-Key"]
+    assert post["security"] == [{"apiKey": []}]
+    error = {"schema": {"$ref": "#/components/schemas/Error"}}
+    refusals = {status: answer["content"] for status, answer in post["responses"].items() if status >= "400"}
+    assert refusals == {key: {"application/json": error} for key in ["400", "401", "403", "404", "409", "413", "422"]}
+    shape = document["components"]["schemas"]["Error"]
+    assert client.get("/api/v1/wire").json().keys() == shape["properties"].keys()
+    assert "422" not in document["paths"]["/wire"]["get"]["responses"]
+    assert "HTTPValidationError" not in str(document)
+
+
 def test_health_says_so_when_the_database_is_gone(client: TestClient, app: FastAPI) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
     web = app.state.web
