@@ -170,6 +170,20 @@ def test_files_that_are_no_records(staff: Staff, data: bytes) -> None:
     assert_whole(answer.text)
 
 
+def test_a_file_of_some_megabytes_is_checked_and_stored(staff: Staff) -> None:
+    staff.sign_in()
+    header, row = records_csv(staff).decode().splitlines()
+    text = "\n".join([header, *(row.replace("p-1", f"p-{number}", 1) for number in range(1700))])
+    assert len(text.encode()) > 1 << 20
+    files = {"csv": ("people.csv", text.encode(), "text/csv")}
+    checked = staff.post("/console/records/check", "/console/records", files=files)
+    assert 'enctype="multipart/form-data"' in checked.text.partition("<textarea")[0]
+    # As a browser sends a field of a form with that enctype.
+    stored = staff.post("/console/records", "/console/records", files={"csv": (None, text)})
+    assert stored.status_code == 200
+    assert "1700명을 명부에 넣었어요" in stored.text
+
+
 def test_another_agency_sees_nothing(staff: Staff) -> None:
     staff.sign_in()
     import_one(staff)

@@ -58,7 +58,8 @@ def refuse(error: WalletError) -> None:
     """Say one clear line about ``error``, and the wire form on standard output if ``--json`` was given."""
     say(f"refused ({error.code}): {error.detail}")
     if "--json" in sys.argv:
-        sys.stdout.write(dumps_text({"error": error.code, "error_description": error.description}) + "\n")
+        members = {"error": error.code, "error_description": error.description, "fault": error.fault}
+        sys.stdout.write(dumps_text(members | ({"clause": error.clause} if error.clause else {})) + "\n")
 
 
 @app.command("version")
