@@ -116,6 +116,15 @@ def test_signing_out_ends_the_session(staff: Staff) -> None:
     staff.get("/console", 303)
 
 
+def test_what_has_ended_is_not_offered(staff: Staff) -> None:
+    staff.sign_in()
+    ended = records_csv(staff, issue_date="2014-12-31", expiry_date="2024-12-31").decode()
+    assert staff.post("/console/records", "/console/records", csv=ended).status_code == 200
+    confirm = staff.get("/console/offers/confirm?type=drivers-licence&subject=p-1")
+    assert "기한이 지나서 발급할 수 없어요" in confirm
+    assert 'action="/console/offers"' not in confirm
+
+
 def test_an_offer_from_records_to_the_wallet(staff: Staff) -> None:
     staff.sign_in()
     assert "찾은 사람이 없어요" in staff.get("/console/offers/new?type=drivers-licence")
