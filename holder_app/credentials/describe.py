@@ -118,12 +118,8 @@ def credential_type(catalogue: Catalogue, format_: str, type_: str) -> Credentia
 
 
 def claim_at(path: ConcretePath, known: CredentialType | None) -> Claim | None:
-    """Return the catalogue's claim at a path of an SD-JWT VC, or at the namespace and element of an mdoc."""
-    if known is None:
-        return None
-    # No claim has the name of a namespace, which is a reversed domain name.
-    element = known.element_claim(str(path[0]), str(path[1])) if len(path) > 1 else None
-    return element or known.claim(path)
+    """Return the catalogue's claim at a place in a card, if it knows the card."""
+    return None if known is None else known.claim_at(path)
 
 
 def card_name(known: CredentialType | None, display: JsonObject) -> Text:
@@ -136,7 +132,10 @@ def card_name(known: CredentialType | None, display: JsonObject) -> Text:
 
 def describe_claims(claims: JsonObject, known: CredentialType | None, display: JsonObject) -> tuple[Field, ...]:
     """Return the claims in the catalogue's order, then whatever it does not know."""
-    listed = tuple(_listed(claims, known)) if known is not None else tuple(_published(claims, display))
+    if known is None:
+        listed = tuple(_published(claims, display))
+    else:
+        listed = tuple(field_of(claim, path, claims) for claim, path in known.places(claims))
     covered = {field.path[:length] for field in listed for length in (1, 2)}
     rest = (path for path in _outer_paths(claims, known) if path not in covered)
     return listed + tuple(Field(path, plain_label(path[-1:]), value_at(claims, path), "hidden") for path in rest)
@@ -208,20 +207,6 @@ def _published(claims: JsonObject, display: JsonObject) -> Iterator[Field]:
         # A member of an SD-JWT VC, or namespace and element of an mdoc.
         if len(path) <= 2 and names == path and names[0] not in NOT_CLAIMS and concrete_paths(claims, names):
             yield Field(names, label, value_at(claims, names))
-
-
-def _listed(claims: JsonObject, known: CredentialType) -> Iterator[Field]:
-    named = [claim for claim in known.claims if claim.path[-1] is not None]
-    containers = {claim.path[:-1] for claim in named}
-    for claim in named:
-        # A container is shown by its members; a list of plain values as one line.
-        if claim.path not in containers and (*claim.path, None) not in containers:
-            for path in concrete_paths(claims, claim.path):
-                yield field_of(claim, path, claims)
-        # In an mdoc a claim is one whole element, containers too.
-        if claim.mdoc is not None:
-            for path in concrete_paths(claims, (claim.mdoc.namespace, claim.mdoc.element)):
-                yield field_of(claim, path, claims)
 
 
 def field_of(claim: Claim, path: ConcretePath, claims: JsonObject) -> Field:

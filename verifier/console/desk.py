@@ -16,6 +16,7 @@ from wallet_core.adapters.web import session
 from wallet_core.catalogue import CredentialType, Policy, Text
 from wallet_core.errors import AccessDenied, NotFound
 from wallet_core.protocols.openid4vp.validation import PresentedCredential
+from wallet_core.spec_versions import FORMAT_MDOC
 from wallet_core.types import Vct
 
 SIGN_IN = "/console/sign-in"
@@ -78,7 +79,7 @@ class Desk:
         }
 
     def _credential(self, credential: PresentedCredential) -> Mapping[str, Any]:
-        known = self._type(credential.type)
+        known = self._type(credential)
         return {
             "name": known.name if known else Text(credential.type, credential.type),
             "cloth": known.cloth if known else "jjok",
@@ -87,9 +88,12 @@ class Desk:
             "valid_until": credential.valid_until,
         }
 
-    def _type(self, vct: str) -> CredentialType | None:
+    def _type(self, credential: PresentedCredential) -> CredentialType | None:
+        catalogue = self.verifier.catalogue
         try:
-            return self.verifier.catalogue.by_vct(Vct(vct))
+            if credential.format == FORMAT_MDOC:
+                return catalogue.by_doctype(credential.type)
+            return catalogue.by_vct(Vct(credential.type))
         except NotFound:
             return None
 

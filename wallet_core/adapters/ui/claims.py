@@ -7,8 +7,7 @@ from wallet_core.adapters.ui.masking import mask, words
 from wallet_core.adapters.ui.text import Language
 from wallet_core.catalogue import Claim, CredentialType, Text
 from wallet_core.catalogue.credential_type import ClaimType
-from wallet_core.encoding.claims_path import ConcretePath, resolve, value_at
-from wallet_core.errors import MalformedError
+from wallet_core.encoding.claims_path import ConcretePath, value_at
 from wallet_core.types import Json, JsonObject
 
 NOT_CLAIMS = frozenset(
@@ -50,25 +49,22 @@ class ClaimLine:
 
 def claim_lines(known: CredentialType | None, claims: JsonObject) -> list[ClaimLine]:
     """Return the claims in the catalogue's order, then unknown ones. Containers are shown by their members."""
-    lines = list(_listed(known, claims)) if known else []
-    covered = {claim.path[0] for claim in known.claims} if known else set()
-    rest = [name for name in claims if name not in NOT_CLAIMS and name not in covered]
-    return lines + [ClaimLine(Text(name, name), claims[name]) for name in rest]
+    places = list(known.places(claims)) if known else []
+    covered = {path[:length] for _, path in places for length in (1, 2)}
+    rest = [path for path in _outer(claims, known) if path not in covered]
+    return [_line(claim, path, value_at(claims, path)) for claim, path in places] + [
+        ClaimLine(Text(str(path[-1]), str(path[-1])), value_at(claims, path)) for path in rest
+    ]
 
 
-def _listed(known: CredentialType, claims: JsonObject) -> Iterator[ClaimLine]:
-    named = [claim for claim in known.claims if claim.path[-1] is not None]
-    containers = {claim.path[:-1] for claim in named}
-    for claim in named:
-        if claim.path not in containers and (*claim.path, None) not in containers:
-            yield from (_line(claim, path, value_at(claims, path)) for path in _places(claims, claim))
-
-
-def _places(claims: JsonObject, claim: Claim) -> tuple[ConcretePath, ...]:
-    try:
-        return resolve(claims, claim.path)
-    except MalformedError:  # another shape than the catalogue's stands there
-        return ()
+def _outer(claims: JsonObject, known: CredentialType | None) -> Iterator[ConcretePath]:
+    """Yield the path of each claim of an SD-JWT VC, and of each element of an mdoc's namespaces."""
+    name_spaces = known.mdoc.namespaces if known is not None and known.mdoc is not None else ()
+    for name, value in claims.items():
+        if name in name_spaces and isinstance(value, dict):
+            yield from ((name, element) for element in value)
+        elif name not in NOT_CLAIMS:
+            yield (name,)
 
 
 def _line(claim: Claim, path: ConcretePath, value: Json) -> ClaimLine:
