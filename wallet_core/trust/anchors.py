@@ -1,7 +1,7 @@
 """Trust anchors: certificates that are trusted for a stated purpose, and for no other.
 
-An anchor file is PEM text (RFC 7468). The line ``Purpose: credential_issuer`` or ``Purpose: verifier_access`` above a
-block says what its certificate is trusted for; two lines give two purposes.
+An anchor file is PEM text (RFC 7468). The line ``Purpose: credential_issuer``, or another of :class:`AnchorPurpose`,
+above a block says what its certificate is trusted for; two lines give two purposes.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final, Self
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -32,7 +33,19 @@ class AnchorPurpose(StrEnum):
     """Sign credentials (SD-JWT VC 3.5, HAIP 6.1.1)."""
 
     VERIFIER_ACCESS = "verifier_access"
-    """Sign Request Objects (OpenID4VP 5.9.3, ``x509_hash`` and ``x509_san_dns``)."""
+    """Sign Request Objects (OpenID4VP 5.9.3, ``x509_hash`` and ``x509_san_dns``), and requests of mdoc readers."""
+
+    MDL_ISSUER = "mdl_issuer"
+    """Sign mdocs: the anchor is an IACA (ISO 18013-5 B.1.2)."""
+
+    STATUS_LIST_SIGNER = "status_list_signer"
+    """Sign status lists, where another signs them than the issuer (Token Status List 11.3)."""
+
+    VICAL_PROVIDER = "vical_provider"
+    """Sign VICALs (ISO 18013-5 C.1.7.1)."""
+
+    TRUST_LIST_OPERATOR = "trust_list_operator"
+    """Sign trust lists (``specs/trust-list.md``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +133,8 @@ def _purposes(heading: str, default: AnchorPurpose | None) -> tuple[AnchorPurpos
 
 def _certificate(pem: str) -> x509.Certificate:
     try:
-        return x509.load_pem_x509_certificate(pem.encode())
-    except (ValueError, x509.InvalidVersion) as exc:
+        certificate = x509.load_pem_x509_certificate(pem.encode())
+        _ = certificate.extensions, certificate.subject  # parsed late by the library: parse now
+    except (ValueError, TypeError, x509.InvalidVersion, x509.DuplicateExtension, UnsupportedAlgorithm) as exc:
         raise MalformedError("a trust anchor is not a certificate", clause="RFC 7468 5.1") from exc
+    return certificate

@@ -1,42 +1,42 @@
-"""The certificates we make: a CA, an agency's signing certificate, a verifier's access certificate.
+"""The certificates we make: CAs, agencies' signing certificates, verifiers' access certificates, operators of lists.
 
-Profiles: ``protocols.md`` 13.5 (periods, key usage, key identifiers, serial numbers), M22 and M29 (names), HAIP 6.1.1.
+Profiles: ``trust.profiles``; ``protocols.md`` 13.5 (periods, key usage, key identifiers, serial numbers), M22 and M29
+(names), HAIP 6.1.1.
 """
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519
-from cryptography.x509.oid import NameOID, ObjectIdentifier
+from cryptography.x509.oid import NameOID
 
 from wallet_core.keys.algorithms import PublicKey, RawPrivateKey
-from wallet_core.trust.x509 import EKU_CREDENTIAL_ISSUER, EKU_VERIFIER_ACCESS
+from wallet_core.trust.profiles import (
+    EKU_CREDENTIAL_ISSUER,
+    EKU_MDL_DOCUMENT_SIGNER,
+    EKU_MDL_READER,
+    EKU_VERIFIER_ACCESS,
+    KEY_USAGES,
+    MAX_CA_LIFE,
+    PROFILES,
+    CertificateRole,
+    country_of,
+    extension_of,
+    role_of,
+    state_of,
+)
 from wallet_core.types import CredentialIssuerId, RandomBytes
-
-MAX_CA_LIFE: Final = timedelta(days=20 * 365)
-MAX_LEAF_LIFE: Final = timedelta(days=457)
-"""ISO 18013-5 table B.3, and our limit for verifiers' certificates too."""
 
 CLOCK_MARGIN: Final = timedelta(days=1)
 """How long before its making a certificate is valid: credentials carry times rounded down to the hour (M12)."""
 
 _SERIAL_BYTES = 16
-_KEY_USAGES = (
-    "digital_signature",
-    "content_commitment",
-    "key_encipherment",
-    "data_encipherment",
-    "key_agreement",
-    "key_cert_sign",
-    "crl_sign",
-    "encipher_only",
-    "decipher_only",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +73,7 @@ def create_ca(
     Raises:
         ValueError: a longer life, or a country that is not two capital letters.
     """
-    if life > MAX_CA_LIFE:
-        raise ValueError(f"a CA lives at most {MAX_CA_LIFE.days} days")
-    subject = _name(country, organization, common_name)
-    key = private_key.public_key()
-    builder = (
-        _builder(subject, subject, PublicKey(key), now, now + life, random)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage("key_cert_sign", "crl_sign"), critical=True)
-        .add_extension(x509.IssuerAlternativeName([x509.UniformResourceIdentifier(contact)]), critical=False)
-    )
-    return CertificateAuthority(_sign(builder, private_key), private_key)
+    return _authority(_name(country, organization, common_name), contact, private_key, now, life, random)
 
 
 def create_issuer_certificate(
@@ -104,8 +94,9 @@ def create_issuer_certificate(
     Raises:
         ValueError: ``issuer`` is no URL with a host, or the life is beyond 457 days.
     """
-    names = [x509.UniformResourceIdentifier(issuer), _host_name(issuer)]
-    return _leaf(ca, organization, public_key, names, EKU_CREDENTIAL_ISSUER, now, random, life)
+    names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(issuer), _host_name(issuer)])
+    extensions = [(names, False), (x509.ExtendedKeyUsage([EKU_CREDENTIAL_ISSUER]), False)]
+    return _leaf(ca, CertificateRole.CREDENTIAL_ISSUER, organization, public_key, extensions, now, random, life)
 
 
 def create_verifier_certificate(
@@ -123,38 +114,204 @@ def create_verifier_certificate(
     Raises:
         ValueError: ``response_uri`` is no URL with a host, or the life is beyond 457 days.
     """
-    return _leaf(ca, organization, public_key, [_host_name(response_uri)], EKU_VERIFIER_ACCESS, now, random, life)
+    names = x509.SubjectAlternativeName([_host_name(response_uri)])
+    extensions = [(names, False), (x509.ExtendedKeyUsage([EKU_VERIFIER_ACCESS, EKU_MDL_READER]), False)]
+    return _leaf(ca, CertificateRole.VERIFIER_ACCESS, organization, public_key, extensions, now, random, life)
+
+
+def create_iaca(
+    *,
+    organization: str,
+    common_name: str,
+    contact: str,
+    revocation_list: str,
+    private_key: RawPrivateKey,
+    now: datetime,
+    random: RandomBytes,
+    country: str = "KR",
+    state: str | None = None,
+    life: timedelta = timedelta(days=9 * 365),
+) -> CertificateAuthority:
+    """Return a new issuing authority CA, below which document signers stand (ISO 18013-5 B.1.2; 13.5).
+
+    Args:
+        organization: who runs it, for people.
+        common_name: which of their CAs it is.
+        contact: an ``https:`` or ``http:`` URL for its issuer alternative name.
+        revocation_list: where its certificate revocation list is, or will be.
+        private_key: its key.
+        now: the time of making.
+        random: for the serial number.
+        country: two capital letters; documents say the same as ``issuing_country``.
+        state: state or province, if it issues for one only.
+        life: at most 20 years; 9 suffice for driving licences.
+
+    Raises:
+        ValueError: a longer life, or a country that is not two capital letters.
+    """
+    subject = _name(country, organization, common_name, state)
+    more = [_distribution_points(revocation_list)]
+    return _authority(subject, contact, private_key, now, life, random, more)
+
+
+def create_document_signer(
+    iaca: CertificateAuthority,
+    *,
+    issuer: CredentialIssuerId,
+    organization: str,
+    public_key: PublicKey,
+    now: datetime,
+    random: RandomBytes,
+    life: timedelta = timedelta(days=365),
+) -> x509.Certificate:
+    """Return the certificate with which the agency ``issuer`` signs mdocs (ISO 18013-5 B.1.4; 13.5).
+
+    Country and state are those of the IACA, as readers compare them. The URI entry, which no reader needs, is the
+    Credential Issuer Identifier: by it a trust list tells the agencies below one IACA apart.
+
+    Raises:
+        ValueError: the CA is no IACA, or the life is beyond 457 days.
+    """
+    revocation = extension_of(iaca.certificate, x509.CRLDistributionPoints)
+    if revocation is None:
+        raise ValueError("that CA is no IACA: it has no revocation list")
+    names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(issuer)])
+    purposes = x509.ExtendedKeyUsage([EKU_MDL_DOCUMENT_SIGNER, EKU_CREDENTIAL_ISSUER])
+    extensions = [(names, False), (purposes, True), (revocation, False)]
+    return _leaf(iaca, CertificateRole.DOCUMENT_SIGNER, organization, public_key, extensions, now, random, life)
+
+
+def create_operator_certificate(
+    ca: CertificateAuthority,
+    role: CertificateRole,
+    *,
+    operator: str,
+    organization: str,
+    public_key: PublicKey,
+    now: datetime,
+    random: RandomBytes,
+    life: timedelta = timedelta(days=365),
+) -> x509.Certificate:
+    """Return the certificate of somebody who signs lists: a status list, a VICAL, or a trust list.
+
+    Args:
+        ca: who certifies it.
+        role: ``STATUS_LIST_SIGNER``, ``VICAL_SIGNER`` or ``TRUST_LIST_SIGNER``.
+        operator: URL that names the operator; ``iss`` of what it signs.
+        organization: its name, for people.
+        public_key: its key.
+        now: the time of making.
+        random: for the serial number.
+        life: at most 1186 days.
+
+    Raises:
+        ValueError: another role, or a life beyond 1186 days.
+    """
+    if role not in _OPERATORS:
+        raise ValueError("that role signs no lists")
+    extensions: list[_NewExtension] = [(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(operator)]), False)]
+    purpose = PROFILES[role].purpose
+    if purpose is not None:
+        extensions.append((x509.ExtendedKeyUsage([purpose]), False))
+    return _leaf(ca, role, organization, public_key, extensions, now, random, life)
+
+
+def renew_certificate(
+    ca: CertificateAuthority,
+    certificate: x509.Certificate,
+    *,
+    public_key: PublicKey,
+    now: datetime,
+    random: RandomBytes,
+    life: timedelta = timedelta(days=365),
+) -> x509.Certificate:
+    """Return a certificate that says of another key what ``certificate`` says of its own: for a rotation.
+
+    Raises:
+        ValueError: another CA certified ``certificate``, or the life is beyond that of its profile.
+    """
+    issuer = ca.certificate
+    if certificate.issuer != issuer.subject:
+        raise ValueError("another CA made that certificate")
+    until = _leaf_end(role_of(certificate), issuer, now, life)
+    builder = _builder(certificate.subject, issuer.subject, public_key, now, until, random)
+    for extension in certificate.extensions:
+        if not isinstance(extension.value, x509.SubjectKeyIdentifier | x509.AuthorityKeyIdentifier):
+            builder = builder.add_extension(extension.value, extension.critical)
+    return _sign(builder.add_extension(_key_of(issuer), critical=False), ca.private_key)
+
+
+_NewExtension: TypeAlias = tuple[x509.ExtensionType, bool]
+_OPERATORS = frozenset(
+    {CertificateRole.STATUS_LIST_SIGNER, CertificateRole.VICAL_SIGNER, CertificateRole.TRUST_LIST_SIGNER}
+)
+
+
+def _authority(
+    subject: x509.Name,
+    contact: str,
+    private_key: RawPrivateKey,
+    now: datetime,
+    life: timedelta,
+    random: RandomBytes,
+    more: Sequence[x509.ExtensionType] = (),
+) -> CertificateAuthority:
+    if life > MAX_CA_LIFE:
+        raise ValueError(f"a CA lives at most {MAX_CA_LIFE.days} days")
+    key, until = PublicKey(private_key.public_key()), min(now + life, _start(now) + MAX_CA_LIFE)
+    builder = (
+        _builder(subject, subject, key, now, until, random)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage("key_cert_sign", "crl_sign"), critical=True)
+        .add_extension(x509.IssuerAlternativeName([x509.UniformResourceIdentifier(contact)]), critical=False)
+    )
+    for extension in more:
+        builder = builder.add_extension(extension, critical=False)
+    return CertificateAuthority(_sign(builder, private_key), private_key)
 
 
 def _leaf(
     ca: CertificateAuthority,
+    role: CertificateRole,
     organization: str,
     key: PublicKey,
-    names: list[x509.GeneralName],
-    purpose: ObjectIdentifier,
+    extensions: Sequence[_NewExtension],
     now: datetime,
     random: RandomBytes,
     life: timedelta,
 ) -> x509.Certificate:
-    # 13.5: at most 457 days, counted from the first second of validity.
-    if life + CLOCK_MARGIN > MAX_LEAF_LIFE:
-        raise ValueError(f"a signing certificate lives at most {(MAX_LEAF_LIFE - CLOCK_MARGIN).days} days")
     issuer = ca.certificate
-    country = str(issuer.subject.get_attributes_for_oid(NameOID.COUNTRY_NAME)[0].value)
-    until = min(now + life, issuer.not_valid_after_utc)
-    ca_key_identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    subject = _name(country_of(issuer) or "", organization, organization, state_of(issuer))
+    until = _leaf_end(role, issuer, now, life)
     builder = (
-        _builder(_name(country, organization, organization), issuer.subject, key, now, until, random)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ca_key_identifier), critical=False
-        )
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        _builder(subject, issuer.subject, key, now, until, random)
+        .add_extension(_key_of(issuer), critical=False)
         .add_extension(_key_usage("digital_signature"), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(issuer.extensions.get_extension_for_class(x509.IssuerAlternativeName).value, critical=False)
     )
+    if not PROFILES[role].iso:
+        builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical)
     return _sign(builder, ca.private_key)
+
+
+def _leaf_end(role: CertificateRole, issuer: x509.Certificate, now: datetime, life: timedelta) -> datetime:
+    longest = PROFILES[role].max_life
+    # Counted from now, a life has a day less: the certificate is valid a little before its making.
+    if life > longest - CLOCK_MARGIN:
+        raise ValueError(f"a signing certificate lives at most {(longest - CLOCK_MARGIN).days} days")
+    return min(now + life, _start(now) + longest, issuer.not_valid_after_utc)
+
+
+def _key_of(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
+
+
+def _distribution_points(url: str) -> x509.CRLDistributionPoints:
+    point = x509.DistributionPoint([x509.UniformResourceIdentifier(url)], None, None, None)
+    return x509.CRLDistributionPoints([point])
 
 
 def _builder(
@@ -162,17 +319,20 @@ def _builder(
 ) -> x509.CertificateBuilder:
     # 13.5: at least 63 random bits, at most 20 octets; the first bit is kept clear so that the number is positive.
     serial = int.from_bytes(random(_SERIAL_BYTES), "big") >> 1 | 1 << (8 * _SERIAL_BYTES - 2)
-    start = now.replace(minute=0, second=0, microsecond=0) - CLOCK_MARGIN
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key.raw)
         .serial_number(serial)
-        .not_valid_before(start)
+        .not_valid_before(_start(now))
         .not_valid_after(until)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.raw), critical=False)
     )
+
+
+def _start(now: datetime) -> datetime:
+    return now.replace(minute=0, second=0, microsecond=0) - CLOCK_MARGIN
 
 
 def _sign(builder: x509.CertificateBuilder, private_key: RawPrivateKey) -> x509.Certificate:
@@ -183,12 +343,15 @@ def _sign(builder: x509.CertificateBuilder, private_key: RawPrivateKey) -> x509.
 _COMMON_NAME_LENGTH = 64
 
 
-def _name(country: str, organization: str, common_name: str) -> x509.Name:
+def _name(country: str, organization: str, common_name: str, state: str | None = None) -> x509.Name:
     if len(country) != 2 or not country.isascii() or not country.isupper():
         raise ValueError("a country is two capital letters")
+    attributes = [x509.NameAttribute(NameOID.COUNTRY_NAME, country)]
+    if state is not None:
+        attributes.append(x509.NameAttribute(NameOID.STATE_OR_PROVINCE_NAME, state))
     return x509.Name(
         [
-            x509.NameAttribute(NameOID.COUNTRY_NAME, country),
+            *attributes,
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization),
             x509.NameAttribute(NameOID.COMMON_NAME, common_name[:_COMMON_NAME_LENGTH]),
         ]
@@ -196,7 +359,7 @@ def _name(country: str, organization: str, common_name: str) -> x509.Name:
 
 
 def _key_usage(*granted: str) -> x509.KeyUsage:
-    return x509.KeyUsage(**{usage: usage in granted for usage in _KEY_USAGES})
+    return x509.KeyUsage(**{usage: usage in granted for usage in KEY_USAGES})
 
 
 def _host_name(url: str) -> x509.GeneralName:

@@ -6,14 +6,14 @@ The one invariant: only :func:`verify_chain` makes a :class:`TrustedCertificate`
 import base64
 import binascii
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, TypeVar
+from typing import Final
 from urllib.parse import urlsplit
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
@@ -22,6 +22,18 @@ from wallet_core.encoding import base64url
 from wallet_core.errors import Expired, MalformedError, NotYetValid, UntrustedError
 from wallet_core.keys.algorithms import PublicKey, public_key
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
+from wallet_core.trust.profiles import (
+    EKU_CREDENTIAL_ISSUER,
+    EKU_MDL_DOCUMENT_SIGNER,
+    EKU_MDL_READER,
+    EKU_VERIFIER_ACCESS,
+    EKU_VICAL_SIGNER,
+    CertificateRole,
+    country_of,
+    extension_of,
+    state_of,
+    validate_profile,
+)
 from wallet_core.types import CredentialIssuerId, Json
 
 MAX_CHAIN: Final = 4
@@ -30,13 +42,14 @@ MAX_CHAIN: Final = 4
 MAX_CERTIFICATE: Final = 8192
 """Bytes of one certificate: ten times an honest one with an elliptic-curve key."""
 
-EKU_CREDENTIAL_ISSUER: Final = ObjectIdentifier("1.0.23220.4.1.2")
-EKU_VERIFIER_ACCESS: Final = ObjectIdentifier("1.0.23220.4.1.6")
-
 # A certificate that names only the other trade is refused, so that one CA for both purposes is still safe.
-_EKU_OF: Final = {
-    AnchorPurpose.CREDENTIAL_ISSUER: frozenset({EKU_CREDENTIAL_ISSUER, ObjectIdentifier("1.0.18013.5.1.2")}),
-    AnchorPurpose.VERIFIER_ACCESS: frozenset({EKU_VERIFIER_ACCESS, ObjectIdentifier("1.0.18013.5.1.6")}),
+_EKU_OF: Final[Mapping[AnchorPurpose, frozenset[ObjectIdentifier]]] = {
+    AnchorPurpose.CREDENTIAL_ISSUER: frozenset({EKU_CREDENTIAL_ISSUER, EKU_MDL_DOCUMENT_SIGNER}),
+    AnchorPurpose.VERIFIER_ACCESS: frozenset({EKU_VERIFIER_ACCESS, EKU_MDL_READER}),
+    AnchorPurpose.MDL_ISSUER: frozenset({EKU_MDL_DOCUMENT_SIGNER}),
+    AnchorPurpose.STATUS_LIST_SIGNER: frozenset(),
+    AnchorPurpose.VICAL_PROVIDER: frozenset({EKU_VICAL_SIGNER}),
+    AnchorPurpose.TRUST_LIST_OPERATOR: frozenset(),
 }
 _EKU_ALL = frozenset().union(*_EKU_OF.values())
 
@@ -49,8 +62,6 @@ _PARSE_ERRORS = (
     x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,
 )
-
-_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +76,7 @@ class TrustedCertificate:
         dns_names: dNSName entries of the subject alternative name.
         uris: URI entries of it.
         sha256: SHA-256 of the DER form, 32 bytes.
+        anchor_sha256: SHA-256 of the DER form of the anchor that the chain led to, 32 bytes.
         valid_from: from when the whole chain is valid.
         valid_until: until when the whole chain is valid.
     """
@@ -76,6 +88,7 @@ class TrustedCertificate:
     dns_names: tuple[str, ...]
     uris: tuple[str, ...]
     sha256: bytes
+    anchor_sha256: bytes
     valid_from: datetime
     valid_until: datetime
 
@@ -107,18 +120,21 @@ def verify_chain(
 ) -> TrustedCertificate:
     """Return the leaf of ``chain`` if it leads to an anchor for ``purpose`` at the time ``at``.
 
-    RFC 5280 section 6, with the rules of HAIP 6.1.1 for what may stand in ``x5c``.
+    RFC 5280 section 6, with the rules of HAIP 6.1.1 for what may stand in ``x5c``; for mdocs (``x5chain``) those of
+    ISO 18013-5 9.3.3 and annex B.
 
     Steps:
         1. Parse every certificate.
-        2. Refuse an anchor or a self-signed certificate in the chain (HAIP 6.1.1).
+        2. Refuse an anchor or a self-signed certificate in the chain (HAIP 6.1.1, ISO 18013-5 9.1.2.4).
         3. Check that every certificate of the chain is valid at ``at`` (RFC 5280 6.1.3 a 2).
-        4. Build the path to an anchor of this purpose; it is the chain as given, in its order (RFC 7515 4.1.6).
+        4. Build the path to an anchor of this purpose; it is the chain as given, in its order (RFC 7515 4.1.6). For
+           mdocs: one document signer directly below an IACA that is valid too, both with their profiles (annex B).
         5. Check the leaf: it may sign, is no CA, and is not made for another purpose (RFC 5280 4.2.1.3, 4.2.1.12).
         6. Take the leaf's key, of the closed list of algorithms.
 
     Not done here: revocation of certificates; whether the leaf may speak for a name
-    (:func:`validate_issuer_name`, :func:`validate_dns_name`).
+    (:func:`validate_issuer_name`, :func:`validate_dns_name`, :func:`validate_issuing_country`); whether it may issue
+    a type (``trust.policy``).
 
     Raises:
         MalformedError: a certificate does not parse, or the chain is empty or too long.
@@ -137,7 +153,8 @@ def verify_chain(
         # x509-6.1.3-time
         _validate_time(certificate, at)
     # 4
-    path = _build_path(certificates, anchors, purpose, at)
+    build = _build_iso_path if purpose is AnchorPurpose.MDL_ISSUER else _build_path
+    path = build(certificates, anchors, purpose, at)
     # 5
     leaf = certificates[0]
     _validate_leaf(leaf, purpose)
@@ -163,9 +180,31 @@ def validate_issuer_name(certificate: TrustedCertificate, issuer: CredentialIssu
         raise UntrustedError("the certificate is not for this credential issuer", clause="SD-JWT VC 3.5")
 
 
+def validate_issuing_country(
+    certificate: TrustedCertificate, issuing_country: Json, issuing_jurisdiction: Json = None
+) -> None:
+    """Check that an mDL names the place that its document signer is of (ISO 18013-5 9.3.3, ``protocols.md`` 13.2).
+
+    Args:
+        certificate: the document signer of the mDL.
+        issuing_country: the element of that name; None if it was not released, and then nothing is compared.
+        issuing_jurisdiction: the same.
+
+    Raises:
+        UntrustedError: the document signer is of another country, or of another state or province.
+    """
+    # x509-18013.9.3.3-issuing-country
+    if issuing_country is not None and issuing_country != country_of(certificate.leaf):
+        raise UntrustedError("the document is of another country than its signer", clause="ISO 18013-5 9.3.3")
+    state = state_of(certificate.leaf)
+    # x509-18013.9.3.3-issuing-jurisdiction
+    if issuing_jurisdiction is not None and state is not None and issuing_jurisdiction != state:
+        raise UntrustedError("the document is of another jurisdiction than its signer", clause="ISO 18013-5 9.3.3")
+
+
 def certificate_uris(der: bytes) -> tuple[str, ...]:
     """Return the URI names of a certificate of our own. Raises ``MalformedError`` if it does not parse."""
-    names = _extension(_load(der), x509.SubjectAlternativeName)
+    names = extension_of(_load(der), x509.SubjectAlternativeName)
     return tuple(names.get_values_for_type(x509.UniformResourceIdentifier)) if names else ()
 
 
@@ -256,6 +295,40 @@ def _validate_time(certificate: x509.Certificate, at: datetime) -> None:
         raise Expired("a certificate has expired", step=3, clause="RFC 5280 4.1.2.5")
 
 
+def _build_iso_path(
+    certificates: list[x509.Certificate], anchors: TrustAnchors, purpose: AnchorPurpose, at: datetime
+) -> list[x509.Certificate]:
+    # ISO 18013-5 9.1.2.4, B.1.1: a document signer stands directly below an IACA, which may certify no further CA.
+    # x509-18013B.1.1-one-link
+    if len(certificates) != 1:
+        raise UntrustedError("the chain of an mdoc is one certificate", step=4, clause="ISO 18013-5 B.1.1")
+    leaf = certificates[0]
+    issuers = [root for root in anchors.certificates(purpose) if _issued(root, leaf)]
+    # x509-18013.9.3.3-iaca
+    if not issuers:
+        raise UntrustedError(
+            "the certificate chain leads to no trust anchor for this purpose",
+            step=4,
+            detail=f"no IACA certified it; {_other_purposes(leaf, anchors, purpose)}",
+            clause="ISO 18013-5 9.3.3",
+        )
+    root = issuers[0]
+    # x509-18013.9.3.3-iaca-time
+    _validate_time(root, at)
+    validate_profile(root, CertificateRole.IACA, step=4)
+    validate_profile(leaf, CertificateRole.DOCUMENT_SIGNER, root, step=5)
+    return [leaf, root]
+
+
+def _issued(root: x509.Certificate, leaf: x509.Certificate) -> bool:
+    """Return whether name and signature say that ``root`` certified ``leaf``."""
+    try:
+        leaf.verify_directly_issued_by(root)
+    except (InvalidSignature, *_PARSE_ERRORS):
+        return False
+    return True
+
+
 def _build_path(
     certificates: list[x509.Certificate], anchors: TrustAnchors, purpose: AnchorPurpose, at: datetime
 ) -> list[x509.Certificate]:
@@ -300,15 +373,15 @@ def _other_purposes(last: x509.Certificate, anchors: TrustAnchors, purpose: Anch
 
 
 def _validate_leaf(leaf: x509.Certificate, purpose: AnchorPurpose) -> None:
-    constraints = _extension(leaf, x509.BasicConstraints)
+    constraints = extension_of(leaf, x509.BasicConstraints)
     # x509-4.2.1.9-ca
     if constraints is not None and constraints.ca:
         raise UntrustedError("the leaf certificate is a CA certificate", step=5, clause="RFC 5280 4.2.1.9")
-    usage = _extension(leaf, x509.KeyUsage)
+    usage = extension_of(leaf, x509.KeyUsage)
     # x509-4.2.1.3-usage
     if usage is not None and not usage.digital_signature:
         raise UntrustedError("the certificate is not for signatures", step=5, clause="RFC 5280 4.2.1.3")
-    extended = _extension(leaf, x509.ExtendedKeyUsage)
+    extended = extension_of(leaf, x509.ExtendedKeyUsage)
     # x509-4.2.1.12-purpose
     if extended is not None and not _serves(frozenset(extended), purpose):
         raise UntrustedError("the certificate is for another purpose", step=5, clause="RFC 5280 4.2.1.12")
@@ -320,19 +393,12 @@ def _serves(usages: frozenset[ObjectIdentifier], purpose: AnchorPurpose) -> bool
     return bool(usages & _EKU_OF[purpose])
 
 
-def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
-    try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
-
-
 def _trusted(leaf: x509.Certificate, path: list[x509.Certificate], purpose: AnchorPurpose) -> TrustedCertificate:
     try:
         key = public_key(leaf.public_key())
     except (MalformedError, *_PARSE_ERRORS) as exc:
         raise UntrustedError("the certificate has a key of a kind that is not supported here", step=6) from exc
-    names = _extension(leaf, x509.SubjectAlternativeName)
+    names = extension_of(leaf, x509.SubjectAlternativeName)
     return TrustedCertificate(
         leaf=leaf,
         purpose=purpose,
@@ -341,6 +407,7 @@ def _trusted(leaf: x509.Certificate, path: list[x509.Certificate], purpose: Anch
         dns_names=tuple(name.lower() for name in names.get_values_for_type(x509.DNSName)) if names else (),
         uris=tuple(names.get_values_for_type(x509.UniformResourceIdentifier)) if names else (),
         sha256=leaf.fingerprint(SHA256()),
+        anchor_sha256=path[-1].fingerprint(SHA256()),
         valid_from=max(each.not_valid_before_utc for each in path),
         valid_until=min(each.not_valid_after_utc for each in path),
     )

@@ -27,7 +27,10 @@ def test_round_trip(pki: Pki) -> None:
 
 def test_two_purposes_make_two_anchors(pki: Pki) -> None:
     anchors = parse_trust_anchors(f"Purpose: credential_issuer\nPurpose: verifier_access\n{pem(pki)}")
-    assert [anchor.purpose for anchor in anchors.anchors] == list(AnchorPurpose)
+    assert [anchor.purpose for anchor in anchors.anchors] == [
+        AnchorPurpose.CREDENTIAL_ISSUER,
+        AnchorPurpose.VERIFIER_ACCESS,
+    ]
 
 
 def test_a_purpose_holds_for_the_next_block_only(pki: Pki) -> None:
@@ -45,7 +48,7 @@ def test_the_fingerprint_changes_with_purpose_and_certificate(pki: Pki) -> None:
     prints = {
         TrustAnchors([TrustAnchor(each, purpose)]).fingerprint for each in certificates for purpose in AnchorPurpose
     }
-    assert len(prints) == 4
+    assert len(prints) == 2 * len(AnchorPurpose)
 
 
 def test_anchors_add_up(pki: Pki) -> None:
