@@ -1,0 +1,173 @@
+"""An mdoc and a reader face to face: keys, certificates, requests and answers for tests of ISO/IEC 18013-5 sessions."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID, ObjectIdentifier
+
+from wallet_core.encoding import cbor
+from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.protocols.iso18013 import device, ephemeral, reader
+from wallet_core.protocols.iso18013.device import AwaitingConsent, Engaged
+from wallet_core.protocols.iso18013.reader import Scanned
+from wallet_core.protocols.iso18013.reader_auth import create_reader_auth
+from wallet_core.protocols.iso18013.request import ItemsRequest, create_device_request, create_items_request
+from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors
+from wallet_core.trust.certificates import CertificateAuthority, create_ca, create_verifier_certificate
+from wallet_core.trust.profiles import EKU_MDL_READER
+
+NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
+LATER = NOW + timedelta(seconds=20)
+DOC_TYPE = "org.iso.18013.5.1.mDL"
+NAME_SPACE = "org.iso.18013.5.1"
+ASKED = {NAME_SPACE: {"family_name": True, "portrait": False, "age_over_19": False}}
+READER_NAME = "한빛렌터카 (시험용)"
+
+DEVICE_KEY = ephemeral.generate()
+READER_KEY = ephemeral.generate()
+
+
+@dataclass(frozen=True)
+class ReaderIdentity:
+    """A CA for readers, and one reader below it."""
+
+    ca: CertificateAuthority
+    signer: SoftwareSigner
+    certificate: bytes
+    anchors: TrustAnchors = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Trust the CA."""
+        anchor = TrustAnchor(self.ca.certificate, AnchorPurpose.VERIFIER_ACCESS)
+        object.__setattr__(self, "anchors", TrustAnchors([anchor]))
+
+
+def new_reader_ca() -> CertificateAuthority:
+    """Return a CA for readers."""
+    return create_ca(
+        organization="Jigap tests",
+        common_name="Readers",
+        contact="https://ca.example",
+        private_key=ec.generate_private_key(ec.SECP256R1()),
+        now=NOW,
+        random=os.urandom,
+    )
+
+
+def new_reader() -> ReaderIdentity:
+    """Return a reader with its own CA."""
+    ca, signer = new_reader_ca(), SoftwareSigner.generate()
+    certificate = create_verifier_certificate(
+        ca,
+        response_uri="https://reader.example",
+        organization=READER_NAME,
+        public_key=signer.public_key,
+        now=NOW,
+        random=os.urandom,
+    )
+    return ReaderIdentity(ca, signer, certificate.public_bytes(Encoding.DER))
+
+
+READER = new_reader()
+
+
+def certify(
+    identity: ReaderIdentity,
+    *,
+    usages: tuple[ObjectIdentifier, ...] | None = (EKU_MDL_READER,),
+    start: datetime = NOW - timedelta(days=1),
+    until: datetime = NOW + timedelta(days=100),
+) -> ReaderIdentity:
+    """Return ``identity`` with another certificate of the same key."""
+    issuer = identity.ca.certificate
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, READER_NAME)]))
+        .issuer_name(issuer.subject)
+        .public_key(identity.signer.public_key.raw)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(until)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key()), critical=False)
+    )
+    if usages is not None:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=True)
+    certificate = builder.sign(identity.ca.private_key, hashes.SHA256())
+    return replace(identity, certificate=certificate.public_bytes(Encoding.DER))
+
+
+def items(name_spaces: Mapping[str, Mapping[str, bool]] = ASKED, doc_type: str = DOC_TYPE) -> ItemsRequest:
+    """Return what is asked of one document."""
+    return create_items_request(doc_type, name_spaces)
+
+
+def request(
+    transcript: bytes, *, signed_by: ReaderIdentity | None = READER, asked: tuple[ItemsRequest, ...] | None = None
+) -> bytes:
+    """Return an encoded DeviceRequest over ``transcript``."""
+    each_items = asked or (items(),)
+    if signed_by is None:
+        return create_device_request([(each, None) for each in each_items])
+    chain = [signed_by.certificate]
+    return create_device_request(
+        [
+            (each, create_reader_auth(each, session_transcript=transcript, signer=signed_by.signer, x5chain=chain))
+            for each in each_items
+        ]
+    )
+
+
+def response(shown: Mapping[str, Mapping[str, Any]], doc_type: str = DOC_TYPE) -> bytes:
+    """Return a DeviceResponse as a session sees it: elements, without anybody's signature."""
+    name_spaces = {
+        name_space: [_item(name, value) for name, value in each.items()] for name_space, each in shown.items()
+    }
+    document = {
+        "docType": doc_type,
+        "issuerSigned": {"nameSpaces": name_spaces, "issuerAuth": []},
+        "deviceSigned": {"nameSpaces": cbor.Tagged(24, cbor.dumps({})), "deviceAuth": {}},
+    }
+    return cbor.dumps({"version": "1.0", "documents": [document], "status": 0})
+
+
+def _item(name: str, value: Any) -> cbor.Tagged:
+    members = {"digestID": 0, "random": bytes(16), "elementIdentifier": name, "elementValue": value}
+    return cbor.Tagged(24, cbor.dumps(members))
+
+
+SHOWN = {NAME_SPACE: {"family_name": "시험", "age_over_19": True}}
+CHOICE = {0: {NAME_SPACE: ["family_name", "age_over_19"]}}
+
+
+def engaged(**changes: Any) -> Engaged:
+    """Return an mdoc that shows its code."""
+    return device.engage(DEVICE_KEY, now=NOW, **changes)
+
+
+def scanned(shown: Engaged | None = None) -> Scanned:
+    """Return a reader that has read the code."""
+    return reader.scan((shown or engaged()).engagement, READER_KEY, now=NOW)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Both sides of one session after the request: the mdoc waits for the person, the reader for the mdoc."""
+
+    device: AwaitingConsent
+    reader: reader.Waiting
+
+
+def asking(signed_by: ReaderIdentity | None = READER, asked: tuple[ItemsRequest, ...] | None = None) -> Pair:
+    """Return both sides after a request."""
+    at_reader = scanned()
+    move = reader.ask(at_reader, request(at_reader.session.transcript, signed_by=signed_by, asked=asked), now=NOW)
+    at_device = device.receive(engaged(), move.send, anchors=READER.anchors, now=NOW).state
+    assert isinstance(at_device, AwaitingConsent), at_device
+    return Pair(at_device, move.state)
