@@ -238,9 +238,9 @@ def test_inner_addresses_are_refused(address: str) -> None:
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "0.0.0.0", "224.0.0.1", "fe80::1", "64:ff9b::7f00:1"])
 def test_the_switch_admits_private_addresses_and_no_others(address: str) -> None:
-    assert not http_adapter._is_allowed(ipaddress.ip_address(address), local=True)
-    assert http_adapter._is_allowed(ipaddress.ip_address("192.168.1.1"), local=True)
-    assert http_adapter._is_allowed(ipaddress.ip_address("8.8.8.8"), local=False)
+    assert not http_adapter.is_allowed(ipaddress.ip_address(address), local=True)
+    assert http_adapter.is_allowed(ipaddress.ip_address("192.168.1.1"), local=True)
+    assert http_adapter.is_allowed(ipaddress.ip_address("8.8.8.8"), local=False)
 
 
 def test_a_name_with_one_inner_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,7 +321,7 @@ def test_tls_keeps_the_name_while_the_connection_goes_to_the_address(
 
 
 def test_old_tls_is_not_spoken(certificate: tuple[ssl.SSLContext, Path]) -> None:
-    context = http_adapter._tls_context(certificate[1])
+    context = http_adapter.tls_context(certificate[1])
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     old = [cipher["name"] for cipher in context.get_ciphers() if cipher["protocol"] == "TLSv1.2"]
     assert old

@@ -46,6 +46,9 @@ class EndReason(StrEnum):
     TIMED_OUT = "timed_out"
     """Nothing came for too long."""
 
+    DISCONNECTED = "disconnected"
+    """What carried the messages was closed or broke before the session ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -75,3 +78,8 @@ def ended_by_status(status: int, *, now: datetime) -> Ended:
 def ended_out_of_turn(*, now: datetime) -> Ended:
     """Return the end that a message makes which nobody waited for."""
     return Ended(EndReason.OUT_OF_TURN, now, "the other side spoke out of turn", "ISO/IEC 18013-5 9.1.1.4")
+
+
+def ended_by_disconnection(*, now: datetime) -> Ended:
+    """Return the end that comes when nothing carries messages any more. There is nobody to tell."""
+    return Ended(EndReason.DISCONNECTED, now, "the connection was closed before the session ended")
