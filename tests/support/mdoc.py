@@ -22,7 +22,9 @@ ISSUER, DEVICE, STRANGER = SoftwareSigner.generate(), SoftwareSigner.generate(),
 MDL = DocType(DOCTYPE_MDL)
 NOW = datetime(2026, 11, 27, 12, 30, tzinfo=UTC)
 VALIDITY = ValidityInfo(
-    datetime(2026, 11, 27, 12, tzinfo=UTC), datetime(2026, 11, 27, 12, tzinfo=UTC), datetime(2026, 12, 27, 12, tzinfo=UTC)
+    datetime(2026, 11, 27, 12, tzinfo=UTC),
+    datetime(2026, 11, 27, 12, tzinfo=UTC),
+    datetime(2026, 12, 27, 12, tzinfo=UTC),
 )
 SIGNER_VALIDITY = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
 PORTRAIT = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 8

@@ -1,7 +1,7 @@
 """An mdoc and a reader face to face: keys, certificates, requests and answers for tests of ISO/IEC 18013-5 sessions."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,20 +12,26 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
-from wallet_core.encoding import cbor
+from wallet_core.formats.mdoc.document import parse_device_response
+from wallet_core.formats.mdoc.holder import create_document, index_mdoc
+from wallet_core.formats.mdoc.issuer import issue_mdoc
+from wallet_core.formats.mdoc.structures import KeyAuthorizations, NameSpaces, ValidityInfo
+from wallet_core.formats.mdoc.verifier import VerifiedMdoc, verify_document
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.iso18013 import device, ephemeral, reader
 from wallet_core.protocols.iso18013.device import AwaitingConsent, Engaged
-from wallet_core.protocols.iso18013.reader import Scanned
+from wallet_core.protocols.iso18013.reader import ReceivedResponse, Scanned
 from wallet_core.protocols.iso18013.reader_auth import create_reader_auth
 from wallet_core.protocols.iso18013.request import ItemsRequest, create_device_request, create_items_request
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors
 from wallet_core.trust.certificates import CertificateAuthority, create_ca, create_verifier_certificate
 from wallet_core.trust.profiles import EKU_MDL_READER
+from wallet_core.types import DocType, SessionTranscript
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=20)
-DOC_TYPE = "org.iso.18013.5.1.mDL"
+DOC_TYPE = DocType("org.iso.18013.5.1.mDL")
+OTHER_NAME_SPACE = "org.iso.18013.5.1.KR"
 NAME_SPACE = "org.iso.18013.5.1"
 ASKED = {NAME_SPACE: {"family_name": True, "portrait": False, "age_over_19": False}}
 READER_NAME = "한빛렌터카 (시험용)"
@@ -103,13 +109,16 @@ def certify(
     return replace(identity, certificate=certificate.public_bytes(Encoding.DER))
 
 
-def items(name_spaces: Mapping[str, Mapping[str, bool]] = ASKED, doc_type: str = DOC_TYPE) -> ItemsRequest:
+def items(name_spaces: Mapping[str, Mapping[str, bool]] = ASKED, doc_type: DocType = DOC_TYPE) -> ItemsRequest:
     """Return what is asked of one document."""
     return create_items_request(doc_type, name_spaces)
 
 
 def request(
-    transcript: bytes, *, signed_by: ReaderIdentity | None = READER, asked: tuple[ItemsRequest, ...] | None = None
+    transcript: SessionTranscript,
+    *,
+    signed_by: ReaderIdentity | None = READER,
+    asked: tuple[ItemsRequest, ...] | None = None,
 ) -> bytes:
     """Return an encoded DeviceRequest over ``transcript``."""
     each_items = asked or (items(),)
@@ -124,25 +133,60 @@ def request(
     )
 
 
-def response(shown: Mapping[str, Mapping[str, Any]], doc_type: str = DOC_TYPE) -> bytes:
-    """Return a DeviceResponse as a session sees it: elements, without anybody's signature."""
-    name_spaces = {
-        name_space: [_item(name, value) for name, value in each.items()] for name_space, each in shown.items()
-    }
-    document = {
-        "docType": doc_type,
-        "issuerSigned": {"nameSpaces": name_spaces, "issuerAuth": []},
-        "deviceSigned": {"nameSpaces": cbor.Tagged(24, cbor.dumps({})), "deviceAuth": {}},
-    }
-    return cbor.dumps({"version": "1.0", "documents": [document], "status": 0})
+DEVICE_SIGNER = SoftwareSigner.generate()
+ISSUER_SIGNER = SoftwareSigner.generate()
+MDOC = index_mdoc(
+    issue_mdoc(
+        doc_type=DOC_TYPE,
+        name_spaces={
+            NAME_SPACE: {
+                "family_name": "시험",
+                "portrait": b"\xff\xd8\xff\xe0",
+                "age_over_19": True,
+                "age_over_65": False,
+            },
+            OTHER_NAME_SPACE: {"family_name": "시험"},
+        },
+        device_key=DEVICE_SIGNER.public_key,
+        validity=ValidityInfo(NOW, NOW, NOW + timedelta(days=30)),
+        signer=ISSUER_SIGNER,
+        x5chain=[READER.certificate],
+        random=os.urandom,
+        key_authorizations=KeyAuthorizations(frozenset({NAME_SPACE})),
+    )
+)
+SHOWN = ((NAME_SPACE, "family_name"), (NAME_SPACE, "age_over_19"))
 
 
-def _item(name: str, value: Any) -> cbor.Tagged:
-    members = {"digestID": 0, "random": bytes(16), "elementIdentifier": name, "elementValue": value}
-    return cbor.Tagged(24, cbor.dumps(members))
+def response(
+    shown: Collection[tuple[str, str]] = SHOWN,
+    *,
+    transcript: SessionTranscript | None = None,
+    device_signed: NameSpaces | None = None,
+) -> bytes:
+    """Return a DeviceResponse that shows elements of :data:`MDOC`, signed by the device."""
+    document = create_document(
+        MDOC,
+        shown,
+        session_transcript=transcript or scanned().session.transcript,
+        algorithm=DEVICE_SIGNER.algorithm,
+        device_signed=device_signed,
+    )
+    return document.attach(DEVICE_SIGNER.sign(document.signing_input))
 
 
-SHOWN = {NAME_SPACE: {"family_name": "시험", "age_over_19": True}}
+def verified(received: ReceivedResponse, *, transcript: SessionTranscript | None = None) -> VerifiedMdoc:
+    """Return what a reader may believe of an answer with one document of :data:`MDOC`."""
+    (document,) = parse_device_response(received.device_response).documents
+    return verify_document(
+        document,
+        issuer_key=ISSUER_SIGNER.public_key,
+        session_transcript=transcript or received.transcript,
+        now=NOW,
+        mac_key=received.mac_key(document),
+    )
+
+
 CHOICE = {0: {NAME_SPACE: ["family_name", "age_over_19"]}}
 
 

@@ -10,6 +10,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.support import vectors
 from wallet_core.cose import mac0, sign1
 from wallet_core.encoding import cbor
+from wallet_core.formats.mdoc.document import parse_device_response
+from wallet_core.formats.mdoc.verifier import DeviceAuth, verify_document
+from wallet_core.keys.algorithms import PublicKey
 from wallet_core.protocols.iso18013 import device, ephemeral, reader, session
 from wallet_core.protocols.iso18013.engagement import (
     DeviceEngagement,
@@ -18,13 +21,13 @@ from wallet_core.protocols.iso18013.engagement import (
     parse_qr,
 )
 from wallet_core.protocols.iso18013.ephemeral import EphemeralPrivateKey
+from wallet_core.protocols.iso18013.reader import ReceivedResponse
 from wallet_core.protocols.iso18013.reader_auth import (
     VerifiedReader,
     reader_authentication_bytes,
     verify_reader_auth,
 )
 from wallet_core.protocols.iso18013.request import create_items_request, parse_device_request
-from wallet_core.protocols.iso18013.response import shown_elements
 from wallet_core.protocols.iso18013.session import SecureChannel, SessionStatus
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors, parse_trust_anchors
 
@@ -139,6 +142,22 @@ def test_device_mac() -> None:
     assert ephemeral.agree(READER_KEY, static.public_key) == DERIVED["static_shared_secret"]
 
 
+def verified_claims(received: ReceivedResponse) -> set[str]:
+    """The elements that issuer and device vouch for, with the keys of the published certificate and session."""
+    (document,) = parse_device_response(received.device_response).documents
+    assert received.mac_key(document) == DERIVED["e_mac_key"]
+    signer = x509.load_der_x509_certificate(document.issuer_signed.x5chain()[0])
+    found = verify_document(
+        document,
+        issuer_key=PublicKey(signer.public_key()),
+        session_transcript=received.transcript,
+        now=NOW,
+        mac_key=received.mac_key(document),
+    )
+    assert found.device_auth is DeviceAuth.MAC
+    return set(found.claims[MDL])
+
+
 def test_both_machines_speak_the_published_session() -> None:
     engagement, handover = nfc()
     scanned = reader.scan(engagement, READER_KEY, now=NOW, handover=handover)
@@ -150,14 +169,13 @@ def test_both_machines_speak_the_published_session() -> None:
     (document,) = waiting.asked
     assert isinstance(document.reader, VerifiedReader)
     assert waiting.session.transcript == TRANSCRIPT
-    shown = dict(shown_elements(PUBLISHED["device_response"]))
-    assert shown == {f"{MDL}.mDL": {(MDL, name) for name in ASKED}}
     approved = device.approve(waiting, {0: {MDL: list(ASKED)}})
     answered = device.respond(waiting, approved, PUBLISHED["device_response"], now=NOW)
     assert answered.send == PUBLISHED["session_data"]
 
     received = reader.receive(asked.state, answered.send, now=NOW)
     assert received.response.device_response == PUBLISHED["device_response"]
+    assert verified_claims(received.response) == set(ASKED)
     farewell = reader.end(received.state, now=NOW + timedelta(seconds=1))
     assert farewell.send == PUBLISHED["session_termination"]
     over = device.receive(answered.state, farewell.send, anchors=reader_anchors(), now=NOW).state

@@ -11,7 +11,7 @@ import hmac
 import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -56,8 +56,12 @@ class Clock(Protocol):
         ...
 
 
+class ChannelClosed(FetchError):
+    """The other side is gone, or sends what no session message is."""
+
+
 class Channel(Protocol):
-    """Carries whole messages to the other side and back. Both methods raise ``FetchError`` once it is closed."""
+    """Carries whole messages to the other side and back. Both methods raise ``ChannelClosed`` once it is closed."""
 
     async def send(self, message: bytes) -> None:
         """Send one message."""
@@ -100,8 +104,11 @@ async def run_device(channel: Channel, state: Engaged, *, decide: Decide, anchor
             if move.send is not None:
                 await channel.send(move.send)
             current = move.state
-        except FetchError:
+        except ChannelClosed:
             return ended_by_disconnection(now=clock.now())
+        except BaseException:
+            await _leave(channel, current, clock)
+            raise
     return current
 
 
@@ -117,7 +124,7 @@ async def run_reader(channel: Channel, state: Scanned, device_request: bytes, *,
                 return Reading(move.state, response)
             move = await _next_reader_move(channel, move, clock)
             response = move.response or response
-    except FetchError:
+    except ChannelClosed:
         return Reading(ended_by_disconnection(now=clock.now()), response)
 
 
@@ -216,15 +223,15 @@ class _WebSocketChannel:
             async with asyncio.timeout(SEND_SECONDS):
                 await self.connection.send(message)
         except (ConnectionClosed, TimeoutError) as exc:
-            raise FetchError("the connection of the session is closed") from exc
+            raise ChannelClosed("the connection of the session is closed") from exc
 
     async def receive(self) -> bytes:
         try:
             message = await self.connection.recv()
         except ConnectionClosed as exc:
-            raise FetchError("the connection of the session is closed") from exc
+            raise ChannelClosed("the connection of the session is closed") from exc
         if isinstance(message, str):
-            raise FetchError("the other side sent text, which no session message is")
+            raise ChannelClosed("the other side sent text, which no session message is")
         return message
 
 
@@ -278,10 +285,17 @@ async def _next_device_move(
     try:
         async with asyncio.timeout(_seconds_until(device.next_change(state), clock)):
             if isinstance(state, AwaitingConsent):
-                return await _first_of(_decision(state, decide, clock), hear())
+                return await _first_of(hear(), _decision(state, decide, clock))
             return await hear()
     except TimeoutError:
         return device.observe(state, now=clock.now())
+
+
+async def _leave(channel: Channel, state: DeviceState, clock: Clock) -> None:
+    farewell = device.end(state, now=clock.now()).send
+    if farewell is not None:
+        with suppress(ChannelClosed):
+            await channel.send(farewell)
 
 
 async def _decision(state: AwaitingConsent, decide: Decide, clock: Clock) -> DeviceMove:
@@ -302,7 +316,7 @@ async def _next_reader_move(channel: Channel, move: ReaderMove, clock: Clock) ->
 
 
 async def _first_of(*moves: Awaitable[DeviceMove]) -> DeviceMove:
-    """Return what comes first: the person's decision, or a message that makes it needless."""
+    """Return what comes first: a message that makes the person's decision needless, or the decision."""
     tasks = [asyncio.ensure_future(move) for move in moves]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -4,10 +4,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.support.proximity import ASKED, DEVICE_KEY, DOC_TYPE, NAME_SPACE, NOW, READER_KEY, engaged, items, request
+from tests.support.proximity import ASKED, DEVICE_KEY, DOC_TYPE, NAME_SPACE, READER_KEY, items, request
 from wallet_core.encoding import base64url, cbor
-from wallet_core.errors import LocalProtocolError, MalformedError, VerificationError, WalletError
-from wallet_core.protocols.iso18013 import device, ephemeral, session
+from wallet_core.errors import MalformedError, VerificationError
+from wallet_core.protocols.iso18013 import ephemeral, session
 from wallet_core.protocols.iso18013.engagement import (
     MAX_ENGAGEMENT_BYTES,
     WEBSOCKET_KEY,
@@ -24,7 +24,6 @@ from wallet_core.protocols.iso18013.request import (
     create_items_request,
     parse_device_request,
 )
-from wallet_core.protocols.iso18013.response import ResponseStatus, create_error_response, shown_elements
 from wallet_core.protocols.iso18013.session import SessionStatus
 
 BLE = RetrievalMethod(2, 1, {0: False, 1: True, 11: bytes(16)})
@@ -268,47 +267,3 @@ def test_a_request_of_ours_is_good() -> None:
         with pytest.raises(ValueError, match="documents"):
             create_device_request([(items(), None)] * count)
     assert len(parse_device_request(request(b"\xf6", asked=(items(),) * MAX_DOC_REQUESTS)).doc_requests) == 16
-
-
-def test_an_answer_that_only_says_what_was_wrong() -> None:
-    found = cbor.loads(create_error_response(ResponseStatus.VALIDATION_ERROR))
-    assert found == {"version": "1.0", "status": 12}
-    assert shown_elements(create_error_response(ResponseStatus.GENERAL_ERROR)) == ()
-
-
-@pytest.mark.parametrize(
-    "document",
-    [
-        [],
-        {},
-        {"docType": 1, "issuerSigned": {}, "deviceSigned": {"nameSpaces": cbor.Tagged(24, b"\xa0")}},
-        {"docType": "x", "issuerSigned": {}, "deviceSigned": {}},
-        {"docType": "x", "issuerSigned": {}, "deviceSigned": {"nameSpaces": cbor.Tagged(24, b"\x80")}},
-        {"docType": "x", "issuerSigned": {}, "deviceSigned": {"nameSpaces": cbor.Tagged(24, b"\xa1\x61a\x80")}},
-        {
-            "docType": "x",
-            "issuerSigned": {"nameSpaces": {"a": {}}},
-            "deviceSigned": {"nameSpaces": cbor.Tagged(24, b"\xa0")},
-        },
-        {
-            "docType": "x",
-            "issuerSigned": {"nameSpaces": {"a": [cbor.Tagged(24, b"\xa0")]}},
-            "deviceSigned": {"nameSpaces": cbor.Tagged(24, b"\xa0")},
-        },
-    ],
-)
-def test_an_answer_that_cannot_be_looked_through_does_not_leave(document) -> None:
-    with pytest.raises(MalformedError):
-        shown_elements(cbor.dumps({"version": "1.0", "documents": [document], "status": 0}))
-
-
-def test_what_the_device_signs_itself_counts_as_shown() -> None:
-    signed_here = cbor.Tagged(24, cbor.dumps({NAME_SPACE: {"portrait": b"x"}}))
-    document = {"docType": DOC_TYPE, "issuerSigned": {}, "deviceSigned": {"nameSpaces": signed_here}}
-    found = shown_elements(cbor.dumps({"version": "1.0", "documents": [document], "status": 0}))
-    assert found == ((DOC_TYPE, {(NAME_SPACE, "portrait")}),)
-
-
-def test_errors_of_the_machines_are_wallet_errors() -> None:
-    assert issubclass(LocalProtocolError, WalletError)
-    assert device.observe(engaged(), now=NOW).send is None

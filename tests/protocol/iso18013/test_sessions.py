@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,10 +12,13 @@ from tests.support.proximity import (
     ASKED,
     CHOICE,
     DEVICE_KEY,
+    DEVICE_SIGNER,
     DOC_TYPE,
     LATER,
+    MDOC,
     NAME_SPACE,
     NOW,
+    OTHER_NAME_SPACE,
     READER,
     READER_KEY,
     READER_NAME,
@@ -25,18 +29,30 @@ from tests.support.proximity import (
     request,
     response,
     scanned,
+    verified,
 )
-from wallet_core.errors import LocalProtocolError, StateConflict, WalletError
+from wallet_core.errors import (
+    HolderBindingError,
+    LocalProtocolError,
+    MalformedError,
+    StateConflict,
+    VerificationError,
+    WalletError,
+)
+from wallet_core.formats.mdoc.document import encode_device_response
+from wallet_core.formats.mdoc.holder import create_maced_document
+from wallet_core.formats.mdoc.verifier import DeviceAuth
+from wallet_core.keys.algorithms import PublicKey
 from wallet_core.protocols.iso18013 import device, ephemeral, reader
 from wallet_core.protocols.iso18013.device import ApprovedElements
 from wallet_core.protocols.iso18013.ending import ENGAGED_FOR, IDLE_FOR, Ended, EndReason
-from wallet_core.protocols.iso18013.ephemeral import AgreementCurve
+from wallet_core.protocols.iso18013.ephemeral import AgreementCurve, EphemeralPrivateKey
 from wallet_core.protocols.iso18013.reader_auth import UnknownReader, VerifiedReader
 from wallet_core.protocols.iso18013.session import SecureChannel, SessionStatus, create_session_data
 
 PAIR = asking()
 APPROVED = device.approve(PAIR.device, CHOICE)
-RESPONSE = response(SHOWN)
+RESPONSE = response()
 ANSWER = device.respond(PAIR.device, APPROVED, RESPONSE, now=NOW)
 LAST_ANSWER = device.respond(PAIR.device, APPROVED, RESPONSE, now=NOW, last=True)
 ANSWERED = reader.receive(PAIR.reader, ANSWER.send, now=NOW)
@@ -215,6 +231,39 @@ def test_requests_and_answers_go_on_in_one_session_and_no_counter_comes_twice() 
     assert (over.state.reason, over.send) == (EndReason.ENDED_BY_PEER, None)
 
 
+def test_the_answer_is_verified_with_what_the_reader_got() -> None:
+    found = verified(ANSWERED.response)
+    assert found.claims == {NAME_SPACE: {"family_name": "시험", "age_over_19": True}}
+    assert found.device_auth is DeviceAuth.SIGNATURE
+
+
+def test_the_device_may_prove_itself_by_a_mac() -> None:
+    session = PAIR.device.session
+    key = session.mac_key(EphemeralPrivateKey(DEVICE_SIGNER.private_key))
+    document = create_maced_document(MDOC, SHOWN, session_transcript=session.transcript, mac_key=key)
+    answer = device.respond(PAIR.device, APPROVED, encode_device_response([document]), now=NOW)
+    received = reader.receive(PAIR.reader, answer.send, now=NOW).response
+    assert verified(received).device_auth is DeviceAuth.MAC
+    other = replace(received, private_key=ephemeral.generate())
+    with pytest.raises(HolderBindingError):
+        verified(other)
+
+
+def test_a_device_key_on_another_curve_makes_no_mac() -> None:
+    with pytest.raises(VerificationError):
+        PAIR.device.session.mac_key(ephemeral.generate(AgreementCurve.P384))
+    with pytest.raises(VerificationError):
+        ephemeral.of_device_key(PublicKey(ed25519.Ed25519PrivateKey.generate().public_key()))
+
+
+def test_an_answer_that_was_made_for_another_session() -> None:
+    other = reader.scan(engaged().engagement, ephemeral.generate(), now=NOW).session.transcript
+    answer = device.respond(PAIR.device, APPROVED, response(transcript=other), now=NOW)
+    received = reader.receive(PAIR.reader, answer.send, now=NOW).response
+    with pytest.raises(HolderBindingError):
+        verified(received)
+
+
 def test_the_mdoc_says_who_asks_for_what() -> None:
     (asked,) = PAIR.device.asked
     assert (asked.doc_type, asked.name_spaces) == (DOC_TYPE, ASKED)
@@ -274,7 +323,7 @@ def test_the_reader_may_say_that_it_could_not_read_the_answer() -> None:
         {1: CHOICE[0]},
         {-1: CHOICE[0]},
         {0: {NAME_SPACE: ["given_name"]}},
-        {0: {"org.iso.18013.5.1.KR": ["family_name"]}},
+        {0: {OTHER_NAME_SPACE: ["family_name"]}},
         {0: {NAME_SPACE: ["age_over_19x"]}},
         {0: {NAME_SPACE: []}},
         {},
@@ -305,14 +354,21 @@ def test_several_documents_of_one_type_are_approved_together() -> None:
 @pytest.mark.parametrize(
     "shown",
     [
-        response({NAME_SPACE: {**SHOWN[NAME_SPACE], "portrait": b"\xff\xd8"}}),
-        response({"org.iso.18013.5.1.KR": {"family_name": "시험"}}),
-        response(SHOWN, doc_type="org.iso.23220.photoid.1"),
+        response([*SHOWN, (NAME_SPACE, "portrait")]),
+        response([(OTHER_NAME_SPACE, "family_name")]),
+        response(device_signed={NAME_SPACE: {"portrait": b"\xff\xd8\xff\xe0"}}),
+        response().replace(DOC_TYPE.encode(), b"org.iso.18013.5.1.mDX"),
     ],
 )
 def test_nothing_leaves_that_was_not_approved(shown) -> None:
     with pytest.raises(LocalProtocolError):
         device.respond(PAIR.device, APPROVED, shown, now=NOW)
+
+
+def test_what_is_no_answer_does_not_leave() -> None:
+    for data in (b"", b"\xa0", RESPONSE + b"\0"):
+        with pytest.raises(MalformedError):
+            device.respond(PAIR.device, APPROVED, data, now=NOW)
 
 
 @pytest.mark.clause("iso18013-E.14-consent-to-this")

@@ -12,7 +12,6 @@ from tests.support.proximity import (
     NOW,
     READER,
     READER_NAME,
-    SHOWN,
     asking,
     certify,
     engaged,
@@ -49,7 +48,7 @@ from wallet_core.trust.profiles import EKU_CREDENTIAL_ISSUER, EKU_MDL_DOCUMENT_S
 
 PAIR = asking()
 TRANSCRIPT = PAIR.reader.session.transcript
-ANSWER = device.respond(PAIR.device, device.approve(PAIR.device, CHOICE), response(SHOWN), now=NOW)
+ANSWER = device.respond(PAIR.device, device.approve(PAIR.device, CHOICE), response(), now=NOW)
 ESTABLISHMENT = reader.ask(scanned(), request(scanned().session.transcript), now=NOW).send
 
 

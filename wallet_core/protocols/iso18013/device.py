@@ -22,6 +22,13 @@ from typing import ClassVar, Final, TypeAlias
 
 from wallet_core.encoding import cbor
 from wallet_core.errors import LocalProtocolError, MalformedError, StateConflict, VerificationError, WalletError
+from wallet_core.formats.mdoc.document import (
+    ResponseStatus,
+    UnverifiedDocument,
+    encode_device_response,
+    parse_device_response,
+)
+from wallet_core.formats.mdoc.session_transcript import mac_key
 from wallet_core.protocols.iso18013 import ephemeral
 from wallet_core.protocols.iso18013.ending import (
     ENGAGED_FOR,
@@ -36,7 +43,6 @@ from wallet_core.protocols.iso18013.engagement import DeviceEngagement, Retrieva
 from wallet_core.protocols.iso18013.ephemeral import EphemeralPrivateKey, EphemeralPublicKey
 from wallet_core.protocols.iso18013.reader_auth import Reader, identify_reader
 from wallet_core.protocols.iso18013.request import NameSpaces, read_device_request
-from wallet_core.protocols.iso18013.response import ResponseStatus, create_error_response, shown_elements
 from wallet_core.protocols.iso18013.session import (
     QR_HANDOVER,
     SecureChannel,
@@ -48,6 +54,7 @@ from wallet_core.protocols.iso18013.session import (
     session_transcript,
 )
 from wallet_core.trust.anchors import TrustAnchors
+from wallet_core.types import DocType, SessionTranscript
 
 Choice: TypeAlias = Mapping[int, Mapping[str, Collection[str]]]
 """What the person shows: by the place of the document in the request, the element identifiers of each namespace."""
@@ -66,9 +73,17 @@ class DeviceSession:
         channel: the encryption.
     """
 
-    transcript: bytes
+    transcript: SessionTranscript
     e_reader_key: EphemeralPublicKey
     channel: SecureChannel
+
+    def mac_key(self, device_key: EphemeralPrivateKey) -> bytes:
+        """Return EMacKey for a DeviceMac by ``device_key``, the private key that the MSO names (9.1.3.5).
+
+        Raises:
+            VerificationError: the reader's key is on another curve: sign instead.
+        """
+        return mac_key(ephemeral.agree(device_key, self.e_reader_key), self.transcript)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +96,7 @@ class AskedDocument:
         reader: who asks: verified, or unknown with the reason.
     """
 
-    doc_type: str
+    doc_type: DocType
     name_spaces: NameSpaces
     reader: Reader
 
@@ -137,9 +152,9 @@ class ApprovedElements:
         transcript: the session it came in.
     """
 
-    documents: Mapping[str, frozenset[tuple[str, str]]]
+    documents: Mapping[DocType, frozenset[tuple[str, str]]]
     asked: tuple[AskedDocument, ...]
-    transcript: bytes
+    transcript: SessionTranscript
     seal: InitVar[object]
 
     def __post_init__(self, seal: object) -> None:
@@ -206,7 +221,7 @@ def approve(state: AwaitingConsent, choice: Choice) -> ApprovedElements:
     Raises:
         LocalProtocolError: something that was not asked for, or nothing at all.
     """
-    documents: dict[str, frozenset[tuple[str, str]]] = {}
+    documents: dict[DocType, frozenset[tuple[str, str]]] = {}
     for place, name_spaces in choice.items():
         if not 0 <= place < len(state.asked):
             raise LocalProtocolError("a document was approved that nobody asked for")
@@ -311,10 +326,10 @@ def _ask(session: DeviceSession, data: bytes, anchors: TrustAnchors, now: dateti
     except VerificationError as exc:
         return _failed(exc, SessionStatus.ENCRYPTION_ERROR, now)
     session = replace(session, channel=channel)
-    status = ResponseStatus.DECODING_ERROR
+    status = ResponseStatus.CBOR_DECODING_ERROR
     try:
         value = cbor.loads(plaintext, what="DeviceRequest")
-        status = ResponseStatus.VALIDATION_ERROR
+        status = ResponseStatus.CBOR_VALIDATION_ERROR
         request = read_device_request(value, plaintext)
     except MalformedError as exc:
         return _unreadable(session, exc, status, now)
@@ -335,7 +350,7 @@ def _failed(error: WalletError, status: SessionStatus, now: datetime) -> DeviceM
 
 def _unreadable(session: DeviceSession, error: WalletError, status: ResponseStatus, now: datetime) -> DeviceMove:
     """Return the end after a request that decrypts but is none: an answer with a status and no document (table 8)."""
-    _, data = session.channel.seal(create_error_response(status))
+    _, data = session.channel.seal(encode_device_response([], status=status))
     ended = ended_with(error, SessionStatus.DECODING_ERROR, now=now)
     return DeviceMove(ended, create_session_data(data, SessionStatus.TERMINATION))
 
@@ -350,7 +365,14 @@ def _is_asked(name_spaces: NameSpaces, name_space: str, name: str) -> bool:
 
 
 def _validate_approved(device_response: bytes, approved: ApprovedElements) -> None:
-    for doc_type, elements in shown_elements(device_response):
+    for document in parse_device_response(device_response).documents:
         # iso18013-E.14-approved-only
-        if not elements <= approved.documents.get(doc_type, frozenset()):
+        if not _shown_elements(document) <= approved.documents.get(document.doc_type, frozenset()):
             raise LocalProtocolError("the answer shows what the person did not approve")
+
+
+def _shown_elements(document: UnverifiedDocument) -> set[tuple[str, str]]:
+    """Return what leaves with a document. What the device signs itself counts like what the issuer signed."""
+    by_issuer = {(space, item.element) for space, items in document.issuer_signed.items.items() for item in items}
+    by_device = {(space, name) for space, elements in document.device_signed.name_spaces.items() for name in elements}
+    return by_issuer | by_device

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from wallet_core.encoding import cbor
 from wallet_core.errors import MalformedError, VerificationError
+from wallet_core.keys.algorithms import PublicKey
 
 MAX_KEY_BYTES: Final = 512
 """Bytes of one encoded COSE_Key: the longest, of P-521, is about 150."""
@@ -78,6 +79,17 @@ def generate(curve: AgreementCurve = AgreementCurve.P256) -> EphemeralPrivateKey
     if curve is AgreementCurve.X448:
         return EphemeralPrivateKey(x448.X448PrivateKey.generate())
     return EphemeralPrivateKey(ec.generate_private_key(_EC_CURVES[curve][0]))
+
+
+def of_device_key(key: PublicKey) -> EphemeralPublicKey:
+    """Return the static key of an mdoc as one to agree with, for a DeviceMac (9.1.3.5).
+
+    Raises:
+        VerificationError: it is a key that only signs.
+    """
+    if not isinstance(key.raw, ec.EllipticCurvePublicKey):
+        raise VerificationError("the device key agrees with no other key", clause="ISO/IEC 18013-5 9.1.3.5")
+    return EphemeralPublicKey(_curve_of(key.raw), key.raw)
 
 
 def encode(key: EphemeralPublicKey) -> bytes:

@@ -18,6 +18,9 @@ from typing import ClassVar, TypeAlias
 
 from wallet_core.encoding import cbor
 from wallet_core.errors import MalformedError, StateConflict, VerificationError, WalletError
+from wallet_core.formats.mdoc.document import UnverifiedDocument
+from wallet_core.formats.mdoc.session_transcript import mac_key
+from wallet_core.formats.mdoc.structures import parse_mso
 from wallet_core.protocols.iso18013 import ephemeral
 from wallet_core.protocols.iso18013.ending import (
     ENGAGED_FOR,
@@ -40,13 +43,14 @@ from wallet_core.protocols.iso18013.session import (
     parse_session_data,
     session_transcript,
 )
+from wallet_core.types import SessionTranscript
 
 
 @dataclass(frozen=True, slots=True)
 class ReaderSession:
     """What both sides agreed on. ``private_key`` is also what a device MAC is verified with."""
 
-    transcript: bytes
+    transcript: SessionTranscript
     private_key: EphemeralPrivateKey
     channel: SecureChannel
 
@@ -62,8 +66,20 @@ class ReceivedResponse:
     """
 
     device_response: bytes
-    transcript: bytes
+    transcript: SessionTranscript
     private_key: EphemeralPrivateKey
+
+    def mac_key(self, document: UnverifiedDocument) -> bytes | None:
+        """Return EMacKey for verifying a document of the answer (9.1.3.5); None where the device signed.
+
+        Raises:
+            MalformedError: the document has no MobileSecurityObject.
+            VerificationError: the device key is not on the curve of this session.
+        """
+        if document.device_signed.mac is None:
+            return None
+        device_key = parse_mso(document.issuer_signed.issuer_auth.payload).device_key
+        return mac_key(ephemeral.agree(self.private_key, ephemeral.of_device_key(device_key)), self.transcript)
 
 
 @dataclass(frozen=True, slots=True)

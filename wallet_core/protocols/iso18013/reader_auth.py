@@ -21,6 +21,7 @@ from wallet_core.protocols.iso18013.request import DocRequest, ItemsRequest
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
 from wallet_core.trust.profiles import EKU_MDL_READER, extension_of
 from wallet_core.trust.x509 import TrustedCertificate, verify_chain
+from wallet_core.types import SessionTranscript
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class UnknownReader:
 Reader: TypeAlias = VerifiedReader | UnknownReader
 
 
-def reader_authentication_bytes(session_transcript: bytes, items: ItemsRequest) -> bytes:
+def reader_authentication_bytes(session_transcript: SessionTranscript, items: ItemsRequest) -> bytes:
     """Return ReaderAuthenticationBytes: what a reader signs (9.1.4.4).
 
     Written from the encoded parts, so that the transcript and the request are signed as they were sent.
@@ -61,7 +62,7 @@ def reader_authentication_bytes(session_transcript: bytes, items: ItemsRequest) 
 
 
 def create_reader_auth(
-    items: ItemsRequest, *, session_transcript: bytes, signer: Signer, x5chain: Sequence[bytes]
+    items: ItemsRequest, *, session_transcript: SessionTranscript, signer: Signer, x5chain: Sequence[bytes]
 ) -> bytes:
     """Return ReaderAuth over one document's request: a detached COSE_Sign1 with its certificates (9.1.4.4).
 
@@ -84,7 +85,7 @@ def create_reader_auth(
 
 
 def verify_reader_auth(
-    doc_request: DocRequest, *, session_transcript: bytes, anchors: TrustAnchors, now: datetime
+    doc_request: DocRequest, *, session_transcript: SessionTranscript, anchors: TrustAnchors, now: datetime
 ) -> VerifiedReader:
     """Return who asks for this document.
 
@@ -123,7 +124,7 @@ def verify_reader_auth(
 
 
 def identify_reader(
-    doc_request: DocRequest, *, session_transcript: bytes, anchors: TrustAnchors, now: datetime
+    doc_request: DocRequest, *, session_transcript: SessionTranscript, anchors: TrustAnchors, now: datetime
 ) -> Reader:
     """Return who asks for this document, or that nobody knows, and why. Never refuses the request."""
     try:

@@ -11,6 +11,7 @@ from wallet_core.cose import sign1
 from wallet_core.cose.sign1 import UnverifiedSign1
 from wallet_core.encoding import cbor
 from wallet_core.errors import MalformedError
+from wallet_core.types import DocType
 
 REQUEST_VERSION: Final = "1.0"
 
@@ -37,7 +38,7 @@ class ItemsRequest:
     """
 
     encoded: bytes
-    doc_type: str
+    doc_type: DocType
     name_spaces: NameSpaces
 
 
@@ -57,7 +58,7 @@ class DeviceRequest:
     doc_requests: tuple[DocRequest, ...]
 
 
-def create_items_request(doc_type: str, name_spaces: NameSpaces) -> ItemsRequest:
+def create_items_request(doc_type: DocType, name_spaces: NameSpaces) -> ItemsRequest:
     """Return what is asked of one document.
 
     Raises:
@@ -127,7 +128,9 @@ def _doc_request(value: Any, received: bytes) -> DocRequest:
         raise MalformedError("docType of ItemsRequest is not text", clause=_CLAUSE)
     reader_auth = value.get("readerAuth")
     return DocRequest(
-        ItemsRequest(cbor.embedded_as_received(inner, received), doc_type, _name_spaces(items.get("nameSpaces"))),
+        ItemsRequest(
+            cbor.embedded_as_received(inner, received), DocType(doc_type), _name_spaces(items.get("nameSpaces"))
+        ),
         None if reader_auth is None else sign1.parse_value(reader_auth, what="ReaderAuth"),
     )
 

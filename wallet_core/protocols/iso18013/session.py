@@ -17,6 +17,7 @@ from wallet_core.encoding import cbor
 from wallet_core.errors import LocalProtocolError, MalformedError, VerificationError
 from wallet_core.protocols.iso18013 import ephemeral
 from wallet_core.protocols.iso18013.ephemeral import EphemeralPrivateKey, EphemeralPublicKey
+from wallet_core.types import SessionTranscript
 
 MAX_MESSAGE_BYTES: Final = cbor.MAX_BYTES
 """Bytes of one session message: a response with two portraits is about 120 kB."""
@@ -138,7 +139,7 @@ class SessionData:
 
 
 def derive_session_keys(
-    private_key: EphemeralPrivateKey, public_key: EphemeralPublicKey, session_transcript: bytes
+    private_key: EphemeralPrivateKey, public_key: EphemeralPublicKey, session_transcript: SessionTranscript
 ) -> SessionKeys:
     """Return the two keys of a session (9.1.1.5). Both sides derive the same, from their own half.
 
@@ -157,7 +158,7 @@ def derive_session_keys(
     return SessionKeys(_derive(secret, salt, b"SKReader"), _derive(secret, salt, b"SKDevice"))
 
 
-def session_transcript(engagement: bytes, e_reader_key_bytes: bytes, handover: bytes) -> bytes:
+def session_transcript(engagement: bytes, e_reader_key_bytes: bytes, handover: bytes) -> SessionTranscript:
     """Return the encoded SessionTranscript of a session (9.1.5.1), from the bytes that were exchanged.
 
     Args:
@@ -165,7 +166,8 @@ def session_transcript(engagement: bytes, e_reader_key_bytes: bytes, handover: b
         e_reader_key_bytes: EReaderKeyBytes: tag 24 with its content.
         handover: the encoded Handover.
     """
-    return cbor.head(4, 3) + cbor.embed(engagement) + e_reader_key_bytes + handover
+    # Not ``formats.mdoc``'s: EReaderKeyBytes go in as they came, with whatever head they had.
+    return SessionTranscript(cbor.head(4, 3) + cbor.embed(engagement) + e_reader_key_bytes + handover)
 
 
 def create_session_establishment(e_reader_key_bytes: bytes, data: bytes) -> bytes:
