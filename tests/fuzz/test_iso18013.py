@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from tests.support.mutation import ODD_VALUES, mutate_text
-from tests.support.proximity import CHOICE, LATER, NOW, READER, asking, engaged, request, response, scanned
+from tests.support.proximity import CHOICE, LATER, NOW, READER, asking, careless, engaged, request, response, scanned
 from wallet_core.encoding import cbor
 from wallet_core.errors import WalletError
 from wallet_core.protocols.iso18013 import device, reader
@@ -93,12 +93,12 @@ def to_the_reader(message: bytes, state: reader.ReaderState) -> None:
 
 def encrypted_request(random: Random) -> bytes:
     at_reader = scanned()
-    _, data = at_reader.session.channel.seal(mutate_cbor(random, REQUEST))
+    _, data = careless(at_reader.session.channel).seal(mutate_cbor(random, REQUEST))
     return create_session_establishment(at_reader.e_reader_key_bytes, data)
 
 
 def encrypted_answer(random: Random) -> bytes:
-    return create_session_data(PAIR.device.session.channel.seal(mutate_cbor(random, RESPONSE))[1])
+    return create_session_data(careless(PAIR.device.session.channel).seal(mutate_cbor(random, RESPONSE))[1])
 
 
 def leaves(device_response: bytes) -> None:

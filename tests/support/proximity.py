@@ -23,6 +23,7 @@ from wallet_core.protocols.iso18013.device import AwaitingConsent, Engaged
 from wallet_core.protocols.iso18013.reader import ReceivedResponse, Scanned
 from wallet_core.protocols.iso18013.reader_auth import create_reader_auth
 from wallet_core.protocols.iso18013.request import ItemsRequest, create_device_request, create_items_request
+from wallet_core.protocols.iso18013.session import SecureChannel
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors
 from wallet_core.trust.certificates import CertificateAuthority, create_ca, create_verifier_certificate
 from wallet_core.trust.profiles import EKU_MDL_READER
@@ -198,6 +199,11 @@ def engaged(**changes: Any) -> Engaged:
 def scanned(shown: Engaged | None = None) -> Scanned:
     """Return a reader that has read the code."""
     return reader.scan((shown or engaged()).engagement, READER_KEY, now=NOW)
+
+
+def careless(channel: SecureChannel) -> SecureChannel:
+    """Return the channel of somebody who minds no counter."""
+    return replace(channel, sealed={})
 
 
 @dataclass(frozen=True)

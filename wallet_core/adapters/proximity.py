@@ -10,6 +10,7 @@ import asyncio
 import hmac
 import logging
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -246,22 +247,34 @@ async def _connection(address: str, allow_loopback: bool, tls_roots: Path | None
             )
             # A socket of our own, to the address that was checked: the library then follows no redirect either.
             connected = await _connected_socket(addresses[0], target.port)
-            return await client.connect(
-                address,
-                sock=connected,
-                ssl=tls_context(tls_roots) if target.secure else None,
-                server_hostname=target.host if target.secure else None,
-                proxy=None,
-                compression=None,
-                max_size=MAX_MESSAGE_BYTES,
-                max_queue=MAX_QUEUED,
-                open_timeout=OPEN_SECONDS,
-                close_timeout=CLOSE_SECONDS,
-                user_agent_header=None,
-                logger=_log,
+            return await _shake_hands(
+                connected, address, target.host, tls_context(tls_roots) if target.secure else None
             )
     except (WebSocketException, OSError, ValueError, TimeoutError) as exc:
         raise FetchError("the mdoc could not be reached", detail=f"{type(exc).__name__} with {target.host}") from exc
+
+
+async def _shake_hands(
+    connected: socket.socket, address: str, host: str, tls: ssl.SSLContext | None
+) -> client.ClientConnection:
+    try:
+        return await client.connect(
+            address,
+            sock=connected,
+            ssl=tls,
+            server_hostname=host if tls else None,
+            proxy=None,
+            compression=None,
+            max_size=MAX_MESSAGE_BYTES,
+            max_queue=MAX_QUEUED,
+            open_timeout=OPEN_SECONDS,
+            close_timeout=CLOSE_SECONDS,
+            user_agent_header=None,
+            logger=_log,
+        )
+    except BaseException:
+        connected.close()
+        raise
 
 
 async def _connected_socket(address: str, port: int) -> socket.socket:

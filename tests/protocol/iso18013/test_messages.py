@@ -102,7 +102,16 @@ def test_what_is_no_engagement(data) -> None:
 @pytest.mark.clause("iso18013-8.2.2.3-scheme")
 @pytest.mark.parametrize(
     "text",
-    ["", "mdoc", "mdoc:", "mdoc:=", "mdoc://AAAA", f"openid4vp:{base64url.encode(engagement())}", "mdoc:" + "A" * 5000],
+    [
+        "",
+        "mdoc",
+        "mdoc:",
+        "mdoc:=",
+        "mdoc://AAAA",
+        f"openid4vp:{base64url.encode(engagement())}",
+        "mdoc:" + "A" * 5000,
+        f"mdic:{base64url.encode(engagement())}",
+    ],
 )
 def test_what_is_no_code_of_an_mdoc(text) -> None:
     with pytest.raises(MalformedError):

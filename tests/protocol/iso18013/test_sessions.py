@@ -56,7 +56,8 @@ RESPONSE = response()
 ANSWER = device.respond(PAIR.device, APPROVED, RESPONSE, now=NOW)
 LAST_ANSWER = device.respond(PAIR.device, APPROVED, RESPONSE, now=NOW, last=True)
 ANSWERED = reader.receive(PAIR.reader, ANSWER.send, now=NOW)
-SECOND_REQUEST = reader.ask(ANSWERED.state, request(PAIR.reader.session.transcript), now=NOW)
+AGAIN = request(PAIR.reader.session.transcript)
+SECOND_REQUEST = reader.ask(ANSWERED.state, AGAIN, now=NOW)
 TERMINATION = create_session_data(status=SessionStatus.TERMINATION)
 ESTABLISHMENT = reader.ask(scanned(), request(scanned().session.transcript), now=NOW).send
 OVER = Ended(EndReason.ENDED, NOW)
@@ -104,7 +105,7 @@ DEVICE_TABLE = {
 
 READER_STATES = {"scanned": scanned(), "waiting": PAIR.reader, "answered": ANSWERED.state, "ended": OVER}
 READER_INPUTS = {
-    "ask": lambda state: reader.ask(state, b"\xa0", now=LATER),
+    "ask": lambda state: reader.ask(state, AGAIN, now=LATER),
     "answer": lambda state: reader.receive(state, ANSWER.send, now=LATER),
     "last answer": lambda state: reader.receive(state, LAST_ANSWER.send, now=LATER),
     "status": lambda state: reader.receive(state, TERMINATION, now=LATER),
@@ -238,11 +239,12 @@ def test_the_answer_is_verified_with_what_the_reader_got() -> None:
 
 
 def test_the_device_may_prove_itself_by_a_mac() -> None:
-    session = PAIR.device.session
+    pair = asking()
+    session, approved = pair.device.session, device.approve(pair.device, CHOICE)
     key = session.mac_key(EphemeralPrivateKey(DEVICE_SIGNER.private_key))
     document = create_maced_document(MDOC, SHOWN, session_transcript=session.transcript, mac_key=key)
-    answer = device.respond(PAIR.device, APPROVED, encode_device_response([document]), now=NOW)
-    received = reader.receive(PAIR.reader, answer.send, now=NOW).response
+    answer = device.respond(pair.device, approved, encode_device_response([document]), now=NOW)
+    received = reader.receive(pair.reader, answer.send, now=NOW).response
     assert verified(received).device_auth is DeviceAuth.MAC
     other = replace(received, private_key=ephemeral.generate())
     with pytest.raises(HolderBindingError):
@@ -258,8 +260,10 @@ def test_a_device_key_on_another_curve_makes_no_mac() -> None:
 
 def test_an_answer_that_was_made_for_another_session() -> None:
     other = reader.scan(engaged().engagement, ephemeral.generate(), now=NOW).session.transcript
-    answer = device.respond(PAIR.device, APPROVED, response(transcript=other), now=NOW)
-    received = reader.receive(PAIR.reader, answer.send, now=NOW).response
+    pair = asking()
+    approved = device.approve(pair.device, CHOICE)
+    answer = device.respond(pair.device, approved, response(transcript=other), now=NOW)
+    received = reader.receive(pair.reader, answer.send, now=NOW).response
     with pytest.raises(HolderBindingError):
         verified(received)
 
@@ -395,6 +399,15 @@ def test_states_print_no_key() -> None:
         assert keys.send_key.hex() not in text
         assert repr(keys.send_key) not in text
         assert "PrivateKey object" not in text
+
+
+@pytest.mark.clause("iso18013-9.1.1.5-counter")
+def test_an_old_state_sends_the_same_again_and_nothing_else() -> None:
+    again = device.respond(PAIR.device, APPROVED, RESPONSE, now=LATER)
+    assert again.send == ANSWER.send
+    # Signed anew: another message under the counter of the first.
+    with pytest.raises(LocalProtocolError, match="counter"):
+        device.respond(PAIR.device, APPROVED, response(), now=LATER)
 
 
 @pytest.mark.clause("iso18013-9.1.1.5-counter-end")

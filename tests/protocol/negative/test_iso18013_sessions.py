@@ -13,6 +13,7 @@ from tests.support.proximity import (
     READER,
     READER_NAME,
     asking,
+    careless,
     certify,
     engaged,
     items,
@@ -67,7 +68,7 @@ def told(move) -> int:
 def encrypted(plaintext: bytes) -> bytes:
     """A SessionEstablishment of our reader with another content."""
     at_reader = scanned()
-    _, data = at_reader.session.channel.seal(plaintext)
+    _, data = careless(at_reader.session.channel).seal(plaintext)
     return create_session_establishment(at_reader.e_reader_key_bytes, data)
 
 
@@ -130,8 +131,10 @@ def test_a_request_a_second_time() -> None:
 @pytest.mark.clause("iso18013-9.1.1.5-tag")
 def test_a_request_that_was_left_out() -> None:
     at_reader = at_the_reader(ANSWER.send).state
+    at_reader = replace(at_reader, session=replace(at_reader.session, channel=careless(at_reader.session.channel)))
     skipped = reader.ask(at_reader, request(TRANSCRIPT), now=LATER).state
     second = reader.ask(replace(at_reader, session=skipped.session), request(TRANSCRIPT), now=LATER)
+    assert second.state.session.channel.sent == 3
     assert at_the_mdoc(second.send, ANSWER.state).state.reason is EndReason.NOT_DECRYPTED
 
 
@@ -191,7 +194,7 @@ def test_a_message_after_the_end() -> None:
 
 @pytest.mark.clause("iso18013-9.1.1.4-turn")
 def test_a_second_request_while_the_person_decides() -> None:
-    channel, data = PAIR.reader.session.channel.seal(request(TRANSCRIPT))
+    channel, data = careless(PAIR.reader.session.channel).seal(request(TRANSCRIPT))
     assert channel.sent == 2
     move = at_the_mdoc(create_session_data(data), PAIR.device)
     assert (move.state.reason, told(move)) == (EndReason.OUT_OF_TURN, 20)
@@ -249,7 +252,7 @@ def test_a_request_that_decrypts_but_is_none(plaintext, status) -> None:
 
 @pytest.mark.parametrize("plaintext", [b"", b"\x80", b"\xa0\0", b"\xff", b"\xa2\x61a\x01\x61a\x02"])
 def test_an_answer_that_decrypts_but_is_none(plaintext) -> None:
-    _, data = PAIR.device.session.channel.seal(plaintext)
+    _, data = careless(PAIR.device.session.channel).seal(plaintext)
     move = at_the_reader(create_session_data(data))
     assert (move.state.reason, told(move), move.response) == (EndReason.NOT_DECODED, 11, None)
 

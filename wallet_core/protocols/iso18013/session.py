@@ -1,16 +1,18 @@
 """Session encryption, for both sides: keys, counters, and the two messages that carry data (ISO/IEC 18013-5 9.1.1).
 
-The invariant: a message counter goes up by one with each message and never comes again under its key. A
-:class:`SecureChannel` is frozen: whoever sealed with it goes on with the one that came back and forgets this one.
+The invariant: a message counter goes up by one with each message and never comes again under its key with another
+message. A :class:`SecureChannel` is frozen: whoever sealed with it goes on with the one that came back. Sealing with
+the old one again gives the same bytes for the same message, and is refused for another: it would give both away.
 """
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256, Hash
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from wallet_core.encoding import cbor
@@ -61,6 +63,7 @@ class SecureChannel:
         receive_identifier: those of the other side.
         sent: how many messages this side encrypted.
         received: how many it decrypted.
+        sealed: the digest of each message by its counter, shared by every channel that came of one.
     """
 
     send_key: bytes = field(repr=False)
@@ -69,6 +72,7 @@ class SecureChannel:
     receive_identifier: bytes
     sent: int = 0
     received: int = 0
+    sealed: dict[int, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of_reader(cls, keys: SessionKeys) -> "SecureChannel":
@@ -84,13 +88,17 @@ class SecureChannel:
         """Return the channel after this message, and the ciphertext with its tag (9.1.1.5).
 
         Raises:
-            LocalProtocolError: every counter was used; the session must end.
+            LocalProtocolError: every counter was used, so the session must end; or another message has this one's.
         """
         # iso18013-9.1.1.5-counter-end
         if self.sent >= MAX_COUNTER:
             raise LocalProtocolError("every message counter of the session was used", clause="ISO/IEC 18013-5 9.1.1.5")
-        # iso18013-9.1.1.5-counter
         sent = self.sent + 1
+        digest = hashlib.sha256(plaintext).digest()
+        # Two messages under one counter would betray both, and the key that authenticates (NIST SP 800-38D 8).
+        # iso18013-9.1.1.5-counter
+        if self.sealed.setdefault(sent, digest) != digest:
+            raise LocalProtocolError("this message counter was used", clause="ISO/IEC 18013-5 9.1.1.5")
         ciphertext = AESGCM(self.send_key).encrypt(_iv(self.send_identifier, sent), plaintext, None)
         return replace(self, sent=sent), ciphertext
 
@@ -152,9 +160,7 @@ def derive_session_keys(
         VerificationError: the keys are on two curves, or agree on nothing secret.
     """
     secret = ephemeral.agree(private_key, public_key)
-    digest = Hash(SHA256())
-    digest.update(cbor.embed(session_transcript))
-    salt = digest.finalize()
+    salt = hashlib.sha256(cbor.embed(session_transcript)).digest()
     return SessionKeys(_derive(secret, salt, b"SKReader"), _derive(secret, salt, b"SKDevice"))
 
 
