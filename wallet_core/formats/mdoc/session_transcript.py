@@ -95,6 +95,7 @@ def device_authentication_bytes(
     transcript: SessionTranscript, doc_type: DocType, device_name_spaces_bytes: bytes = EMPTY_DEVICE_NAME_SPACES
 ) -> bytes:
     """Return ``DeviceAuthenticationBytes``, the detached payload of device authentication (9.1.3.4)."""
+    # mdoc-18013.9.1.3.4-transcript
     return cbor.embed(
         b"".join((b"\x84\x74DeviceAuthentication", transcript, cbor.text(doc_type), device_name_spaces_bytes))
     )
@@ -108,6 +109,7 @@ def mac_key(shared_secret: bytes, transcript: SessionTranscript) -> bytes:
 
 def _hashed(name: str, info: list[Any]) -> SessionTranscript:
     # The hash is over the encoded array itself: no tag and no byte string around it.
+    # mdoc-VPB.2.6-hash
     digest = hashlib.sha256(cbor.dumps(info)).digest()
     return SessionTranscript(b"\x83\xf6\xf6\x82" + cbor.text(name) + b"\x58\x20" + digest)
 
@@ -123,7 +125,7 @@ def _thumbprint(value: bytes | None) -> bytes | None:
 
 
 def _origin(origin: str) -> str:
-    # mdoc-18013-7.C-origin
+    # mdoc-TS18013.7.C-origin
     if not origin:
         raise MalformedError("the platform named no origin", clause="ISO/IEC TS 18013-7 C")
     return origin

@@ -25,9 +25,6 @@ NameSpaces: TypeAlias = Mapping[str, Mapping[str, Any]]
 MIN_RANDOM_BYTES: Final = 16
 """ISO/IEC 18013-5 9.1.2.5: the least a reader may accept."""
 
-MAX_DIGEST_ID: Final = 2**31 - 1
-"""ISO/IEC 18013-5 9.1.2.4: a digestID is smaller than 2^31."""
-
 MAX_ELEMENTS: Final = 500
 """Data elements in one document: an mDL with everything has about 70."""
 
@@ -286,10 +283,7 @@ def _value_digests(value: Any, length: int) -> dict[str, dict[int, bytes]]:
     for name_space, digests in value_digests.items():
         # mdoc-18013.9.1.2.4-value-digests
         if not isinstance(name_space, str) or not all(
-            type(digest_id) is int
-            and 0 <= digest_id <= MAX_DIGEST_ID
-            and type(digest) is bytes
-            and len(digest) == length
+            type(digest_id) is int and digest_id >= 0 and type(digest) is bytes and len(digest) == length
             for digest_id, digest in map_of(digests, "digests of a namespace").items()
         ):
             raise MalformedError("valueDigests has a wrong identifier or digest", clause="ISO/IEC 18013-5 9.1.2.4")

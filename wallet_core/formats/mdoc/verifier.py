@@ -124,6 +124,7 @@ def verify_issuer_signed(
     """
     # 1.
     try:
+        # mdoc-18013.9.3.1-issuer-auth
         verified = sign1.verify(issuer_signed.issuer_auth, issuer_key)
     except VerificationError as exc:
         exc.step = 1
@@ -217,10 +218,10 @@ def verify_device_response(
     signer_validity: tuple[datetime, datetime] | None = None,
     leeway: timedelta = LEEWAY,
 ) -> VerifiedMdoc:
-    """Verify a DeviceResponse that answers for one document, as OpenID4VP carries it (OpenID4VP B.2.4).
+    """Verify a DeviceResponse that answers for one document, as OpenID4VP carries it (HAIP 5.3.1).
 
     Steps:
-        0. Its status is 0 and it holds exactly one document, of the asked type (8.3.2.1.2.2, OpenID4VP B.2.4).
+        0. Its status is 0 and it holds exactly one document, of the asked type (8.3.2.1.2.2, HAIP 5.3.1).
         1. to 8. as in :func:`verify_document`; a DeviceMac is refused, since there is no reader key.
 
     Not done here: what :func:`verify_document` leaves out; the elements that were asked for (``dcql``).
@@ -249,9 +250,9 @@ def only_document(response: UnverifiedDeviceResponse, doc_type: DocType) -> Unve
     # mdoc-18013.8.3.2.1-status-ok
     if response.status != ResponseStatus.OK:
         raise VerificationError("the device answered with an error", step=0, clause="ISO/IEC 18013-5 8.3.2.1.2.3")
-    # mdoc-vp-B.2.4-one-document
+    # mdoc-HAIP5.3.1-one-document
     if len(response.documents) != 1:
-        raise VerificationError("there is not exactly one document", step=0, clause="OpenID4VP B.2.4")
+        raise VerificationError("there is not exactly one document", step=0, clause="HAIP 5.3.1")
     document = response.documents[0]
     # mdoc-18013.8.3.2.1-asked-type
     if document.doc_type != doc_type:
