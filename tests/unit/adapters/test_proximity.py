@@ -278,6 +278,27 @@ def test_an_address_that_is_not_connected_to(address, allow_loopback) -> None:
     asyncio.run(run())
 
 
+def test_tls_keeps_the_name_while_the_connection_goes_to_the_address(monkeypatch, certificate) -> None:
+    context, root = certificate
+
+    async def run(host: str, roots, answers):
+        async def greet(connection):
+            await connection.send(b"hello")
+
+        async with server.serve(greet, "127.0.0.1", 0, ssl=context) as secure:
+            port = secure.sockets[0].getsockname()[1]
+            answers.append((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)))
+            async with connect(f"wss://{host}:{port}/x", allow_loopback=True, tls_roots=roots) as channel:
+                return await channel.receive()
+
+    answers: list = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_a, **_k: answers[-1:])
+    assert asyncio.run(run("shop.example", root, answers)) == b"hello"
+    for host, roots in (("other.example", root), ("shop.example", None)):
+        with pytest.raises(FetchError):
+            asyncio.run(run(host, roots, answers))
+
+
 def test_no_redirect_is_followed() -> None:
     async def run():
         async with listening() as listener:
