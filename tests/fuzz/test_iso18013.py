@@ -18,11 +18,11 @@ from tests.support.mutation import ODD_VALUES, mutate_text
 from tests.support.proximity import CHOICE, LATER, NOW, READER, asking, careless, engaged, request, response, scanned
 from wallet_core.encoding import cbor
 from wallet_core.errors import WalletError
+from wallet_core.formats.mdoc.device_request import parse_device_request
 from wallet_core.protocols.iso18013 import device, reader
 from wallet_core.protocols.iso18013.device import AwaitingConsent
 from wallet_core.protocols.iso18013.ending import Ended
 from wallet_core.protocols.iso18013.engagement import RetrievalMethod, format_qr, parse_device_engagement, parse_qr
-from wallet_core.protocols.iso18013.request import parse_device_request
 from wallet_core.protocols.iso18013.session import create_session_data, create_session_establishment
 
 MINUTES = float(os.environ.get("JIGAP_FUZZ_MINUTES", "0"))  # noqa: TID251

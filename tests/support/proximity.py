@@ -1,7 +1,7 @@
 """An mdoc and a reader face to face: keys, certificates, requests and answers for tests of ISO/IEC 18013-5 sessions."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
+from wallet_core.formats.mdoc.device_request import RequestedElements
 from wallet_core.formats.mdoc.document import parse_device_response
 from wallet_core.formats.mdoc.holder import create_document, index_mdoc
 from wallet_core.formats.mdoc.issuer import issue_mdoc
@@ -21,8 +22,7 @@ from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.iso18013 import device, ephemeral, reader
 from wallet_core.protocols.iso18013.device import AwaitingConsent, Engaged
 from wallet_core.protocols.iso18013.reader import ReceivedResponse, Scanned
-from wallet_core.protocols.iso18013.reader_auth import create_reader_auth
-from wallet_core.protocols.iso18013.request import ItemsRequest, create_device_request, create_items_request
+from wallet_core.protocols.iso18013.reader_auth import create_device_request
 from wallet_core.protocols.iso18013.session import SecureChannel
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors
 from wallet_core.trust.certificates import CertificateAuthority, create_ca, create_verifier_certificate
@@ -110,28 +110,18 @@ def certify(
     return replace(identity, certificate=certificate.public_bytes(Encoding.DER))
 
 
-def items(name_spaces: Mapping[str, Mapping[str, bool]] = ASKED, doc_type: DocType = DOC_TYPE) -> ItemsRequest:
-    """Return what is asked of one document."""
-    return create_items_request(doc_type, name_spaces)
-
-
 def request(
     transcript: SessionTranscript,
     *,
     signed_by: ReaderIdentity | None = READER,
-    asked: tuple[ItemsRequest, ...] | None = None,
+    asked: Sequence[RequestedElements] = (ASKED,),
 ) -> bytes:
     """Return an encoded DeviceRequest over ``transcript``."""
-    each_items = asked or (items(),)
+    each = [(DOC_TYPE, name_spaces) for name_spaces in asked]
     if signed_by is None:
-        return create_device_request([(each, None) for each in each_items])
+        return create_device_request(each, session_transcript=transcript)
     chain = [signed_by.certificate]
-    return create_device_request(
-        [
-            (each, create_reader_auth(each, session_transcript=transcript, signer=signed_by.signer, x5chain=chain))
-            for each in each_items
-        ]
-    )
+    return create_device_request(each, session_transcript=transcript, signer=signed_by.signer, x5chain=chain)
 
 
 DEVICE_SIGNER = SoftwareSigner.generate()
@@ -214,7 +204,7 @@ class Pair:
     reader: reader.Waiting
 
 
-def asking(signed_by: ReaderIdentity | None = READER, asked: tuple[ItemsRequest, ...] | None = None) -> Pair:
+def asking(signed_by: ReaderIdentity | None = READER, asked: Sequence[RequestedElements] = (ASKED,)) -> Pair:
     """Return both sides after a request."""
     at_reader = scanned()
     move = reader.ask(at_reader, request(at_reader.session.transcript, signed_by=signed_by, asked=asked), now=NOW)

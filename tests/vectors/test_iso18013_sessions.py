@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.support import vectors
 from wallet_core.cose import mac0, sign1
 from wallet_core.encoding import cbor
+from wallet_core.formats.mdoc.device_request import parse_device_request, reader_authentication_bytes
 from wallet_core.formats.mdoc.document import parse_device_response
 from wallet_core.formats.mdoc.verifier import DeviceAuth, verify_document
 from wallet_core.keys.algorithms import PublicKey
@@ -24,12 +25,12 @@ from wallet_core.protocols.iso18013.ephemeral import EphemeralPrivateKey
 from wallet_core.protocols.iso18013.reader import ReceivedResponse
 from wallet_core.protocols.iso18013.reader_auth import (
     VerifiedReader,
-    reader_authentication_bytes,
-    verify_reader_auth,
+    create_device_request,
+    verify_reader,
 )
-from wallet_core.protocols.iso18013.request import create_items_request, parse_device_request
 from wallet_core.protocols.iso18013.session import SecureChannel, SessionStatus
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors, parse_trust_anchors
+from wallet_core.types import DocType
 
 FILE = vectors.load("iso18013_5", "annex_d.json")
 PUBLISHED = {name: bytes.fromhex(value) for name, value in FILE["vectors"].items()}
@@ -105,19 +106,21 @@ def test_request_and_response_decrypt_and_are_encrypted_as_published() -> None:
 def test_request() -> None:
     request = parse_device_request(PUBLISHED["device_request"])
     (doc_request,) = request.doc_requests
-    assert doc_request.items.encoded == cbor.embed(PUBLISHED["items_request"])
-    assert (doc_request.items.doc_type, dict(doc_request.items.name_spaces)) == (f"{MDL}.mDL", {MDL: ASKED})
-    assert create_items_request(f"{MDL}.mDL", {MDL: ASKED}).encoded == doc_request.items.encoded
+    assert doc_request.items_request_bytes == cbor.embed(PUBLISHED["items_request"])
+    assert (doc_request.doc_type, doc_request.name_spaces) == (f"{MDL}.mDL", {MDL: ASKED})
+    ours = create_device_request([(DocType(f"{MDL}.mDL"), {MDL: ASKED})], session_transcript=TRANSCRIPT)
+    (unsigned,) = parse_device_request(ours).doc_requests
+    assert unsigned.items_request_bytes == doc_request.items_request_bytes
 
 
 def test_reader_authentication() -> None:
     (doc_request,) = parse_device_request(PUBLISHED["device_request"]).doc_requests
-    content = reader_authentication_bytes(TRANSCRIPT, doc_request.items)
+    content = reader_authentication_bytes(TRANSCRIPT, doc_request.items_request_bytes)
     assert content == DERIVED["reader_authentication_bytes"]
     assert doc_request.reader_auth == sign1.parse(PUBLISHED["reader_auth"], tagged=False)
     assert sign1.sig_structure(doc_request.reader_auth.protected_bytes, content) == DERIVED["reader_auth_sig_structure"]
     assert doc_request.reader_auth.x5chain() == (PUBLISHED["reader_cert"],)
-    found = verify_reader_auth(doc_request, session_transcript=TRANSCRIPT, anchors=reader_anchors(), now=NOW)
+    found = verify_reader(doc_request, session_transcript=TRANSCRIPT, anchors=reader_anchors(), now=NOW)
     assert found.name == "reader"
 
 

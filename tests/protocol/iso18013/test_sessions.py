@@ -25,7 +25,6 @@ from tests.support.proximity import (
     SHOWN,
     asking,
     engaged,
-    items,
     request,
     response,
     scanned,
@@ -342,13 +341,13 @@ def test_nothing_else_can_be_approved(choice) -> None:
 def test_an_age_may_be_answered_with_another_age_but_only_if_one_was_asked() -> None:
     older = {0: {NAME_SPACE: ["age_over_65"]}}
     assert device.approve(PAIR.device, older).documents == {DOC_TYPE: {(NAME_SPACE, "age_over_65")}}
-    without_age = asking(asked=(items({NAME_SPACE: {"family_name": False}}),)).device
+    without_age = asking(asked=({NAME_SPACE: {"family_name": False}},)).device
     with pytest.raises(LocalProtocolError):
         device.approve(without_age, older)
 
 
 def test_several_documents_of_one_type_are_approved_together() -> None:
-    two = (items({NAME_SPACE: {"family_name": False}}), items({NAME_SPACE: {"portrait": False}}))
+    two = ({NAME_SPACE: {"family_name": False}}, {NAME_SPACE: {"portrait": False}})
     state = asking(asked=two).device
     approved = device.approve(state, {0: {NAME_SPACE: ["family_name"]}, 1: {NAME_SPACE: ["portrait"]}})
     assert approved.documents == {DOC_TYPE: {(NAME_SPACE, "family_name"), (NAME_SPACE, "portrait")}}
@@ -379,7 +378,7 @@ def test_what_is_no_answer_does_not_leave() -> None:
 @pytest.mark.parametrize("name", ["another request", "another session"])
 def test_consent_is_to_one_request(name) -> None:
     if name == "another request":
-        other = asking(asked=(items({NAME_SPACE: {"family_name": False, "age_over_19": False}}),)).device
+        other = asking(asked=({NAME_SPACE: {"family_name": False, "age_over_19": False}},)).device
     else:
         session = replace(PAIR.device.session, transcript=b"\x83\xf6\xf6\xf6")
         other = replace(PAIR.device, session=session)

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support.proximity import (
+    ASKED,
     CHOICE,
     LATER,
     NAME_SPACE,
@@ -16,7 +17,6 @@ from tests.support.proximity import (
     careless,
     certify,
     engaged,
-    items,
     new_reader,
     request,
     response,
@@ -33,16 +33,14 @@ from wallet_core.errors import (
     UntrustedError,
     VerificationError,
 )
+from wallet_core.formats.mdoc.device_request import parse_device_request, reader_authentication_bytes
 from wallet_core.protocols.iso18013 import device, ephemeral, reader, session
 from wallet_core.protocols.iso18013.ending import Ended, EndReason
 from wallet_core.protocols.iso18013.reader_auth import (
     UnknownReader,
     VerifiedReader,
-    create_reader_auth,
-    reader_authentication_bytes,
-    verify_reader_auth,
+    verify_reader,
 )
-from wallet_core.protocols.iso18013.request import create_device_request, parse_device_request
 from wallet_core.protocols.iso18013.session import SecureChannel, create_session_data, create_session_establishment
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.trust.profiles import EKU_CREDENTIAL_ISSUER, EKU_MDL_DOCUMENT_SIGNER, EKU_VERIFIER_ACCESS
@@ -261,12 +259,14 @@ def test_an_answer_that_decrypts_but_is_none(plaintext) -> None:
 
 
 def doc_request(identity, *, over=None, asked=None):
-    (found,) = parse_device_request(request(over or TRANSCRIPT, signed_by=identity, asked=asked)).doc_requests
+    (found,) = parse_device_request(
+        request(over or TRANSCRIPT, signed_by=identity, asked=asked or (ASKED,))
+    ).doc_requests
     return found
 
 
 def verify(found, *, anchors=READER.anchors, now=NOW, transcript=TRANSCRIPT) -> VerifiedReader:
-    return verify_reader_auth(found, session_transcript=transcript, anchors=anchors, now=now)
+    return verify_reader(found, session_transcript=transcript, anchors=anchors, now=now)
 
 
 @pytest.mark.clause("iso18013-9.1.4.4-chain", "iso18013-9.1.4.4-signature")
@@ -318,7 +318,7 @@ def test_a_signature_over_the_transcript_of_another_session() -> None:
 
 @pytest.mark.clause("iso18013-9.1.4.4-signature")
 def test_a_signature_over_another_request() -> None:
-    signed = doc_request(READER, asked=(items({NAME_SPACE: {"age_over_19": False}}),))
+    signed = doc_request(READER, asked=({NAME_SPACE: {"age_over_19": False}},))
     with pytest.raises(InvalidSignature):
         verify(replace(doc_request(READER), reader_auth=signed.reader_auth))
 
@@ -333,7 +333,7 @@ def test_the_certificate_of_another_reader() -> None:
 @pytest.mark.clause("iso18013-9.1.4.4-detached")
 def test_a_signature_that_carries_its_content() -> None:
     found = doc_request(READER)
-    content = reader_authentication_bytes(TRANSCRIPT, found.items)
+    content = reader_authentication_bytes(TRANSCRIPT, found.items_request_bytes)
     header = sign1.x5chain_header([READER.certificate])
     whole = sign1.parse(sign1.sign(content, READER.signer, unprotected=header), tagged=False)
     with pytest.raises(VerificationError, match="carries its content") as refusal:
@@ -375,11 +375,13 @@ def test_every_one_of_them_may_ask_as_unknown(identity) -> None:
 
 def test_each_document_has_its_own_reader() -> None:
     """One signed part beside one that is not: the signature says nothing about the other."""
-    at_reader, signed, unsigned = scanned(), items(), items({NAME_SPACE: {"portrait": True}})
-    transcript = at_reader.session.transcript
-    auth = create_reader_auth(signed, session_transcript=transcript, signer=READER.signer, x5chain=[READER.certificate])
-    device_request = create_device_request([(signed, auth), (unsigned, None)])
-    asked = at_the_mdoc(reader.ask(at_reader, device_request, now=NOW).send).state.asked
+    at_reader = scanned()
+    signed = cbor.loads(request(at_reader.session.transcript))
+    unsigned = cbor.loads(
+        request(at_reader.session.transcript, signed_by=None, asked=({NAME_SPACE: {"portrait": True}},))
+    )
+    both = cbor.dumps({**signed, "docRequests": [*signed["docRequests"], *unsigned["docRequests"]]})
+    asked = at_the_mdoc(reader.ask(at_reader, both, now=NOW).send).state.asked
     assert [type(each.reader) for each in asked] == [VerifiedReader, UnknownReader]
 
 

@@ -22,6 +22,7 @@ from typing import ClassVar, Final, TypeAlias
 
 from wallet_core.encoding import cbor
 from wallet_core.errors import LocalProtocolError, MalformedError, StateConflict, VerificationError, WalletError
+from wallet_core.formats.mdoc.device_request import RequestedElements, parse_device_request
 from wallet_core.formats.mdoc.document import (
     ResponseStatus,
     UnverifiedDocument,
@@ -42,7 +43,6 @@ from wallet_core.protocols.iso18013.ending import (
 from wallet_core.protocols.iso18013.engagement import DeviceEngagement, RetrievalMethod, create_device_engagement
 from wallet_core.protocols.iso18013.ephemeral import EphemeralPrivateKey, EphemeralPublicKey
 from wallet_core.protocols.iso18013.reader_auth import Reader, identify_reader
-from wallet_core.protocols.iso18013.request import NameSpaces, read_device_request
 from wallet_core.protocols.iso18013.session import (
     QR_HANDOVER,
     SecureChannel,
@@ -97,7 +97,7 @@ class AskedDocument:
     """
 
     doc_type: DocType
-    name_spaces: NameSpaces
+    name_spaces: RequestedElements
     reader: Reader
 
 
@@ -328,15 +328,15 @@ def _ask(session: DeviceSession, data: bytes, anchors: TrustAnchors, now: dateti
     session = replace(session, channel=channel)
     status = ResponseStatus.CBOR_DECODING_ERROR
     try:
-        value = cbor.loads(plaintext, what="DeviceRequest")
+        cbor.loads(plaintext, what="DeviceRequest")
         status = ResponseStatus.CBOR_VALIDATION_ERROR
-        request = read_device_request(value, plaintext)
+        request = parse_device_request(plaintext)
     except MalformedError as exc:
         return _unreadable(session, exc, status, now)
     asked = tuple(
         AskedDocument(
-            each.items.doc_type,
-            each.items.name_spaces,
+            each.doc_type,
+            each.name_spaces,
             identify_reader(each, session_transcript=session.transcript, anchors=anchors, now=now),
         )
         for each in request.doc_requests
@@ -359,7 +359,7 @@ def _farewell(state: DeviceState) -> bytes | None:
     return None if isinstance(state, Engaged) else create_session_data(status=SessionStatus.TERMINATION)
 
 
-def _is_asked(name_spaces: NameSpaces, name_space: str, name: str) -> bool:
+def _is_asked(name_spaces: RequestedElements, name_space: str, name: str) -> bool:
     asked = name_spaces.get(name_space, {})
     return name in asked or bool(_AGE_OVER.match(name) and any(map(_AGE_OVER.match, asked)))
 

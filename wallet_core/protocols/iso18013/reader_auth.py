@@ -1,6 +1,6 @@
 """Who asks: mdoc reader authentication (ISO/IEC 18013-5 9.1.4).
 
-The invariant: only :func:`verify_reader_auth` makes a :class:`VerifiedReader`. Whoever is not one may still ask: reader
+The invariant: only :func:`verify_reader` makes a :class:`VerifiedReader`. Whoever is not one may still ask: reader
 authentication must not be a precondition for the mandatory elements of a document, so an unknown reader is shown to the
 person as unknown, with the reason, and the person decides.
 """
@@ -12,16 +12,20 @@ from typing import TypeAlias
 
 from cryptography import x509
 
-from wallet_core.cose import sign1
-from wallet_core.cose.sign1 import UnverifiedSign1
-from wallet_core.encoding import cbor
-from wallet_core.errors import InvalidSignature, UntrustedError, VerificationError, WalletError
+from wallet_core.errors import UntrustedError, VerificationError, WalletError
+from wallet_core.formats.mdoc.device_request import (
+    DocRequest,
+    RequestedElements,
+    encode_device_request,
+    encode_items_request,
+    reader_auth_to_sign,
+    verify_reader_auth,
+)
 from wallet_core.keys.signer import Signer
-from wallet_core.protocols.iso18013.request import DocRequest, ItemsRequest
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
 from wallet_core.trust.profiles import EKU_MDL_READER, extension_of
 from wallet_core.trust.x509 import TrustedCertificate, verify_chain
-from wallet_core.types import SessionTranscript
+from wallet_core.types import DocType, SessionTranscript
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,39 +56,36 @@ class UnknownReader:
 Reader: TypeAlias = VerifiedReader | UnknownReader
 
 
-def reader_authentication_bytes(session_transcript: SessionTranscript, items: ItemsRequest) -> bytes:
-    """Return ReaderAuthenticationBytes: what a reader signs (9.1.4.4).
-
-    Written from the encoded parts, so that the transcript and the request are signed as they were sent.
-    """
-    name = cbor.dumps("ReaderAuthentication")
-    return cbor.embed(cbor.head(4, 3) + name + session_transcript + items.encoded)
-
-
-def create_reader_auth(
-    items: ItemsRequest, *, session_transcript: SessionTranscript, signer: Signer, x5chain: Sequence[bytes]
+def create_device_request(
+    asked: Sequence[tuple[DocType, RequestedElements]],
+    *,
+    session_transcript: SessionTranscript,
+    signer: Signer | None = None,
+    x5chain: Sequence[bytes] = (),
 ) -> bytes:
-    """Return ReaderAuth over one document's request: a detached COSE_Sign1 with its certificates (9.1.4.4).
+    """Return the encoded DeviceRequest of a reader, each document's part signed for this session (9.1.4.4).
 
     Args:
-        items: what is asked.
-        session_transcript: the encoded SessionTranscript of this session.
-        signer: the reader's key.
-        x5chain: its certificates as DER, leaf first, without the anchor.
+        asked: for each document its type, and the elements with whether the reader intends to keep them.
+        session_transcript: of this session.
+        signer: the reader's key; None asks as an unknown reader.
+        x5chain: the certificates of that key as DER, leaf first, without the anchor.
 
     Raises:
+        ValueError: nothing is asked for, or the signer has no certificate.
         KeyUnavailable: the signer cannot sign now.
     """
-    pending = sign1.to_sign(
-        reader_authentication_bytes(session_transcript, items),
-        signer.public_key.algorithm,
-        unprotected=sign1.x5chain_header(x5chain),
-        detached=True,
-    )
-    return pending.attach(signer.sign(pending.signing_input))
+    items_requests = [encode_items_request(doc_type, name_spaces) for doc_type, name_spaces in asked]
+    if signer is None:
+        return encode_device_request([(items_request, None) for items_request in items_requests])
+    signed = []
+    for items_request in items_requests:
+        pending = reader_auth_to_sign(session_transcript, items_request, signer.public_key.algorithm, x5chain)
+        signed.append((items_request, pending.attach(signer.sign(pending.signing_input))))
+    return encode_device_request(signed)
 
 
-def verify_reader_auth(
+def verify_reader(
     doc_request: DocRequest, *, session_transcript: SessionTranscript, anchors: TrustAnchors, now: datetime
 ) -> VerifiedReader:
     """Return who asks for this document.
@@ -118,8 +119,17 @@ def verify_reader_auth(
     certificate = verify_chain(chain, anchors, purpose=AnchorPurpose.VERIFIER_ACCESS, at=now)
     # 3
     _validate_usage(certificate)
-    # 4 and 5
-    _verify_signature(reader_auth, certificate, reader_authentication_bytes(session_transcript, doc_request.items))
+    # 4
+    # iso18013-9.1.4.4-detached
+    if reader_auth.payload is not None:
+        raise VerificationError("ReaderAuth carries its content", step=4, clause="ISO/IEC 18013-5 9.1.4.4")
+    # 5
+    try:
+        # iso18013-9.1.4.4-signature
+        verify_reader_auth(doc_request, reader_key=certificate.public_key, transcript=session_transcript)
+    except VerificationError as exc:
+        exc.step = 5
+        raise
     return VerifiedReader(certificate)
 
 
@@ -128,7 +138,7 @@ def identify_reader(
 ) -> Reader:
     """Return who asks for this document, or that nobody knows, and why. Never refuses the request."""
     try:
-        return verify_reader_auth(doc_request, session_transcript=session_transcript, anchors=anchors, now=now)
+        return verify_reader(doc_request, session_transcript=session_transcript, anchors=anchors, now=now)
     except WalletError as exc:
         # iso18013-7.2.1-not-a-precondition
         return UnknownReader(exc.description, exc.clause)
@@ -140,14 +150,3 @@ def _validate_usage(certificate: TrustedCertificate) -> None:
     # iso18013-B.1.7-usage
     if usages is None or EKU_MDL_READER not in usages:
         raise UntrustedError("the certificate is not for reader authentication", step=3, clause="ISO/IEC 18013-5 B.1.7")
-
-
-def _verify_signature(reader_auth: UnverifiedSign1, certificate: TrustedCertificate, content: bytes) -> None:
-    # iso18013-9.1.4.4-detached
-    if reader_auth.payload is not None:
-        raise VerificationError("ReaderAuth carries its content", step=4, clause="ISO/IEC 18013-5 9.1.4.4")
-    try:
-        # iso18013-9.1.4.4-signature
-        sign1.verify(reader_auth, certificate.public_key, detached_payload=content)
-    except InvalidSignature as exc:
-        raise InvalidSignature(exc.description, step=5, clause="ISO/IEC 18013-5 9.1.4.4") from exc
