@@ -300,6 +300,25 @@ def test_time_alone(side) -> None:
         assert over.send == (None if name in {"engaged", "scanned"} else TERMINATION)
 
 
+LATE = NOW + IDLE_FOR
+
+
+@pytest.mark.clause("iso18013-9.1.1.4-late", "iso18013-9.1.1.4-late-consent", "iso18013-9.1.1.4-reader-late")
+@pytest.mark.parametrize(
+    "late",
+    [
+        lambda: device.receive(engaged(), ESTABLISHMENT, anchors=READER.anchors, now=NOW + ENGAGED_FOR),
+        lambda: device.receive(ANSWER.state, SECOND_REQUEST.send, anchors=READER.anchors, now=LATE),
+        lambda: device.respond(PAIR.device, APPROVED, RESPONSE, now=LATE),
+        lambda: reader.receive(PAIR.reader, ANSWER.send, now=LATE),
+    ],
+)
+def test_what_comes_too_late_is_not_looked_at(late) -> None:
+    move = late()
+    assert move.state.reason is EndReason.TIMED_OUT
+    assert move.send in {None, TERMINATION}
+
+
 def test_the_person_says_no_and_the_reader_learns_only_that() -> None:
     move = device.decline(PAIR.device, now=NOW)
     assert move == device.DeviceMove(Ended(EndReason.DECLINED, NOW), TERMINATION)

@@ -190,16 +190,19 @@ def engage(
 
 
 def receive(state: DeviceState, message: bytes, *, anchors: TrustAnchors, now: datetime) -> DeviceMove:
-    """Return where a message of the reader leads.
+    """Return where a message of the reader leads. One that comes too late is not looked at: the session has ended.
 
     Raises:
         StateConflict: the session is over.
     """
-    if isinstance(state, Engaged):
-        return _establish(state, message, anchors, now)
     # iso18013-9.1.1.4-over
     if isinstance(state, Ended):
         raise StateConflict("the session is over", clause="ISO/IEC 18013-5 9.1.1.4")
+    # iso18013-9.1.1.4-late
+    if isinstance((in_time := observe(state, now=now)).state, Ended):
+        return in_time
+    if isinstance(state, Engaged):
+        return _establish(state, message, anchors, now)
     try:
         session_data = parse_session_data(message)
     except MalformedError as exc:
@@ -279,7 +282,7 @@ def next_change(state: DeviceState) -> datetime | None:
 def respond(
     state: DeviceState, approved: ApprovedElements, device_response: bytes, *, now: datetime, last: bool = False
 ) -> DeviceMove:
-    """Return the state after the answer, and the message that carries it.
+    """Return the state after the answer, and the message that carries it. After too long there is only the end.
 
     Args:
         state: where the session is.
@@ -295,6 +298,9 @@ def respond(
     """
     if not isinstance(state, AwaitingConsent):
         raise StateConflict("nobody asks for anything")
+    # iso18013-9.1.1.4-late-consent
+    if isinstance((in_time := observe(state, now=now)).state, Ended):
+        return in_time
     # iso18013-E.14-consent-to-this
     if approved.asked != state.asked or approved.transcript != state.session.transcript:
         raise LocalProtocolError("the consent is to another request")

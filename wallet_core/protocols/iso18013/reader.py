@@ -165,7 +165,7 @@ def ask(state: ReaderState, device_request: bytes, *, now: datetime) -> ReaderMo
 
 
 def receive(state: ReaderState, message: bytes, *, now: datetime) -> ReaderMove:
-    """Return where a message of the mdoc leads.
+    """Return where a message of the mdoc leads. One that comes too late is not looked at: the session has ended.
 
     Raises:
         StateConflict: nothing was asked, or the session is over.
@@ -173,6 +173,9 @@ def receive(state: ReaderState, message: bytes, *, now: datetime) -> ReaderMove:
     # iso18013-9.1.1.4-reader-first
     if not isinstance(state, Waiting | Answered):
         raise StateConflict("nothing was asked, or the session is over", clause="ISO/IEC 18013-5 9.1.1.4")
+    # iso18013-9.1.1.4-reader-late
+    if isinstance((in_time := observe(state, now=now)).state, Ended):
+        return in_time
     try:
         session_data = parse_session_data(message)
     except MalformedError as exc:
