@@ -383,7 +383,7 @@ def test_several_documents_of_one_type_are_approved_together() -> None:
     ],
 )
 def test_nothing_leaves_that_was_not_approved(shown) -> None:
-    with pytest.raises(LocalProtocolError):
+    with pytest.raises(LocalProtocolError, match="did not approve"):
         device.respond(PAIR.device, APPROVED, shown, now=NOW)
 
 
@@ -401,7 +401,7 @@ def test_consent_is_to_one_request(name) -> None:
     else:
         session = replace(PAIR.device.session, transcript=b"\x83\xf6\xf6\xf6")
         other = replace(PAIR.device, session=session)
-    with pytest.raises(LocalProtocolError):
+    with pytest.raises(LocalProtocolError, match="another request"):
         device.respond(other, APPROVED, RESPONSE, now=NOW)
 
 
