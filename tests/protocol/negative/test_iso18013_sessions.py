@@ -8,6 +8,7 @@ import pytest
 from tests.support.proximity import (
     ASKED,
     CHOICE,
+    DOC_TYPE,
     LATER,
     NAME_SPACE,
     NOW,
@@ -29,11 +30,13 @@ from wallet_core.errors import (
     InvalidSignature,
     MalformedError,
     NotYetValid,
+    QueryNotSatisfied,
     StateConflict,
     UntrustedError,
     VerificationError,
 )
 from wallet_core.formats.mdoc.device_request import parse_device_request, reader_authentication_bytes
+from wallet_core.formats.mdoc.document import parse_device_response
 from wallet_core.protocols.iso18013 import device, ephemeral, reader, session
 from wallet_core.protocols.iso18013.ending import Ended, EndReason
 from wallet_core.protocols.iso18013.reader_auth import (
@@ -253,6 +256,25 @@ def test_an_answer_that_decrypts_but_is_none(plaintext) -> None:
     _, data = careless(PAIR.device.session.channel).seal(plaintext)
     move = at_the_reader(create_session_data(data))
     assert (move.state.reason, told(move), move.response) == (EndReason.NOT_DECODED, 11, None)
+
+
+@pytest.mark.clause("iso18013-8.3.2.1.2.2-shown-asked")
+@pytest.mark.parametrize(
+    "asked",
+    [
+        [],
+        [("org.iso.23220.photoid.1", ASKED)],
+        [(DOC_TYPE, {NAME_SPACE: {"family_name": True}})],
+        [(DOC_TYPE, {NAME_SPACE: {"age_over_19": True}}), ("org.iso.23220.photoid.1", ASKED)],
+    ],
+)
+def test_an_answer_that_shows_more_than_was_asked(asked) -> None:
+    documents = parse_device_response(response()).documents
+    reader.validate_asked(documents, [(DOC_TYPE, ASKED)])
+    two = [(DOC_TYPE, {NAME_SPACE: {"family_name": True}}), (DOC_TYPE, {NAME_SPACE: {"age_over_65": True}})]
+    reader.validate_asked(documents, two)
+    with pytest.raises(QueryNotSatisfied):
+        reader.validate_asked(documents, asked)
 
 
 # --- who asks --------------------------------------------------------------------------------------------------------

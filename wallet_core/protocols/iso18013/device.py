@@ -14,7 +14,6 @@ Consent stands between request and answer: ``AwaitingConsent`` says who asks for
 :class:`ApprovedElements`, and :func:`respond` sends nothing that was not approved.
 """
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import InitVar, dataclass, replace
 from datetime import datetime
@@ -23,14 +22,10 @@ from typing import ClassVar, Final, TypeAlias
 from wallet_core.encoding import cbor
 from wallet_core.errors import LocalProtocolError, MalformedError, StateConflict, VerificationError, WalletError
 from wallet_core.formats.mdoc.device_request import RequestedElements, parse_device_request
-from wallet_core.formats.mdoc.document import (
-    ResponseStatus,
-    UnverifiedDocument,
-    encode_device_response,
-    parse_device_response,
-)
+from wallet_core.formats.mdoc.document import ResponseStatus, encode_device_response, parse_device_response
 from wallet_core.formats.mdoc.session_transcript import mac_key
 from wallet_core.protocols.iso18013 import ephemeral
+from wallet_core.protocols.iso18013.elements import is_asked, shown_elements
 from wallet_core.protocols.iso18013.ending import (
     ENGAGED_FOR,
     IDLE_FOR,
@@ -60,7 +55,6 @@ Choice: TypeAlias = Mapping[int, Mapping[str, Collection[str]]]
 """What the person shows: by the place of the document in the request, the element identifiers of each namespace."""
 
 _SEAL: Final = object()
-_AGE_OVER: Final = re.compile(r"age_over_\d\d\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +225,7 @@ def approve(state: AwaitingConsent, choice: Choice) -> ApprovedElements:
         asked = state.asked[place]
         elements = frozenset((name_space, name) for name_space, names in name_spaces.items() for name in names)
         # iso18013-8.3.2.1.2.2-asked-only
-        if not all(_is_asked(asked.name_spaces, *element) for element in elements):
+        if not all(is_asked(asked.name_spaces, *element) for element in elements):
             raise LocalProtocolError("an element was approved that nobody asked for")
         documents[asked.doc_type] = documents.get(asked.doc_type, frozenset()) | elements
     if not any(documents.values()):
@@ -365,20 +359,8 @@ def _farewell(state: DeviceState) -> bytes | None:
     return None if isinstance(state, Engaged) else create_session_data(status=SessionStatus.TERMINATION)
 
 
-def _is_asked(name_spaces: RequestedElements, name_space: str, name: str) -> bool:
-    asked = name_spaces.get(name_space, {})
-    return name in asked or bool(_AGE_OVER.match(name) and any(map(_AGE_OVER.match, asked)))
-
-
 def _validate_approved(device_response: bytes, approved: ApprovedElements) -> None:
     for document in parse_device_response(device_response).documents:
         # iso18013-E.14-approved-only
-        if not _shown_elements(document) <= approved.documents.get(document.doc_type, frozenset()):
+        if not shown_elements(document) <= approved.documents.get(document.doc_type, frozenset()):
             raise LocalProtocolError("the answer shows what the person did not approve")
-
-
-def _shown_elements(document: UnverifiedDocument) -> set[tuple[str, str]]:
-    """Return what leaves with a document. What the device signs itself counts like what the issuer signed."""
-    by_issuer = {(space, item.element) for space, items in document.issuer_signed.items.items() for item in items}
-    by_device = {(space, name) for space, elements in document.device_signed.name_spaces.items() for name in elements}
-    return by_issuer | by_device

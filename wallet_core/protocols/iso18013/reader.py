@@ -9,19 +9,23 @@ Scanned ──ask──▶ Waiting ──receive──▶ Answered ──ask aga
 A move returns the next state, the bytes to send and the answer that came. As on the other side, whoever drives this
 goes on with the newest state and forgets the others.
 
-Not done here: whether the answer is to be believed. :class:`ReceivedResponse` has what that takes (formats.mdoc).
+Not done here: whether the answer is to be believed. :class:`ReceivedResponse` has what that takes (``formats.mdoc``,
+``trust``); :func:`validate_asked` says whether it shows more than was asked for.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import ClassVar, TypeAlias
 
 from wallet_core.encoding import cbor
-from wallet_core.errors import MalformedError, StateConflict, VerificationError, WalletError
+from wallet_core.errors import MalformedError, QueryNotSatisfied, StateConflict, VerificationError, WalletError
+from wallet_core.formats.mdoc.device_request import RequestedElements
 from wallet_core.formats.mdoc.document import UnverifiedDocument
 from wallet_core.formats.mdoc.session_transcript import mac_key
 from wallet_core.formats.mdoc.structures import parse_mso
 from wallet_core.protocols.iso18013 import ephemeral
+from wallet_core.protocols.iso18013.elements import is_asked, shown_elements
 from wallet_core.protocols.iso18013.ending import (
     ENGAGED_FOR,
     IDLE_FOR,
@@ -43,7 +47,7 @@ from wallet_core.protocols.iso18013.session import (
     parse_session_data,
     session_transcript,
 )
-from wallet_core.types import SessionTranscript
+from wallet_core.types import DocType, SessionTranscript
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +190,22 @@ def receive(state: ReaderState, message: bytes, *, now: datetime) -> ReaderMove:
     if isinstance(state, Answered):
         return ReaderMove(ended_out_of_turn(now=now), create_session_data(status=SessionStatus.TERMINATION))
     return _answer(state.session, session_data.data, session_data.status, now)
+
+
+def validate_asked(documents: Sequence[UnverifiedDocument], asked: Sequence[tuple[DocType, RequestedElements]]) -> None:
+    """Check that an answer shows nothing that was not asked for: what nobody needs, nobody shall hold.
+
+    Not done here: whether everything asked for is there. The person may leave out what they like.
+
+    Raises:
+        QueryNotSatisfied: a document of another type, or an element that was not asked for.
+    """
+    for document in documents:
+        requests = [name_spaces for doc_type, name_spaces in asked if doc_type == document.doc_type]
+        shown = shown_elements(document)
+        # iso18013-8.3.2.1.2.2-shown-asked
+        if not requests or not all(any(is_asked(each, *element) for each in requests) for element in shown):
+            raise QueryNotSatisfied("the answer shows what was not asked for", clause="ISO/IEC 18013-5 8.3.2.1.2.2")
 
 
 def end(state: ReaderState, *, now: datetime, status: SessionStatus = SessionStatus.TERMINATION) -> ReaderMove:
