@@ -32,6 +32,8 @@ _OPTIONS: Final = [
     "-p",
     "pytest_socket",
     "-p",
+    "xdist.plugin",
+    "-p",
     "_hypothesis_pytestplugin",
 ]
 _ticks = itertools.count(1_000_000_000)
