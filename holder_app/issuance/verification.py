@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from wallet_core import spec_versions as spec
 from wallet_core.errors import HolderBindingError, UntrustedError, VerificationError
 from wallet_core.formats.sd_jwt import holder, vc, verifier
 from wallet_core.formats.sd_jwt.vc import SdJwtVc
@@ -12,6 +13,7 @@ from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.openid4vci.metadata import CredentialConfiguration
 from wallet_core.trust import x509
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
+from wallet_core.trust.policy import IssuerPolicy
 from wallet_core.trust.x509 import TrustedCertificate
 from wallet_core.types import CredentialIssuerId
 
@@ -34,6 +36,7 @@ def verify_issued(
     signers: Mapping[bytes, SoftwareSigner],
     anchors: TrustAnchors,
     now: datetime,
+    issuers: IssuerPolicy | None = None,
 ) -> VerifiedCredential:
     """Check a credential that an issuer sent and return it.
 
@@ -44,6 +47,7 @@ def verify_issued(
         signers: our new keys by thumbprint.
         anchors: whom this wallet trusts.
         now: the time.
+        issuers: who may issue what, where a trust list says so.
 
     Steps:
         1. It is an SD-JWT without key binding, and its Disclosures fit (RFC 9901 7.2).
@@ -52,6 +56,7 @@ def verify_issued(
         4. Signature, Disclosures and times hold (RFC 9901 7.1), and the rules of SD-JWT VC.
         5. ``vct`` is the one asked for (OpenID4VCI A.3.2).
         6. ``cnf`` is one of our keys: position tells nothing (RFC 7800, protocols.md M11).
+        7. The issuer may issue this type, as the trust list says (``trust.policy``).
 
     Raises:
         MalformedError: it does not parse.
@@ -79,4 +84,8 @@ def verify_issued(
     # vci-8.3-our-key
     if signer is None:
         raise HolderBindingError("the credential is not bound to a key of this wallet", step=6, clause="RFC 7800 3")
+    # 7
+    if issuers is not None:
+        # tl-4-received
+        issuers.validate_may_issue(certificate, issuer=issuer, format=spec.FORMAT_SD_JWT_VC, type=content.vct, at=now)
     return VerifiedCredential(text, content, signer, certificate)

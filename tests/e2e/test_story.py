@@ -35,6 +35,7 @@ SABOTAGES = [
         ("path = verifier.verify(certificates[0], certificates[1:]).chain", "path = [*certificates, certificates[0]]"),
     ),
     Sabotage("issuer", "wrong_code", "vci-6.3-tx-code-wrong"),
+    Sabotage("verifier", "other_type", "tl-4-type"),
     # What follows is for the long form.
     Sabotage("issuer", "wrong_code", "vci-13.6-tries"),
     Sabotage("issuer", "wrong_code", "vci-6.3-once"),
@@ -53,7 +54,7 @@ SABOTAGES = [
         ("            issuer=agency.credential_issuer,", "            issuer=issued.type.vct,"),
     ),
 ]
-SHORT = 4
+SHORT = 5
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,7 @@ def test_the_story_holds_and_holds_again(
         assert [each.step.name for each in told] == [step.name for step in STEPS]
         assert all(each.attempts == 1 for each in told)
         refusals = [line.words for each in told for line in each.lines if line.label.en == "refused"]
-        assert len(refusals) >= 9
+        assert len(refusals) >= 10
         assert all("HTTP 4" in words for words in refusals)
 
 
