@@ -66,6 +66,21 @@ def load_issuer_policy(
     return create_issuer_policy(anchors, lists, grace=grace, by_authority=by_authority)
 
 
+def load_roots(paths: Iterable[Path]) -> TrustAnchors:
+    """Return the roots of the PEM files among ``paths``; trust lists and VICALs are left aside.
+
+    Raises:
+        SettingsError: a file cannot be read.
+        MalformedError: a PEM file holds something else than certificates with purposes.
+    """
+    anchors = TrustAnchors()
+    for path in paths:
+        data = _read(path)
+        if _PEM in data:
+            anchors += _pem_anchors(path.name, data, ())
+    return anchors
+
+
 def list_agencies(catalogue: Catalogue, leaves: Mapping[AgencyId, Iterable[bytes]]) -> tuple[ListedAgency, ...]:
     """Return the agencies of a trust list: what the catalogue lets each issue, by the names in their certificates.
 

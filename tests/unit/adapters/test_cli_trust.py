@@ -11,7 +11,7 @@ from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import SettingsError, load_trust_anchors
 from wallet_core.adapters.http import HttpClient
 from wallet_core.adapters.keystore import KeyStore
-from wallet_core.adapters.trust_files import load_issuer_policy, read_trust_list
+from wallet_core.adapters.trust_files import load_issuer_policy, load_roots, read_trust_list
 from wallet_core.errors import Expired, MalformedError, NotFound, StorageError, UntrustedError, VerificationError
 from wallet_core.trust.anchors import AnchorPurpose
 from wallet_core.trust.trust_list import verify_trust_list
@@ -137,6 +137,15 @@ def test_files_of_every_kind_make_one_policy(folder: Path, tmp_path: Path) -> No
     with pytest.raises(Expired):
         load_issuer_policy([roots(folder), vical], now=later)
     assert load_issuer_policy([roots(folder), vical], now=later, grace=timedelta(days=2))
+
+
+def test_roots_alone(folder: Path, tmp_path: Path) -> None:
+    sign(folder, tmp_path / "list.jwt")
+    found = load_roots([tmp_path / "list.jwt", roots(folder)])
+    assert [anchor.purpose for anchor in found.anchors] == [
+        AnchorPurpose.TRUST_LIST_OPERATOR,
+        AnchorPurpose.VICAL_PROVIDER,
+    ]
 
 
 def test_certificates_without_purpose_take_what_the_caller_says(folder: Path, tmp_path: Path) -> None:
