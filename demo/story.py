@@ -18,6 +18,7 @@ from demo.stranger import Stranger, change, select
 from holder_app.credentials.ports import Card, RecordKind
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import load_catalogue, load_trust_anchors
+from wallet_core.adapters.keystore import KeyStore
 from wallet_core.catalogue import Catalogue, Text
 from wallet_core.errors import WalletError
 from wallet_core.types import CredentialIssuerId, JsonObject
@@ -80,6 +81,7 @@ class Story:
     citizen: Citizen
     stranger: Stranger
     catalogue: Catalogue
+    issuer_keys: KeyStore
     clock: SystemClock = field(default_factory=SystemClock)
     attempt: str = ""
 
@@ -89,7 +91,8 @@ class Story:
         wire = client or RecordingClient()
         trust = deployment.trust_anchors
         citizen = Citizen.open(deployment.folder / "citizen", trust=trust, client=wire)
-        return cls(facts, wire, citizen, Stranger(wire, load_trust_anchors(trust)), load_catalogue())
+        stranger, keys = Stranger(wire, load_trust_anchors(trust)), KeyStore(deployment.keys("issuer"))
+        return cls(facts, wire, citizen, stranger, load_catalogue(), keys)
 
     def agency(self, agency_id: str) -> Desk:
         """Return an agency's desk."""
@@ -387,6 +390,19 @@ def _issued_on(story: Story, offer_id: str) -> str:
         cursor = page["next_cursor"]
 
 
+def refuse_other_types(story: Story) -> list[Line]:
+    """A real agency that signs a licence, which only the police may issue, is refused: the trust list decides."""
+    now = story.clock.now()
+    city = CredentialIssuerId(story.facts["issuer"]["agencies"]["city"]["credential_issuer"])
+    licence = story.catalogue.types["drivers-licence"]
+    signed = story.stranger.sign_as(story.issuer_keys.signing_key("city"), licence, city, now=now)
+    request = story.request(SHOP, "adult-check", "other-type")
+    resolved = story.stranger.resolve(request["authorization_request"], now=now)
+    _, exchange = story.stranger.present(resolved, "licence", select(signed, ["adult_by_year"]), now=now)
+    line = _refusal(exchange, "시청이 서명한 운전면허증 · a licence signed by the city", {"invalid_request"})
+    return [line, _nothing_learnt(story, SHOP, request["id"], "issuer_permitted")]
+
+
 def _refusal(exchange: Exchange, what: str, errors: set[str] | None) -> Line:
     status, error = exchange.response.status, exchange.error
     expect(400 <= status < 500, f"{what}: answered {status} instead of a refusal")
@@ -440,5 +456,10 @@ STEPS: Final = (
         "untrusted_issuer", Text("모르는 발급기관은 안 돼요", "An untrusted issuer is refused"), refuse_untrusted_issuer
     ),
     Step("lost_licence", Text("잃어버린 면허증은 안 돼요", "A licence reported lost is refused"), refuse_lost_licence),
+    Step(
+        "other_type",
+        Text("기관은 맡은 것만 발급해요", "An agency that issues what is not its own is refused"),
+        refuse_other_types,
+    ),
     Step("look_back", Text("잃은 것이 없어요", "Nothing was lost"), look_back),
 )

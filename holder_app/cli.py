@@ -42,7 +42,9 @@ DEFAULT_HOME = Path("~/.jigap/wallet")
 
 _WITH_HOME = ("accept", "present", "list", "show", "delete", "history")
 Home = Annotated[Path, typer.Option("--home", help="Folder of the wallet.")]
-Trust = Annotated[list[Path] | None, typer.Option("--trust", help="PEM file of a trust anchor; may be repeated.")]
+Trust = Annotated[
+    list[Path] | None, typer.Option("--trust", help="PEM file of roots, trust list or VICAL; may be repeated.")
+]
 Loopback = Annotated[
     bool,
     typer.Option(

@@ -1,5 +1,6 @@
 """The ``jigap issuer`` commands. Settings come from ``JIGAP_ISSUER_…``."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,9 @@ from issuer.status.use_cases.changes import StatusOrder
 from wallet_core import spec_versions as spec
 from wallet_core.adapters import log
 from wallet_core.adapters.cli import JsonFlag, out
+from wallet_core.adapters.expiry import warn_of_expiry
 from wallet_core.adapters.migrations import migrate
+from wallet_core.adapters.trust_files import load_roots
 from wallet_core.adapters.web import serve as serve_app
 from wallet_core.types import AgencyId, CredentialConfigurationId
 
@@ -52,6 +55,13 @@ def serve(
     log.configure()
     issuer = _issuer()
     migrate(issuer.database, "issuer")
+    warn_of_expiry(
+        issuer.keys,
+        load_roots(issuer.settings.trust_anchors),
+        now=issuer.clock.now(),
+        within=timedelta(days=issuer.settings.expiry_warning_days),
+        app="issuer",
+    )
     work = None if no_worker else create_worker(issuer).run
     serve_app("issuer.app:create", host=host, port=port, workers=workers, work=work)
 

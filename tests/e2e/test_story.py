@@ -32,6 +32,7 @@ SABOTAGES = [
         ("path = verifier.verify(certificates[0], certificates[1:]).chain", "path = [*certificates, certificates[0]]"),
     ),
     Sabotage("issuer", "wrong_code", "vci-6.3-tx-code-wrong"),
+    Sabotage("verifier", "other_type", "tl-4-type"),
     Sabotage(
         "verifier",
         "lost_licence",

@@ -23,6 +23,7 @@ COMMANDS = "jigap.commands"
 _OWN_COMMANDS = {
     "keys": "wallet_core.adapters.cli_keys",
     "catalogue": "wallet_core.adapters.cli_catalogue",
+    "trust": "wallet_core.adapters.cli_trust",
 }
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
