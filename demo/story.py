@@ -341,13 +341,13 @@ def refuse_lost_licence(story: Story) -> list[Line]:
     checked = next(check for check in story.result(BANK, first)["checks"] if check["name"] == "not_withdrawn")
     lines = [Line(_CHECKED, f"check {checked['step']} not_withdrawn: {checked['detail']}")]
     reason = {"status": "suspended", "reason": "분실 신고 (시험용)"}
-    lost = f"/credentials/{_issued_on(story, offer['id'])}/status"
-    expect(
-        story.agency("police").post(lost, reason, key=f"{story.attempt}-lost")["status"] == "suspended",
-        "the agency did not suspend the licence",
-    )
+    card = f"/credentials/{_issued_on(story, offer['id'])}"
+    suspended = story.agency("police").post(f"{card}/status", reason, key=f"{story.attempt}-lost")
+    expect(suspended["status"] == "suspended", "the agency did not suspend the licence")
     begun = time.monotonic()
     while True:
+        # An agency that is down meanwhile tells nobody; then the step is told anew.
+        story.agency("police").get(card)
         request, answer = _ask_bank(story, credential, f"{time.monotonic():.3f}")
         waited = time.monotonic() - begun
         if not answer.response.ok:
