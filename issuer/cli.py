@@ -12,7 +12,7 @@ from issuer.dependencies import Issuer, build_issuer
 from issuer.issuance.router import credential_status_json, offer_json
 from issuer.issuance.use_cases.offers import OfferOrder, create_offer
 from issuer.issuance.use_cases.withdrawal import change_credential_status
-from issuer.records.use_cases import import_records
+from issuer.records.use_cases import check_records, import_records
 from issuer.settings import IssuerSettings
 from issuer.status.use_cases.changes import StatusOrder
 from wallet_core import spec_versions as spec
@@ -129,16 +129,9 @@ def import_file(
 ) -> None:
     """Import records, all of the file or nothing, and report every bad row."""
     issuer = _issuer()
-    unit, found = issuer.database.unit(), issuer.agency(agency)
-    result = import_records(
-        unit,
-        issuer.records(unit),
-        found,
-        issuer.catalogue.issued_by(found.id),
-        file.read_bytes(),
-        dry_run=dry_run,
-        now=issuer.clock.now(),
-    )
+    unit, found, now = issuer.database.unit(), issuer.agency(agency), issuer.clock.now()
+    report = check_records(issuer.catalogue.issued_by(found.id), file.read_bytes(), now=now)
+    result = import_records(unit, issuer.records(unit), found, report, dry_run=dry_run, now=now)
     problems = result.report.problems
     lines = [f"line {p.line}, {p.column or 'the row'}: {p.reason.en}; {p.cure.en}" for p in problems]
     summary = f"{result.report.rows} rows, {len(problems)} faults, {result.imported} imported"
