@@ -47,9 +47,9 @@ class Deployment:
         return self.folder / "ca"
 
     @property
-    def trust_anchors(self) -> tuple[Path, Path]:
-        """The anchor files: of those who certify agencies, and of those who certify companies."""
-        return self.ca_keys / "issuers.anchor.pem", self.ca_keys / "verifiers.anchor.pem"
+    def trust_anchors(self) -> tuple[Path, Path, Path]:
+        """The anchor files: of those who certify agencies, companies, and agencies that sign mdocs."""
+        return self.ca_keys / "issuers.anchor.pem", self.ca_keys / "verifiers.anchor.pem", self.iaca
 
     @property
     def iaca(self) -> Path:
@@ -104,7 +104,7 @@ class Deployment:
 
     def trust_files(self, app: str) -> tuple[Path, ...]:
         """Return what makes an app trust whom: issuers come from the trust list, everybody else from root files."""
-        _, verifiers = self.trust_anchors
+        _, verifiers, _ = self.trust_anchors
         return (verifiers, self.list_operator, self.trust_list) if app == "wallet" else (verifiers, self.list_operator)
 
     def environment(self, app: str) -> dict[str, str]:

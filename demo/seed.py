@@ -133,7 +133,8 @@ def _fill(deployment: Deployment) -> dict[str, Any]:
 def _certification_authorities(deployment: Deployment, now: datetime) -> tuple[CertificateAuthority, ...]:
     """Make one CA for each purpose, with its anchor file: who certifies companies must not make agencies."""
     made: list[CertificateAuthority] = []
-    paths = (*deployment.trust_anchors, deployment.list_operator)
+    issuers, verifiers, _ = deployment.trust_anchors
+    paths = (issuers, verifiers, deployment.list_operator)
     for path, purpose in zip(paths, CA_PURPOSES, strict=True):
         name = path.name.removesuffix(".anchor.pem")
         ca = create_ca(
