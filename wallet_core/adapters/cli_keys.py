@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from wallet_core.adapters.cli import JsonFlag, out
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.keystore import KeyStore, new_key_text
-from wallet_core.errors import KeyUnavailable, MalformedError
+from wallet_core.errors import InvalidRequest, KeyUnavailable, MalformedError
 from wallet_core.keys.algorithms import PublicKey
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors, format_trust_anchors
 from wallet_core.trust.certificates import (
@@ -173,7 +173,7 @@ def _read(file: Path) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(file.read_bytes())
     except OSError as exc:
-        raise KeyUnavailable("the file cannot be read", detail=f"{file}: {exc.strerror}") from exc
+        raise InvalidRequest("the file cannot be read", detail=f"{file}: {exc.strerror}") from exc
     except ValueError as exc:
         raise MalformedError("the file holds no certificate", detail=f"{file} holds no PEM certificate") from exc
 
