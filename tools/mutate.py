@@ -35,6 +35,8 @@ _OPTIONS: Final = [
     "xdist.plugin",
     "-p",
     "_hypothesis_pytestplugin",
+    "-p",
+    "xdist.plugin",  # for its option in pyproject.toml alone
 ]
 _ticks = itertools.count(1_000_000_000)
 

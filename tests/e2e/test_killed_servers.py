@@ -35,6 +35,7 @@ POINTS = {
     ("untrusted_issuer", "verifier"): 4,
     ("lost_licence", "issuer"): 9,
     ("lost_licence", "verifier"): 4,
+    ("other_type", "verifier"): 4,
     ("look_back", "issuer"): 2,
 }
 """How many requests a step makes to a server: the moments at which that server can be killed."""
@@ -52,6 +53,7 @@ SHORT_POINTS = {
     ("untrusted_issuer", "verifier"): 3,
     ("lost_licence", "issuer"): 9,  # it is reported lost
     ("lost_licence", "verifier"): 3,
+    ("other_type", "verifier"): 2,
     ("look_back", "issuer"): 1,
 }
 

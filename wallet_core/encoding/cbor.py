@@ -224,9 +224,9 @@ def embedded(value: Any, *, what: str) -> bytes:
         MalformedError: another tag, or something else than a byte string in it.
     """
     # cbor-8949.3.4.5.1-tag-24
-    if isinstance(value, Tagged) and value.tag == TAG_CBOR and isinstance(value.value, bytes):
-        return value.value
-    raise MalformedError(f"{what} is not tag 24 with a byte string", clause="RFC 8949 3.4.5.1")
+    if not isinstance(value, Tagged) or value.tag != TAG_CBOR or not isinstance(value.value, bytes):
+        raise MalformedError(f"{what} is not tag 24 with a byte string", clause="RFC 8949 3.4.5.1")
+    return value.value
 
 
 def loads_embedded(data: bytes, *, what: str) -> bytes:

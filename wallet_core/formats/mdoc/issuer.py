@@ -117,23 +117,14 @@ def create_issuer_signed(
     """Return an mdoc ready for a key of ``algorithm`` to sign. Arguments and errors as :func:`issue_mdoc`."""
     if not name_spaces or not all(name_spaces.values()):
         raise ValueError("an mdoc has at least one data element in each namespace")
-    hash_function = DIGEST_ALGORITHMS[digest_algorithm]
-    size = hash_function(b"").digest_size
-    items, digests = [cbor.head(5, len(name_spaces))], [cbor.head(5, len(name_spaces))]
-    for name_space, elements in name_spaces.items():
-        encoded = _items(elements, random)
-        name = cbor.text(name_space)
-        items += (name, cbor.head(4, len(encoded)), *encoded)
-        digests += (name, cbor.head(5, len(encoded)))
-        # 9.1.2.5: over IssuerSignedItemBytes, tag included.
-        digests += [_digest_head(number, size) + hash_function(item).digest() for number, item in enumerate(encoded)]
+    items, digests = _items_and_digests(name_spaces, random, digest_algorithm)
     mso = b"".join(
         (
             cbor.head(5, 6 if status is None else 7),
             _MSO_START,
             cbor.text(digest_algorithm),
             _VALUE_DIGESTS,
-            *digests,
+            digests,
             _DEVICE_KEY_INFO,
             _device_key_info(device_key, key_authorizations),
             _DOC_TYPE,
@@ -145,9 +136,24 @@ def create_issuer_signed(
     )
     # x5chain is not signed (9.1.2.4); readers of the first edition look for it there only.
     return IssuerSignedToSign(
-        b"".join(items),
+        items,
         sign1.to_sign(cbor.embed(mso), algorithm, unprotected=sign1.x5chain_header(x5chain)),
     )
+
+
+def _items_and_digests(name_spaces: NameSpaces, random: RandomBytes, digest_algorithm: str) -> tuple[bytes, bytes]:
+    """Return two encoded maps: the items by namespace, and their digests by namespace and digestID."""
+    hash_function = DIGEST_ALGORITHMS[digest_algorithm]
+    size = hash_function(b"").digest_size
+    items, digests = [cbor.head(5, len(name_spaces))], [cbor.head(5, len(name_spaces))]
+    for name_space, elements in name_spaces.items():
+        encoded = _items(elements, random)
+        name = cbor.text(name_space)
+        items += (name, cbor.head(4, len(encoded)), *encoded)
+        digests += (name, cbor.head(5, len(encoded)))
+        # 9.1.2.5: over IssuerSignedItemBytes, tag included.
+        digests += [_digest_head(number, size) + hash_function(item).digest() for number, item in enumerate(encoded)]
+    return b"".join(items), b"".join(digests)
 
 
 def _items(elements: Mapping[str, Any], random: RandomBytes) -> list[bytes]:
