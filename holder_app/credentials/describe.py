@@ -114,7 +114,7 @@ def describe_card(card: Card, claims: JsonObject, catalogue: Catalogue, now: dat
     if card.status in _WITHDRAWN and state is not CardState.EXPIRED:
         state = _WITHDRAWN[card.status]
     return CardView(
-        card.id, card_name(known, card.display), known.cloth if known else "jjok", card.issuer_name, card.received_at,
+        card.id, card_name(known, card.display, card.format), known.cloth if known else "jjok", card.issuer_name, card.received_at,
         card.expires_at, state, None if left is None else max(0, left.days), _front(fields, known), fields,
         len(card.copies), card.status_checked_at,
     )  # fmt: skip
@@ -133,8 +133,18 @@ def claim_at(path: ConcretePath, known: CredentialType | None) -> Claim | None:
     return None if known is None else known.claim_at(path)
 
 
-def card_name(known: CredentialType | None, display: JsonObject) -> Text:
-    """Return the name of a card: the catalogue's, else the issuer's."""
+def name_of(card: Card, catalogue: Catalogue) -> Text:
+    """Return the name of a card."""
+    return card_name(credential_type(catalogue, card.format, card.type), card.display, card.format)
+
+
+def card_name(known: CredentialType | None, display: JsonObject, format_: str) -> Text:
+    """Return the name of a card: the catalogue's, else the issuer's.
+
+    One licence may lie in the wallet in two formats, so the second one of a type says which it is.
+    """
+    if known is not None and format_ == FORMAT_MDOC:
+        return {"ko": f"{known.name.ko} (국제 규격)", "en": f"{known.name.en} (ISO)"}
     if known is not None:
         return texts(known.name)
     name = display.get("name")

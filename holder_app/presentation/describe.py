@@ -201,7 +201,7 @@ def _pick_view(pick: Pick, candidate: Candidate, card: Card, catalogue: Catalogu
     paths = {field.path for field in sent}
     return PickView(
         card.id,
-        card_name(known, card.display),
+        card_name(known, card.display, card.format),
         card.issuer_name,
         known.cloth if known else "jjok",
         card.received_at,
