@@ -114,8 +114,8 @@ def describe_card(card: Card, claims: JsonObject, catalogue: Catalogue, now: dat
     if card.status in _WITHDRAWN and state is not CardState.EXPIRED:
         state = _WITHDRAWN[card.status]
     return CardView(
-        card.id, card_name(known, card.display, card.format), known.cloth if known else "jjok", card.issuer_name, card.received_at,
-        card.expires_at, state, None if left is None else max(0, left.days), _front(fields, known), fields,
+        card.id, card_name(known, card.display, card.format), known.cloth if known else "jjok", card.issuer_name,
+        card.received_at, card.expires_at, state, None if left is None else max(0, left.days), _front(fields, known), fields,
         len(card.copies), card.status_checked_at,
     )  # fmt: skip
 
