@@ -114,10 +114,19 @@ def describe_card(card: Card, claims: JsonObject, catalogue: Catalogue, now: dat
     if card.status in _WITHDRAWN and state is not CardState.EXPIRED:
         state = _WITHDRAWN[card.status]
     return CardView(
-        card.id, card_name(known, card.display, card.format), known.cloth if known else "jjok", card.issuer_name,
-        card.received_at, card.expires_at, state, None if left is None else max(0, left.days), _front(fields, known), fields,
-        len(card.copies), card.status_checked_at,
-    )  # fmt: skip
+        id=card.id,
+        name=card_name(known, card.display, card.format),
+        cloth=known.cloth if known else "jjok",
+        issuer_name=card.issuer_name,
+        received_at=card.received_at,
+        expires_at=card.expires_at,
+        state=state,
+        days_left=None if left is None else max(0, left.days),
+        front=_front(fields, known),
+        fields=fields,
+        copies=len(card.copies),
+        status_checked_at=card.status_checked_at,
+    )
 
 
 def credential_type(catalogue: Catalogue, format_: str, type_: str) -> CredentialType | None:
