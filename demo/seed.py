@@ -17,7 +17,7 @@ from holder_app.dependencies import create_wallet
 from holder_app.settings import WalletSettings
 from issuer.agencies.use_cases import credential_issuer_id, register_agency
 from issuer.dependencies import Issuer, build_issuer
-from issuer.records.use_cases import import_records
+from issuer.records.use_cases import check_records, import_records
 from issuer.settings import IssuerSettings
 from verifier.dependencies import build_verifier
 from verifier.relying_parties.ports import PartyId, RelyingParty
@@ -252,8 +252,8 @@ def _records(issuer: Issuer, agency_id: AgencyId, now: datetime) -> int:
     if agency_id not in FILES:
         return 0
     unit, types = issuer.database.unit(), issuer.catalogue.issued_by(agency_id)
-    data = (DATA / FILES[agency_id]).read_bytes()
-    result = import_records(unit, issuer.records(unit), issuer.agency(agency_id), types, data, dry_run=False, now=now)
+    report = check_records(types, (DATA / FILES[agency_id]).read_bytes(), now=now)
+    result = import_records(unit, issuer.records(unit), issuer.agency(agency_id), report, dry_run=False, now=now)
     if result.report.problems:
         first = result.report.problems[0]
         raise DemoError(

@@ -174,6 +174,7 @@ def _tell_step(story: Story, step: Step) -> Told:
 _SENT = Text("보냈어요", "sent")
 _HIDDEN = Text("숨겼어요", "hidden")
 _GOT = Text("받았어요", "received")
+_HELD = Text("이미 갖고 있어요", "held already")
 _CHECKED = Text("확인했어요", "checked")
 _REFUSED = Text("거절됐어요", "refused")
 
@@ -191,6 +192,7 @@ def receive_certificate(story: Story) -> list[Line]:
 def _receive(story: Story, agency_id: str, type_id: str) -> list[Line]:
     credential_type = story.catalogue.types[type_id]
     held = [card for card in story.good_cards() if card.vct == credential_type.vct]
+    label = _HELD if held else _GOT
     if not held:
         offer = story.offer(agency_id, type_id, CITIZEN)
         expect(offer["tx_code"], "the offer has no transaction code")
@@ -203,7 +205,7 @@ def _receive(story: Story, agency_id: str, type_id: str) -> list[Line]:
     until = f"{card.expires_at:%Y-%m-%d}" if card.expires_at else "-"
     claims = len(card.copies[0].credential.split("~")) - 2
     words = f"{agency.name.ko} → 지갑: {claims} disclosures, {len(card.copies)} copies, until {until}"
-    return [Line(_GOT, words), _times(story)]
+    return [Line(label, words), *([_times(story)] if label is _GOT else [])]
 
 
 def prove_to_bank(story: Story) -> list[Line]:

@@ -12,7 +12,7 @@ from issuer.app import create_worker
 from issuer.dependencies import Issuer, build_issuer
 from issuer.issuance.router import offer_json
 from issuer.issuance.use_cases.offers import OfferOrder, create_offer
-from issuer.records.use_cases import import_records
+from issuer.records.use_cases import check_records, import_records
 from issuer.settings import IssuerSettings
 from wallet_core import spec_versions as spec
 from wallet_core.adapters import log
@@ -138,16 +138,9 @@ def import_file(
 ) -> None:
     """Import records, all of the file or nothing, and report every bad row."""
     issuer = _issuer()
-    unit, found = issuer.database.unit(), issuer.agency(agency)
-    result = import_records(
-        unit,
-        issuer.records(unit),
-        found,
-        issuer.catalogue.issued_by(found.id),
-        file.read_bytes(),
-        dry_run=dry_run,
-        now=issuer.clock.now(),
-    )
+    unit, found, now = issuer.database.unit(), issuer.agency(agency), issuer.clock.now()
+    report = check_records(issuer.catalogue.issued_by(found.id), file.read_bytes(), now=now)
+    result = import_records(unit, issuer.records(unit), found, report, dry_run=dry_run, now=now)
     problems = result.report.problems
     lines = [f"line {p.line}, {p.column or 'the row'}: {p.reason.en}; {p.cure.en}" for p in problems]
     summary = f"{result.report.rows} rows, {len(problems)} faults, {result.imported} imported"

@@ -19,14 +19,19 @@ find_python() {
   exit 1
 }
 
-# One checksum of everything that decides what is installed; the dev set contains the run set.
-wanted=$(cat "requirements/$kind.txt" pyproject.toml | cksum | cut -d' ' -f1)
+# One checksum of everything that decides what is installed.
+sum() {
+  cat "requirements/$1.txt" pyproject.toml | cksum | cut -d' ' -f1
+}
+
+wanted=$(sum "$kind")
 if [ -f "$venv/.installed-$kind" ] && [ "$(cat "$venv/.installed-$kind")" = "$wanted" ]; then
   exit 0
 fi
 
 python=$(find_python)
-if [ ! -x "$venv/bin/python" ]; then
+# Without pip it was cut short the last time; the venv module completes it.
+if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
   echo "Making $venv with $("$python" --version) ..." >&2
   if ! "$python" -m venv "$venv" >"$venv.log" 2>&1; then
     rm -rf "$venv"
@@ -41,3 +46,5 @@ echo "Installing requirements/$kind.txt (about a minute the first time) ..." >&2
 PIP_DISABLE_PIP_VERSION_CHECK=1 "$venv/bin/python" -m pip install --quiet --require-hashes -r "requirements/$kind.txt"
 PIP_DISABLE_PIP_VERSION_CHECK=1 "$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation -e .
 echo "$wanted" >"$venv/.installed-$kind"
+# The dev set contains the run set: nothing is left to install for it.
+if [ "$kind" = dev ]; then sum run >"$venv/.installed-run"; fi

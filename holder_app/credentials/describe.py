@@ -13,6 +13,7 @@ from wallet_core.catalogue import Catalogue, Claim, CredentialType
 from wallet_core.catalogue import Text as CatalogueText
 from wallet_core.catalogue.credential_type import ClaimType
 from wallet_core.encoding.claims_path import ConcretePath, resolve, value_at
+from wallet_core.encoding.plain_text import one_line
 from wallet_core.errors import MalformedError, NotFound
 from wallet_core.types import ClaimsPath, Json, JsonObject, Vct
 
@@ -141,7 +142,7 @@ def label_of(path: ConcretePath, known: CredentialType | None, display: JsonObje
 
 def plain_label(path: Sequence[str | int]) -> Text:
     """Return a path as a label: ``address · street``."""
-    words = " · ".join(str(part).replace("_", " ") for part in path)
+    words = " · ".join(one_line(str(part)).replace("_", " ") for part in path)
     return {"ko": words, "en": words}
 
 
@@ -163,7 +164,7 @@ def _by_language(display: Json) -> Iterator[tuple[str, str]]:
     names: dict[str, str] = {}
     for entry in display if isinstance(display, list) else []:
         if isinstance(entry, dict) and isinstance(entry.get("name"), str):
-            names.setdefault(str(entry.get("locale", ""))[:2].lower(), str(entry["name"])[:200])
+            names.setdefault(str(entry.get("locale", ""))[:2].lower(), one_line(str(entry["name"])[:200]))
     if names:
         fallback = names.get("en") or next(iter(names.values()))
         yield "ko", names.get("ko", fallback)

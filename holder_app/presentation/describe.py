@@ -38,6 +38,7 @@ class PickView:
     """One card of an answer.
 
     Attributes:
+        received_at: what tells two cards of one kind apart.
         asked: what is asked for and sent.
         always: what the card shows whenever it is used, asked for or not.
         extras: what may be sent as well.
@@ -48,6 +49,7 @@ class PickView:
     name: Text
     issuer_name: str
     cloth: str
+    received_at: datetime
     asked: tuple[Asked, ...]
     always: tuple[Field, ...]
     extras: tuple[ExtraView, ...]
@@ -188,6 +190,7 @@ def _pick_view(pick: Pick, candidate: Candidate, card: Card, catalogue: Catalogu
         card_name(known, card.display),
         card.issuer_name,
         known.cloth if known else "jjok",
+        card.received_at,
         tuple(Asked(field, _instead_of(field, known, paths)) for field in sent),
         anyway,
         tuple(_extra_view(number, extra, claims, known, card) for number, extra in enumerate(pick.extras)),

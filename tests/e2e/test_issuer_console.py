@@ -116,6 +116,15 @@ def test_signing_out_ends_the_session(staff: Staff) -> None:
     staff.get("/console", 303)
 
 
+def test_what_has_ended_is_not_offered(staff: Staff) -> None:
+    staff.sign_in()
+    ended = records_csv(staff, issue_date="2014-12-31", expiry_date="2024-12-31").decode()
+    assert staff.post("/console/records", "/console/records", csv=ended).status_code == 200
+    confirm = staff.get("/console/offers/confirm?type=drivers-licence&subject=p-1")
+    assert "기한이 지나서 발급할 수 없어요" in confirm
+    assert 'action="/console/offers"' not in confirm
+
+
 def test_an_offer_from_records_to_the_wallet(staff: Staff) -> None:
     staff.sign_in()
     assert "찾은 사람이 없어요" in staff.get("/console/offers/new?type=drivers-licence")
@@ -168,6 +177,20 @@ def test_files_that_are_no_records(staff: Staff, data: bytes) -> None:
     assert answer.status_code in {200, 400}
     assert "<textarea" not in answer.text
     assert_whole(answer.text)
+
+
+def test_a_file_of_some_megabytes_is_checked_and_stored(staff: Staff) -> None:
+    staff.sign_in()
+    header, row = records_csv(staff).decode().splitlines()
+    text = "\n".join([header, *(row.replace("p-1", f"p-{number}", 1) for number in range(1700))])
+    assert len(text.encode()) > 1 << 20
+    files = {"csv": ("people.csv", text.encode(), "text/csv")}
+    checked = staff.post("/console/records/check", "/console/records", files=files)
+    assert 'enctype="multipart/form-data"' in checked.text.partition("<textarea")[0]
+    # As a browser sends a field of a form with that enctype.
+    stored = staff.post("/console/records", "/console/records", files={"csv": (None, text)})
+    assert stored.status_code == 200
+    assert "1700명을 명부에 넣었어요" in stored.text
 
 
 def test_another_agency_sees_nothing(staff: Staff) -> None:

@@ -100,16 +100,22 @@ ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
             "type": TYPE,
             "subjects": [{"value": "p1", "text": "한*우", "sub": "1993-**-**", "mono": "한"}],
             "query": "한",
+            "most": 1,
         },
     ),
-    "offer-nobody": ("offer_new.html", {"type": TYPE, "subjects": [], "query": "홍"}),
+    "offer-nobody": ("offer_new.html", {"type": TYPE, "subjects": [], "query": "홍", "most": 30}),
     "offer-confirm": (
         "offer_confirm.html",
         {
             "type": TYPE,
             "subject": {"id": "p1", "name": "한*우"},
             "claims": [*CLAIMS, ClaimLine(Text("이름 (로마자)", "Name in Latin letters"), LONG_NAME)],
+            "ended": False,
         },
+    ),
+    "offer-confirm-ended": (
+        "offer_confirm.html",
+        {"type": TYPE, "subject": {"id": "p1", "name": "한*우"}, "claims": CLAIMS, "ended": True},
     ),
     **{
         f"offer-{state}": ("offer.html", {"offer": offer(state)})

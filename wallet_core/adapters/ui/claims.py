@@ -16,7 +16,7 @@ NOT_CLAIMS = frozenset(
 )
 """Members of an SD-JWT VC that speak of the credential, not of the person (SD-JWT VC 3.2.2)."""
 
-_PORTRAIT = Text("사진", "Photograph")
+_PORTRAIT = Text("사진 있음", "On record")
 
 
 @dataclass(frozen=True, slots=True)
