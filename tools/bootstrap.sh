@@ -1,11 +1,13 @@
 #!/bin/sh
 # Makes or refreshes .venv from a lock file: sh tools/bootstrap.sh run|dev
+# Or .venv-interop, with other people's packages and without ours: sh tools/bootstrap.sh interop
 # Needs Python 3.11 or newer with the venv module, nothing else. Safe to repeat.
 set -eu
 
-kind=${1:?usage: bootstrap.sh run|dev}
+kind=${1:?usage: bootstrap.sh run|dev|interop}
 cd "$(dirname "$0")/.."
 venv=.venv
+[ "$kind" = interop ] && venv=.venv-interop
 
 find_python() {
   for name in ${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11; do
@@ -44,7 +46,8 @@ if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
 fi
 echo "Installing requirements/$kind.txt (about a minute the first time) ..." >&2
 PIP_DISABLE_PIP_VERSION_CHECK=1 "$venv/bin/python" -m pip install --quiet --require-hashes -r "requirements/$kind.txt"
-PIP_DISABLE_PIP_VERSION_CHECK=1 "$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation -e .
+[ "$kind" = interop ] ||
+  PIP_DISABLE_PIP_VERSION_CHECK=1 "$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation -e .
 echo "$wanted" >"$venv/.installed-$kind"
 # The dev set contains the run set: nothing is left to install for it.
 if [ "$kind" = dev ]; then sum run >"$venv/.installed-run"; fi

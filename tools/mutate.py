@@ -33,6 +33,8 @@ _OPTIONS: Final = [
     "pytest_socket",
     "-p",
     "_hypothesis_pytestplugin",
+    "-p",
+    "xdist.plugin",  # for its option in pyproject.toml alone
 ]
 _ticks = itertools.count(1_000_000_000)
 

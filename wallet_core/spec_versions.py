@@ -25,6 +25,15 @@ TYP_TRUST_LIST: Final = "jigap-trust-list+jwt"
 FORMAT_SD_JWT_VC: Final = "dc+sd-jwt"
 FORMAT_MDOC: Final = "mso_mdoc"
 
+# --- ISO/IEC 18013-5 -------------------------------------------------------------------------------------------------
+DOCTYPE_MDL: Final = "org.iso.18013.5.1.mDL"
+NAMESPACE_MDL: Final = "org.iso.18013.5.1"
+NAMESPACE_MDL_KR: Final = "org.iso.18013.5.1.KR"
+MDOC_VERSION: Final = "1.0"
+HANDOVER_OPENID4VP: Final = "OpenID4VPHandover"
+HANDOVER_OPENID4VP_DC_API: Final = "OpenID4VPDCAPIHandover"
+HANDOVER_DCAPI: Final = "dcapi"
+
 # --- OAuth and OpenID4VCI --------------------------------------------------------------------------------------------
 GRANT_PRE_AUTHORIZED_CODE: Final = "urn:ietf:params:oauth:grant-type:pre-authorized_code"
 GRANT_AUTHORIZATION_CODE: Final = "authorization_code"

@@ -27,6 +27,12 @@ Nonce = NewType("Nonce", str)
 Vct = NewType("Vct", str)
 """Verifiable credential type (SD-JWT VC 3.2.2.1)."""
 
+DocType = NewType("DocType", str)
+"""Document type of an mdoc (ISO/IEC 18013-5 7.1)."""
+
+SessionTranscript = NewType("SessionTranscript", bytes)
+"""The encoded SessionTranscript, an array, that device authentication is over (ISO/IEC 18013-5 9.1.5.1)."""
+
 QueryId = NewType("QueryId", str)
 """``id`` of a Credential Query (OpenID4VP 6.1)."""
 

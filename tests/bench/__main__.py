@@ -11,9 +11,10 @@ from pathlib import Path
 
 from tests.bench import hsm, http
 from tests.bench.cases import CASES
+from tests.bench.mdoc import MDOC_CASES
 from tests.bench.measure import Row, measure
 
-PACKAGES = ("cryptography", "orjson", "sd-jwt", "PyJWT")
+PACKAGES = ("cbor2", "cryptography", "orjson", "sd-jwt", "PyJWT")
 
 
 def arguments() -> argparse.Namespace:
@@ -29,7 +30,7 @@ def arguments() -> argparse.Namespace:
 
 def rows(options: argparse.Namespace) -> Iterator[Row]:
     """Measure and yield one row after another."""
-    for case in CASES:
+    for case in (*CASES, *MDOC_CASES):
         if options.only in case.name:
             yield measure(case, options.rounds)
     yield from hsm.rows(options.only, options.rounds)

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from tests.bench import hsm
 from tests.bench.cases import CASES
 from tests.bench.issuing import IssuerWorld
+from tests.bench.mdoc import MDOC_CASES
 from tests.bench.measure import Case, measure
 from tests.bench.post import Post
 from tests.bench.verifying import VerifierWorld
@@ -19,7 +20,7 @@ from tests.bench.verifying import VerifierWorld
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*CASES, *MDOC_CASES], ids=lambda case: case.name)
 def test_every_case_runs(case: Case) -> None:
     case.run()
 

@@ -7,7 +7,7 @@ or a value that contains itself.
 
 import re
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from io import BytesIO
 from math import isfinite
@@ -135,6 +135,31 @@ def loads_map(data: bytes, *, what: str = "CBOR", max_bytes: int = MAX_BYTES) ->
     return value
 
 
+def loads_each(items: Sequence[bytes], *, what: str = "CBOR", max_bytes: int = MAX_BYTES) -> list[Any]:
+    """Return the value of each of several items, as :func:`loads` would, in less time than one by one.
+
+    Raises:
+        MalformedError: as :func:`loads`, for the first item that it refuses; or together they are too large.
+    """
+    data = b"".join(items)
+    if not SURVEY_BYTES >= len(data) > 0:
+        return [loads(item, what=what, max_bytes=max_bytes) for item in items]
+    source = BytesIO(data)
+    decoder = _decoder(source)
+    values, end = [], 0
+    try:
+        for item in items:
+            values.append(decoder.decode())
+            end += len(item)
+            # Each item ends where it ended: what one has too much, another cannot have too little.
+            # cbor-8949.5.3-trailing
+            if source.tell() != end:
+                raise MalformedError(f"{what} does not end where it should", clause="RFC 8949 5.3.1")
+    except (cbor2.CBORError, ValueError, TypeError, OverflowError) as exc:
+        raise MalformedError(f"{what} is not valid CBOR", clause="RFC 8949 5.3") from exc
+    return values
+
+
 def dumps(value: Any) -> bytes:
     """Return ``value`` in preferred serialization (RFC 8949 4.1). Keys keep their order.
 
@@ -168,9 +193,28 @@ def head(major: int, argument: int) -> bytes:
     return bytes((major << 5 | (26 if size == 4 else 27),)) + argument.to_bytes(size, "big")
 
 
+_SHORT_EMBEDDED: Final = tuple(b"\xd8\x18" + head(2, size) for size in range(0x100))
+"""Heads of ``#6.24(bstr)`` around short items, of which an mdoc has many."""
+
+_SHORT_TEXTS: Final = tuple(head(3, size) for size in range(0x100))
+
+
+def text(value: str) -> bytes:
+    """Return the encoding of a text: what :func:`dumps` returns, in a tenth of the time."""
+    data = value.encode()
+    size = len(data)
+    return (_SHORT_TEXTS[size] if size < 0x100 else head(3, size)) + data
+
+
+def byte_string(value: bytes) -> bytes:
+    """Return the encoding of a byte string."""
+    return head(2, len(value)) + value
+
+
 def embed(data: bytes) -> bytes:
     """Return ``#6.24(bstr .cbor data)``: encoded CBOR as a data item of its own (RFC 8949 3.4.5.1)."""
-    return b"\xd8\x18" + head(2, len(data)) + data
+    size = len(data)
+    return (_SHORT_EMBEDDED[size] if size < 0x100 else b"\xd8\x18" + head(2, size)) + data
 
 
 def embedded(value: Any, *, what: str) -> bytes:
@@ -183,6 +227,17 @@ def embedded(value: Any, *, what: str) -> bytes:
     if isinstance(value, Tagged) and value.tag == TAG_CBOR and isinstance(value.value, bytes):
         return value.value
     raise MalformedError(f"{what} is not tag 24 with a byte string", clause="RFC 8949 3.4.5.1")
+
+
+def loads_embedded(data: bytes, *, what: str) -> bytes:
+    """Return the encoded item inside an encoded ``#6.24(bstr)`` that stands alone.
+
+    Raises:
+        MalformedError: as :func:`loads` and :func:`embedded`.
+    """
+    # In preferred serialization the head of a byte string of 256 bytes to 64 kB, with its tag, is five bytes.
+    inner = data[5:]
+    return inner if embed(inner) == data and len(data) <= MAX_BYTES else embedded(loads(data, what=what), what=what)
 
 
 def embedded_as_received(inner: bytes, received: bytes) -> bytes:
