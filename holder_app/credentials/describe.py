@@ -12,6 +12,7 @@ from holder_app.credentials.ports import Card, CardStatus
 from wallet_core.catalogue import Catalogue, Claim, CredentialType
 from wallet_core.catalogue import Text as CatalogueText
 from wallet_core.catalogue.credential_type import ClaimType
+from wallet_core.catalogue.elements import as_picture
 from wallet_core.encoding.claims_path import ConcretePath, resolve, value_at
 from wallet_core.encoding.plain_text import one_line
 from wallet_core.errors import MalformedError, NotFound
@@ -148,14 +149,9 @@ def name_of(card: Card, catalogue: Catalogue) -> Text:
 
 
 def card_name(known: CredentialType | None, display: JsonObject, format_: str) -> Text:
-    """Return the name of a card: the catalogue's, else the issuer's.
-
-    One licence may lie in the wallet in two formats, so the second one of a type says which it is.
-    """
-    if known is not None and format_ == FORMAT_MDOC:
-        return {"ko": f"{known.name.ko} (국제\N{NO-BREAK SPACE}규격)", "en": f"{known.name.en} (ISO)"}
+    """Return the name of a card: the catalogue's, else the issuer's."""
     if known is not None:
-        return texts(known.name)
+        return texts(known.name_as(format_))
     name = display.get("name")
     return {str(k): str(v) for k, v in name.items()} if isinstance(name, dict) and name else dict(MISSING)
 
@@ -244,15 +240,9 @@ def field_of(claim: Claim, path: ConcretePath, claims: JsonObject) -> Field:
     value = value_at(claims, path)
     codes = {str(code): texts(words) for code, words in claim.codes.items()}
     is_image = claim.type is ClaimType.IMAGE
-    if is_image and path != claim.path and isinstance(value, str):
-        value = _data_url(value)
+    if is_image:
+        value = as_picture(claim, path, value)
     return Field(path, _numbered(texts(claim.label), path), value, claim.mask, codes, is_image)
-
-
-def _data_url(text: str) -> str:
-    """Return the bytes of a picture, which in an mdoc are base64url here, as pages show it (RFC 2397)."""
-    standard = text.translate(str.maketrans("-_", "+/"))
-    return f"data:image/jpeg;base64,{standard}{'=' * (-len(standard) % 4)}"
 
 
 def _numbered(label: Text, path: ConcretePath) -> Text:

@@ -7,6 +7,7 @@ from wallet_core.adapters.ui.masking import mask, words
 from wallet_core.adapters.ui.text import Language
 from wallet_core.catalogue import Claim, CredentialType, Text
 from wallet_core.catalogue.credential_type import ClaimType
+from wallet_core.catalogue.elements import as_picture
 from wallet_core.encoding.claims_path import ConcretePath, value_at
 from wallet_core.types import Json, JsonObject
 
@@ -71,4 +72,5 @@ def _line(claim: Claim, path: ConcretePath, value: Json) -> ClaimLine:
     meaning = claim.codes.get(value) if isinstance(value, str | int) else None
     numbers = "".join(f" {part + 1}" for part in path if isinstance(part, int))
     label = Text(claim.label.ko + numbers, claim.label.en + numbers)
-    return ClaimLine(label, value, meaning, str(claim.mask), claim.type is ClaimType.IMAGE)
+    is_image = claim.type is ClaimType.IMAGE
+    return ClaimLine(label, as_picture(claim, path, value) if is_image else value, meaning, str(claim.mask), is_image)
