@@ -107,7 +107,7 @@ class CardView:
 def describe_card(card: Card, claims: JsonObject, catalogue: Catalogue, now: datetime) -> CardView:
     """Return the card in words. ``claims`` is everything the credential holds."""
     known = credential_type(catalogue, card.format, card.type)
-    fields = describe_claims(claims, known, card.display)
+    fields = describe_claims(claims, known, card.display, is_mdoc=card.format == FORMAT_MDOC)
     left = (card.expires_at - now) if card.expires_at else None
     state = CardState.USABLE
     if left is not None and left < EXPIRES_SOON:
@@ -156,22 +156,23 @@ def card_name(known: CredentialType | None, display: JsonObject, format_: str) -
     return {str(k): str(v) for k, v in name.items()} if isinstance(name, dict) and name else dict(MISSING)
 
 
-def describe_claims(claims: JsonObject, known: CredentialType | None, display: JsonObject) -> tuple[Field, ...]:
+def describe_claims(
+    claims: JsonObject, known: CredentialType | None, display: JsonObject, *, is_mdoc: bool = False
+) -> tuple[Field, ...]:
     """Return the claims in the catalogue's order, then whatever it does not know."""
     if known is None:
         listed = tuple(_published(claims, display))
     else:
         listed = tuple(field_of(claim, path, claims) for claim, path in known.places(claims))
     covered = {field.path[:length] for field in listed for length in (1, 2)}
-    rest = (path for path in _outer_paths(claims, known) if path not in covered)
+    rest = (path for path in _outer_paths(claims, is_mdoc=is_mdoc) if path not in covered)
     return listed + tuple(Field(path, plain_label(path[-1:]), value_at(claims, path), "hidden") for path in rest)
 
 
-def _outer_paths(claims: JsonObject, known: CredentialType | None) -> Iterator[ConcretePath]:
-    """Yield the path of each claim of an SD-JWT VC, and of each element of an mdoc's namespaces."""
-    name_spaces = known.mdoc.namespaces if known is not None and known.mdoc is not None else ()
+def _outer_paths(claims: JsonObject, *, is_mdoc: bool) -> Iterator[ConcretePath]:
+    """Yield the path of each claim of an SD-JWT VC, or of each element of an mdoc's namespaces."""
     for name, value in claims.items():
-        if isinstance(value, dict) and (name in name_spaces or (known is None and "." in name)):
+        if is_mdoc and isinstance(value, dict):
             yield from ((name, element) for element in value)
         elif name not in NOT_CLAIMS:
             yield (name,)

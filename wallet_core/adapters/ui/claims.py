@@ -48,21 +48,20 @@ class ClaimLine:
         return self.shown(language) if self.meaning or self.is_image else mask(self.value, self.mask, language)
 
 
-def claim_lines(known: CredentialType | None, claims: JsonObject) -> list[ClaimLine]:
+def claim_lines(known: CredentialType | None, claims: JsonObject, *, is_mdoc: bool = False) -> list[ClaimLine]:
     """Return the claims in the catalogue's order, then unknown ones. Containers are shown by their members."""
     places = list(known.places(claims)) if known else []
     covered = {path[:length] for _, path in places for length in (1, 2)}
-    rest = [path for path in _outer(claims, known) if path not in covered]
+    rest = [path for path in _outer(claims, is_mdoc=is_mdoc) if path not in covered]
     return [_line(claim, path, value_at(claims, path)) for claim, path in places] + [
         ClaimLine(Text(str(path[-1]), str(path[-1])), value_at(claims, path)) for path in rest
     ]
 
 
-def _outer(claims: JsonObject, known: CredentialType | None) -> Iterator[ConcretePath]:
-    """Yield the path of each claim of an SD-JWT VC, and of each element of an mdoc's namespaces."""
-    name_spaces = known.mdoc.namespaces if known is not None and known.mdoc is not None else ()
+def _outer(claims: JsonObject, *, is_mdoc: bool) -> Iterator[ConcretePath]:
+    """Yield the path of each claim of an SD-JWT VC, or of each element of an mdoc's namespaces."""
     for name, value in claims.items():
-        if name in name_spaces and isinstance(value, dict):
+        if is_mdoc and isinstance(value, dict):
             yield from ((name, element) for element in value)
         elif name not in NOT_CLAIMS:
             yield (name,)
