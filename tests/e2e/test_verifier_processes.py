@@ -8,18 +8,22 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.support.mdoc import NAME_SPACES
+from tests.support.mdoc_presentations import NAME, MdocAgency, mdoc_query, new_iaca
 from tests.support.presentations import CLAIMS, new_world, query
 from tests.support.verifier_program import VerifierProgram
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.http import HttpClient
 from wallet_core.jose.jws import attach_signature
 from wallet_core.protocols.openid4vp import wallet
-from wallet_core.protocols.openid4vp.candidates import sd_jwt_candidate
+from wallet_core.protocols.openid4vp.candidates import HeldCredential, candidate_of
 from wallet_core.protocols.openid4vp.matching import approve, match
 from wallet_core.protocols.openid4vp.pending import PresentationToSign
 from wallet_core.protocols.openid4vp.response import create_response
+from wallet_core.trust.anchors import format_trust_anchors
 
 CLIENT = HttpClient(allow_loopback=True)
+POLICE = MdocAgency(new_iaca(now=SystemClock().now()), now=SystemClock().now())
 ASKED = query(("name",), ("age_over_19",))
 
 
@@ -32,17 +36,19 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         database = request.getfixturevalue("postgres_cluster").create_database("verifier_processes")
     verifier = VerifierProgram(folder, database, new_world(SystemClock().now()))
     verifier.prepare()
+    with (folder / "anchors.pem").open("a") as anchors:
+        anchors.write(format_trust_anchors(POLICE.anchors))
     verifier.start()
     yield verifier
     verifier.stop(signal.SIGKILL)
 
 
-def prepare(program: VerifierProgram, link: str) -> PresentationToSign:
-    now, held = SystemClock().now(), program.world.held()
+def prepare(program: VerifierProgram, link: str, card: HeldCredential | None = None) -> PresentationToSign:
+    now, held = SystemClock().now(), card or program.world.held()
     resolved = CLIENT.run(
         wallet.resolve_request(link, anchors=program.world.anchors, now=now, wallet_nonce="w-0123456789abcdef")
     )
-    approved = approve(match(resolved.request.dcql_query, [sd_jwt_candidate("card", held)]))
+    approved = approve(match(resolved.request.dcql_query, [candidate_of("card", held)]))
     return wallet.create_presentation(resolved, approved, {"card": held}, now=now)
 
 
@@ -65,6 +71,24 @@ def test_killed_between_every_two_steps(program: VerifierProgram) -> None:
     shown = program.run("request", "show", made["id"], "--party", "baram-rental")
     assert shown["state"] == "verified"
     assert CLAIMS["name"] not in program.log()
+
+
+def test_an_mdoc_between_kills_and_at_two_workers_at_once(program: VerifierProgram) -> None:
+    held = POLICE.held(program.world.holder)
+    made = program.ask(dcql_query=mdoc_query(NAME))
+    again(program)
+    pending = prepare(program, made["authorization_request"], held)
+    (item,) = pending.to_sign
+    text = item.attach(signatures(program, pending)[0])
+    again(program)
+    body = create_response(pending.resolved.request, {item.query_id: [text]})
+    with ThreadPoolExecutor(6) as pool:
+        statuses = list(pool.map(post, [(pending.resolved.request.response_uri, body)] * 6))
+    assert sorted(statuses) == [200, 409, 409, 409, 409, 409]
+    again(program)
+    result = program.result(made["id"])
+    assert result["state"] == "verified"
+    assert result["credentials"]["mdl"][0]["claims"] == {NAME[0]: {NAME[1]: NAME_SPACES[NAME[0]][NAME[1]]}}
 
 
 def again(program: VerifierProgram) -> None:
