@@ -11,6 +11,7 @@ from typing import Any, Final
 APPS: Final = ("issuer", "verifier", "wallet")
 DATA: Final = Path(__file__).parent / "data"
 DEFAULT_FOLDER: Final = Path(".demo")
+STATUS_TTL_SECONDS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,9 @@ class Deployment:
         }
         if app == "verifier":
             settings["trust_list"] = str(self.trust_list.resolve())
+        if app == "issuer":
+            # Short, so that whoever tries it sees a suspension take effect.
+            settings |= {"status_ttl_seconds": str(STATUS_TTL_SECONDS), "status_history": "true"}
         # Pages of the other two link to the wallet.
         return settings if app == "wallet" else {**settings, "wallet": self.url("wallet")}
 

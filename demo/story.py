@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
 from demo.citizen import Citizen
-from demo.deployment import Deployment
+from demo.deployment import STATUS_TTL_SECONDS, Deployment
 from demo.desks import Desk
 from demo.exchanges import Exchange, RecordingClient
 from demo.stranger import Stranger, change, select
@@ -350,6 +350,59 @@ def refuse_other_types(story: Story) -> list[Line]:
     return [line, _nothing_learnt(story, SHOP, request["id"], "issuer_permitted")]
 
 
+def refuse_lost_licence(story: Story) -> list[Line]:
+    """A licence that was reported lost is refused at the bank as soon as the bank's copy of the list is used up."""
+    offer = story.offer("police", "drivers-licence", OTHER)
+    credential = story.stranger.receive(offer["uri"], offer["tx_code"], now=story.clock.now())
+    first, taken = _ask_bank(story, credential, "before")
+    expect(taken.response.ok, f"a good licence was refused with {taken.response.status} {taken.error}")
+    checked = next(check for check in story.result(BANK, first)["checks"] if check["name"] == "not_withdrawn")
+    lines = [Line(_CHECKED, f"check {checked['step']} not_withdrawn: {checked['detail']}")]
+    reason = {"status": "suspended", "reason": "분실 신고 (시험용)"}
+    card = f"/credentials/{_issued_on(story, offer['id'])}"
+    suspended = story.agency("police").post(f"{card}/status", reason, key=f"{story.attempt}-lost")
+    expect(suspended["status"] == "suspended", "the agency did not suspend the licence")
+    begun = time.monotonic()
+    while True:
+        # An agency that is down meanwhile tells nobody; then the step is told anew.
+        story.agency("police").get(card)
+        request, answer = _ask_bank(story, credential, f"{time.monotonic():.3f}")
+        waited = time.monotonic() - begun
+        if not answer.response.ok:
+            break
+        expect(waited < STATUS_TTL_SECONDS + 1, f"{waited:.0f} s after the report the bank still takes the licence")
+        time.sleep(_PAUSE)
+    words = f"분실 신고 {waited:.0f}초 뒤 은행 (ttl {STATUS_TTL_SECONDS}) · {waited:.0f} s after it was reported lost"
+    return [
+        *lines,
+        _refusal(answer, words, {"invalid_request"}),
+        _nothing_learnt(story, BANK, request, "not_withdrawn"),
+    ]
+
+
+def _ask_bank(story: Story, credential: str, name: str) -> tuple[str, Exchange]:
+    """Show a licence to the bank, and return the bank's number of it with the answer."""
+    vct = story.catalogue.types["drivers-licence"].vct
+    query = {"id": "licence", "format": "dc+sd-jwt", "meta": {"vct_values": [vct]}, "claims": [{"path": ["name"]}]}
+    body = {"dcql_query": {"credentials": [query]}}
+    request = story.company(BANK).post("/presentations", body, key=f"{story.attempt}-{name}")
+    resolved = story.stranger.resolve(request["authorization_request"], now=story.clock.now())
+    shown = select(credential, ["name"])
+    return request["id"], story.stranger.present(resolved, "licence", shown, now=story.clock.now())[1]
+
+
+def _issued_on(story: Story, offer_id: str) -> str:
+    """Return the number that the agency gave to the credential of an offer."""
+    cursor = ""
+    while True:
+        page = story.agency("police").get(f"/credentials?subject_id={OTHER}&cursor={cursor}")
+        for credential in page["credentials"]:
+            if credential["offer_id"] == offer_id:
+                return str(credential["credential_id"])
+        expect(page["next_cursor"], "the agency does not know what it issued")
+        cursor = page["next_cursor"]
+
+
 def _refusal(exchange: Exchange, what: str, errors: set[str] | None) -> Line:
     status, error = exchange.response.status, exchange.error
     expect(400 <= status < 500, f"{what}: answered {status} instead of a refusal")
@@ -407,5 +460,6 @@ STEPS: Final = (
         Text("기관은 맡은 것만 발급해요", "An agency that issues what is not its own is refused"),
         refuse_other_types,
     ),
+    Step("lost_licence", Text("잃어버린 면허증은 안 돼요", "A licence reported lost is refused"), refuse_lost_licence),
     Step("look_back", Text("잃은 것이 없어요", "Nothing was lost"), look_back),
 )

@@ -5,12 +5,14 @@ from fastapi import FastAPI
 from issuer.console import TEMPLATES
 from issuer.console.pages import router as console_router
 from issuer.console.record_pages import router as record_pages_router
+from issuer.console.status_pages import router as status_pages_router
 from issuer.dependencies import Issuer, build_issuer
 from issuer.issuance import endpoints
 from issuer.issuance.router import router as issuance_router
 from issuer.issuance.tasks import CRONS, tasks
 from issuer.records.router import router as records_router
 from issuer.settings import IssuerSettings
+from issuer.status import endpoints as status_endpoints
 from issuer.tables import APP_TABLES
 from wallet_core.adapters import log
 from wallet_core.adapters.jobs import Worker
@@ -27,10 +29,10 @@ def create_app(issuer: Issuer) -> FastAPI:
         tables=APP_TABLES,
         sealer=issuer.sealer,
         clock=issuer.clock,
-        protocol_paths=endpoints.PROTOCOL_PATHS,
+        protocol_paths=(*endpoints.PROTOCOL_PATHS, *status_endpoints.PROTOCOL_PATHS),
         template_folders=[TEMPLATES],
-        protocol_routes=endpoints.ROUTES,
-        routers=[records_router, issuance_router, console_router, record_pages_router],
+        protocol_routes=[*endpoints.ROUTES, *status_endpoints.ROUTES],
+        routers=[records_router, issuance_router, console_router, record_pages_router, status_pages_router],
     )
     app.state.issuer = issuer
     return app

@@ -10,10 +10,12 @@ from issuer.agencies.ports import SCOPES
 from issuer.agencies.use_cases import create_api_key, register_agency, revoke_api_key
 from issuer.app import create_worker
 from issuer.dependencies import Issuer, build_issuer
-from issuer.issuance.router import offer_json
+from issuer.issuance.router import credential_status_json, offer_json
 from issuer.issuance.use_cases.offers import OfferOrder, create_offer
+from issuer.issuance.use_cases.withdrawal import change_credential_status
 from issuer.records.use_cases import check_records, import_records
 from issuer.settings import IssuerSettings
+from issuer.status.use_cases.changes import StatusOrder
 from wallet_core import spec_versions as spec
 from wallet_core.adapters import log
 from wallet_core.adapters.cli import JsonFlag, out
@@ -21,7 +23,6 @@ from wallet_core.adapters.expiry import warn_of_expiry
 from wallet_core.adapters.migrations import migrate
 from wallet_core.adapters.trust_files import load_roots
 from wallet_core.adapters.web import serve as serve_app
-from wallet_core.errors import InvalidRequest
 from wallet_core.types import AgencyId, CredentialConfigurationId
 
 app = typer.Typer(no_args_is_help=True, help="The agencies' side: offers and credentials.")
@@ -183,11 +184,17 @@ def credential_status(
     status: Annotated[str, typer.Argument(help="valid, suspended or invalid.")],
     *,
     agency: AgencyOption,
+    reason: Annotated[str, typer.Option("--reason", help="Why; only the agency reads it.")] = "",
     as_json: JsonFlag = False,
 ) -> None:
-    """Suspend or revoke a credential: not supported yet, so that nobody believes it was done."""
-    del credential, status, agency, as_json
-    raise InvalidRequest("suspending and revoking credentials is not supported yet")
+    """Suspend, reinstate or revoke a credential; known everywhere within the ttl of its status list."""
+    issuer = _issuer()
+    storage = issuer.storage(issuer.database.unit())
+    order = StatusOrder(status, reason, "command line")
+    changed = change_credential_status(issuer.issuance, storage, issuer.agency(agency), credential, order)
+    seconds = issuer.settings.status_ttl_seconds
+    text = f"{credential} is {changed.credential.status}; known everywhere within {seconds} s"
+    out(as_json, credential_status_json(changed), text)
 
 
 def _issuer() -> Issuer:

@@ -14,6 +14,9 @@ from issuer.issuance.use_cases.metadata import issued_types
 from issuer.ports import Clock
 from issuer.records.repository import SqlRecords
 from issuer.settings import IssuerSettings
+from issuer.status.ports import StatusPorts, StatusStorage
+from issuer.status.repository import SqlStatusLists
+from issuer.status.use_cases.publishing import SignedLists
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import SettingsError, load_catalogue
 from wallet_core.adapters.keystore import KeyStore, Sealer
@@ -34,7 +37,9 @@ class Issuer:
     catalogue: Catalogue
     keys: KeyStore
     issuance: IssuancePorts
+    status: StatusPorts
     known: dict[str, Agency] = field(default_factory=dict)
+    signed_lists: SignedLists = field(default_factory=SignedLists)
 
     def agency(self, agency_id: str) -> Agency:
         """Return a registered agency. Raises ``NotFound``."""
@@ -64,7 +69,18 @@ class Issuer:
 
 def sql_storage(unit: UnitOfWork, sealer: Sealer) -> Storage:
     """Return the storage of issuance in one unit of work."""
-    return Storage(unit, SqlOffers(unit), SqlIssuedCredentials(unit), SqlSpentNonces(unit), SqlRecords(unit, sealer))
+    return Storage(
+        unit,
+        SqlOffers(unit),
+        SqlIssuedCredentials(unit),
+        SqlSpentNonces(unit),
+        SqlRecords(unit, sealer),
+        SqlStatusLists(unit),
+    )
+
+
+def _status_storage(unit: UnitOfWork) -> StatusStorage:
+    return StatusStorage(unit, SqlStatusLists(unit))
 
 
 def build_issuer(
@@ -83,6 +99,14 @@ def build_issuer(
         raise SettingsError(f"set {settings.prefix}KEY_STORE to the folder of the agencies' signing keys")
     database, sealer, catalogue = Database(settings.database_url), settings.sealer(), load_catalogue(settings.catalogue)
     keys, time = KeyStore(settings.key_store), clock or SystemClock()
+    status = StatusPorts(
+        storage=lambda: _status_storage(database.unit()),
+        reading=lambda: _status_storage(database.reader()),
+        keys=keys,
+        terms=settings.status_terms(sealer.derive("status_decoys")),
+        clock=time,
+        random=random,
+    )
     ports = IssuancePorts(
         storage=lambda: sql_storage(database.unit(), sealer),
         reading=lambda: sql_storage(database.reader(), sealer),
@@ -92,8 +116,9 @@ def build_issuer(
         secrets=Secrets(sealer.derive("pre-authorized_code"), sealer.derive("tx_code"), sealer.derive("c_nonce")),
         clock=time,
         random=random,
+        status=status,
     )
-    return Issuer(settings, database, time, sealer, catalogue, keys, ports)
+    return Issuer(settings, database, time, sealer, catalogue, keys, ports, status)
 
 
 def issuer_of(connection: HTTPConnection) -> Issuer:

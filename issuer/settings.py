@@ -1,7 +1,11 @@
 """Settings of the issuer: ``JIGAP_ISSUER_…``."""
 
-from typing import ClassVar
+from datetime import timedelta
+from typing import ClassVar, Self
 
+from pydantic import Field, model_validator
+
+from issuer.status.ports import StatusTerms
 from wallet_core.adapters.config import AppSettings, Origin
 
 
@@ -10,7 +14,31 @@ class IssuerSettings(AppSettings):
 
     Attributes:
         wallet: origin of a web wallet that pages offer as a link beside the QR code; none is offered if absent.
+        status_ttl_seconds: how long a fetched status list may be kept: a suspension is known everywhere after that.
+        status_life_seconds: how long a list may be relied on where no fresh one can be had.
+        status_list_size: places of a new status list; a multiple of 8.
+        status_history: whether lists of the past are handed out, which tells more about people than lists of today.
     """
 
     prefix: ClassVar[str] = "JIGAP_ISSUER_"
     wallet: Origin | None = None
+    status_ttl_seconds: int = Field(default=300, ge=1, le=604_800)
+    status_life_seconds: int = Field(default=86_400, ge=2, le=2_592_000)
+    status_list_size: int = Field(default=131_072, ge=8, le=16_777_216, multiple_of=8)
+    status_history: bool = False
+
+    @model_validator(mode="after")
+    def _life_after_ttl(self) -> Self:
+        if self.status_life_seconds <= self.status_ttl_seconds:
+            raise ValueError("STATUS_LIFE_SECONDS must be more than STATUS_TTL_SECONDS")
+        return self
+
+    def status_terms(self, decoy_key: bytes) -> StatusTerms:
+        """Return how lists are made and published."""
+        return StatusTerms(
+            ttl=timedelta(seconds=self.status_ttl_seconds),
+            life=timedelta(seconds=self.status_life_seconds),
+            list_size=self.status_list_size,
+            history=self.status_history,
+            decoy_key=decoy_key,
+        )

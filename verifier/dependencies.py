@@ -17,6 +17,9 @@ from verifier.relying_parties.ports import RelyingParty
 from verifier.relying_parties.repository import SqlApiKeys, SqlRelyingParties
 from verifier.relying_parties.use_cases import find_party
 from verifier.settings import VerifierSettings
+from verifier.status.ports import RunFlow, StatusStorage
+from verifier.status.repository import SqlStoredLists
+from verifier.status.use_cases import StatusLists
 from verifier.trust_lists.ports import TrustPorts, TrustStorage
 from verifier.trust_lists.repository import SqlTrustLists
 from verifier.trust_lists.use_cases import CurrentTrust
@@ -30,6 +33,9 @@ from wallet_core.adapters.trust_files import load_issuer_policy, read_trust_list
 from wallet_core.catalogue import Catalogue
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.types import RandomBytes
+
+STATUS_TIMEOUT = 3.0
+"""Seconds that a status list may take: a wallet waits for our answer meanwhile."""
 
 
 class Commit(Protocol):
@@ -72,6 +78,8 @@ class Verifier:
     commit: Commit
     trust_ports: TrustPorts
     trust: CurrentTrust
+    status_lists: StatusLists
+    http: RunFlow
     known: dict[str, RelyingParty] = field(default_factory=dict)
 
     def party(self, party_id: str) -> RelyingParty:
@@ -96,6 +104,10 @@ class Verifier:
     def trust_storage(self, unit: UnitOfWork) -> TrustStorage:
         """Return the trust lists of ``unit``."""
         return TrustStorage(unit, SqlTrustLists(unit))
+
+    def status_storage(self, unit: UnitOfWork) -> StatusStorage:
+        """Return what is done with fetched status lists in ``unit``."""
+        return _status_storage(unit)
 
 
 def build_verifier(
@@ -139,7 +151,16 @@ def build_verifier(
     )
     commit = CommitTogether(database, lambda unit: _storage(unit, sealer))
     anchors = trust_ports.by_hand.anchors
-    return Verifier(settings, database, time, sealer, catalogue, keys, anchors, ports, commit, trust_ports, trust)
+    lists = StatusLists(
+        lambda: _status_storage(database.unit()),
+        lambda: _status_storage(database.reader()),
+        ports.verify_chain,
+        time,
+    )
+    http = HttpClient(allow_loopback=settings.insecure_allow_loopback, timeout=STATUS_TIMEOUT)
+    return Verifier(
+        settings, database, time, sealer, catalogue, keys, anchors, ports, commit, trust_ports, trust, lists, http
+    )
 
 
 def verifier_of(connection: HTTPConnection) -> Verifier:
@@ -164,6 +185,10 @@ def _trust_ports(settings: VerifierSettings, database: Database, clock: Clock) -
         reading=reading,
         clock=clock,
     )
+
+
+def _status_storage(unit: UnitOfWork) -> StatusStorage:
+    return StatusStorage(unit, SqlStoredLists(unit))
 
 
 def _storage(unit: UnitOfWork, sealer: Sealer) -> Storage:

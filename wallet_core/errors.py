@@ -21,6 +21,7 @@ WalletError                     code: the registered error name
 │     └─ VpFormatsNotSupported InvalidRequestUriMethod InvalidTransactionData WalletUnavailable
 ├─ StateConflict                the session moved, ended, or the secret was already spent
 ├─ NotFound                     nothing is known by that name
+├─ NotSupported                 known, and not done here (HTTP 501)
 ├─ KeyUnavailable               key missing, locked or of the wrong kind
 │  └─ HsmUnavailable            the token that holds it cannot be used now
 └─ OutsideError                 I/O failed: FetchError, StorageError
@@ -321,6 +322,13 @@ class NotFound(WalletError):
     code = "not_found"
     http_status = 404
     fault = "you"
+
+
+class NotSupported(WalletError):
+    """A part of a specification that this deployment does not offer."""
+
+    code = "not_supported"
+    http_status = 501
 
 
 class KeyUnavailable(WalletError):

@@ -12,6 +12,8 @@ JWT_MEDIA_TYPE: Final = "application/jwt"
 FORM: Final = "application/x-www-form-urlencoded"
 REQUEST_OBJECT_MEDIA_TYPE: Final = "application/oauth-authz-req+jwt"
 TRUST_LIST_MEDIA_TYPE: Final = "application/jigap-trust-list+jwt"
+STATUS_LIST_JWT_MEDIA_TYPE: Final = "application/statuslist+jwt"
+STATUS_LIST_CWT_MEDIA_TYPE: Final = "application/statuslist+cwt"
 
 # --- JOSE typ header values ------------------------------------------------------------------------------------------
 TYP_SD_JWT_VC: Final = "dc+sd-jwt"
@@ -20,6 +22,16 @@ TYP_KEY_PROOF: Final = "openid4vci-proof+jwt"
 TYP_REQUEST_OBJECT: Final = "oauth-authz-req+jwt"
 TYP_ISSUER_METADATA: Final = "openidvci-issuer-metadata+jwt"
 TYP_TRUST_LIST: Final = "jigap-trust-list+jwt"
+TYP_STATUS_LIST_JWT: Final = "statuslist+jwt"
+
+# --- CWT claims and COSE headers of Token Status List 14 (RFC 8392, RFC 9596) -----------------------------------------
+CWT_SUB: Final = 2
+CWT_EXP: Final = 4
+CWT_IAT: Final = 6
+CWT_STATUS: Final = 65535
+CWT_STATUS_LIST: Final = 65533
+CWT_TTL: Final = 65534
+COSE_TYP: Final = 16
 
 # --- formats ---------------------------------------------------------------------------------------------------------
 FORMAT_SD_JWT_VC: Final = "dc+sd-jwt"

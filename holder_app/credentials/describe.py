@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from holder_app.credentials.ports import Card
+from holder_app.credentials.ports import Card, CardStatus
 from wallet_core.catalogue import Catalogue, Claim, CredentialType
 from wallet_core.catalogue import Text as CatalogueText
 from wallet_core.catalogue.credential_type import ClaimType
@@ -37,11 +37,19 @@ def texts(text: CatalogueText) -> Text:
 
 
 class CardState(StrEnum):
-    """Whether a card can be used now, as far as the card itself tells."""
+    """Whether a card can be used now, as far as the card itself and its issuer tell."""
 
     USABLE = "usable"
     ENDS_SOON = "ends_soon"
     EXPIRED = "expired"
+    SUSPENDED = "suspended"
+    REVOKED = "revoked"
+
+
+_WITHDRAWN: Mapping[CardStatus | None, CardState] = {
+    CardStatus.SUSPENDED: CardState.SUSPENDED,
+    CardStatus.REVOKED: CardState.REVOKED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +99,7 @@ class CardView:
     front: tuple[Field, ...]
     fields: tuple[Field, ...]
     copies: int
+    status_checked_at: datetime | None = None
 
 
 def describe_card(card: Card, claims: JsonObject, catalogue: Catalogue, now: datetime) -> CardView:
@@ -101,10 +110,12 @@ def describe_card(card: Card, claims: JsonObject, catalogue: Catalogue, now: dat
     state = CardState.USABLE
     if left is not None and left < EXPIRES_SOON:
         state = CardState.EXPIRED if left <= timedelta(0) else CardState.ENDS_SOON
+    if card.status in _WITHDRAWN and state is not CardState.EXPIRED:
+        state = _WITHDRAWN[card.status]
     return CardView(
         card.id, card_name(known, card.display), known.cloth if known else "jjok", card.issuer_name, card.received_at,
         card.expires_at, state, None if left is None else max(0, left.days), _front(fields, known), fields,
-        len(card.copies),
+        len(card.copies), card.status_checked_at,
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from holder_app.credentials.describe import Field, Text, card_name, credential_type, describe_claims, label_of, texts
-from holder_app.credentials.ports import Card
+from holder_app.credentials.ports import Card, CardStatus
 from holder_app.presentation.choices import Extra, Group, Pick, create_groups
 from wallet_core.catalogue import Catalogue, CredentialType, Policy
 from wallet_core.encoding.claims_path import ConcretePath, value_at
@@ -43,6 +43,7 @@ class PickView:
         always: what the card shows whenever it is used, asked for or not.
         extras: what may be sent as well.
         hidden: what stays hidden.
+        withdrawn: ``suspended`` or ``revoked`` if the issuer says so; empty otherwise.
     """
 
     card_id: str
@@ -54,6 +55,7 @@ class PickView:
     always: tuple[Field, ...]
     extras: tuple[ExtraView, ...]
     hidden: tuple[Field, ...]
+    withdrawn: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,7 @@ def _pick_view(pick: Pick, candidate: Candidate, card: Card, catalogue: Catalogu
         anyway,
         tuple(_extra_view(number, extra, claims, known, card) for number, extra in enumerate(pick.extras)),
         hidden,
+        card.status if card.status in {CardStatus.SUSPENDED, CardStatus.REVOKED} else "",
     )
 
 

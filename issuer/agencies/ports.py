@@ -9,7 +9,7 @@ from wallet_core.catalogue.text import Text
 from wallet_core.keys.signer import CertifiedSigner, Signer
 from wallet_core.types import AgencyId, CredentialIssuerId
 
-SCOPES = ("records:write", "offers:write", "offers:read", "credentials:read", "console")
+SCOPES = ("records:write", "offers:write", "offers:read", "credentials:read", "credentials:write", "console")
 """What an agency's API key may be good for."""
 
 

@@ -106,7 +106,7 @@ async def credential_list(request: Request, desk: Staff, cursor: Annotated[str, 
             "type": desk.type_names([each.configuration_id])[0],
             "issued_at": each.issued_at,
             "expires_at": each.expires_at,
-            "valid": each.expires_at > now,
+            "state": each.status if each.expires_at > now else "over",
         }
         for each in page
     ]

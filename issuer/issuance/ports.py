@@ -8,6 +8,7 @@ from typing import Protocol
 from issuer.agencies.ports import SigningKeys
 from issuer.ports import Clock, Seal, UnitOfWork
 from issuer.records.ports import Records
+from issuer.status.ports import StatusLists, StatusPorts
 from wallet_core.catalogue.credential_type import CredentialType
 from wallet_core.protocols.openid4vci.issuance import IssuanceState
 from wallet_core.types import (
@@ -91,6 +92,18 @@ class IssuedCredentials(Protocol):
         """Store records."""
         ...
 
+    def find(self, agency_id: AgencyId, credential_id: str) -> IssuedCredential | None:
+        """Return one of an agency's credentials, None if there is none."""
+        ...
+
+    def of_offer(self, agency_id: AgencyId, offer_id: str) -> Sequence[IssuedCredential]:
+        """Return an agency's credentials that came of one offer."""
+        ...
+
+    def set_status(self, credential_id: str, status: str) -> None:
+        """Write the status, as lists of credentials show it."""
+        ...
+
     def of_subject(
         self, agency_id: AgencyId, subject_id: str | None, *, after: str, limit: int
     ) -> Sequence[IssuedCredential]:
@@ -134,6 +147,7 @@ class Storage:
     credentials: IssuedCredentials
     nonces: SpentNonces
     records: Records
+    statuses: StatusLists
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,3 +165,4 @@ class IssuancePorts:
     secrets: Secrets
     clock: Clock
     random: RandomBytes
+    status: StatusPorts

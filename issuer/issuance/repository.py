@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, insert, select
+from sqlalchemy import Row, bindparam, insert, select, update
 
 from issuer.issuance.ports import IssuedCredential, Offer
 from issuer.issuance.tables import CredentialRow, OfferRow
@@ -34,6 +34,15 @@ _BY_TOKEN = _OF_AGENCY.where(_OFFER.c.token_digest == bindparam("digest"))
 _ENDED = select(_OFFER).where(_OFFER.c.ends_at < bindparam("now")).order_by(_OFFER.c.ends_at)
 _ADD = insert(_OFFER)
 _ADD_CREDENTIAL = insert(_CREDENTIAL)
+_FIND_CREDENTIAL = select(_CREDENTIAL).where(
+    _CREDENTIAL.c.agency_id == bindparam("agency_id"), _CREDENTIAL.c.id == bindparam("credential_id")
+)
+_OF_OFFER = (
+    select(_CREDENTIAL)
+    .where(_CREDENTIAL.c.agency_id == bindparam("agency_id"), _CREDENTIAL.c.offer_id == bindparam("offer_id"))
+    .order_by(_CREDENTIAL.c.id)
+)
+_SET_STATUS = update(_CREDENTIAL).where(_CREDENTIAL.c.id == bindparam("credential_id")).values(status=bindparam("to"))
 
 
 class SqlOffers:
@@ -129,6 +138,21 @@ class SqlIssuedCredentials:
             for each in credentials
         ]
         self._unit.connection.execute(_ADD_CREDENTIAL, rows)
+
+    def find(self, agency_id: AgencyId, credential_id: str) -> IssuedCredential | None:
+        """Return one of an agency's credentials, None if there is none."""
+        values = {"agency_id": agency_id, "credential_id": credential_id}
+        row = self._unit.connection.execute(_FIND_CREDENTIAL, values).one_or_none()
+        return None if row is None else _credential(row)
+
+    def of_offer(self, agency_id: AgencyId, offer_id: str) -> Sequence[IssuedCredential]:
+        """Return an agency's credentials that came of one offer."""
+        rows = self._unit.connection.execute(_OF_OFFER, {"agency_id": agency_id, "offer_id": offer_id})
+        return [_credential(row) for row in rows]
+
+    def set_status(self, credential_id: str, status: str) -> None:
+        """Write the status, as lists of credentials show it."""
+        self._unit.connection.execute(_SET_STATUS, {"credential_id": credential_id, "to": status})
 
     def of_subject(
         self, agency_id: AgencyId, subject_id: str | None, *, after: str, limit: int

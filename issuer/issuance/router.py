@@ -3,22 +3,24 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from issuer.agencies.ports import Agency
 from issuer.dependencies import Issuer, issuer_of
 from issuer.issuance.ports import IssuedCredential
-from issuer.issuance.use_cases import offers
+from issuer.issuance.use_cases import offers, withdrawal
 from issuer.issuance.use_cases.offers import CreatedOffer, OfferOrder, OfferStatus
+from issuer.issuance.use_cases.withdrawal import CredentialStatus
+from issuer.status.use_cases.changes import MAX_REASON, StatusOrder
 from wallet_core import spec_versions as spec
 from wallet_core.adapters.api_keys import ApiKey
 from wallet_core.adapters.idempotency import Answer
 from wallet_core.adapters.qr import qr_svg
 from wallet_core.adapters.web import idempotent, protocol_json, require_api_key
 from wallet_core.errors import InvalidRequest
-from wallet_core.types import CredentialConfigurationId, JsonObject
+from wallet_core.types import CredentialConfigurationId, Json, JsonObject
 
 router = APIRouter(prefix="/api/v1/agencies/{agency_id}", tags=["issuance"])
 
@@ -55,10 +57,11 @@ class OfferBody(BaseModel):
 
 
 class StatusBody(BaseModel):
-    """A new status of an issued credential."""
+    """A new status of an issued credential: `suspended` can be undone (`valid`), `invalid` is for good."""
 
+    model_config = ConfigDict(extra="forbid")
     status: Literal["valid", "suspended", "invalid"]
-    reason: str = ""
+    reason: str = Field(default="", max_length=MAX_REASON)
 
 
 @router.post("/offers", status_code=201)
@@ -119,16 +122,42 @@ async def list_credentials(
     return protocol_json({"credentials": [credential_json(each) for each in page], "next_cursor": following})
 
 
+@router.get("/credentials/{credential_id}")
+async def show_credential(
+    request: Request,
+    agency_id: str,
+    credential_id: str,
+    _key: Annotated[ApiKey, Depends(require_api_key("credentials:read", owner_path="agency_id"))],
+) -> Response:
+    """Show an issued credential: its status, its history with reasons, and what its status can be changed to."""
+    issuer, agency = _tenant(request, agency_id)
+    return protocol_json(credential_status_json(withdrawal.show_credential(issuer.issuance, agency, credential_id)))
+
+
 @router.post("/credentials/{credential_id}/status")
 async def set_status(
+    request: Request,
     agency_id: str,
     credential_id: str,
     body: StatusBody,
-    _key: Annotated[ApiKey, Depends(require_api_key("offers:write", owner_path="agency_id"))],
+    key: Annotated[ApiKey, Depends(require_api_key("credentials:write", owner_path="agency_id"))],
 ) -> Response:
-    """Suspend or revoke a credential: not supported yet, so that nobody believes it was done."""
-    del agency_id, credential_id, body
-    raise InvalidRequest("suspending and revoking credentials is not supported yet")
+    """Suspend, reinstate or revoke a credential. Whoever checks it knows within the `ttl` of its status list.
+
+    A suspended SD-JWT VC can become `valid` again; `invalid` is for good. An mdoc can only become `invalid`.
+    """
+    issuer = issuer_of(request)
+    agency, unit = issuer.agency(agency_id), issuer.database.unit()
+
+    def change() -> Answer:
+        """Do it the first time the key comes."""
+        order = StatusOrder(body.status, body.reason, f"API key {key.id}")
+        changed = withdrawal.change_credential_status(
+            issuer.issuance, issuer.storage(unit), agency, credential_id, order
+        )
+        return Answer(200, credential_status_json(changed))
+
+    return await idempotent(request, unit, key, change)
 
 
 @router.post("/issuances/{issuance_id}/decision")
@@ -178,6 +207,21 @@ def credential_json(credential: IssuedCredential) -> JsonObject:
         "expires_at": credential.expires_at.isoformat(),
         "status": credential.status,
     }
+
+
+def credential_status_json(found: CredentialStatus) -> JsonObject:
+    """Return an issued credential with its history as our API shows it."""
+    history: list[Json] = [
+        {
+            "before": each.before,
+            "after": each.after,
+            "reason": each.reason,
+            "changed_by": each.changed_by,
+            "changed_at": each.changed_at.isoformat(),
+        }
+        for each in found.history
+    ]
+    return {**credential_json(found.credential), "history": history, "possible_statuses": [*found.possible]}
 
 
 def _tenant(request: Request, agency_id: str) -> tuple[Issuer, Agency]:

@@ -369,7 +369,7 @@ def test_an_order_for_nobody_is_404(sqlite_issuer: IssuerUnderTest) -> None:
 
 
 def test_what_is_not_built_yet_says_so(sqlite_issuer: IssuerUnderTest) -> None:
-    answer = sqlite_issuer.api("POST", "/credentials/1/status", json={"status": "invalid", "reason": "x"})
+    answer = sqlite_issuer.api("POST", "/issuances/1/decision", json={"decision": "ready"})
     assert error_of(answer) == (400, "invalid_request")
     assert "not supported yet" in answer.json()["error_description"]
 

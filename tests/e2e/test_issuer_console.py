@@ -204,3 +204,52 @@ def test_another_agency_sees_nothing(staff: Staff) -> None:
     staff.get(page, 404)
     staff.get("/console/offers/new?type=drivers-licence", 404)
     assert "한*우" not in staff.get("/console/offers")
+
+
+def issue_copies(staff: Staff) -> list[str]:
+    """Issue three copies of a licence and return their numbers."""
+    under_test, keys = staff.under_test, [SoftwareSigner.generate() for _ in range(3)]
+    under_test.receive(under_test.proofs(under_test.offer()["uri"], keys), keys)
+    return [each["credential_id"] for each in under_test.api("GET", "/credentials").json()["credentials"]]
+
+
+def test_a_licence_is_reported_lost_found_and_at_last_revoked(staff: Staff) -> None:
+    staff.sign_in()
+    copies = issue_copies(staff)
+    page = f"/console/credentials/{copies[0]}"
+    assert page in staff.get("/console/credentials")
+    assert "정지하기" in staff.get(page)
+    confirm = f"{page}/status?to=suspended"
+    assert "정지할까요?" in staff.get(confirm)
+    answer = staff.post(f"{page}/status", confirm, to="suspended", reason="분실 신고")
+    assert (answer.status_code, answer.headers["location"]) == (303, page)
+    shown = staff.get(page)
+    assert "분실 신고" in shown
+    assert "정지 풀기" in shown
+
+    def statuses() -> set[str]:
+        listed = staff.under_test.api("GET", "/credentials").json()["credentials"]
+        return {each["status"] for each in listed}
+
+    # All copies that were issued together.
+    assert statuses() == {"suspended"}
+    staff.post(f"{page}/status", f"{page}/status?to=valid", to="valid", reason="찾음")
+    assert statuses() == {"valid"}
+    staff.post(f"{page}/status", f"{page}/status?to=invalid", to="invalid", reason="도난")
+    assert statuses() == {"invalid"}
+    gone = staff.get(page)
+    assert "되돌릴 수 없어요" in gone
+    assert "/status?to=" not in gone
+    for to in ("valid", "suspended"):
+        staff.get(f"{page}/status?to={to}", status=409)
+
+
+def test_a_reason_is_asked_and_nonsense_is_refused(staff: Staff) -> None:
+    staff.sign_in()
+    page = f"/console/credentials/{issue_copies(staff)[0]}"
+    confirm = f"{page}/status?to=suspended"
+    assert staff.post(f"{page}/status", confirm, to="suspended", reason="").status_code == 400
+    assert staff.post(f"{page}/status", confirm, to="lost", reason="x").status_code == 400
+    staff.get(f"{page}/status?to=lost", status=400)
+    staff.get("/console/credentials/nobody", status=404)
+    assert staff.under_test.api("GET", page.removeprefix("/console")).json()["history"] == []

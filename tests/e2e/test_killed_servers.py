@@ -32,6 +32,8 @@ POINTS = {
     ("changed_claim", "issuer"): 7,
     ("changed_claim", "verifier"): 4,
     ("untrusted_issuer", "verifier"): 4,
+    ("lost_licence", "issuer"): 9,
+    ("lost_licence", "verifier"): 4,
     ("look_back", "issuer"): 2,
 }
 """How many requests a step makes to a server: the moments at which that server can be killed."""
@@ -46,6 +48,8 @@ SHORT_POINTS = {
     ("replay", "verifier"): 3,
     ("changed_claim", "issuer"): 7,
     ("untrusted_issuer", "verifier"): 3,
+    ("lost_licence", "issuer"): 9,  # it is reported lost
+    ("lost_licence", "verifier"): 3,
     ("look_back", "issuer"): 1,
 }
 

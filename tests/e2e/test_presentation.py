@@ -41,6 +41,7 @@ def test_a_presentation_across_devices(verifier: VerifierUnderTest, members) -> 
         "issuer": AGENCY,
         "issuer_name": verifier.world.agency.name,
         "status": "none",
+        "status_checked_at": None,
         "valid_until": (verifier.clock.now() + timedelta(days=365)).isoformat(),
     }
     assert [check["ok"] for check in result["checks"]] == [True] * 10

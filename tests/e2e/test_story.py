@@ -33,6 +33,13 @@ SABOTAGES = [
     ),
     Sabotage("issuer", "wrong_code", "vci-6.3-tx-code-wrong"),
     Sabotage("verifier", "other_type", "tl-4-type"),
+    Sabotage(
+        "verifier",
+        "lost_licence",
+        "tsl-8.3-status",
+        "wallet_core/trust/status_list/judging.py",
+        ("    status = status_list.status(reference)", "    status = status_list.status(reference) * 0"),
+    ),
     Sabotage("issuer", "wrong_code", "vci-13.6-tries"),
     Sabotage("issuer", "wrong_code", "vci-6.3-once"),
     Sabotage(

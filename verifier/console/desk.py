@@ -61,6 +61,7 @@ class Desk:
             "state": result.state,
             "credentials": [self._credential(one) for group in groups.values() for one in group],
             "checks": result.checks,
+            "status": _status([one for group in groups.values() for one in group], result),
             "passed": result.state == "verified",
             "declined": result.error == "access_denied",
             "at": result.ended_at or result.created_at,
@@ -92,6 +93,17 @@ class Desk:
             return self.verifier.catalogue.by_vct(Vct(vct))
         except NotFound:
             return None
+
+
+def _status(credentials: Sequence[PresentedCredential], result: Result) -> Mapping[str, Any]:
+    """Return what the page says of check 7: of the card whose status is known least, and how old that knowledge is."""
+    found = sorted(
+        (one.status for one in credentials), key=lambda finding: ("unknown", "valid", "none").index(finding.status)
+    )
+    if not found:
+        return {"kind": "", "seconds": None}
+    age = None if found[0].checked_at is None or result.ended_at is None else result.ended_at - found[0].checked_at
+    return {"kind": found[0].status, "seconds": None if age is None else max(0, int(age.total_seconds()))}
 
 
 def check_open(request: Request) -> Verifier:

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from verifier.dependencies import verifier_of
 from verifier.presentations.use_cases import protocol
+from verifier.status.use_cases import look_until_known
 from wallet_core import spec_versions as spec
 from wallet_core.adapters.web import protocol_json
 
@@ -36,7 +37,13 @@ async def receive_response(request: Request) -> Response:
     """``response_uri`` (OpenID4VP 8.2). The verdict is committed before the answer, with those of other requests."""
     verifier, body = verifier_of(request), await request.body()
     ports = verifier.presentations
-    verdict = protocol.judge_response(ports, request.path_params["request_id"], _media_type(request), body)
+    request_id, media_type = request.path_params["request_id"], _media_type(request)
+    verdict = await look_until_known(
+        verifier.status_lists,
+        verifier.http,
+        lambda look: protocol.judge_response(ports, request_id, media_type, body, look),
+        is_refused=lambda verdict: verdict.error is not None,
+    )
     await verifier.commit(lambda storage: protocol.record_verdict(storage, verdict, now=ports.clock.now()))
     if verdict.error is not None:
         raise verdict.error

@@ -186,8 +186,8 @@ def credential_json(credential: PresentedCredential) -> JsonObject:
         "claims": credential.claims,
         "issuer": credential.issuer,
         "issuer_name": credential.issuer_name,
-        # A credential with a status list is refused until they can be looked up, so all others have none.
-        "status": "none",
+        "status": credential.status.status,
+        "status_checked_at": _time(credential.status.checked_at),
         "valid_until": _time(credential.valid_until),
     }
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from verifier.dependencies import Verifier
 from verifier.presentations.use_cases.results import BATCH, delete_old_records, move_on_in_time
+from verifier.status.use_cases import delete_old_lists
 from verifier.tables import APP_TABLES
 from wallet_core.adapters.idempotency import forget_answers
 from wallet_core.adapters.jobs import Cron, Job, Task, enqueue
@@ -13,11 +14,13 @@ from wallet_core.adapters.sql import UnitOfWork
 MOVE_ON = "presentations.move_on_in_time"
 DELETE_OLD = "presentations.delete_old_records"
 FORGET = "presentations.forget_answers"
+FORGET_LISTS = "status.delete_old_lists"
 
 CRONS = (
     Cron(MOVE_ON, every=timedelta(seconds=5)),
     Cron(DELETE_OLD, every=timedelta(minutes=10)),
     Cron(FORGET, every=timedelta(hours=1)),
+    Cron(FORGET_LISTS, every=timedelta(hours=1)),
 )
 """Work that comes back."""
 
@@ -37,4 +40,12 @@ def tasks(verifier: Verifier) -> dict[str, Task]:
     def forget(_job: Job, unit: UnitOfWork, _prepared: Any) -> None:
         forget_answers(unit.connection, APP_TABLES, now=verifier.clock.now())
 
-    return {MOVE_ON: Task(move_on), DELETE_OLD: Task(delete_old), FORGET: Task(forget)}
+    def forget_lists(_job: Job, unit: UnitOfWork, _prepared: Any) -> None:
+        delete_old_lists(verifier.status_storage(unit), now=verifier.clock.now())
+
+    return {
+        MOVE_ON: Task(move_on),
+        DELETE_OLD: Task(delete_old),
+        FORGET: Task(forget),
+        FORGET_LISTS: Task(forget_lists),
+    }

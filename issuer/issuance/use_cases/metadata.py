@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from issuer.agencies.ports import Agency
 from issuer.issuance.ports import IssuancePorts, IssuedType
+from issuer.status.use_cases.publishing import aggregation_uri
 from wallet_core.catalogue.catalogue import Catalogue
 from wallet_core.catalogue.credential_type import CredentialType
 from wallet_core.errors import NotFound
@@ -47,6 +48,7 @@ def authorization_server_metadata(ports: IssuancePorts, agency: Agency) -> JsonO
         agency.credential_issuer,
         token_endpoint=f"{agency.credential_issuer}/oauth/token",
         scopes=[issued.type.scope for issued in _types(ports, agency).values()],
+        status_list_aggregation_endpoint=aggregation_uri(agency),
     )
 
 

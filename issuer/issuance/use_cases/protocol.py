@@ -11,6 +11,7 @@ from typing import TypeVar
 from issuer.agencies.ports import Agency
 from issuer.issuance.ports import IssuancePorts, IssuedCredential, IssuedType, Offer, Storage
 from issuer.issuance.use_cases.dataset import issued_type, offered_record
+from issuer.status.use_cases.places import StatusPlace, draw_places, take_places
 from wallet_core.catalogue.credential_type import seoul_day
 from wallet_core.errors import (
     CredentialRequestDenied,
@@ -102,8 +103,9 @@ def answer_credential_request(
         1. The access token is one of this issuer and not expired.
         2. The request has the right shape and names a configuration of the offer.
         3. Every proof is valid, for this issuer, with one fresh nonce.
-        4. The claims are prepared and signed, one credential for each proven key.
-        5. In one transaction: the nonce is spent for each key, the state moves on, the issue is recorded.
+        4. The claims are prepared and signed, one credential for each proven key, each with a status place of its own.
+        5. In one transaction: the nonce is spent for each key, the state moves on, the issue is recorded, the places
+           are taken.
 
     Raises:
         InvalidToken: step 1 failed.
@@ -161,7 +163,8 @@ def _answer(
     )
     # 4.
     record = offered_record(ports, offer, request.configuration_id)
-    credentials, expires_at = _sign(ports, agency, issued, record, keys, now)
+    places = _draw_places(ports, agency, issued, request.configuration_id, len(keys))
+    credentials, expires_at = _sign(ports, agency, issued, record, keys, places, now)
     # 5.
     notification_id = ports.random(_ID_BYTES).hex()
     state = issue(
@@ -177,8 +180,17 @@ def _answer(
             # vci-8.3.1.2-nonce-spent
             storage.nonces.spend(spent_digest(key.nonce, key.thumbprint), expires_at=now + LIFETIME)
         storage.offers.advance(offer, state)
-        storage.credentials.add(_records(ports, offer, request.configuration_id, keys, now, expires_at))
+        records = _records(ports, offer, request.configuration_id, keys, now, expires_at)
+        storage.credentials.add(records)
+        take_places(storage.statuses, agency.id, dict(zip([each.id for each in records], places, strict=True)))
     return create_credential_response(credentials, notification_id=notification_id)
+
+
+def _draw_places(
+    ports: IssuancePorts, agency: Agency, issued: IssuedType, configuration_id: CredentialConfigurationId, count: int
+) -> tuple[StatusPlace, ...]:
+    entry = next(each for each in issued.type.formats if each.configuration_id == configuration_id)
+    return draw_places(ports.status, agency, credential_format=entry.format, bits=entry.status_bits, count=count)
 
 
 def _sign(
@@ -187,6 +199,7 @@ def _sign(
     issued: IssuedType,
     record: JsonObject,
     keys: Sequence[AcceptedKey],
+    places: Sequence[StatusPlace],
     now: datetime,
 ) -> tuple[list[str], datetime]:
     today = seoul_day(now)
@@ -204,12 +217,13 @@ def _sign(
             selectively_disclosable=issued.selectively_disclosable,
             key=key,
             expires_at=expires_at,
+            status=place.reference,
             signer=key_of_agency.signer,
             x5c=key_of_agency.chain,
             now=now,
             random=ports.random,
         )
-        for key in keys
+        for key, place in zip(keys, places, strict=True)
     ]
     return credentials, expires_at
 

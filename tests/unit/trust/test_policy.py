@@ -47,6 +47,7 @@ def test_a_listed_issuer_issues_its_types(pki: Pki, certificate: TrustedCertific
 @pytest.mark.parametrize(("format_", "type_"), [(SD_JWT, OTHER), (MDOC, VCT), (SD_JWT, ""), ("", VCT)])
 def test_no_other_types(pki: Pki, certificate: TrustedCertificate, format_: str, type_: str) -> None:
     policy = create_issuer_policy(TrustAnchors(), [list_of(pki)])
+    assert ask(policy, certificate)
     with pytest.raises(UntrustedError, match="this type"):
         ask(policy, certificate, type_, format=format_)
 
@@ -100,6 +101,7 @@ def test_a_list_counts_as_long_as_it_says_and_as_our_setting_adds(pki: Pki, cert
 @pytest.mark.clause("tl-4-agency-period", "tl-4-type-period")
 def test_agency_and_type_have_their_time(pki: Pki, certificate: TrustedCertificate) -> None:
     past, future = Period(None, NOW), Period(NOW + timedelta(seconds=1), None)
+    assert ask(create_issuer_policy(TrustAnchors(), [list_of(pki)]), certificate)
     for period in (past, future):
         for agency in (
             replace(AGENCY, period=period),

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from verifier.presentations.ports import PresentationPorts, Storage, StoredPresentation
 from verifier.presentations.use_cases.requests import SECRET_BYTES, key_context
+from verifier.status.use_cases import DEFAULT_RULE, StatusLook
 from wallet_core.encoding import base64url
 from wallet_core.encoding.claims_path import resolve, value_at
 from wallet_core.errors import (
@@ -39,6 +40,7 @@ from wallet_core.protocols.openid4vp.response import (
     parse_posted_response,
 )
 from wallet_core.protocols.openid4vp.validation import Expectation, ValidatedResponse, validate_vp_token
+from wallet_core.trust.status_list.judging import refuse_status
 from wallet_core.trust.x509 import x509_hash
 from wallet_core.types import Json, QueryId
 
@@ -121,10 +123,20 @@ def parse_wallet_nonce(media_type: str, body: bytes) -> str | None:
     return wallet_nonce
 
 
-def judge_response(ports: PresentationPorts, request_id: str, media_type: str, body: bytes) -> Verdict:
+def judge_response(
+    ports: PresentationPorts, request_id: str, media_type: str, body: bytes, statuses: StatusLook | None = None
+) -> Verdict:
     """Return what a wallet's answer means for its request. Nothing is stored yet: :func:`record_verdict` does that.
 
     An answer that cannot even be read, or that is not for this request, changes nothing: anybody could send one.
+
+    Args:
+        ports: what is needed.
+        request_id: from the address.
+        media_type: of the body.
+        body: what the wallet posted.
+        statuses: looks up the status of credentials; without it those that have one are refused. If it lacked a list,
+            the verdict counts only if it is a refusal.
 
     Raises:
         NotFound: there is no such request.
@@ -143,7 +155,7 @@ def judge_response(ports: PresentationPorts, request_id: str, media_type: str, b
         error = response.error
         return Verdict(stored, lambda state: states.decline(state, error, now=now), redirect_uri)
     try:
-        validated = _validate(ports, stored, response)
+        validated = _validate(ports, stored, response, statuses)
     except VerificationError as exc:
         refused = exc
         return Verdict(stored, lambda state: states.refuse(state, refused, now=now), redirect_uri, refused)
@@ -190,18 +202,23 @@ def _signing_key(ports: PresentationPorts, stored: StoredPresentation) -> Certif
 
 
 def _validate(
-    ports: PresentationPorts, stored: StoredPresentation, response: PresentationResponse
+    ports: PresentationPorts,
+    stored: StoredPresentation,
+    response: PresentationResponse,
+    statuses: StatusLook | None,
 ) -> ValidatedResponse:
     request = stored.state.terms.request
+    policy = ports.policies.get(stored.policy_id or "")
+    rule = DEFAULT_RULE if policy is None else policy.status
     expected = Expectation(
         request.dcql_query,
         request.client_id.full,
         request.nonce,
         ports.verify_chain,
         may_issue=ports.may_issue,
+        verify_status=refuse_status if statuses is None else statuses.under(rule),
     )
     validated = validate_vp_token(response.vp_token, expected, now=ports.clock.now())
-    policy = ports.policies.get(stored.policy_id or "")
     if policy is not None:
         _validate_same_person(request.dcql_query, policy.must_match, validated)
     return validated

@@ -70,6 +70,7 @@ def issue_sd_jwt_vc(
     issued_at: datetime,
     expires_at: datetime,
     not_before: datetime | None = None,
+    status: JsonObject | None = None,
     signer: Signer,
     x5c: Sequence[bytes],
     random: RandomBytes,
@@ -88,6 +89,7 @@ def issue_sd_jwt_vc(
         issued_at: becomes ``iat``.
         expires_at: becomes ``exp``.
         not_before: becomes ``nbf`` if given.
+        status: becomes ``status`` if given; never selectively disclosable.
         signer: the issuer's key, to which ``x5c[0]`` belongs.
         x5c: DER certificates, leaf first, without the root.
         random: source of salts.
@@ -112,6 +114,8 @@ def issue_sd_jwt_vc(
         raise ValueError("the credential would expire before it is issued")
     if not_before is not None:
         payload["nbf"] = _seconds(not_before)
+    if status is not None:
+        payload["status"] = status
     if holder_key is not None:
         # Only the members that make the key (RFC 7800 3.2).
         payload["cnf"] = {"jwk": public_jwk(holder_key)}

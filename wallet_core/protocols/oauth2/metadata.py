@@ -36,13 +36,15 @@ class AuthorizationServer:
         }
 
 
-def create_authorization_server_metadata(issuer: str, *, token_endpoint: str, scopes: Iterable[str]) -> JsonObject:
+def create_authorization_server_metadata(
+    issuer: str, *, token_endpoint: str, scopes: Iterable[str], status_list_aggregation_endpoint: str | None = None
+) -> JsonObject:
     """Return the metadata document of an agency (RFC 8414 2, OpenID4VCI 12.3).
 
     Only what is served is named: ``response_types_supported`` is left out, as OpenID4VCI 12.3 allows where there is no
     authorization endpoint.
     """
-    return {
+    document: JsonObject = {
         "issuer": issuer,
         "token_endpoint": token_endpoint,
         "grant_types_supported": [spec.GRANT_PRE_AUTHORIZED_CODE],
@@ -52,6 +54,10 @@ def create_authorization_server_metadata(issuer: str, *, token_endpoint: str, sc
         # OpenID4VCI 12.3: said because the default is false.
         "pre-authorized_grant_anonymous_access_supported": True,
     }
+    # Token Status List 9.1.
+    if status_list_aggregation_endpoint is not None:
+        document["status_list_aggregation_endpoint"] = status_list_aggregation_endpoint
+    return document
 
 
 def metadata_locations(issuer: str) -> tuple[str, ...]:

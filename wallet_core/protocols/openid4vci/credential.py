@@ -7,6 +7,7 @@ from wallet_core.catalogue.credential_type import CredentialType
 from wallet_core.formats.sd_jwt.vc import issue_sd_jwt_vc
 from wallet_core.keys.signer import Signer
 from wallet_core.protocols.openid4vci.proof import AcceptedKey
+from wallet_core.trust.status_list.reference import StatusReference
 from wallet_core.types import ClaimsPath, CredentialIssuerId, JsonObject, RandomBytes
 
 
@@ -18,6 +19,7 @@ def create_credential(
     selectively_disclosable: Sequence[ClaimsPath],
     key: AcceptedKey,
     expires_at: datetime,
+    status: StatusReference | None,
     signer: Signer,
     x5c: Sequence[bytes],
     now: datetime,
@@ -33,6 +35,7 @@ def create_credential(
             every credential of the type and this is the hot path.
         key: only a verified key proof gives one.
         expires_at: full hour, from ``credential_type.expires_at``.
+        status: a place in a status list that no other credential has; None for one that cannot be withdrawn.
         signer: of the agency's signing key.
         x5c: its certificates in DER, leaf first, no root.
         now: rounded down to the full hour, so that copies cannot be linked by their time of issue.
@@ -49,6 +52,7 @@ def create_credential(
         holder_key=key.key,
         issued_at=now.replace(minute=0, second=0, microsecond=0),
         expires_at=expires_at,
+        status=None if status is None else status.to_json(),
         signer=signer,
         x5c=x5c,
         random=random,

@@ -21,6 +21,7 @@ from wallet_core.protocols.openid4vp.presentation import (
 )
 from wallet_core.protocols.openid4vp.request import parse_request_members
 from wallet_core.protocols.openid4vp.validation import PresentedCredential
+from wallet_core.trust.status_list.judging import NO_STATUS, StatusFinding
 from wallet_core.types import Json, JsonObject, QueryId
 
 
@@ -77,6 +78,8 @@ def credentials_to_json(credentials: Credentials) -> JsonObject:
                 "issuer_name": one.issuer_name,
                 "valid_until": None if one.valid_until is None else _seconds(one.valid_until),
                 "holder_bound": one.holder_bound,
+                "status": one.status.status,
+                "status_checked_at": None if one.status.checked_at is None else _seconds(one.status.checked_at),
             }
             for one in several
         ]
@@ -130,7 +133,20 @@ def _credential_from_json(value: Json) -> PresentedCredential:
         issuer_name=str(value["issuer_name"]),
         valid_until=None if value["valid_until"] is None else _time(value, "valid_until"),
         holder_bound=value["holder_bound"] is True,
+        status=_finding(value),
     )
+
+
+def _finding(value: JsonObject) -> StatusFinding:
+    # What was stored before statuses were looked up has none.
+    checked_at = None if value.get("status_checked_at") is None else _time(value, "status_checked_at")
+    match value.get("status"):
+        case "valid":
+            return StatusFinding("valid", checked_at)
+        case "unknown":
+            return StatusFinding("unknown", checked_at)
+        case _:
+            return NO_STATUS
 
 
 def _checks(body: JsonObject) -> tuple[Check, ...]:

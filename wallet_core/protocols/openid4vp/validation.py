@@ -16,7 +16,6 @@ from wallet_core.errors import (
     MalformedError,
     NotYetValid,
     QueryNotSatisfied,
-    StatusUnknown,
     UntrustedError,
     VerificationError,
 )
@@ -27,6 +26,7 @@ from wallet_core.protocols.openid4vp.checks import Check, CheckStep, check_faile
 from wallet_core.protocols.openid4vp.dcql import ClaimsQuery, CredentialQuery, DcqlQuery
 from wallet_core.protocols.openid4vp.matching import overlap, value_matches
 from wallet_core.protocols.openid4vp.response import VpToken
+from wallet_core.trust.status_list.judging import NO_STATUS, StatusFinding, StatusVerifier, refuse_status
 from wallet_core.trust.x509 import TrustedCertificate, validate_issuer_name
 from wallet_core.types import ClaimsPath, ClientId, CredentialIssuerId, Json, JsonObject, Nonce, QueryId
 
@@ -72,6 +72,7 @@ class PresentedCredential:
         issuer_name: the organisation in the issuer's certificate, for people.
         valid_until: ``exp`` of the credential; None if it has none.
         holder_bound: whether the holder proved possession of the credential's key.
+        status: what is known of its status.
         certificate: under which it is signed; not stored. Without one, nothing says that its issuer may issue it.
     """
 
@@ -82,6 +83,7 @@ class PresentedCredential:
     issuer_name: str
     valid_until: datetime | None
     holder_bound: bool
+    status: StatusFinding = NO_STATUS
     certificate: TrustedCertificate | None = field(default=None, compare=False, repr=False)
 
 
@@ -109,6 +111,7 @@ class Expectation:
         nonce: of this request.
         verify_chain: whom we trust to issue credentials.
         leeway: how far clocks may differ.
+        verify_status: looks up the status of credentials that have one; refuses them if nothing is given.
         may_issue: which types each of them may issue.
     """
 
@@ -117,6 +120,7 @@ class Expectation:
     nonce: Nonce
     verify_chain: ChainVerifier
     leeway: timedelta = LEEWAY
+    verify_status: StatusVerifier = refuse_status
     may_issue: IssuerPermission = anybody_trusted
 
 
@@ -132,7 +136,7 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
         4. Every Disclosure belongs to what was signed, and the rules of SD-JWT VC hold (RFC 9901 7.1).
         5. Each credential is valid now, and not meant for others only (RFC 9901 7.1, step 6; RFC 7519 4.1.3).
         6. Each holder proved possession, for this request and for us: ``aud``, ``nonce``, ``sd_hash`` (14.1.2).
-        7. No credential is withdrawn; one whose status cannot be looked up is refused (8.6).
+        7. No credential is withdrawn; one whose status cannot be looked up is refused, unless policy says else (8.6).
         8. No claim was disclosed that the request did not ask for (6.4).
         9. Each presentation answers its query, values included, and every required set is answered (6.4, 14.9).
         10. Each issuer may issue this type: as the trust lists say, where lists are used (``trust.policy``).
@@ -162,7 +166,7 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
     # 10.
     presented = [credential for several in credentials.values() for credential in several]
     permitted = [_validate_permitted(credential, expected, now) for credential in presented]
-    return ValidatedResponse(credentials, _passed(credentials, permitted), _SEAL)
+    return ValidatedResponse(credentials, _passed(credentials, permitted, now), _SEAL)
 
 
 def presented_paths(
@@ -217,12 +221,8 @@ def _validate_presentation(text: str, query_id: QueryId, expected: Expectation, 
     # vp-8.6-speaks-for
     _validate_issuer(credential, certificate)
     _validate_audience(credential, expected.client_id)
-    # 7. 8.6: "Perform the checks required by the Verifier's policy […] (e.g., revocation checks)".
-    # sdjwtvc-2.2.2.3-status
-    if credential.status is not None:
-        raise StatusUnknown(
-            "the status of the credential cannot be looked up", step=CheckStep.NOT_WITHDRAWN, clause="OpenID4VP 8.6"
-        )
+    # 7.
+    finding = _verify_status(credential.status, certificate, spec.STATUS_LIST_JWT_MEDIA_TYPE, expected, now)
     # 9. before 8, whose rule needs to know what kind of credential this is.
     # dcql-B.3.5-type
     if credential.vct not in query.types:
@@ -239,8 +239,23 @@ def _validate_presentation(text: str, query_id: QueryId, expected: Expectation, 
         issuer_name=certificate.name,
         valid_until=credential.expires_at,
         holder_bound=credential.key_binding is not None,
+        status=finding,
         certificate=certificate,
     )
+
+
+def _verify_status(
+    status: Json, issuer: TrustedCertificate, media_type: str, expected: Expectation, now: datetime
+) -> StatusFinding:
+    """Return what is known of a status. ``media_type`` is that of the lists which go with the credential's format."""
+    if status is None:
+        return NO_STATUS
+    try:
+        # 8.6: "Perform the checks required by the Verifier's policy […] (e.g., revocation checks)".
+        # sdjwtvc-2.2.2.3-status
+        return expected.verify_status(status, issuer, media_type, now)
+    except (MalformedError, VerificationError) as exc:
+        raise check_failed(CheckStep.NOT_WITHDRAWN, exc.description, exc) from exc
 
 
 def _trusted_issuer(chain: Sequence[bytes], expected: Expectation, now: datetime) -> TrustedCertificate:
@@ -368,7 +383,7 @@ def _pick(value: Json, paths: Sequence[ConcretePath]) -> Json:
 
 
 def _passed(
-    credentials: Mapping[QueryId, Sequence[PresentedCredential]], permitted: Sequence[str]
+    credentials: Mapping[QueryId, Sequence[PresentedCredential]], permitted: Sequence[str], now: datetime
 ) -> tuple[Check, ...]:
     presented = [credential for several in credentials.values() for credential in several]
     issuers = ", ".join(dict.fromkeys(credential.issuer_name for credential in presented))
@@ -377,8 +392,26 @@ def _passed(
         CheckStep.ISSUER_TRUSTED: issuers,
         CheckStep.WITHIN_VALIDITY: f"until {min(until):%Y-%m-%d}" if until else "",
         CheckStep.HOLDER_PRESENT: "" if all(c.holder_bound for c in presented) else "not asked for",
-        CheckStep.NOT_WITHDRAWN: "the credential has no status list",
+        CheckStep.NOT_WITHDRAWN: "; ".join(dict.fromkeys(_said(one.status, now) for one in presented)),
         CheckStep.QUERY_ANSWERED: f"{len(presented)} credential(s)",
         CheckStep.ISSUER_PERMITTED: ", ".join(dict.fromkeys(name or "no list used" for name in permitted)),
     }
     return passed_checks(details)
+
+
+def _said(finding: StatusFinding, now: datetime) -> str:
+    """Return what check 7 found of one credential, with the age of what it was found in."""
+    age = "" if finding.checked_at is None else _age(now - finding.checked_at)
+    if finding.status == "none":
+        return "the credential has no status list"
+    if finding.status == "valid":
+        return f"checked {age} ago"
+    return f"the status could not be looked up{f'; the last list is {age} old' if age else ''}; the policy accepts that"
+
+
+def _age(age: timedelta) -> str:
+    seconds = max(0, int(age.total_seconds()))
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"

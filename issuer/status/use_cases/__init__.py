@@ -1,0 +1,1 @@
+"""What is done with status: places drawn, statuses changed, lists published."""
