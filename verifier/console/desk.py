@@ -8,14 +8,16 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from verifier.checks.use_cases import FileResult
 from verifier.dependencies import Verifier, verifier_of
 from verifier.presentations.use_cases.results import Result
 from verifier.relying_parties.ports import RelyingParty
-from wallet_core.adapters.ui.claims import claim_lines
+from wallet_core.adapters.ui.claims import claim_lines, element_lines
 from wallet_core.adapters.web import session
 from wallet_core.catalogue import CredentialType, Policy, Text
 from wallet_core.errors import AccessDenied, NotFound
 from wallet_core.protocols.openid4vp.validation import PresentedCredential
+from wallet_core.spec_versions import FORMAT_MDOC
 from wallet_core.types import Vct
 
 SIGN_IN = "/console/sign-in"
@@ -77,19 +79,37 @@ class Desk:
             "at": result.ended_at or result.created_at,
         }
 
+    def shown_file(self, result: FileResult) -> Mapping[str, Any]:
+        """Return what was found of a file as its page shows it."""
+        return {
+            "state": result.state,
+            "kind": result.kind,
+            "holder": result.holder,
+            "credential": None if result.credential is None else self._credential(result.credential),
+            "checks": result.checks,
+            "trust_list": result.copies.trust_list,
+            "status_list": result.copies.status_list,
+            "offline": result.offline,
+            "at": result.checked_at,
+        }
+
     def _credential(self, credential: PresentedCredential) -> Mapping[str, Any]:
-        known = self._type(credential.type)
+        known = self._type(credential)
+        lines = element_lines if credential.format == FORMAT_MDOC else claim_lines
         return {
             "name": known.name if known else Text(credential.type, credential.type),
             "cloth": known.cloth if known else "jjok",
             "issuer": credential.issuer_name,
-            "claims": claim_lines(known, credential.claims),
+            "claims": lines(known, credential.claims),
             "valid_until": credential.valid_until,
         }
 
-    def _type(self, vct: str) -> CredentialType | None:
+    def _type(self, credential: PresentedCredential) -> CredentialType | None:
+        catalogue = self.verifier.catalogue
         try:
-            return self.verifier.catalogue.by_vct(Vct(vct))
+            if credential.format == FORMAT_MDOC:
+                return catalogue.by_doctype(credential.type)
+            return catalogue.by_vct(Vct(credential.type))
         except NotFound:
             return None
 

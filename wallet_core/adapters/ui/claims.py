@@ -56,6 +56,28 @@ def claim_lines(known: CredentialType | None, claims: JsonObject) -> list[ClaimL
     return lines + [ClaimLine(Text(name, name), claims[name]) for name in rest]
 
 
+def element_lines(known: CredentialType | None, claims: JsonObject) -> list[ClaimLine]:
+    """Return the data elements of an mdoc, by namespace, in the order they came."""
+    return [
+        _element(known, name_space, element, value)
+        for name_space, elements in claims.items()
+        if isinstance(elements, dict)
+        for element, value in elements.items()
+    ]
+
+
+def _element(known: CredentialType | None, name_space: str, element: str, value: Json) -> ClaimLine:
+    claim = known.element_claim(name_space, element) if known else None
+    if claim is None:
+        return ClaimLine(Text(element, element), value)
+    if claim.type is ClaimType.IMAGE and isinstance(value, str):
+        # Bytes are base64url in JSON (RFC 8949 6.1); pages show a data URL (RFC 2397).
+        standard = value.translate(str.maketrans("-_", "+/"))
+        value = f"data:image/jpeg;base64,{standard}{'=' * (-len(standard) % 4)}"
+    meaning = claim.codes.get(value) if isinstance(value, str | int) else None
+    return ClaimLine(claim.label, value, meaning, str(claim.mask), claim.type is ClaimType.IMAGE)
+
+
 def _listed(known: CredentialType, claims: JsonObject) -> Iterator[ClaimLine]:
     named = [claim for claim in known.claims if claim.path[-1] is not None]
     containers = {claim.path[:-1] for claim in named}
