@@ -33,12 +33,7 @@ _STATES = {
 _MARKS = {True: "통과 · ok", False: "실패 · FAILED", None: "- open"}
 _STYLES = {True: "green", False: "bold red", None: "yellow"}
 
-File = Annotated[
-    Path,
-    typer.Argument(
-        metavar="FILE", exists=True, dir_okay=False, allow_dash=True, help="The file, or - for standard input."
-    ),
-]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="The file, or - for standard input.")]
 
 
 def verify(
@@ -68,11 +63,12 @@ def verify(
 
     Exit 0 only if it is verified. Nothing of it is kept.
     """
+    data = _read(file)
     session = _session(nonce, audience, response_uri, jwk_thumbprint, session_transcript)
     ports = _ports()
     if policy is not None and policy not in ports.policies:
         raise typer.BadParameter("there is no such policy", param_hint="--policy")
-    order = FileOrder(_read(file), policy, offline, session, require_holder)
+    order = FileOrder(data, policy, offline, session, require_holder)
     result = asyncio.run(check_file(ports, order))
     if as_json:
         out(as_json, result_json(result), "")
@@ -141,8 +137,11 @@ def _read(file: Path) -> bytes:
     limit = MAX_IMAGE_BYTES + 1
     if str(file) == "-":
         return sys.stdin.buffer.read(limit)
-    with file.open("rb") as opened:
-        return opened.read(limit)
+    try:
+        with file.open("rb") as opened:
+            return opened.read(limit)
+    except OSError as exc:
+        raise typer.BadParameter(f"the file cannot be read: {exc.strerror}", param_hint="FILE") from exc
 
 
 def _show(result: FileResult) -> None:
