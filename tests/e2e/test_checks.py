@@ -1,4 +1,4 @@
-"""A file, a text or a picture is checked without a session: by API, page and command; and again with the issuer stopped."""
+"""A file, a text or a picture is checked without a session, by API, page and command; and with the issuer stopped."""
 
 import base64
 import io
@@ -392,7 +392,7 @@ def test_the_command_s_exit_says_whether_it_holds(program: VerifierProgram, tmp_
     code, printed, _ = run(program, "verify", "-", "--offline", "--json", given=unknown.encode())
     assert (code, printed["state"]) == (1, "not_verified")
     forged = both_world(SystemClock().now()).agency.issue(world.holder)
-    code, printed, said = run(program, "verify", "-", "--offline", "--json", given=forged.encode())
+    code, printed, _ = run(program, "verify", "-", "--offline", "--json", given=forged.encode())
     assert (code, printed["state"], failed_step(printed)[0]) == (1, "refused", 2)
     code, _, said = run(program, "verify", "-", "--offline", given=b"hello")
     assert (code, "refused" in said) == (1, True)
@@ -400,7 +400,6 @@ def test_the_command_s_exit_says_whether_it_holds(program: VerifierProgram, tmp_
         ["verify", str(tmp_path / "nowhere")],
         ["verify", "-", "--nonce", "x"],
         ["verify", "-", "--policy", "unheard-of"],
-        ["verify"],
     ):
         assert run(program, *wrong, given=forged.encode())[0] == 2, wrong
 
@@ -408,7 +407,7 @@ def test_the_command_s_exit_says_whether_it_holds(program: VerifierProgram, tmp_
 def test_the_cache_command_tells_what_it_could_not_fetch(program: VerifierProgram) -> None:
     code, printed, _ = run(program, "cache", "--json")
     assert (code, printed) == (0, {"trust_list": None, "status_lists": []})
-    code, printed, said = run(program, "cache", "http://localhost:9/list", "--json")
+    code, printed, _ = run(program, "cache", "http://localhost:9/list", "--json")
     assert code == 1
     assert printed["status_lists"][0]["error_description"]
 
