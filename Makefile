@@ -2,7 +2,7 @@
 # Nothing needs to be installed first but Python 3.11+ and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt bench fuzz soak crash-test screenshots mutate specs lock clean venv venv-run
+.PHONY: help demo test check fmt bench fuzz soak crash-test screenshots mutate specs lock clean venv venv-run venv-interop
 
 BIN := .venv/bin
 ONCE_FLAG := $(if $(filter 1,$(ONCE)),--once,)
@@ -19,6 +19,9 @@ venv-run:
 
 venv:
 	@sh tools/bootstrap.sh dev
+
+venv-interop: ## the second environment: other people's packages that tests/interop calls as programs
+	@sh tools/bootstrap.sh interop
 
 demo: venv-run ## the whole system on this machine; ONCE=1 ends after the story, FRESH=1 forgets the last run, BASE_PORT=8100
 	@$(BIN)/jigap demo $(ONCE_FLAG) $(FRESH_FLAG) $(PORT_FLAG)
@@ -65,6 +68,8 @@ lock: ## resolve the lock files anew (needs uv)
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --quiet -o requirements/run.txt
 	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --quiet -o requirements/dev.txt
+	@uv pip compile requirements/interop.in --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --quiet -o requirements/interop.txt
 
 clean: ## remove the virtual environment, caches and the demo's state
-	@rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench.json
+	@rm -rf .venv .venv-interop .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench.json

@@ -1,6 +1,7 @@
 """``jigap demo``: everything on this machine."""
 
 import contextlib
+import os
 import shutil
 import signal
 import sys
@@ -15,7 +16,7 @@ import typer
 
 from demo.deployment import DEFAULT_FOLDER, Deployment
 from demo.seed import seed
-from demo.servers import check_ports, running
+from demo.servers import check_ports, program, running
 from demo.story import STEPS, Story, tell
 from demo.telling import Telling
 
@@ -50,7 +51,9 @@ def demo(
             if not once:
                 telling.by_hand(facts)
                 settings = deployment.settings_file("issuer")
-                telling.say("\n명령으로도 할 수 있어요", f". {settings} && jigap issuer offer create --help")
+                # As it can be typed here: nothing puts our programs on the path.
+                typed = os.path.relpath(program())
+                telling.say("\n명령으로도 할 수 있어요", f". {settings} && {typed} issuer offer create --help")
                 telling.say("Ctrl-C로 끝내요", f"Ctrl-C ends it; scripts read {deployment.file}")
                 _wait()
 

@@ -43,13 +43,28 @@ class Deployment:
 
     @property
     def ca_keys(self) -> Path:
-        """The folder of the two certification authorities."""
+        """The folder of the certification authorities and of the operator of the trust list."""
         return self.folder / "ca"
 
     @property
-    def trust_anchors(self) -> tuple[Path, Path]:
-        """The anchor files: of those who certify agencies, and of those who certify companies."""
-        return self.ca_keys / "issuers.anchor.pem", self.ca_keys / "verifiers.anchor.pem"
+    def trust_anchors(self) -> tuple[Path, Path, Path]:
+        """The anchor files: of those who certify agencies, companies, and agencies that sign mdocs."""
+        return self.ca_keys / "issuers.anchor.pem", self.ca_keys / "verifiers.anchor.pem", self.iaca
+
+    @property
+    def iaca(self) -> Path:
+        """The anchor file of those who certify the agencies that sign mdocs."""
+        return self.ca_keys / "mdl.anchor.pem"
+
+    @property
+    def list_operator(self) -> Path:
+        """The anchor file of those who certify the operator of the trust list."""
+        return self.ca_keys / "lists.anchor.pem"
+
+    @property
+    def trust_list(self) -> Path:
+        """The trust list: which agency may issue what (specs/trust-list.md)."""
+        return self.ca_keys / "trust-list.jwt"
 
     def keys(self, app: str) -> Path:
         """Return the key store of an app."""
@@ -74,7 +89,7 @@ class Deployment:
             "public_url": self.url(app),
             "database_url": f"sqlite:///{database}",
             "key_store": str(self.keys(app).resolve()),
-            "trust_anchors": ",".join(str(path.resolve()) for path in self.trust_anchors),
+            "trust_anchors": ",".join(str(path.resolve()) for path in self.trust_files(app)),
             "sealing_key_file": str(self.sealing_key(app).resolve()),
             "insecure_allow_loopback": "true",
             "demo": "true",
@@ -82,8 +97,15 @@ class Deployment:
         if app == "issuer":
             # Short, so that whoever tries it sees a suspension take effect.
             settings |= {"status_ttl_seconds": str(STATUS_TTL_SECONDS), "status_history": "true"}
+        if app == "verifier":
+            settings["trust_list"] = str(self.trust_list.resolve())
         # Pages of the other two link to the wallet.
         return settings if app == "wallet" else {**settings, "wallet": self.url("wallet")}
+
+    def trust_files(self, app: str) -> tuple[Path, ...]:
+        """Return what makes an app trust whom: issuers come from the trust list, everybody else from root files."""
+        _, verifiers, _ = self.trust_anchors
+        return (verifiers, self.list_operator, self.trust_list) if app == "wallet" else (verifiers, self.list_operator)
 
     def environment(self, app: str) -> dict[str, str]:
         """Return an app's settings as the variables its server reads."""

@@ -17,24 +17,33 @@ from holder_app.dependencies import create_wallet
 from holder_app.settings import WalletSettings
 from issuer.agencies.use_cases import credential_issuer_id, register_agency
 from issuer.dependencies import Issuer, build_issuer
-from issuer.records.use_cases import import_records
+from issuer.records.use_cases import check_records, import_records
 from issuer.settings import IssuerSettings
 from verifier.dependencies import build_verifier
 from verifier.relying_parties.ports import PartyId, RelyingParty
 from verifier.relying_parties.use_cases import register_party
 from verifier.settings import VerifierSettings
+from wallet_core import spec_versions as spec
 from wallet_core.adapters.clock import SystemClock
+from wallet_core.adapters.config import load_trust_anchors
 from wallet_core.adapters.keystore import KeyStore, new_key_text
 from wallet_core.adapters.migrations import migrate
+from wallet_core.adapters.trust_files import list_agencies
 from wallet_core.catalogue import Catalogue
 from wallet_core.keys.algorithms import PublicKey
+from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors, format_trust_anchors
 from wallet_core.trust.certificates import (
     CertificateAuthority,
     create_ca,
+    create_document_signer,
+    create_iaca,
     create_issuer_certificate,
+    create_operator_certificate,
     create_verifier_certificate,
 )
+from wallet_core.trust.profiles import CertificateRole
+from wallet_core.trust.trust_list import TrustList, create_trust_list
 from wallet_core.types import AgencyId
 
 FILES: Final = {
@@ -50,6 +59,13 @@ POLICIES: Final = ("account-opening", "adult-check", "car-rental")
 
 MAX_AGE: Final = timedelta(days=330)
 """How long a demo's folder is good: its certificates live a year, its licences 30 days."""
+
+CA_PURPOSES: Final = (
+    AnchorPurpose.CREDENTIAL_ISSUER,
+    AnchorPurpose.VERIFIER_ACCESS,
+    AnchorPurpose.TRUST_LIST_OPERATOR,
+)
+"""What the demo's certification authorities are for, in the order of their anchor files."""
 
 PEOPLE: Final = ("p02", "p04", "p05", "p12", "p18")
 """Who can sign in to the web wallet: a worker, a graduate, a woman over 65, a foreigner, one of 18 years."""
@@ -90,8 +106,12 @@ def _fill(deployment: Deployment) -> dict[str, Any]:
     for app in APPS:
         deployment.keys(app).mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_secret(deployment.sealing_key(app), new_key_text())
-    issuers, verifiers = _certification_authorities(deployment, now)
+    issuers, verifiers, lists = _certification_authorities(deployment, now)
+    iaca = _issuing_authority(deployment, now)
     issuer = build_issuer(IssuerSettings.from_environment(deployment.environment("issuer")))
+    agencies = _agencies(deployment, issuer, issuers, now)
+    _document_signers(deployment, issuer, iaca, now)
+    _trust_list(deployment, issuer, lists, now)
     return {
         "notice": {
             "ko": "시험용: 사람과 번호는 모두 지어낸 거예요.",
@@ -100,7 +120,7 @@ def _fill(deployment: Deployment) -> dict[str, Any]:
         "base_port": deployment.base_port,
         "made_at": now.isoformat(),
         "trust_anchors": [str(path.resolve()) for path in deployment.trust_anchors],
-        "issuer": {"url": deployment.url("issuer"), "agencies": _agencies(deployment, issuer, issuers, now)},
+        "issuer": {"url": deployment.url("issuer"), "agencies": agencies},
         "verifier": {
             "url": deployment.url("verifier"),
             "parties": _parties(deployment, verifiers, issuer.catalogue, now),
@@ -113,7 +133,9 @@ def _fill(deployment: Deployment) -> dict[str, Any]:
 def _certification_authorities(deployment: Deployment, now: datetime) -> tuple[CertificateAuthority, ...]:
     """Make one CA for each purpose, with its anchor file: who certifies companies must not make agencies."""
     made: list[CertificateAuthority] = []
-    for path, purpose in zip(deployment.trust_anchors, AnchorPurpose, strict=True):
+    issuers, verifiers, _ = deployment.trust_anchors
+    paths = (issuers, verifiers, deployment.list_operator)
+    for path, purpose in zip(paths, CA_PURPOSES, strict=True):
         name = path.name.removesuffix(".anchor.pem")
         ca = create_ca(
             organization="Jigap 시험용 인증기관",
@@ -123,11 +145,70 @@ def _certification_authorities(deployment: Deployment, now: datetime) -> tuple[C
             now=now,
             random=os.urandom,
         )
-        KeyStore(path.parent).add(name, ca.private_key, [ca.certificate.public_bytes(Encoding.DER)])
-        anchors = TrustAnchors([TrustAnchor(ca.certificate, purpose)])
-        path.write_text(format_trust_anchors(anchors), encoding="utf-8")
+        _add_ca(path, ca, purpose)
         made.append(ca)
     return tuple(made)
+
+
+def _issuing_authority(deployment: Deployment, now: datetime) -> CertificateAuthority:
+    """Make the IACA, which certifies those who sign mdocs and nobody else (decision 0056)."""
+    iaca = create_iaca(
+        organization="Jigap 시험용 인증기관",
+        common_name="mdl",
+        contact=deployment.url("issuer"),
+        revocation_list=f"{deployment.url('issuer')}/crl",
+        private_key=ec.generate_private_key(ec.SECP256R1()),
+        now=now,
+        random=os.urandom,
+    )
+    _add_ca(deployment.iaca, iaca, AnchorPurpose.MDL_ISSUER)
+    return iaca
+
+
+def _add_ca(path: Path, ca: CertificateAuthority, purpose: AnchorPurpose) -> None:
+    name = path.name.removesuffix(".anchor.pem")
+    KeyStore(path.parent).add(name, ca.private_key, [ca.certificate.public_bytes(Encoding.DER)])
+    path.write_text(format_trust_anchors(TrustAnchors([TrustAnchor(ca.certificate, purpose)])), encoding="utf-8")
+
+
+def _document_signers(deployment: Deployment, issuer: Issuer, iaca: CertificateAuthority, now: datetime) -> None:
+    """Give every agency that issues a type as mdoc a second key with a certificate below the IACA."""
+    for agency_id, entry in issuer.catalogue.agencies.items():
+        formats = [each.format for one in issuer.catalogue.issued_by(agency_id) for each in one.formats]
+        if spec.FORMAT_MDOC not in formats:
+            continue
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = create_document_signer(
+            iaca,
+            issuer=credential_issuer_id(deployment.url("issuer"), agency_id),
+            organization=entry.name.ko,
+            public_key=PublicKey(key.public_key()),
+            now=now,
+            random=os.urandom,
+        )
+        issuer.keys.add(f"{agency_id}.mdoc", key, [certificate.public_bytes(Encoding.DER)])
+
+
+def _trust_list(deployment: Deployment, issuer: Issuer, ca: CertificateAuthority, now: datetime) -> None:
+    """Sign the list of the agencies: each may issue what the catalogue says. It counts as long as the folder does."""
+    operator, key = deployment.url("issuer"), ec.generate_private_key(ec.SECP256R1())
+    certificate = create_operator_certificate(
+        ca,
+        CertificateRole.TRUST_LIST_SIGNER,
+        operator=operator,
+        organization="Jigap 시험용 신뢰 목록",
+        public_key=PublicKey(key.public_key()),
+        now=now,
+        random=os.urandom,
+    )
+    chain = [certificate.public_bytes(Encoding.DER)]
+    KeyStore(deployment.ca_keys).add("trust-list", key, chain)
+    leaves = {agency_id: issuer.keys.published(agency_id) for agency_id in issuer.catalogue.agencies}
+    roots = load_trust_anchors([deployment.trust_anchors[0], deployment.iaca]).anchors
+    begin = now.replace(microsecond=0)
+    content = TrustList(operator, 1, begin, begin + MAX_AGE, roots, list_agencies(issuer.catalogue, leaves))
+    signed = create_trust_list(content, signer=SoftwareSigner.from_key(key), chain=chain)
+    deployment.trust_list.write_text(signed, encoding="ascii")
 
 
 def _agencies(deployment: Deployment, issuer: Issuer, ca: CertificateAuthority, now: datetime) -> dict[str, Any]:
@@ -172,8 +253,8 @@ def _records(issuer: Issuer, agency_id: AgencyId, now: datetime) -> int:
     if agency_id not in FILES:
         return 0
     unit, types = issuer.database.unit(), issuer.catalogue.issued_by(agency_id)
-    data = (DATA / FILES[agency_id]).read_bytes()
-    result = import_records(unit, issuer.records(unit), issuer.agency(agency_id), types, data, dry_run=False, now=now)
+    report = check_records(types, (DATA / FILES[agency_id]).read_bytes(), now=now)
+    result = import_records(unit, issuer.records(unit), issuer.agency(agency_id), report, dry_run=False, now=now)
     if result.report.problems:
         first = result.report.problems[0]
         raise DemoError(

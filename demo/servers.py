@@ -119,7 +119,7 @@ class Server:
         # Appending: the reasons of earlier deaths stay readable.
         with self.deployment.log(self.app).open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own program, found beside this interpreter
-                [_program(), self.app, "serve", "--port", str(self.deployment.port(self.app))],
+                [program(), self.app, "serve", "--port", str(self.deployment.port(self.app))],
                 env=child_environment(self.deployment.environment(self.app)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -194,7 +194,12 @@ def check_ports(deployment: Deployment) -> None:
                 ) from exc
 
 
-def _program() -> str:
+def program() -> str:
+    """Return the path of ``jigap``.
+
+    Raises:
+        DemoError: it is not there.
+    """
     found = shutil.which("jigap", path=str(Path(sys.executable).parent))
     if found is None:
         raise DemoError("the program jigap is not installed beside this Python", detail="run make demo in the checkout")

@@ -18,10 +18,14 @@ from demo.exchanges import Exchange, RecordingClient
 from demo.servers import Server
 from demo.stranger import Stranger, change, select
 from holder_app.credentials.ports import Card, RecordKind
+from holder_app.credentials.use_cases import open_copy
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import load_catalogue, load_trust_anchors
+from wallet_core.adapters.keystore import KeyStore
 from wallet_core.catalogue import Catalogue, Text
 from wallet_core.errors import WalletError
+from wallet_core.formats.mdoc.holder import HeldMdoc
+from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC, NAMESPACE_MDL, NAMESPACE_MDL_KR
 from wallet_core.types import CredentialIssuerId, JsonObject
 
 RETRY_SECONDS: Final = 20.0
@@ -82,6 +86,7 @@ class Story:
     citizen: Citizen
     stranger: Stranger
     catalogue: Catalogue
+    issuer_keys: KeyStore
     clock: SystemClock = field(default_factory=SystemClock)
     attempt: str = ""
     servers: Mapping[str, Server] = field(default_factory=dict)
@@ -99,8 +104,8 @@ class Story:
         wire = client or RecordingClient()
         trust = deployment.trust_anchors
         citizen = Citizen.open(deployment.folder / "citizen", trust=trust, client=wire)
-        stranger = Stranger(wire, load_trust_anchors(trust))
-        return cls(facts, wire, citizen, stranger, load_catalogue(), servers=servers or {})
+        stranger, keys = Stranger(wire, load_trust_anchors(trust)), KeyStore(deployment.keys("issuer"))
+        return cls(facts, wire, citizen, stranger, load_catalogue(), keys, servers=servers or {})
 
     def agency(self, agency_id: str) -> Desk:
         """Return an agency's desk."""
@@ -113,14 +118,15 @@ class Story:
         verifier = self.facts["verifier"]
         return Desk(self.client, f"{verifier['url']}/api/v1", verifier["parties"][party_id]["api_key"])
 
-    def offer(self, agency_id: str, type_id: str, subject_id: str) -> dict[str, Any]:
+    def offer(self, agency_id: str, type_id: str, subject_id: str, format_: str = FORMAT_SD_JWT_VC) -> dict[str, Any]:
         """Return a new offer of an agency to one person."""
+        entry = next(each for each in self.catalogue.types[type_id].formats if each.format == format_)
         order = {
-            "credential_configuration_ids": [self.catalogue.types[type_id].configuration_id],
+            "credential_configuration_ids": [entry.configuration_id],
             "subject_id": subject_id,
             "tx_code": True,
         }
-        return self.agency(agency_id).post("/offers", order, key=f"{self.attempt}-{agency_id}-{subject_id}")
+        return self.agency(agency_id).post("/offers", order, key=f"{self.attempt}-{agency_id}-{subject_id}-{format_}")
 
     def request(self, party_id: str, policy_id: str, name: str = "") -> dict[str, Any]:
         """Return a company's new request under a policy of the catalogue."""
@@ -182,6 +188,7 @@ def _tell_step(story: Story, step: Step) -> Told:
 _SENT = Text("보냈어요", "sent")
 _HIDDEN = Text("숨겼어요", "hidden")
 _GOT = Text("받았어요", "received")
+_HELD = Text("이미 갖고 있어요", "held already")
 _CHECKED = Text("확인했어요", "checked")
 _REFUSED = Text("거절됐어요", "refused")
 
@@ -196,22 +203,37 @@ def receive_certificate(story: Story) -> list[Line]:
     return _receive(story, "city", "resident-certificate")
 
 
-def _receive(story: Story, agency_id: str, type_id: str) -> list[Line]:
+def receive_mdoc(story: Story) -> list[Line]:
+    """The police issue the same licence as an mdoc, which readers of other countries know."""
+    return _receive(story, "police", "drivers-licence", FORMAT_MDOC)
+
+
+def _receive(story: Story, agency_id: str, type_id: str, format_: str = FORMAT_SD_JWT_VC) -> list[Line]:
     credential_type = story.catalogue.types[type_id]
-    held = [card for card in story.good_cards() if card.type == credential_type.vct]
+    (entry,) = (each for each in credential_type.formats if each.format == format_)
+    held = [card for card in story.good_cards() if card.configuration_id == entry.configuration_id]
+    label = _HELD if held else _GOT
     if not held:
-        offer = story.offer(agency_id, type_id, CITIZEN)
+        offer = story.offer(agency_id, type_id, CITIZEN, format_)
         expect(offer["tx_code"], "the offer has no transaction code")
         held = story.citizen.accept(offer["uri"], offer["tx_code"])
         state = story.agency(agency_id).get(f"/offers/{offer['id']}")["state"]
         expect(state == "issued", f"the agency says the offer is {state}")
-    expect(len(held) == 1 and held[0].type == credential_type.vct, "not exactly one card of that kind came")
+    type_ = entry.doctype or credential_type.vct
+    expect(len(held) == 1 and held[0].type == type_, "not exactly one card of that kind came")
     card = held[0]
     agency = story.catalogue.agencies[credential_type.agency]
     until = f"{card.expires_at:%Y-%m-%d}" if card.expires_at else "-"
-    claims = len(card.copies[0].credential.split("~")) - 2
-    words = f"{agency.name.ko} → 지갑: {claims} disclosures, {len(card.copies)} copies, until {until}"
-    return [Line(_GOT, words), _times(story)]
+    words = f"{agency.name.ko} → 지갑: {_contents(card)}, {len(card.copies)} copies, until {until}"
+    return [Line(label, words), *([_times(story)] if label is _GOT else [])]
+
+
+def _contents(card: Card) -> str:
+    """Return how much there is to choose from in a card."""
+    held = open_copy(card, card.copies[0])
+    if isinstance(held, HeldMdoc):
+        return f"{len(held.items)} data elements (mdoc)"
+    return f"{len(held.paths)} disclosures"
 
 
 def prove_to_bank(story: Story) -> list[Line]:
@@ -229,9 +251,13 @@ def prove_to_shop(story: Story) -> list[Line]:
 
 
 def prove_to_rental(story: Story) -> list[Line]:
-    """The citizen shows a car-rental firm that she may drive."""
-    asked: set[Path] = {("may_drive_ordinary_car",), ("expiry_date",), ("portrait",)}
-    return _present(story, RENTAL, "car-rental", {"licence": asked}, {})
+    """The citizen shows a car-rental firm that she may drive: of her two licences, the mdoc."""
+    asked: set[Path] = {
+        (NAMESPACE_MDL_KR, "may_drive_ordinary_car"),
+        (NAMESPACE_MDL, "expiry_date"),
+        (NAMESPACE_MDL, "portrait"),
+    }
+    return _present(story, RENTAL, "car-rental", {"licence_mdoc": asked}, {"group-0": "1"})
 
 
 def _present(
@@ -352,13 +378,13 @@ def refuse_lost_licence(story: Story) -> list[Line]:
     checked = next(check for check in story.result(BANK, first)["checks"] if check["name"] == "not_withdrawn")
     lines = [Line(_CHECKED, f"check {checked['step']} not_withdrawn: {checked['detail']}")]
     reason = {"status": "suspended", "reason": "분실 신고 (시험용)"}
-    lost = f"/credentials/{_issued_on(story, offer['id'])}/status"
-    expect(
-        story.agency("police").post(lost, reason, key=f"{story.attempt}-lost")["status"] == "suspended",
-        "the agency did not suspend the licence",
-    )
+    card = f"/credentials/{_issued_on(story, offer['id'])}"
+    suspended = story.agency("police").post(f"{card}/status", reason, key=f"{story.attempt}-lost")
+    expect(suspended["status"] == "suspended", "the agency did not suspend the licence")
     begun = time.monotonic()
     while True:
+        # An agency that is down meanwhile tells nobody; then the step is told anew.
+        story.agency("police").get(card)
         request, answer = _ask_bank(story, credential, f"{time.monotonic():.3f}")
         waited = time.monotonic() - begun
         if not answer.response.ok:
@@ -394,6 +420,19 @@ def _issued_on(story: Story, offer_id: str) -> str:
                 return str(credential["credential_id"])
         expect(page["next_cursor"], "the agency does not know what it issued")
         cursor = page["next_cursor"]
+
+
+def refuse_other_types(story: Story) -> list[Line]:
+    """A real agency that signs a licence, which only the police may issue, is refused: the trust list decides."""
+    now = story.clock.now()
+    city = CredentialIssuerId(story.facts["issuer"]["agencies"]["city"]["credential_issuer"])
+    licence = story.catalogue.types["drivers-licence"]
+    signed = story.stranger.sign_as(story.issuer_keys.signing_key("city"), licence, city, now=now)
+    request = story.request(SHOP, "adult-check", "other-type")
+    resolved = story.stranger.resolve(request["authorization_request"], now=now)
+    _, exchange = story.stranger.present(resolved, "licence", select(signed, ["adult_by_year"]), now=now)
+    line = _refusal(exchange, "시청이 서명한 운전면허증 · a licence signed by the city", {"invalid_request"})
+    return [line, _nothing_learnt(story, SHOP, request["id"], "issuer_permitted")]
 
 
 def _refusal(exchange: Exchange, what: str, errors: set[str] | None) -> Line:
@@ -451,7 +490,10 @@ def _how_old(result: Mapping[str, Any]) -> str:
 def look_back(story: Story) -> list[Line]:
     """Nothing was lost: two cards, three presentations in the history, both issuances on the agencies' lists."""
     cards = sorted(card.configuration_id for card in story.good_cards())
-    expect(cards == ["drivers-licence-sd-jwt", "resident-certificate-sd-jwt"], f"the wallet holds {cards}")
+    expect(
+        cards == ["drivers-licence-mdoc", "drivers-licence-sd-jwt", "resident-certificate-sd-jwt"],
+        f"the wallet holds {cards}",
+    )
     ports = story.citizen.wallet.card_ports()
     with ports.unit:
         kinds = [record.kind for record in ports.history.of_account(story.citizen.owner.id)]
@@ -471,9 +513,14 @@ STEPS: Final = (
         Text("시가 등본을 발급해요", "The city issues a resident certificate"),
         receive_certificate,
     ),
+    Step(
+        "mdl",
+        Text("같은 면허증을 국제 규격으로도 받아요", "The same licence comes as an mdoc, which readers abroad know"),
+        receive_mdoc,
+    ),
     Step("bank", Text("은행에 나이와 주소를 증명해요", "Age and address are proven to a bank"), prove_to_bank),
     Step("shop", Text("편의점에 성인인 것만 보여줘요", "A shop learns only: adult"), prove_to_shop),
-    Step("rental", Text("차를 빌려요", "A car is rented"), prove_to_rental),
+    Step("rental", Text("차를 빌려요 (mdoc)", "A car is rented, with the mdoc"), prove_to_rental),
     Step("wrong_code", Text("틀린 코드는 안 돼요", "A wrong transaction code is refused"), refuse_wrong_code),
     Step("replay", Text("한 번 보낸 답은 또 못 써요", "A replayed presentation is refused"), refuse_replay),
     Step("changed_claim", Text("고친 정보는 안 돼요", "A changed claim is refused"), refuse_changed_claim),
@@ -485,6 +532,11 @@ STEPS: Final = (
         "issuer_stopped",
         Text("발급기관이 꺼져도 확인돼요", "Verified again with the issuer stopped"),
         verify_without_issuer,
+    ),
+    Step(
+        "other_type",
+        Text("기관은 맡은 것만 발급해요", "An agency that issues what is not its own is refused"),
+        refuse_other_types,
     ),
     Step("look_back", Text("잃은 것이 없어요", "Nothing was lost"), look_back),
 )

@@ -17,7 +17,7 @@ from wallet_core.errors import FetchError, WalletError
 from wallet_core.formats.sd_jwt.vc import issue_sd_jwt_vc
 from wallet_core.http import HttpRequest, post_form
 from wallet_core.jose import jws
-from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.keys.signer import CertifiedSigner, SoftwareSigner
 from wallet_core.protocols.openid4vci import wallet as issuing
 from wallet_core.protocols.openid4vci.pending import ProofsToSign, ResolvedOffer
 from wallet_core.protocols.openid4vp.pending import ResolvedRequest
@@ -82,6 +82,13 @@ class Stranger:
         leaf = create_issuer_certificate(
             ca, issuer=issuer, organization="Police", public_key=forger.public_key, now=now, random=os.urandom
         )
+        own = CertifiedSigner(forger, (leaf.public_bytes(Encoding.DER),))
+        return self.sign_as(own, credential_type, issuer, now=now)
+
+    def sign_as(
+        self, key: CertifiedSigner, credential_type: CredentialType, issuer: CredentialIssuerId, *, now: datetime
+    ) -> str:
+        """Return a credential of any type signed with an agency's key, as if the stranger worked there."""
         today = seoul_day(now)
         hour = now.replace(minute=0, second=0, microsecond=0)
         return issue_sd_jwt_vc(
@@ -92,8 +99,8 @@ class Stranger:
             holder_key=self.signer.public_key,
             issued_at=hour,
             expires_at=hour + timedelta(days=30),
-            signer=forger,
-            x5c=[leaf.public_bytes(Encoding.DER)],
+            signer=key.signer,
+            x5c=key.chain,
             random=os.urandom,
         )
 

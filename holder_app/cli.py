@@ -40,8 +40,11 @@ app.add_typer(people, name="person")
 
 DEFAULT_HOME = Path("~/.jigap/wallet")
 
+_WITH_HOME = ("accept", "present", "list", "show", "delete", "history")
 Home = Annotated[Path, typer.Option("--home", help="Folder of the wallet.")]
-Trust = Annotated[list[Path] | None, typer.Option("--trust", help="PEM file of a trust anchor; may be repeated.")]
+Trust = Annotated[
+    list[Path] | None, typer.Option("--trust", help="PEM file of roots, trust list or VICAL; may be repeated.")
+]
 Loopback = Annotated[
     bool,
     typer.Option(
@@ -70,6 +73,18 @@ class PresentationFailed(WalletError):
     """The verifier did not take the answer; ``detail`` says what it answered."""
 
     code = "presentation_failed"
+
+
+@app.callback()
+def wallet_group(
+    context: typer.Context,
+    home: Annotated[
+        Path | None, typer.Option("--home", help="Folder of the wallet, for the command that follows.")
+    ] = None,
+) -> None:
+    """Hold cards: receive, show, present; or serve the web wallet."""
+    if home is not None:
+        context.default_map = {command: {"home": str(home)} for command in _WITH_HOME}
 
 
 @dataclass(frozen=True, slots=True)

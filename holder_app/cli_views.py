@@ -10,6 +10,7 @@ from holder_app.presentation.describe import PickView, RequestView
 from wallet_core.adapters.ui.masking import words
 from wallet_core.adapters.ui.messages import Messages, load_messages
 from wallet_core.adapters.ui.text import Language
+from wallet_core.encoding.plain_text import one_line
 from wallet_core.types import Json, JsonObject
 
 
@@ -32,7 +33,7 @@ class Words:
         """Return a claim's value in words."""
         if field.is_image:
             return self.say("picture")
-        return self.local(field.words) if field.words else words(field.value, self.language)
+        return one_line(self.local(field.words) if field.words else words(field.value, self.language))
 
     def fields(self, fields: Iterable[Field]) -> Iterator[str]:
         """Yield one line for each claim."""

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -20,14 +21,15 @@ from holder_app.presentation.repository import SqlPresentations
 from holder_app.presentation.sending import PresentationPorts
 from holder_app.settings import WalletSettings
 from wallet_core.adapters.clock import SystemClock
-from wallet_core.adapters.config import load_catalogue, load_trust_anchors
+from wallet_core.adapters.config import load_catalogue
 from wallet_core.adapters.http import HttpClient
 from wallet_core.adapters.keystore import Sealer
 from wallet_core.adapters.sql import Database
+from wallet_core.adapters.trust_files import load_issuer_policy
 from wallet_core.adapters.web import context, session
 from wallet_core.catalogue import Catalogue
-from wallet_core.errors import MalformedError
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
+from wallet_core.trust.policy import IssuerPolicy
 from wallet_core.types import RandomBytes
 
 
@@ -39,10 +41,15 @@ class Wallet:
     database: Database
     sealer: Sealer
     catalogue: Catalogue
-    anchors: TrustAnchors
+    issuers: IssuerPolicy
     fetch: Fetch
     clock: Clock
     random: RandomBytes = os.urandom
+
+    @property
+    def anchors(self) -> TrustAnchors:
+        """The roots this wallet trusts, each for its purpose."""
+        return self.issuers.anchors
 
     def account_ports(self, *, read_only: bool = False) -> AccountPorts:
         """Return what the use cases of accounts need; one that only reads waits for no writer."""
@@ -68,6 +75,7 @@ class Wallet:
             self.fetch,
             self.clock,
             self.random,
+            self.issuers,
         )
 
     def presentation_ports(self) -> PresentationPorts:
@@ -99,33 +107,32 @@ def create_wallet(
     Raises:
         SettingsError: a file that is named cannot be read.
         MalformedError: a trust anchor does not parse.
+        VerificationError: a list among the trust anchors is not to be trusted, or its time is over.
     """
+    time = clock or SystemClock()
     return Wallet(
         settings,
         database or Database(settings.database_url),
         settings.sealer(),
         load_catalogue(settings.catalogue),
-        read_anchors(settings.trust_anchors),
+        read_issuer_policy(settings.trust_anchors, now=time.now()),
         fetch or HttpClient(allow_loopback=settings.insecure_allow_loopback),
-        clock or SystemClock(),
+        time,
     )
 
 
-def read_anchors(files: Iterable[Path]) -> TrustAnchors:
-    """Return the trust anchors of PEM files. A certificate that states no purpose is trusted for every one.
+def read_issuer_policy(files: Iterable[Path], *, now: datetime) -> IssuerPolicy:
+    """Return whom PEM files, trust lists and VICALs make this wallet trust.
+
+    A certificate that states no purpose is trusted for issuers and for verifiers, never to sign lists.
 
     Raises:
         SettingsError: a file cannot be read.
         MalformedError: one does not parse.
+        VerificationError: a list is not signed under one of the roots, or its time is over.
     """
-    anchors = TrustAnchors()
-    for file in files:
-        try:
-            anchors += load_trust_anchors([file])
-        except MalformedError:
-            for purpose in AnchorPurpose:
-                anchors += load_trust_anchors([file], purpose=purpose)
-    return anchors
+    purposes = (AnchorPurpose.CREDENTIAL_ISSUER, AnchorPurpose.VERIFIER_ACCESS, AnchorPurpose.MDL_ISSUER)
+    return load_issuer_policy(files, now=now, purposes=purposes)
 
 
 class SignInNeeded(Exception):

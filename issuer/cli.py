@@ -1,5 +1,6 @@
 """The ``jigap issuer`` commands. Settings come from ``JIGAP_ISSUER_…``."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -12,13 +13,15 @@ from issuer.dependencies import Issuer, build_issuer
 from issuer.issuance.router import credential_status_json, offer_json
 from issuer.issuance.use_cases.offers import OfferOrder, create_offer
 from issuer.issuance.use_cases.withdrawal import change_credential_status
-from issuer.records.use_cases import import_records
+from issuer.records.use_cases import check_records, import_records
 from issuer.settings import IssuerSettings
 from issuer.status.use_cases.changes import StatusOrder
 from wallet_core import spec_versions as spec
 from wallet_core.adapters import log
 from wallet_core.adapters.cli import JsonFlag, out
+from wallet_core.adapters.expiry import warn_of_expiry
 from wallet_core.adapters.migrations import migrate
+from wallet_core.adapters.trust_files import load_roots
 from wallet_core.adapters.web import serve as serve_app
 from wallet_core.types import AgencyId, CredentialConfigurationId
 
@@ -52,6 +55,13 @@ def serve(
     log.configure()
     issuer = _issuer()
     migrate(issuer.database, "issuer")
+    warn_of_expiry(
+        issuer.keys,
+        load_roots(issuer.settings.trust_anchors),
+        now=issuer.clock.now(),
+        within=timedelta(days=issuer.settings.expiry_warning_days),
+        app="issuer",
+    )
     work = None if no_worker else create_worker(issuer).run
     serve_app("issuer.app:create", host=host, port=port, workers=workers, work=work)
 
@@ -129,16 +139,9 @@ def import_file(
 ) -> None:
     """Import records, all of the file or nothing, and report every bad row."""
     issuer = _issuer()
-    unit, found = issuer.database.unit(), issuer.agency(agency)
-    result = import_records(
-        unit,
-        issuer.records(unit),
-        found,
-        issuer.catalogue.issued_by(found.id),
-        file.read_bytes(),
-        dry_run=dry_run,
-        now=issuer.clock.now(),
-    )
+    unit, found, now = issuer.database.unit(), issuer.agency(agency), issuer.clock.now()
+    report = check_records(issuer.catalogue.issued_by(found.id), file.read_bytes(), now=now)
+    result = import_records(unit, issuer.records(unit), found, report, dry_run=dry_run, now=now)
     problems = result.report.problems
     lines = [f"line {p.line}, {p.column or 'the row'}: {p.reason.en}; {p.cure.en}" for p in problems]
     summary = f"{result.report.rows} rows, {len(problems)} faults, {result.imported} imported"

@@ -1,11 +1,13 @@
 #!/bin/sh
 # Makes or refreshes .venv from a lock file: sh tools/bootstrap.sh run|dev
+# Or .venv-interop, with other people's packages and without ours: sh tools/bootstrap.sh interop
 # Needs Python 3.11 or newer with the venv module, nothing else. Safe to repeat.
 set -eu
 
-kind=${1:?usage: bootstrap.sh run|dev}
+kind=${1:?usage: bootstrap.sh run|dev|interop}
 cd "$(dirname "$0")/.."
 venv=.venv
+[ "$kind" = interop ] && venv=.venv-interop
 
 find_python() {
   for name in ${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11; do
@@ -19,14 +21,19 @@ find_python() {
   exit 1
 }
 
-# One checksum of everything that decides what is installed; the dev set contains the run set.
-wanted=$(cat "requirements/$kind.txt" pyproject.toml | cksum | cut -d' ' -f1)
+# One checksum of everything that decides what is installed.
+sum() {
+  cat "requirements/$1.txt" pyproject.toml | cksum | cut -d' ' -f1
+}
+
+wanted=$(sum "$kind")
 if [ -f "$venv/.installed-$kind" ] && [ "$(cat "$venv/.installed-$kind")" = "$wanted" ]; then
   exit 0
 fi
 
 python=$(find_python)
-if [ ! -x "$venv/bin/python" ]; then
+# Without pip it was cut short the last time; the venv module completes it.
+if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
   echo "Making $venv with $("$python" --version) ..." >&2
   if ! "$python" -m venv "$venv" >"$venv.log" 2>&1; then
     rm -rf "$venv"
@@ -39,5 +46,8 @@ if [ ! -x "$venv/bin/python" ]; then
 fi
 echo "Installing requirements/$kind.txt (about a minute the first time) ..." >&2
 PIP_DISABLE_PIP_VERSION_CHECK=1 "$venv/bin/python" -m pip install --quiet --require-hashes -r "requirements/$kind.txt"
-PIP_DISABLE_PIP_VERSION_CHECK=1 "$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation -e .
+[ "$kind" = interop ] ||
+  PIP_DISABLE_PIP_VERSION_CHECK=1 "$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation -e .
 echo "$wanted" >"$venv/.installed-$kind"
+# The dev set contains the run set: nothing is left to install for it.
+if [ "$kind" = dev ]; then sum run >"$venv/.installed-run"; fi

@@ -32,7 +32,11 @@ _OPTIONS: Final = [
     "-p",
     "pytest_socket",
     "-p",
+    "xdist.plugin",
+    "-p",
     "_hypothesis_pytestplugin",
+    "-p",
+    "xdist.plugin",  # for its option in pyproject.toml alone
 ]
 _ticks = itertools.count(1_000_000_000)
 

@@ -1,6 +1,7 @@
 """The ``jigap verifier`` commands. Settings come from ``JIGAP_VERIFIER_…``."""
 
 import threading
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from verifier.trust_lists.tasks import renew_trust_list
 from wallet_core import spec_versions as spec
 from wallet_core.adapters import log
 from wallet_core.adapters.cli import JsonFlag, out
+from wallet_core.adapters.expiry import warn_of_expiry
 from wallet_core.adapters.migrations import migrate
 from wallet_core.adapters.web import serve as serve_app
 from wallet_core.catalogue import Text
@@ -52,6 +54,9 @@ def serve(
     migrate(verifier.database, "verifier")
     # So that the first answer does not wait for the worker's first job.
     renew_trust_list(verifier)
+    now = verifier.clock.now()
+    within = timedelta(days=verifier.settings.expiry_warning_days)
+    warn_of_expiry(verifier.keys, verifier.trust.policy(now).anchors, now=now, within=within, app="verifier")
     work = None if no_worker else create_worker(verifier).run
     serve_app("verifier.app:create", host=host, port=port, workers=workers, work=work)
 

@@ -204,8 +204,14 @@ class InvalidToken(RemoteProtocolError):
     code = "invalid_token"
     http_status = 401
 
-    def __init__(self, description: str, *, detail: str | None = None, clause: str | None = None) -> None:
+    def __init__(
+        self, description: str, *, missing: bool = False, detail: str | None = None, clause: str | None = None
+    ) -> None:
+        """As :class:`WalletError`; ``missing`` says that there was no token at all."""
         challenge = f'Bearer error="{self.code}", error_description="{peer_text(description)}"'
+        # RFC 6750 3.1: whoever sent no token is asked for one and told of no error.
+        # oauth-6750.3.1-no-token
+        challenge = "Bearer" if missing else challenge
         # oauth-6750.3-challenge
         super().__init__(description, detail=detail, clause=clause, headers={"WWW-Authenticate": challenge})
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from holder_app.credentials.ports import Card
+from holder_app.credentials.ports import Card, CardStatus
 from wallet_core.catalogue import Catalogue, Claim, CredentialType
 from wallet_core.catalogue import Text as CatalogueText
 from wallet_core.catalogue.credential_type import ClaimType
 from wallet_core.encoding.claims_path import ConcretePath, resolve, value_at
+from wallet_core.encoding.plain_text import one_line
 from wallet_core.errors import MalformedError, NotFound
 from wallet_core.spec_versions import FORMAT_MDOC
 from wallet_core.types import ClaimsPath, Json, JsonObject, Vct
@@ -37,11 +38,19 @@ def texts(text: CatalogueText) -> Text:
 
 
 class CardState(StrEnum):
-    """Whether a card can be used now, as far as the card itself tells."""
+    """Whether a card can be used now, as far as the card itself and its issuer tell."""
 
     USABLE = "usable"
     ENDS_SOON = "ends_soon"
     EXPIRED = "expired"
+    SUSPENDED = "suspended"
+    REVOKED = "revoked"
+
+
+_WITHDRAWN: Mapping[CardStatus | None, CardState] = {
+    CardStatus.SUSPENDED: CardState.SUSPENDED,
+    CardStatus.REVOKED: CardState.REVOKED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +100,7 @@ class CardView:
     front: tuple[Field, ...]
     fields: tuple[Field, ...]
     copies: int
+    status_checked_at: datetime | None = None
 
 
 def describe_card(card: Card, claims: JsonObject, catalogue: Catalogue, now: datetime) -> CardView:
@@ -101,11 +111,22 @@ def describe_card(card: Card, claims: JsonObject, catalogue: Catalogue, now: dat
     state = CardState.USABLE
     if left is not None and left < EXPIRES_SOON:
         state = CardState.EXPIRED if left <= timedelta(0) else CardState.ENDS_SOON
+    if card.status in _WITHDRAWN and state is not CardState.EXPIRED:
+        state = _WITHDRAWN[card.status]
     return CardView(
-        card.id, card_name(known, card.display), known.cloth if known else "jjok", card.issuer_name, card.received_at,
-        card.expires_at, state, None if left is None else max(0, left.days), _front(fields, known), fields,
-        len(card.copies),
-    )  # fmt: skip
+        id=card.id,
+        name=card_name(known, card.display, card.format),
+        cloth=known.cloth if known else "jjok",
+        issuer_name=card.issuer_name,
+        received_at=card.received_at,
+        expires_at=card.expires_at,
+        state=state,
+        days_left=None if left is None else max(0, left.days),
+        front=_front(fields, known),
+        fields=fields,
+        copies=len(card.copies),
+        status_checked_at=card.status_checked_at,
+    )
 
 
 def credential_type(catalogue: Catalogue, format_: str, type_: str) -> CredentialType | None:
@@ -117,16 +138,22 @@ def credential_type(catalogue: Catalogue, format_: str, type_: str) -> Credentia
 
 
 def claim_at(path: ConcretePath, known: CredentialType | None) -> Claim | None:
-    """Return the catalogue's claim at a path of an SD-JWT VC, or at the namespace and element of an mdoc."""
-    if known is None:
-        return None
-    # No claim has the name of a namespace, which is a reversed domain name.
-    element = known.element_claim(str(path[0]), str(path[1])) if len(path) > 1 else None
-    return element or known.claim(path)
+    """Return the catalogue's claim at a place in a card, if it knows the card."""
+    return None if known is None else known.claim_at(path)
 
 
-def card_name(known: CredentialType | None, display: JsonObject) -> Text:
-    """Return the name of a card: the catalogue's, else the issuer's."""
+def name_of(card: Card, catalogue: Catalogue) -> Text:
+    """Return the name of a card."""
+    return card_name(credential_type(catalogue, card.format, card.type), card.display, card.format)
+
+
+def card_name(known: CredentialType | None, display: JsonObject, format_: str) -> Text:
+    """Return the name of a card: the catalogue's, else the issuer's.
+
+    One licence may lie in the wallet in two formats, so the second one of a type says which it is.
+    """
+    if known is not None and format_ == FORMAT_MDOC:
+        return {"ko": f"{known.name.ko} (국제 규격)", "en": f"{known.name.en} (ISO)"}
     if known is not None:
         return texts(known.name)
     name = display.get("name")
@@ -135,7 +162,10 @@ def card_name(known: CredentialType | None, display: JsonObject) -> Text:
 
 def describe_claims(claims: JsonObject, known: CredentialType | None, display: JsonObject) -> tuple[Field, ...]:
     """Return the claims in the catalogue's order, then whatever it does not know."""
-    listed = tuple(_listed(claims, known)) if known is not None else tuple(_published(claims, display))
+    if known is None:
+        listed = tuple(_published(claims, display))
+    else:
+        listed = tuple(field_of(claim, path, claims) for claim, path in known.places(claims))
     covered = {field.path[:length] for field in listed for length in (1, 2)}
     rest = (path for path in _outer_paths(claims, known) if path not in covered)
     return listed + tuple(Field(path, plain_label(path[-1:]), value_at(claims, path), "hidden") for path in rest)
@@ -161,7 +191,7 @@ def label_of(path: ConcretePath, known: CredentialType | None, display: JsonObje
 
 def plain_label(path: Sequence[str | int]) -> Text:
     """Return a path as a label: ``address · street``."""
-    words = " · ".join(str(part).replace("_", " ") for part in path)
+    words = " · ".join(one_line(str(part)).replace("_", " ") for part in path)
     return {"ko": words, "en": words}
 
 
@@ -183,7 +213,7 @@ def _by_language(display: Json) -> Iterator[tuple[str, str]]:
     names: dict[str, str] = {}
     for entry in display if isinstance(display, list) else []:
         if isinstance(entry, dict) and isinstance(entry.get("name"), str):
-            names.setdefault(str(entry.get("locale", ""))[:2].lower(), str(entry["name"])[:200])
+            names.setdefault(str(entry.get("locale", ""))[:2].lower(), one_line(str(entry["name"])[:200]))
     if names:
         fallback = names.get("en") or next(iter(names.values()))
         yield "ko", names.get("ko", fallback)
@@ -207,20 +237,6 @@ def _published(claims: JsonObject, display: JsonObject) -> Iterator[Field]:
         # A member of an SD-JWT VC, or namespace and element of an mdoc.
         if len(path) <= 2 and names == path and names[0] not in NOT_CLAIMS and concrete_paths(claims, names):
             yield Field(names, label, value_at(claims, names))
-
-
-def _listed(claims: JsonObject, known: CredentialType) -> Iterator[Field]:
-    named = [claim for claim in known.claims if claim.path[-1] is not None]
-    containers = {claim.path[:-1] for claim in named}
-    for claim in named:
-        # A container is shown by its members; a list of plain values as one line.
-        if claim.path not in containers and (*claim.path, None) not in containers:
-            for path in concrete_paths(claims, claim.path):
-                yield field_of(claim, path, claims)
-        # In an mdoc a claim is one whole element, containers too.
-        if claim.mdoc is not None:
-            for path in concrete_paths(claims, (claim.mdoc.namespace, claim.mdoc.element)):
-                yield field_of(claim, path, claims)
 
 
 def field_of(claim: Claim, path: ConcretePath, claims: JsonObject) -> Field:

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import Request, Response
 
 from holder_app.credentials.ports import HistoryRecord, RecordKind
+from holder_app.credentials.status import check_cards_soon
 from holder_app.credentials.use_cases import delete_card, list_cards, list_history, show_card, show_record
 from holder_app.dependencies import CurrentAccount, CurrentWallet
 from wallet_core.adapters.web import html, page_router, see_other
@@ -38,6 +39,7 @@ async def home(request: Request, account: CurrentAccount, wallet: CurrentWallet)
 @router.get("/cards/{card_id}")
 async def card_page(request: Request, card_id: str, account: CurrentAccount, wallet: CurrentWallet) -> Response:
     """Show one card, both faces, and where it was used."""
+    await check_cards_soon(wallet.card_ports, wallet.fetch, wallet.anchors, account.id, card_id)
     ports = wallet.card_ports(read_only=True)
     card = show_card(ports, account.id, card_id)
     used = [record for record in list_history(ports, account.id, FILTERS["sent"]) if _names(record, card_id)]

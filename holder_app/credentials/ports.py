@@ -26,12 +26,21 @@ class CardCopy:
     uses: int = 0
 
 
+class CardStatus(StrEnum):
+    """What the issuer's status list said of a card."""
+
+    VALID = "valid"
+    SUSPENDED = "suspended"
+    REVOKED = "revoked"
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
     """One card as the person sees it: one or more copies with the same content.
 
     ``format`` is a Credential Format Identifier and ``type`` a ``vct`` or a document type. ``display`` is name and
-    labels as the issuer published them, for cards that the catalogue does not know.
+    labels as the issuer published them, for cards that the catalogue does not know. ``status`` is what
+    the issuer said when it was last asked; None before, and for a card without status.
     """
 
     id: str
@@ -45,6 +54,8 @@ class Card:
     expires_at: datetime | None
     display: JsonObject
     copies: tuple[CardCopy, ...]
+    status: CardStatus | None = None
+    status_checked_at: datetime | None = None
 
     @property
     def next_copy(self) -> CardCopy:
@@ -93,6 +104,10 @@ class Cards(Protocol):
 
     def count_use(self, account_id: AccountId, copy_id: str) -> None:
         """Note that a copy was presented."""
+        ...
+
+    def set_status(self, account_id: AccountId, card_id: str, status: CardStatus, *, checked_at: datetime) -> None:
+        """Note what the issuer says of a card; nothing if the account has no such card any more."""
         ...
 
     def delete(self, account_id: AccountId, card_id: str) -> bool:

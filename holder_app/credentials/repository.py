@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, Row, delete, insert, select, update
 
 from holder_app.accounts.ports import AccountId
 from holder_app.credentials.keys import key_from_text, key_to_text
-from holder_app.credentials.ports import Card, CardCopy, HistoryRecord, RecordKind
+from holder_app.credentials.ports import Card, CardCopy, CardStatus, HistoryRecord, RecordKind
 from holder_app.credentials.tables import CardRow, CopyRow, HistoryRow
 from holder_app.tables import table_of
 from wallet_core.adapters.keystore import Sealer
@@ -58,6 +59,11 @@ class SqlCards:
         """Note that a copy was presented."""
         statement = update(_COPY).where(_COPY.c.account_id == account_id, _COPY.c.id == copy_id)
         self._unit.connection.execute(statement.values(uses=_COPY.c.uses + 1))
+
+    def set_status(self, account_id: AccountId, card_id: str, status: CardStatus, *, checked_at: datetime) -> None:
+        """Note what the issuer says of a card; nothing if the account has no such card any more."""
+        statement = update(_CARD).where(_CARD.c.account_id == account_id, _CARD.c.id == card_id)
+        self._unit.connection.execute(statement.values(status=status, status_checked_at=checked_at))
 
     def delete(self, account_id: AccountId, card_id: str) -> bool:
         """Remove the card, its copies and their keys for good; false if the account has no such card."""
@@ -152,6 +158,8 @@ def _card(row: Row[tuple[object, ...]], copies: tuple[CardCopy, ...]) -> Card:
         row.expires_at,
         row.display,
         copies,
+        None if row.status is None else CardStatus(row.status),
+        row.status_checked_at,
     )
 
 

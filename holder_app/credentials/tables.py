@@ -24,6 +24,8 @@ class CardRow(WalletBase, table=True):
     received_at: datetime = Field(sa_type=UtcDateTime)
     expires_at: datetime | None = Field(sa_type=UtcDateTime, nullable=True)
     display: dict[str, Any] = Field(sa_type=JSON)
+    status: str | None = Field(default=None, max_length=20)
+    status_checked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class CopyRow(WalletBase, table=True):

@@ -38,6 +38,7 @@ from wallet_core.protocols.openid4vci.messages import NotificationEvent
 from wallet_core.protocols.openid4vci.metadata import CredentialConfiguration
 from wallet_core.protocols.openid4vci.pending import IssuedBatch, IssuedCredentials, ProofsToSign, ResolvedOffer
 from wallet_core.trust.anchors import TrustAnchors
+from wallet_core.trust.policy import IssuerPolicy
 from wallet_core.types import CredentialConfigurationId, CredentialIssuerId, RandomBytes
 
 ID_BYTES = 16
@@ -64,6 +65,7 @@ class IssuancePorts:
     fetch: Fetch
     clock: Clock
     random: RandomBytes
+    issuers: IssuerPolicy
 
 
 def claim(ports: IssuancePorts, issuance: Issuance) -> Issuance:
@@ -158,7 +160,15 @@ def _card(
     issuer, now = issued.offer.offer.credential_issuer, ports.clock.now()
     configuration = issued.offer.issuer.configurations[batch.configuration_id]
     copies = [
-        verify_issued(text, issuer=issuer, configuration=configuration, signers=signers, anchors=ports.anchors, now=now)
+        verify_issued(
+            text,
+            issuer=issuer,
+            configuration=configuration,
+            signers=signers,
+            anchors=ports.anchors,
+            now=now,
+            issuers=ports.issuers,
+        )
         for text in batch.credentials
     ]
     # OpenID4VCI 8.3: at most one credential per key.

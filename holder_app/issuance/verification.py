@@ -15,6 +15,7 @@ from wallet_core.protocols.openid4vci.metadata import CredentialConfiguration
 from wallet_core.spec_versions import FORMAT_MDOC, NAMESPACE_MDL
 from wallet_core.trust import x509
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
+from wallet_core.trust.policy import IssuerPolicy
 from wallet_core.trust.x509 import TrustedCertificate
 from wallet_core.types import CredentialIssuerId, DocType
 
@@ -46,13 +47,22 @@ def verify_issued(
     signers: Mapping[bytes, SoftwareSigner],
     anchors: TrustAnchors,
     now: datetime,
+    issuers: IssuerPolicy | None = None,
 ) -> VerifiedCredential:
     """Check a credential that an issuer sent and return it.
 
-    As :func:`verify_sd_jwt_vc` or :func:`verify_mdoc`, by the format that was asked for.
+    As :func:`verify_sd_jwt_vc` or :func:`verify_mdoc`, by the format that was asked for; then its issuer may issue this
+    type, where a trust list says who may (specs/trust-list.md 4). ``issuers`` is who may issue what.
     """
     verify = verify_mdoc if configuration.format == FORMAT_MDOC else verify_sd_jwt_vc
-    return verify(text, issuer=issuer, configuration=configuration, signers=signers, anchors=anchors, now=now)
+    found = verify(text, issuer=issuer, configuration=configuration, signers=signers, anchors=anchors, now=now)
+    if issuers is not None:
+        named = issuer if issuer in found.certificate.uris else None
+        # tl-4-received
+        issuers.validate_may_issue(
+            found.certificate, issuer=named, format=configuration.format, type=found.type, at=now
+        )
+    return found
 
 
 def verify_mdoc(

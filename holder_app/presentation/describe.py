@@ -16,7 +16,7 @@ from holder_app.credentials.describe import (
     label_of,
     texts,
 )
-from holder_app.credentials.ports import Card
+from holder_app.credentials.ports import Card, CardStatus
 from holder_app.presentation.choices import Extra, Group, Pick, create_groups
 from wallet_core.catalogue import Catalogue, CredentialType, Policy
 from wallet_core.encoding.claims_path import ConcretePath, value_at
@@ -50,20 +50,24 @@ class PickView:
     """One card of an answer.
 
     Attributes:
+        received_at: what tells two cards of one kind apart.
         asked: what is asked for and sent.
         always: what the card shows whenever it is used, asked for or not.
         extras: what may be sent as well.
         hidden: what stays hidden.
+        withdrawn: ``suspended`` or ``revoked`` if the issuer says so; empty otherwise.
     """
 
     card_id: str
     name: Text
     issuer_name: str
     cloth: str
+    received_at: datetime
     asked: tuple[Asked, ...]
     always: tuple[Field, ...]
     extras: tuple[ExtraView, ...]
     hidden: tuple[Field, ...]
+    withdrawn: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,13 +201,15 @@ def _pick_view(pick: Pick, candidate: Candidate, card: Card, catalogue: Catalogu
     paths = {field.path for field in sent}
     return PickView(
         card.id,
-        card_name(known, card.display),
+        card_name(known, card.display, card.format),
         card.issuer_name,
         known.cloth if known else "jjok",
+        card.received_at,
         tuple(Asked(field, _instead_of(field, known, paths)) for field in sent),
         anyway,
         tuple(_extra_view(number, extra, claims, known, card) for number, extra in enumerate(pick.extras)),
         hidden,
+        card.status if card.status in {CardStatus.SUSPENDED, CardStatus.REVOKED} else "",
     )
 
 

@@ -4,6 +4,7 @@ from fastapi import File, Form, Request, Response, UploadFile
 
 from holder_app.accounts.ports import Account
 from holder_app.credentials.pages import kept_until
+from holder_app.credentials.status import check_cards_soon
 from holder_app.credentials.use_cases import show_record
 from holder_app.dependencies import CurrentAccount, CurrentWallet, Wallet
 from holder_app.issuance.use_cases import take_offer_link
@@ -133,6 +134,7 @@ async def _fetch(wallet: Wallet, account: Account, presentation_id: str) -> Resp
         await fetch_request(wallet.presentation_ports(), account.id, presentation_id)
     except FetchError:
         return see_other(f"/requests/{presentation_id}?unreachable")
+    await check_cards_soon(wallet.card_ports, wallet.fetch, wallet.anchors, account.id)
     return see_other(f"/requests/{presentation_id}")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from holder_app.accounts.ports import AccountId
-from holder_app.credentials.describe import card_name, credential_type
+from holder_app.credentials.describe import name_of
 from holder_app.credentials.ports import Card, CardCopy, Cards, History, RecordKind
 from holder_app.credentials.use_cases import card_summary, new_record, open_copy, settled
 from holder_app.links import origin_of
@@ -28,6 +28,9 @@ from wallet_core.types import JsonObject, RandomBytes
 
 RETRY_AFTER = timedelta(seconds=30)
 """After this an answer that seems to be on its way is sent again: three times the client's time limit."""
+
+NOT_ACCEPTED = "not_accepted"
+"""Reason in the history: the verifier has what was sent, and refused it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +99,14 @@ async def send(ports: PresentationPorts, presentation: Presentation) -> Presenta
     except FetchError:
         advance(ports, presentation, replace(state, since=state.since - RETRY_AFTER))
         raise
-    except (PeerRefusal, MalformedError) as exc:
+    except PeerRefusal as exc:
         # A second sending may be refused because the first one arrived: then nobody knows, and the history says so.
+        # A first one that is refused was read all the same: it must not look as if nothing had been shown.
         kind = RecordKind.FAILED if state.tries == 1 else RecordKind.SENDING
-        return _settle(ports, presentation, Failed(state.record_id, exc.detail), kind)
+        reason = NOT_ACCEPTED if state.tries == 1 else None
+        return _settle(ports, presentation, Failed(state.record_id, exc.detail), kind, reason)
+    except MalformedError as exc:  # before anything was posted
+        return _settle(ports, presentation, Failed(state.record_id, exc.detail), RecordKind.FAILED)
     origin = origin_of(state.pending.resolved.request.response_uri)
     return _settle(ports, presentation, Answered(state.record_id, sent.redirect_uri, origin), RecordKind.SENT)
 
@@ -113,13 +120,17 @@ def claim_again(ports: PresentationPorts, presentation: Presentation) -> Present
 
 
 def _settle(
-    ports: PresentationPorts, presentation: Presentation, state: Answered | Failed, kind: RecordKind
+    ports: PresentationPorts,
+    presentation: Presentation,
+    state: Answered | Failed,
+    kind: RecordKind,
+    reason: str | None = None,
 ) -> Presentation:
     with ports.unit:
         done = ports.presentations.advance(presentation, state)
         record = ports.history.get(presentation.account_id, state.record_id)
         if record is not None:
-            ports.history.settle(settled(record, kind))
+            ports.history.settle(settled(record, kind, reason=reason) if reason else settled(record, kind))
     return done
 
 
@@ -162,7 +173,7 @@ def _card_receipt(
     sent, anyway, hidden = divide_fields(
         card, claims, approved.selected, approved.always_shown, ports.catalogue, policy
     )
-    name = card_name(credential_type(ports.catalogue, card.format, card.type), card.display)
+    name = name_of(card, ports.catalogue)
     return {"card_id": card.id, **card_summary(name, card.issuer_name, sent, anyway, hidden)}
 
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from issuer.agencies.use_cases import list_agencies, sign_in
 from issuer.console.desk import SESSION_AGENCY, SIGN_IN, Desk, check_open, staff, wallet_link
-from issuer.console.use_cases import find_people, find_person, preview_claims
+from issuer.console.use_cases import MAX_FOUND, find_people, find_person, has_ended, preview_claims
 from issuer.dependencies import issuer_of
 from issuer.issuance.use_cases import offers
 from issuer.issuance.use_cases.offers import OfferOrder
@@ -106,7 +106,7 @@ async def credential_list(request: Request, desk: Staff, cursor: Annotated[str, 
             "type": desk.type_names([each.configuration_id])[0],
             "issued_at": each.issued_at,
             "expires_at": each.expires_at,
-            "valid": each.expires_at > now,
+            "state": each.status if each.expires_at > now else "over",
         }
         for each in page
     ]
@@ -130,7 +130,13 @@ async def new_offer(
         {"value": each.subject_id, "text": mask(each.name, "name", "ko"), "sub": each.subject_id} for each in found
     ]
     return html(
-        request, "console/offer_new.html", agency=desk.agency, type=credential_type, subjects=people, query=query
+        request,
+        "console/offer_new.html",
+        agency=desk.agency,
+        type=credential_type,
+        subjects=people,
+        query=query,
+        most=MAX_FOUND,
     )
 
 
@@ -149,9 +155,14 @@ async def confirm_offer(
     claims = preview_claims(unit, records, desk.agency, credential_type, subject, today=today)
     person = find_person(unit, records, desk.agency, credential_type, subject)
     shown = {"id": subject, "name": mask(person.name, "name", "ko") if person else subject}
-    lines = claim_lines(credential_type, claims)
     return html(
-        request, "console/offer_confirm.html", agency=desk.agency, type=credential_type, subject=shown, claims=lines
+        request,
+        "console/offer_confirm.html",
+        agency=desk.agency,
+        type=credential_type,
+        subject=shown,
+        claims=claim_lines(credential_type, claims),
+        ended=has_ended(credential_type, claims, today=today),
     )
 
 

@@ -3,11 +3,12 @@
 from typing import Annotated
 
 from fastapi import Depends, File, Form, UploadFile
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from issuer.console.desk import Desk, staff
-from issuer.records.use_cases import ImportResult, count_records, import_records
+from issuer.records.use_cases import ImportResult, check_records, count_records, import_records
 from wallet_core.adapters.web import html, page_router
 from wallet_core.catalogue.records import MAX_BYTES
 
@@ -16,6 +17,9 @@ router = page_router()
 Staff = Annotated[Desk, Depends(staff)]
 MAX_SHOWN = 200
 """Bad rows a page shows; whoever has more has a wrong column, and sees it in the first ones."""
+
+MAX_FORM_BYTES = MAX_BYTES + (1 << 20)
+"""Bytes of a form that carries a file: what surrounds it, and the line ends that a browser makes longer."""
 
 
 @router.get("/console/records")
@@ -32,27 +36,27 @@ def _ask(request: Request, desk: Desk, *, empty: bool = False) -> Response:
     return html(request, "console/records.html", status=status, agency=desk.agency, types=types, empty=empty)
 
 
-@router.post("/console/records/check", max_body_size=MAX_BYTES)
-async def check_records(request: Request, desk: Staff, csv: Annotated[UploadFile, File()]) -> Response:
+@router.post("/console/records/check", max_body_size=MAX_FORM_BYTES)
+async def check_file(request: Request, desk: Staff, csv: Annotated[UploadFile, File()]) -> Response:
     """Check the file without storing anything."""
     data = await csv.read()
     if not data.strip():
         return _ask(request, desk, empty=True)
-    return _report(request, desk, data, dry_run=True)
+    return await _report(request, desk, data, dry_run=True)
 
 
-@router.post("/console/records", max_body_size=MAX_BYTES)
-async def store_records(request: Request, desk: Staff, csv: Annotated[str, Form()]) -> Response:
+@router.post("/console/records", max_body_size=MAX_FORM_BYTES, form_limits={"max_part_size": MAX_FORM_BYTES})
+async def store_file(request: Request, desk: Staff, csv: Annotated[str, Form()]) -> Response:
     """Store the file that was checked, if it is still without fault."""
-    return _report(request, desk, csv.encode(), dry_run=False)
+    return await _report(request, desk, csv.encode(), dry_run=False)
 
 
-def _report(request: Request, desk: Desk, data: bytes, *, dry_run: bool) -> Response:
+async def _report(request: Request, desk: Desk, data: bytes, *, dry_run: bool) -> Response:
     issuer = desk.issuer
-    unit = issuer.database.unit()
-    result = import_records(
-        unit, issuer.records(unit), desk.agency, desk.types, data, dry_run=dry_run, now=issuer.clock.now()
-    )
+    unit, now = issuer.database.unit(), issuer.clock.now()
+    # In a thread, so that wallets are answered meanwhile.
+    report = await run_in_threadpool(check_records, desk.types, data, now=now)
+    result = import_records(unit, issuer.records(unit), desk.agency, report, dry_run=dry_run, now=now)
     return html(
         request,
         "console/records_check.html",

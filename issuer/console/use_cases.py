@@ -9,7 +9,7 @@ from issuer.ports import UnitOfWork
 from issuer.records.ports import Records
 from wallet_core.catalogue import CredentialType
 from wallet_core.catalogue.credential_type import Mask
-from wallet_core.errors import NotFound
+from wallet_core.errors import Expired, NotFound
 from wallet_core.types import Json, JsonObject
 
 MAX_FOUND = 30
@@ -72,6 +72,15 @@ def preview_claims(
     if record is None:
         raise NotFound("the agency has no record of this person")
     return credential_type.prepare_claims(record, today=today)
+
+
+def has_ended(credential_type: CredentialType, claims: JsonObject, *, today: date) -> bool:
+    """Tell whether what would be signed has ended already, so that nothing can be issued."""
+    try:
+        credential_type.expires_at(claims, today=today)
+    except Expired:
+        return True
+    return False
 
 
 def _people(records: Records, agency: Agency, credential_type: CredentialType) -> Iterator[Person]:

@@ -96,6 +96,10 @@ class IssuedCredentials(Protocol):
         """Return one of an agency's credentials, None if there is none."""
         ...
 
+    def of_offer(self, agency_id: AgencyId, offer_id: str) -> Sequence[IssuedCredential]:
+        """Return an agency's credentials that came of one offer."""
+        ...
+
     def set_status(self, credential_id: str, status: str) -> None:
         """Write the status, as lists of credentials show it."""
         ...

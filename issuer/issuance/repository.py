@@ -37,6 +37,11 @@ _ADD_CREDENTIAL = insert(_CREDENTIAL)
 _FIND_CREDENTIAL = select(_CREDENTIAL).where(
     _CREDENTIAL.c.agency_id == bindparam("agency_id"), _CREDENTIAL.c.id == bindparam("credential_id")
 )
+_OF_OFFER = (
+    select(_CREDENTIAL)
+    .where(_CREDENTIAL.c.agency_id == bindparam("agency_id"), _CREDENTIAL.c.offer_id == bindparam("offer_id"))
+    .order_by(_CREDENTIAL.c.id)
+)
 _SET_STATUS = update(_CREDENTIAL).where(_CREDENTIAL.c.id == bindparam("credential_id")).values(status=bindparam("to"))
 
 
@@ -139,6 +144,11 @@ class SqlIssuedCredentials:
         values = {"agency_id": agency_id, "credential_id": credential_id}
         row = self._unit.connection.execute(_FIND_CREDENTIAL, values).one_or_none()
         return None if row is None else _credential(row)
+
+    def of_offer(self, agency_id: AgencyId, offer_id: str) -> Sequence[IssuedCredential]:
+        """Return an agency's credentials that came of one offer."""
+        rows = self._unit.connection.execute(_OF_OFFER, {"agency_id": agency_id, "offer_id": offer_id})
+        return [_credential(row) for row in rows]
 
     def set_status(self, credential_id: str, status: str) -> None:
         """Write the status, as lists of credentials show it."""

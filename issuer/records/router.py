@@ -3,11 +3,12 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from issuer.dependencies import issuer_of
-from issuer.records.use_cases import ImportResult, import_records
+from issuer.records.use_cases import ImportResult, check_records, import_records
 from wallet_core.adapters.api_keys import ApiKey
 from wallet_core.adapters.idempotency import Answer
 from wallet_core.adapters.web import idempotent, require_api_key
@@ -23,7 +24,10 @@ class BadRows(InvalidRequest):
     code = "bad_rows"
 
 
-@router.post("/records", max_body_size=MAX_BYTES)
+_CSV = {"requestBody": {"required": True, "content": {"text/csv": {"schema": {"type": "string"}}}}}
+
+
+@router.post("/records", max_body_size=MAX_BYTES, openapi_extra=_CSV)
 async def post_records(
     request: Request,
     agency_id: str,
@@ -33,20 +37,15 @@ async def post_records(
 ) -> Response:
     """Import a CSV file, all of it or nothing. With `dry_run` every bad row is reported and nothing is stored."""
     issuer, data = issuer_of(request), await request.body()
-    agency, unit = issuer.agency(agency_id), issuer.database.unit()
+    agency, unit, now = issuer.agency(agency_id), issuer.database.unit(), issuer.clock.now()
+    # In a thread, so that wallets are answered meanwhile.
+    report = await run_in_threadpool(check_records, issuer.catalogue.issued_by(agency.id), data, now=now)
 
     def create() -> Answer:
         """Do it the first time the key comes."""
-        result = import_records(
-            unit,
-            issuer.records(unit),
-            agency,
-            issuer.catalogue.issued_by(agency.id),
-            data,
-            dry_run=dry_run,
-            now=issuer.clock.now(),
+        return _answer(
+            import_records(unit, issuer.records(unit), agency, report, dry_run=dry_run, now=now), dry_run=dry_run
         )
-        return _answer(result, dry_run=dry_run)
 
     return await idempotent(request, unit, key, create)
 

@@ -39,28 +39,24 @@ class ImportResult:
         }
 
 
+def check_records(types: Sequence[CredentialType], data: bytes, *, now: datetime) -> RecordsReport:
+    """Return what a CSV file holds and everything that is wrong with it. Seconds for a large file: not on the loop."""
+    return parse_records(data, types, today=seoul_day(now))
+
+
 def import_records(
-    unit: UnitOfWork,
-    records: Records,
-    agency: Agency,
-    types: Sequence[CredentialType],
-    data: bytes,
-    *,
-    dry_run: bool,
-    now: datetime,
+    unit: UnitOfWork, records: Records, agency: Agency, report: RecordsReport, *, dry_run: bool, now: datetime
 ) -> ImportResult:
-    """Check a CSV file against the catalogue and store its records, if all are good and it is no dry run.
+    """Store the records of a file that was checked, if all are good and it is no dry run.
 
     Args:
         unit: in which they are stored.
         records: of that unit.
         agency: whose records they are.
-        types: what the agency issues.
-        data: the file as it came.
+        report: what :func:`check_records` found.
         dry_run: only report.
         now: the time.
     """
-    report = parse_records(data, types, today=seoul_day(now))
     if dry_run or report.problems:
         return ImportResult(report, 0)
     by_type: dict[str, list[tuple[str, JsonObject]]] = defaultdict(list)

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench import hsm, http
+from tests.bench import hsm, http, status_list
 from tests.bench.cases import CASES
+from tests.bench.mdoc import MDOC_CASES
 from tests.bench.measure import Row, measure
 
-PACKAGES = ("cryptography", "orjson", "sd-jwt", "PyJWT")
+PACKAGES = ("cbor2", "cryptography", "orjson", "sd-jwt", "PyJWT")
 
 
 def arguments() -> argparse.Namespace:
@@ -29,10 +30,11 @@ def arguments() -> argparse.Namespace:
 
 def rows(options: argparse.Namespace) -> Iterator[Row]:
     """Measure and yield one row after another."""
-    for case in CASES:
+    for case in (*CASES, *MDOC_CASES):
         if options.only in case.name:
             yield measure(case, options.rounds)
     yield from hsm.rows(options.only, options.rounds)
+    yield from status_list.rows(options.only, options.rounds)
     if not options.no_http:
         yield from http.rows(options.only, options.http_rounds)
 

@@ -16,6 +16,7 @@ from wallet_core.formats.sd_jwt.verifier import parse_sd_jwt, verify_sd_jwt_kb
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors
 from wallet_core.trust.certificates import create_ca, create_issuer_certificate
+from wallet_core.trust.status_list.reference import StatusReference
 from wallet_core.trust.x509 import VerdictCache, verify_chain
 from wallet_core.types import CredentialIssuerId, Nonce, Vct
 
@@ -25,6 +26,7 @@ AUDIENCE, NONCE = "x509_hash:Uvo3HtuIxuhC92rShpgqcT3YXwrqRxWEviRiA0OZszk", Nonce
 NOW = SystemClock().now()
 HOUR = NOW.replace(minute=0, second=0, microsecond=0)
 EXPIRES = HOUR + timedelta(days=365)
+STATUS = StatusReference(54_321, f"{ISSUER_ID}/statuslists/1")
 
 CLAIMS: dict[str, Any] = {
     "family_name": "시험용",
@@ -64,7 +66,7 @@ CACHE = VerdictCache()
 
 
 def issue() -> str:
-    """Issue a credential of 10 selectively disclosable claims with ``cnf`` and ``x5c``."""
+    """Issue a credential of 10 selectively disclosable claims with ``cnf``, ``status`` and ``x5c``."""
     return issue_sd_jwt_vc(
         vct=VCT,
         issuer=ISSUER_ID,
@@ -73,6 +75,7 @@ def issue() -> str:
         holder_key=HOLDER.public_key,
         issued_at=HOUR,
         expires_at=EXPIRES,
+        status=STATUS.to_json(),
         signer=ISSUER,
         x5c=X5C,
         random=os.urandom,
@@ -111,7 +114,14 @@ def verify(trusted: Any) -> object:
 _THEIR_ISSUER, _THEIR_HOLDER = peers.peer_key(ISSUER), peers.peer_key(HOLDER)
 _THEIR_PUBLIC_KEY = peers.peer_public_key(ISSUER)
 _MARKS = {path[0]: True for path in SHOWN}
-_PLAIN = {**CLAIMS, "iss": ISSUER_ID, "iat": int(HOUR.timestamp()), "exp": int(EXPIRES.timestamp()), "vct": VCT}
+_PLAIN = {
+    **CLAIMS,
+    "iss": ISSUER_ID,
+    "iat": int(HOUR.timestamp()),
+    "exp": int(EXPIRES.timestamp()),
+    "vct": VCT,
+    "status": STATUS.to_json(),
+}
 _X5C_HEADER = {"typ": "dc+sd-jwt", "x5c": parse_sd_jwt(CREDENTIAL).issuer_jws.header["x5c"]}
 
 
@@ -139,7 +149,7 @@ def peer_verify() -> object:
 _JWT = jwt.encode(_PLAIN, ISSUER.private_key, algorithm="ES256")
 
 CASES = (
-    Case("issue SD-JWT VC: 10 claims, cnf, x5c", "s", issue, 0.30, 0.40),
+    Case("issue SD-JWT VC: 10 claims, cnf, status, x5c", "s", issue, 0.30, 0.40),
     Case("present 3 of 10, stored and indexed", "s", present_stored, 0.50, 0.62),
     Case("present 3 of 10 from the text", "s", present_from_string, 0.38, 0.46),
     Case("verify with key binding, issuer verdict cached", "v", lambda: verify(CACHE.verify_chain), 0.27, 0.32),

@@ -18,6 +18,7 @@ from issuer.issuance.ports import Offer, Storage
 from issuer.issuance.tables import OfferRow
 from issuer.issuance.use_cases.dataset import seal_dataset
 from issuer.settings import IssuerSettings
+from issuer.status.ports import StatusListHead, StatusStorage
 from issuer.tables import table_of
 from tests.bench.catalogue import AGENCY, CLAIMS, CONFIGURATION, write_catalogue
 from tests.bench.post import Post
@@ -170,6 +171,26 @@ class MemoryIssuance:
         self.issued.extend(credentials)
 
 
+class MemoryStatusLists:
+    """One status list and the places taken in it."""
+
+    def __init__(self, head: StatusListHead) -> None:
+        self._head = head
+        self._taken: set[int] = set()
+
+    def open_list(self, _agency_id: AgencyId, _credential_format: str) -> StatusListHead:
+        """Return the list from which places are drawn."""
+        return self._head
+
+    def taken(self, _head: StatusListHead, indices: Any) -> frozenset[int]:
+        """Return those of ``indices`` that a credential has."""
+        return frozenset(self._taken.intersection(indices))
+
+    def assign(self, entries: Any) -> None:
+        """Give places to credentials."""
+        self._taken.update(entry.idx for entry in entries)
+
+
 def create_in_memory() -> FastAPI:
     """Return the issuer's own web app on storage in memory: the factory that uvicorn's workers call."""
     log.configure()
@@ -178,7 +199,10 @@ def create_in_memory() -> FastAPI:
     issuer: Issuer = build_issuer(settings)
     memory: Any = MemoryIssuance(pickle.loads((settings.key_store.parent / WORLD).read_bytes()))  # noqa: S301 - ours
     unit: Any = MemoryUnit()
-    storage = Storage(unit, memory, memory, memory, memory)
-    return create_app(
-        replace(issuer, issuance=replace(issuer.issuance, storage=lambda: storage, reading=lambda: storage))
-    )
+    head = StatusListHead(AGENCY, 1, "dc+sd-jwt", 2, settings.status_list_size, 1, issuer.clock.now())
+    lists: Any = MemoryStatusLists(head)
+    statuses = StatusStorage(unit, lists)
+    status = replace(issuer.status, storage=lambda: statuses, reading=lambda: statuses)
+    storage = Storage(unit, memory, memory, memory, memory, lists)
+    issuance = replace(issuer.issuance, storage=lambda: storage, reading=lambda: storage, status=status)
+    return create_app(replace(issuer, issuance=issuance, status=status))

@@ -22,6 +22,8 @@ from verifier.presentations.use_cases.requests import PresentationOrder, create_
 from verifier.relying_parties.ports import PartyId, RelyingParty
 from verifier.relying_parties.use_cases import register_party
 from verifier.settings import VerifierSettings
+from verifier.status.ports import StoredList
+from wallet_core import spec_versions as spec
 from wallet_core.adapters import log
 from wallet_core.adapters.keystore import KeyStore, new_key_text
 from wallet_core.adapters.migrations import migrate
@@ -30,6 +32,8 @@ from wallet_core.encoding import strict_json
 from wallet_core.formats.sd_jwt.holder import create_key_binding
 from wallet_core.protocols.openid4vp.presentation import Presentation
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors, format_trust_anchors
+from wallet_core.trust.status_list.array import new_array
+from wallet_core.trust.status_list.token import create_status_list_jwt, status_list_claims
 from wallet_core.types import JsonObject
 
 PARTY = PartyId("bench")
@@ -83,6 +87,24 @@ class VerifierWorld:
             public_url=public_url,
             now=self.verifier.clock.now(),
         )
+
+        self._keep_status_list()
+
+    def _keep_status_list(self) -> None:
+        """Put the list of the card's status where a worker that fetched it would have: once in its ttl."""
+        now = self.verifier.clock.now()
+        claims = status_list_claims(
+            bytes(new_array(1 << 17, 2)),
+            2,
+            uri=cases.STATUS.uri,
+            issued_at=now,
+            expires_at=now + timedelta(days=1),
+            ttl=timedelta(hours=1),
+        )
+        token = create_status_list_jwt(claims, signer=cases.ISSUER, x5c=cases.X5C).encode()
+        with (unit := self.verifier.database.unit()):
+            stored = StoredList(cases.STATUS.uri, spec.STATUS_LIST_JWT_MEDIA_TYPE, token, now)
+            self.verifier.status_storage(unit).lists.put(stored)
 
     def posts(self, count: int, *, in_memory: bool) -> list[Post]:
         """Store ``count`` requests and return the answers to them."""

@@ -80,6 +80,8 @@ def assert_fit(page: Page, name: str) -> None:
     """Check one page as it stands: accessibility, width, targets."""
     photograph(page, name)
     problems = accessibility_problems(page) + small_targets(page)
+    if page.locator(".cta").count() and page.locator(".tabbar").count():
+        problems.append(f"{page.url}: the tabs lie over the buttons at the bottom of a phone")
     if (wide := sideways_scroll(page)) > 0:
         problems.append(f"{page.url} is {wide} px wider than the window")
     assert not problems, "\n".join(problems)

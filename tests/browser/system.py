@@ -34,7 +34,7 @@ class System:
     def open_wallet(self, page: Page, person: int) -> None:
         """Sign in to the wallet as one of the demo's people; each code works once."""
         page.goto(self.wallet)
-        page.get_by_label("확인 번호").fill(self.facts["people"][person]["sign_in_code"])
+        page.get_by_label("한 번 쓰는 코드").fill(self.facts["people"][person]["sign_in_code"])
         page.get_by_role("button", name="들어가기").click()
         expect(page.locator("h1")).to_contain_text("지갑")
 

@@ -142,7 +142,7 @@ def test_a_policy_decides_what_an_unknown_status_means(desk: FileDesk) -> None:
     lenient = next(each for each in catalogue.policies.values() if each.status.unknown == "accept_and_say_age")
     strict = next(each for each in catalogue.policies.values() if each.status.unknown == "refuse")
     asked = query(("name",), ("age_over_19",))
-    policies = {each.id: replace(each, full_query=asked, must_match=()) for each in (lenient, strict)}
+    policies = {each.id: replace(each, dcql_query=asked, must_match=()) for each in (lenient, strict)}
     ports = replace(desk.under_test.verifier.presentations, policies=policies)
     app = create_app(replace(desk.under_test.verifier, presentations=ports))
     desk.under_test.client = TestClient(app, base_url=HOST)

@@ -116,6 +116,15 @@ def test_signing_out_ends_the_session(staff: Staff) -> None:
     staff.get("/console", 303)
 
 
+def test_what_has_ended_is_not_offered(staff: Staff) -> None:
+    staff.sign_in()
+    ended = records_csv(staff, issue_date="2014-12-31", expiry_date="2024-12-31").decode()
+    assert staff.post("/console/records", "/console/records", csv=ended).status_code == 200
+    confirm = staff.get("/console/offers/confirm?type=drivers-licence&subject=p-1")
+    assert "기한이 지나서 발급할 수 없어요" in confirm
+    assert 'action="/console/offers"' not in confirm
+
+
 def test_an_offer_from_records_to_the_wallet(staff: Staff) -> None:
     staff.sign_in()
     assert "찾은 사람이 없어요" in staff.get("/console/offers/new?type=drivers-licence")
@@ -170,6 +179,20 @@ def test_files_that_are_no_records(staff: Staff, data: bytes) -> None:
     assert_whole(answer.text)
 
 
+def test_a_file_of_some_megabytes_is_checked_and_stored(staff: Staff) -> None:
+    staff.sign_in()
+    header, row = records_csv(staff).decode().splitlines()
+    text = "\n".join([header, *(row.replace("p-1", f"p-{number}", 1) for number in range(1700))])
+    assert len(text.encode()) > 1 << 20
+    files = {"csv": ("people.csv", text.encode(), "text/csv")}
+    checked = staff.post("/console/records/check", "/console/records", files=files)
+    assert 'enctype="multipart/form-data"' in checked.text.partition("<textarea")[0]
+    # As a browser sends a field of a form with that enctype.
+    stored = staff.post("/console/records", "/console/records", files={"csv": (None, text)})
+    assert stored.status_code == 200
+    assert "1700명을 명부에 넣었어요" in stored.text
+
+
 def test_another_agency_sees_nothing(staff: Staff) -> None:
     staff.sign_in()
     import_one(staff)
@@ -181,3 +204,52 @@ def test_another_agency_sees_nothing(staff: Staff) -> None:
     staff.get(page, 404)
     staff.get("/console/offers/new?type=drivers-licence", 404)
     assert "한*우" not in staff.get("/console/offers")
+
+
+def issue_copies(staff: Staff) -> list[str]:
+    """Issue three copies of a licence and return their numbers."""
+    under_test, keys = staff.under_test, [SoftwareSigner.generate() for _ in range(3)]
+    under_test.receive(under_test.proofs(under_test.offer()["uri"], keys), keys)
+    return [each["credential_id"] for each in under_test.api("GET", "/credentials").json()["credentials"]]
+
+
+def test_a_licence_is_reported_lost_found_and_at_last_revoked(staff: Staff) -> None:
+    staff.sign_in()
+    copies = issue_copies(staff)
+    page = f"/console/credentials/{copies[0]}"
+    assert page in staff.get("/console/credentials")
+    assert "정지하기" in staff.get(page)
+    confirm = f"{page}/status?to=suspended"
+    assert "정지할까요?" in staff.get(confirm)
+    answer = staff.post(f"{page}/status", confirm, to="suspended", reason="분실 신고")
+    assert (answer.status_code, answer.headers["location"]) == (303, page)
+    shown = staff.get(page)
+    assert "분실 신고" in shown
+    assert "정지 풀기" in shown
+
+    def statuses() -> set[str]:
+        listed = staff.under_test.api("GET", "/credentials").json()["credentials"]
+        return {each["status"] for each in listed}
+
+    # All copies that were issued together.
+    assert statuses() == {"suspended"}
+    staff.post(f"{page}/status", f"{page}/status?to=valid", to="valid", reason="찾음")
+    assert statuses() == {"valid"}
+    staff.post(f"{page}/status", f"{page}/status?to=invalid", to="invalid", reason="도난")
+    assert statuses() == {"invalid"}
+    gone = staff.get(page)
+    assert "되돌릴 수 없어요" in gone
+    assert "/status?to=" not in gone
+    for to in ("valid", "suspended"):
+        staff.get(f"{page}/status?to={to}", status=409)
+
+
+def test_a_reason_is_asked_and_nonsense_is_refused(staff: Staff) -> None:
+    staff.sign_in()
+    page = f"/console/credentials/{issue_copies(staff)[0]}"
+    confirm = f"{page}/status?to=suspended"
+    assert staff.post(f"{page}/status", confirm, to="suspended", reason="").status_code == 400
+    assert staff.post(f"{page}/status", confirm, to="lost", reason="x").status_code == 400
+    staff.get(f"{page}/status?to=lost", status=400)
+    staff.get("/console/credentials/nobody", status=404)
+    assert staff.under_test.api("GET", page.removeprefix("/console")).json()["history"] == []

@@ -14,12 +14,17 @@ from tests.support.issuing import LICENCE, sign_proofs
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import load_catalogue
 from wallet_core.adapters.http import HttpClient
+from wallet_core.adapters.keystore import KeyStore
 from wallet_core.catalogue.records import Record, format_records
+from wallet_core.formats.sd_jwt.verifier import parse_sd_jwt
 from wallet_core.jose import jws
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.openid4vci.pending import IssuedCredentials, ProofsToSign, ResolvedOffer
 from wallet_core.protocols.openid4vci.proof import proof_signing_input
 from wallet_core.protocols.openid4vci.wallet import receive_credentials, request_proofs, resolve_offer
+from wallet_core.trust.status_list.fetching import fetch_status_list
+from wallet_core.trust.status_list.reference import parse_status
+from wallet_core.trust.status_list.token import parse_status_list_jwt, verify_status_list_token
 
 GRANT = "urn:ietf:params:oauth:grant-type:pre-authorized_code"
 CLIENT = HttpClient(allow_loopback=True)
@@ -161,3 +166,41 @@ def test_api_keys_are_made_scoped_and_revoked(program: IssuerProgram) -> None:
     program.run("issuer", "agency", "revoke-key", made["api_key_id"])
     assert httpx2.get(f"{url}/offers", headers=headers).status_code == 401
     assert program.run("issuer", "agency", "new-key", "police", "--scope", "all", code=1)["error"] == "invalid_request"
+
+
+def statuses_of(program: IssuerProgram, credentials: list[str]) -> list[int]:
+    """Fetch the list anew for each copy, so that both workers answer, and read what it says of the copy."""
+    found = []
+    for text in credentials:
+        reference = parse_status(parse_sd_jwt(text).issuer_jws.claims()["status"])
+        token = parse_status_list_jwt(CLIENT.run(fetch_status_list(reference.uri)))
+        key = KeyStore(program.folder / "keys").signer("police").public_key
+        verified = verify_status_list_token(token, key=key, uri=reference.uri, now=SystemClock().now())
+        found.append(verified.status(reference))
+    return found
+
+
+def test_statuses_changed_at_once_by_two_workers_are_all_in_the_list(program: IssuerProgram) -> None:
+    made = [offer(program) for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        batches = list(threads.map(lambda each: receive(redeem(CLIENT.run(resolve_offer(each["uri"])))), made))
+    credentials = [text for batch in batches for text in batch.batches[0].credentials]
+    offers = {each["id"] for each in made}
+    listed = program.get("police", "/credentials")["credentials"]
+    ids = [each["credential_id"] for each in listed if each["offer_id"] in offers]
+    assert len(ids) == len(credentials) == 8
+    places = {parse_status(parse_sd_jwt(text).issuer_jws.claims()["status"]) for text in credentials}
+    assert len(places) == 8
+    body = {"status": "suspended", "reason": "lost"}
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda id_: program.api("police", f"/credentials/{id_}/status", body), ids))
+    assert {answer["status"] for answer in answers} == {"suspended"}
+    assert statuses_of(program, credentials) == [2] * 8
+    # Whatever was answered survives a kill, and the list is as good as before.
+    program.api("police", f"/credentials/{ids[0]}/status", {"status": "invalid", "reason": "stolen"})
+    program.stop(signal.SIGKILL)
+    program.start()
+    assert sorted(statuses_of(program, credentials)) == [1] + [2] * 7
+    shown = program.run("issuer", "credential", "status", ids[1], "valid", "--agency", "police", "--reason", "found")
+    assert (shown["status"], shown["history"][-1]["changed_by"]) == ("valid", "command line")
+    assert sorted(statuses_of(program, credentials)) == [0, 1] + [2] * 6

@@ -23,6 +23,7 @@ LONG = os.environ.get("JIGAP_LONG") == "1"  # noqa: TID251 - how the long form i
 POINTS = {
     ("licence", "issuer"): 9,
     ("certificate", "issuer"): 9,
+    ("mdl", "issuer"): 9,
     ("bank", "verifier"): 4,
     ("shop", "verifier"): 4,
     ("rental", "verifier"): 4,
@@ -32,6 +33,9 @@ POINTS = {
     ("changed_claim", "issuer"): 7,
     ("changed_claim", "verifier"): 4,
     ("untrusted_issuer", "verifier"): 4,
+    ("lost_licence", "issuer"): 9,
+    ("lost_licence", "verifier"): 4,
+    ("other_type", "verifier"): 4,
     ("look_back", "issuer"): 2,
 }
 """How many requests a step makes to a server: the moments at which that server can be killed."""
@@ -39,6 +43,7 @@ POINTS = {
 SHORT_POINTS = {
     ("licence", "issuer"): 5,  # the code is redeemed
     ("certificate", "issuer"): 7,  # the credential is signed
+    ("mdl", "issuer"): 8,
     ("bank", "verifier"): 3,  # the answer is checked
     ("shop", "verifier"): 2,
     ("rental", "verifier"): 1,
@@ -46,6 +51,9 @@ SHORT_POINTS = {
     ("replay", "verifier"): 3,
     ("changed_claim", "issuer"): 7,
     ("untrusted_issuer", "verifier"): 3,
+    ("lost_licence", "issuer"): 9,  # it is reported lost
+    ("lost_licence", "verifier"): 3,
+    ("other_type", "verifier"): 2,
     ("look_back", "issuer"): 1,
 }
 
@@ -129,7 +137,7 @@ def test_killed_during_every_step(
     interrupted = 0
     for number, (step, app, at, delay) in enumerate(moments()):
         told = story
-        if step.name in {"licence", "certificate"}:  # these begin with an empty wallet
+        if step.name in {"licence", "certificate", "mdl"}:  # these begin with an empty wallet
             home = Citizen.open(tmp_path / f"citizen-{number}", trust=deployment.trust_anchors, client=story.client)
             told = replace(story, citizen=home)
         killer.aim(app, at, delay)

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.support.presentations import CLAIMS, query
+from tests.support.simultaneous import at_once
 from tests.support.verifying import BACK, HOST, PARTY, VerifierUnderTest, register, response_code, start_verifier
 from verifier import cli
 from verifier.app import create_app, create_worker
@@ -50,6 +51,49 @@ def test_a_repeated_post_gets_the_first_answer(verifier: VerifierUnderTest) -> N
     other = verifier.api("POST", json={"dcql_query": query(("age_over_19",))}, headers=headers)
     assert other.status_code == 422
     assert verifier.api("POST", json=body, headers=headers, party="dodam-bank").json()["id"] != first.json()["id"]
+
+
+def test_a_repeated_redeem_gets_the_claims_again_as_long_as_they_are_kept(verifier: VerifierUnderTest) -> None:
+    made = verifier.ask(flow="same_device", redirect_uri=BACK)
+    body = {"response_code": response_code(verifier.present(made["authorization_request"]).redirect_uri)}
+
+    def redeem(key: str, content: dict[str, str]):
+        return verifier.api("POST", f"/{made['id']}/redeem", json=content, headers={"Idempotency-Key": key})
+
+    wrong = {"response_code": "guess"}
+    assert [redeem("wrong", wrong).status_code for _ in range(9)] == [404] * 9  # one try, told again
+    first, again = redeem("one", body), redeem("one", body)
+    assert first.status_code == again.status_code == 200
+    assert first.json() == again.json()
+    assert first.json()["credentials"]["licence"][0]["claims"]["name"] == CLAIMS["name"]
+    assert redeem("one", wrong).status_code == 422
+    assert redeem("two", body).status_code == 409
+    # Nothing of the claims is remembered for the key: they go when the policy says.
+    verifier.clock.advance(301)
+    assert redeem("one", body).json()["credentials"] is None
+
+
+def test_wrong_codes_under_a_key_are_counted_too(verifier: VerifierUnderTest) -> None:
+    made = verifier.ask(flow="same_device", redirect_uri=BACK)
+    verifier.present(made["authorization_request"])
+    for number in range(5):
+        headers = {"Idempotency-Key": f"guess-{number}"}
+        answer = verifier.api("POST", f"/{made['id']}/redeem", json={"response_code": "guess"}, headers=headers)
+        assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
+    assert verifier.result(made["id"])["state"] == "refused"
+
+
+def test_of_simultaneous_redeems_of_one_code_one_wins(verifier: VerifierUnderTest) -> None:
+    made = verifier.ask(flow="same_device", redirect_uri=BACK)
+    body = {"response_code": response_code(verifier.present(made["authorization_request"]).redirect_uri)}
+    statuses = at_once(4, lambda: verifier.api("POST", f"/{made['id']}/redeem", json=body).status_code)
+    assert sorted(statuses) == [200, 409, 409, 409]
+
+
+def test_of_simultaneous_posts_under_one_key_one_is_done(verifier: VerifierUnderTest) -> None:
+    headers, body = {"Idempotency-Key": "one"}, {"dcql_query": query(("name",))}
+    ids = at_once(4, lambda: verifier.api("POST", json=body, headers=headers).json()["id"])
+    assert len(set(ids)) == 1
 
 
 @pytest.mark.parametrize(
@@ -174,7 +218,7 @@ def test_the_code_in_the_qr_flow_opens_nothing(sqlite_verifier: VerifierUnderTes
     with pytest.raises(NotFound):
         redeem_in_browser(ports, code, session_digest=OURS)
     with pytest.raises(StateConflict):
-        redeem_response_code(ports, party, started.qr.id, code)
+        redeem_response_code(ports.storage(), party, started.qr.id, code, now=sqlite_verifier.clock.now())
 
 
 def test_the_check_of_another_party_is_not_there(sqlite_verifier: VerifierUnderTest, desk) -> None:

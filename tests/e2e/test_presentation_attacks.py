@@ -256,6 +256,8 @@ def test_fetched_twice_it_is_the_same_request(verifier: VerifierUnderTest) -> No
     assert "wallet_nonce" not in claims
     assert claims["aud"] == "https://self-issued.me/v2"
     assert 16 <= len(claims["nonce"]) <= 43
+    # A body without parameters has no type in many HTTP libraries.
+    assert verifier.client.post(made["request_uri"]).headers["content-type"] == "application/oauth-authz-req+jwt"
     refused(verifier.client.post(made["request_uri"], data={"wallet_nonce": "n" * 600}))
 
 

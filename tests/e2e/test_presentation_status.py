@@ -170,7 +170,7 @@ def test_without_a_list_a_card_is_refused_unless_the_policy_accepts_it(sqlite_pr
 def test_a_policy_may_accept_a_card_whose_status_is_unknown_and_says_so(sqlite_provider: Provider) -> None:
     provider, catalogue = sqlite_provider, sqlite_provider.under_test.verifier.catalogue
     lenient = next(each for each in catalogue.policies.values() if each.status.unknown == "accept_and_say_age")
-    rule = replace(lenient, full_query=query(("name",), ("age_over_19",)), must_match=())
+    rule = replace(lenient, dcql_query=query(("name",), ("age_over_19",)), must_match=())
     ports = replace(provider.under_test.verifier.presentations, policies={lenient.id: rule})
     provider.under_test.verifier = replace(provider.under_test.verifier, presentations=ports)
     provider.under_test.app = create_app(provider.under_test.verifier)

@@ -47,15 +47,52 @@ def test_excel_writes_a_byte_order_mark(sqlite_issuer: IssuerUnderTest) -> None:
     assert send(sqlite_issuer, csv(sqlite_issuer, "p1").encode("utf-8-sig")).json()["imported"] == 1
 
 
-@pytest.mark.parametrize("encoding", ["cp949", "utf-16", "utf-16-le"])
-def test_wrong_encodings(sqlite_issuer: IssuerUnderTest, encoding: str) -> None:
-    data = csv(sqlite_issuer, "p1").encode(encoding, errors="replace")
+@pytest.mark.parametrize(
+    ("encoding", "reason"),
+    [
+        ("cp949", "it is CP949, not UTF-8"),  # what Excel's "CSV" is in Korea
+        ("utf-16", "it is UTF-16, not UTF-8"),  # Excel's "Unicode text"
+        ("utf-16-le", "it is UTF-16, not UTF-8"),
+        ("shift-jis", "it is not UTF-8"),
+    ],
+)
+def test_wrong_encodings(sqlite_issuer: IssuerUnderTest, encoding: str, reason: str) -> None:
+    text = csv(sqlite_issuer, "p1")
+    data = text.encode(encoding, errors="replace") if encoding != "shift-jis" else b"\x81\xff\xfe," + text.encode()
     report = send(sqlite_issuer, data, dry_run=True).json()
     assert report["imported"] == 0
-    assert report["problems"][0]["reason"]["en"]
-    assert report["problems"][0]["cure"]["ko"]
+    (problem,) = report["problems"]
+    assert problem["reason"]["en"] == reason
+    assert "CSV UTF-8" in problem["cure"]["ko"]
     refused = send(sqlite_issuer, data)
     assert (refused.status_code, refused.json()["error"]) == (400, "bad_rows")
+    assert count(sqlite_issuer) == 0
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_every_line_end(sqlite_issuer: IssuerUnderTest, line_end: str) -> None:
+    text = csv(sqlite_issuer, "p1", "p2").replace("\n", line_end)
+    assert send(sqlite_issuer, text.encode()).json()["imported"] == 2
+
+
+def test_a_line_end_inside_quotes_does_not_shift_the_lines(sqlite_issuer: IssuerUnderTest) -> None:
+    record = {**sqlite_issuer.record(), "issuing_authority": "두 줄로\n쓴 기관"}
+    text = format_records([Record(0, each, "drivers-licence", record) for each in ("p1", "p2")])
+    problems = send(sqlite_issuer, text.encode(), dry_run=True).json()["problems"]
+    assert [(each["line"], each["column"]) for each in problems] == [(2, "issuing_authority"), (4, "issuing_authority")]
+
+
+def test_columns_that_are_missing_or_stand_twice(sqlite_issuer: IssuerUnderTest) -> None:
+    header, row = csv(sqlite_issuer, "p1").splitlines()
+    for head, column, reason in [
+        (header.replace("subject_id", "subject", 1), "subject_id", "a mandatory column is missing"),
+        (f"{header},name", "name", "the column stands twice"),
+        (f"{header},", "", "no such claim in this agency's types"),
+    ]:
+        problems = send(sqlite_issuer, f"{head}\n{row},\n".encode(), dry_run=True).json()["problems"]
+        found = {(each["column"], each["reason"]["en"]) for each in problems}
+        assert (column, reason) in found
+        assert len(problems) == len(found)
     assert count(sqlite_issuer) == 0
 
 

@@ -18,19 +18,27 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
+from tests.support import mdoc, vectors
 from tests.support import sd_jwt as samples
-from tests.support import vectors
+from tests.support.cbor_mutation import CborBytes, CborValue, as_mdoc, as_sign1, verify_mac0, verify_sign1
 from tests.support.mutation import encode, json_bytes, mutate_json, mutate_text, mutate_token
 from tests.support.trust import ListOperator, listed, new_list
-from wallet_core.cose import sign1
-from wallet_core.encoding import base64url, strict_json
+from wallet_core.cose import mac0, sign1
+from wallet_core.encoding import base64url, cbor, strict_json
 from wallet_core.encoding.claims_path import parse_claims_path, resolve
 from wallet_core.errors import WalletError
+from wallet_core.formats.mdoc.device_request import encode_device_request, encode_items_request, parse_device_request
+from wallet_core.formats.mdoc.document import parse_device_response
+from wallet_core.formats.mdoc.holder import index_mdoc
+from wallet_core.formats.mdoc.mdl import lint_mdl, mso_size, validate_mdl
+from wallet_core.formats.mdoc.structures import parse_issuer_signed, parse_mso
+from wallet_core.formats.mdoc.verifier import claims_to_json
 from wallet_core.formats.sd_jwt.holder import create_key_binding, index_sd_jwt
 from wallet_core.formats.sd_jwt.vc import validate_sd_jwt_vc
 from wallet_core.formats.sd_jwt.verifier import parse_sd_jwt, verify_sd_jwt_kb
 from wallet_core.http import HttpResponse
 from wallet_core.jose import jwe, jws
+from wallet_core.keys.cose_key import cose_key, parse_cose_key
 from wallet_core.keys.jwk import parse_private_jwk, parse_public_jwk, public_jwk
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.oauth2.form import parse_form
@@ -413,6 +421,27 @@ def check_vical(data: bytes) -> None:
     verify_vical(data, PROVIDER.anchors, at=AT)
 
 
+def verify_mdoc(data: bytes) -> None:
+    verified = mdoc.verify(data)
+    claims_to_json(verified.claims)
+    validate_mdl(verified.claims, signer_country="KR", signer_state="KR-11")
+
+
+def hold_mdoc(data: bytes) -> None:
+    held = index_mdoc(data)
+    mdoc.present(held, list(held.items))
+    lint_mdl(held.claims)
+    mso_size(parse_issuer_signed(data))
+
+
+def read_device_response(data: bytes) -> None:
+    for document in parse_device_response(data).documents:
+        document.issuer_signed.x5chain()
+        parse_mso(document.issuer_signed.issuer_auth.payload)
+
+
+ITEMS_REQUEST = encode_items_request(mdoc.MDL, {"org.iso.18013.5.1": {"portrait": False, "age_over_19": True}})
+READER_AUTH = sign1.sign(b"", mdoc.STRANGER, unprotected={33: b"leaf"})
 TARGETS = {
     "base64url": Target(base64url.decode, Text("AQIDBAUG")),
     "strict_json": Target(strict_json.loads, JsonBytes(ISSUER_METADATA)),
@@ -474,6 +503,21 @@ TARGETS = {
     "posted_response": Target(
         lambda body: parse_posted_response(FORM, body), Form({"vp_token": '{"licence":["a~"]}', "state": "s"})
     ),
+    "cbor": Target(lambda data: cbor.to_json(cbor.loads(data)), CborBytes(mdoc.RESPONSE)),
+    "cbor.each": Target(lambda data: cbor.loads_each([data, b"\x01"]), CborBytes(cbor.dumps({"a": [1, b"x", 1.5]}))),
+    "cbor.tdate": Target(lambda value: cbor.parse_tdate(value, what="x"), CborValue(cbor.tdate(mdoc.NOW))),
+    "cbor.full_date": Target(
+        lambda value: cbor.parse_full_date(value, what="x"), CborValue(cbor.full_date(mdoc.NOW.date()))
+    ),
+    "cose_key": Target(parse_cose_key, CborValue(cose_key(samples.HOLDER.public_key))),
+    "sign1": Target(verify_sign1, CborBytes(sign1.sign(b"content", mdoc.ISSUER, unprotected={33: b"leaf"}))),
+    "sign1.signed": Target(verify_sign1, as_sign1),
+    "mac0": Target(verify_mac0, CborBytes(mac0.create(b"content", bytes(32)))),
+    "mdoc.response": Target(read_device_response, CborBytes(mdoc.RESPONSE)),
+    "mdoc.verified": Target(verify_mdoc, CborBytes(mdoc.RESPONSE)),
+    "mdoc.signed": Target(verify_mdoc, as_mdoc),
+    "mdoc.holder": Target(hold_mdoc, CborBytes(mdoc.ISSUER_SIGNED)),
+    "mdoc.request": Target(parse_device_request, CborBytes(encode_device_request([(ITEMS_REQUEST, READER_AUTH)]))),
     "response_answer": Target(answer(parse_response_answer), JsonBytes({"redirect_uri": "https://verifier.example"})),
 }
 
@@ -486,7 +530,15 @@ def test_the_message_that_is_changed_is_a_good_one(name: str) -> None:
 
 def test_what_is_signed_again_can_be_good() -> None:
     random = Random(0)  # noqa: S311 - reproducible, nothing secret
-    for name in ("sd_jwt.signed", "sd_jwt.holder", "key_proof", "request_object", "trust_list.signed"):
+    for name in (
+        "sd_jwt.signed",
+        "sd_jwt.holder",
+        "key_proof",
+        "request_object",
+        "trust_list.signed",
+        "mdoc.signed",
+        "sign1.signed",
+    ):
         accepted = 0
         for _ in range(400):
             try:

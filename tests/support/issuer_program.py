@@ -75,6 +75,14 @@ class IssuerProgram:
         found: dict[str, Any] = answer.json()
         return found
 
+    def get(self, agency: str, path: str) -> dict[str, Any]:
+        """Ask our own API as an agency."""
+        headers = {"Authorization": f"Bearer {self.api_keys[agency]}"}
+        answer = httpx2.get(f"{self.url}/api/v1/agencies/{agency}{path}", headers=headers, timeout=30)
+        assert answer.is_success, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
     def start(self) -> None:
         """Start the server and wait until it answers."""
         serve = ["issuer", "serve", "--host", "127.0.0.1", "--port", str(self.port), "--workers", str(self.workers)]

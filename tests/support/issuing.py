@@ -26,7 +26,12 @@ from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.openid4vci.pending import IssuedCredentials, ProofsToSign
 from wallet_core.protocols.openid4vci.wallet import receive_credentials, request_proofs, resolve_offer
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors
-from wallet_core.trust.certificates import CertificateAuthority, create_ca, create_issuer_certificate
+from wallet_core.trust.certificates import (
+    CertificateAuthority,
+    create_ca,
+    create_document_signer,
+    create_issuer_certificate,
+)
 from wallet_core.types import AgencyId
 
 NOW = datetime(2026, 11, 22, 3, 25, tzinfo=UTC)
@@ -85,6 +90,22 @@ def add_signing_key(
         random=os.urandom,
     )
     store.add(agency_id, key, [certificate.public_bytes(Encoding.DER)])
+
+
+def add_document_signer(
+    store: KeyStore, iaca: CertificateAuthority, agency_id: str, *, public_url: str = HOST, now: datetime = NOW
+) -> None:
+    """Give an agency what it signs mdocs with, as ``jigap keys new-document-signer`` does."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = create_document_signer(
+        iaca,
+        issuer=credential_issuer_id(public_url, AgencyId(agency_id)),
+        organization=f"시험용 {agency_id}",
+        public_key=PublicKey(key.public_key()),
+        now=now,
+        random=os.urandom,
+    )
+    store.add(f"{agency_id}.mdoc", key, [certificate.public_bytes(Encoding.DER)])
 
 
 @dataclass

@@ -83,7 +83,18 @@ PROBLEMS = [
 REPORT = {"rows": 12_480, "good": 12_431, "bad": 49, "faults": 60}
 GOOD_REPORT = {"rows": 50, "good": 50, "bad": 0, "faults": 0}
 ROW = {"id": "o-1", "subject": "한*우", "types": [LICENCE], "state": "issued", "created_at": NOW}
-ISSUED = {"id": "i-1", "subject": "한*우", "type": LICENCE, "issued_at": NOW, "expires_at": NOW, "valid": True}
+ISSUED = {"id": "i-1", "subject": "한*우", "type": LICENCE, "issued_at": NOW, "expires_at": NOW, "state": "valid"}
+
+
+def credential(state: str, *possible: str) -> dict[str, Any]:
+    """Return an issued card as its own page shows it."""
+    change = {
+        "before": "valid", "after": "suspended", "reason": "분실 신고", "changed_by": "console", "changed_at": NOW
+    }  # fmt: skip
+    return ISSUED | {
+        "state": state, "possible": possible, "ttl": 300, "history": [] if state == "valid" else [change]
+    }  # fmt: skip
+
 
 ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
     "landing": ("landing.html", {"agencies": [AGENCY["agency"] | {"types": [TYPE]}]}),
@@ -94,8 +105,27 @@ ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
     "overview-empty": ("overview.html", {"figures": {"records": "0", "open": "0", "issued": "0"}, "offers": []}),
     "offers": ("offers.html", {"offers": [ROW, ROW | {"state": "offered", "subject": ""}], "next_cursor": "x"}),
     "offers-empty": ("offers.html", {"offers": []}),
-    "credentials": ("credentials.html", {"credentials": [ISSUED, ISSUED | {"valid": False, "subject": LONG_NAME}]}),
+    "credentials": (
+        "credentials.html",
+        {"credentials": [ISSUED, ISSUED | {"state": "over", "subject": LONG_NAME}, ISSUED | {"state": "suspended"}]},
+    ),
     "credentials-empty": ("credentials.html", {"credentials": []}),
+    **{
+        f"credential-{state}": ("credential.html", {"credential": credential(state, *possible)})
+        for state, possible in {
+            "valid": ("suspended", "invalid"),
+            "suspended": ("valid", "invalid"),
+            "invalid": (),
+            "over": ("invalid",),
+        }.items()
+    },
+    **{
+        f"credential-to-{to}": (
+            "credential_confirm.html",
+            {"credential": credential("valid", "suspended", "invalid"), "wanted": to},
+        )
+        for to in ("valid", "suspended", "invalid")
+    },
     "records": ("records.html", {"types": [TYPE | {"count": 50}], "empty": False}),
     "records-empty": ("records.html", {"types": [TYPE | {"count": 0}], "empty": True}),
     "records-bad": ("records_check.html", {"report": REPORT, "problems": PROBLEMS, "csv": "", "stored": False}),
@@ -112,16 +142,22 @@ ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
             "type": TYPE,
             "subjects": [{"value": "p1", "text": "한*우", "sub": "1993-**-**", "mono": "한"}],
             "query": "한",
+            "most": 1,
         },
     ),
-    "offer-nobody": ("offer_new.html", {"type": TYPE, "subjects": [], "query": "홍"}),
+    "offer-nobody": ("offer_new.html", {"type": TYPE, "subjects": [], "query": "홍", "most": 30}),
     "offer-confirm": (
         "offer_confirm.html",
         {
             "type": TYPE,
             "subject": {"id": "p1", "name": "한*우"},
             "claims": [*CLAIMS, ClaimLine(Text("이름 (로마자)", "Name in Latin letters"), LONG_NAME)],
+            "ended": False,
         },
+    ),
+    "offer-confirm-ended": (
+        "offer_confirm.html",
+        {"type": TYPE, "subject": {"id": "p1", "name": "한*우"}, "claims": CLAIMS, "ended": True},
     ),
     **{
         f"offer-{state}": ("offer.html", {"offer": offer(state)})
@@ -138,6 +174,13 @@ VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
     "policy": ("policy.html", {"policy": POLICY}),
     **{f"check-{state}": ("check.html", {"check": check(state)}) for state in ("requested", "retrieved", "answered")},
     "result-verified": ("result.html", {"check": check("verified", credentials=[CREDENTIAL], checks=PASSED)}),
+    **{
+        f"result-status-{kind}": (
+            "result.html",
+            {"check": check("verified", credentials=[CREDENTIAL], checks=PASSED, status={"kind": kind, "seconds": 3})},
+        )
+        for kind in ("none", "valid", "unknown")
+    },
     "result-gone": ("result.html", {"check": check("verified")}),
     "result-refused": ("result.html", {"check": check("refused", checks=BROKEN, kept_until=None)}),
     "result-declined": ("result.html", {"check": check("refused", declined=True, kept_until=None)}),

@@ -4,22 +4,26 @@ import importlib
 import json
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
-from tests.bench import hsm
+from tests.bench import cases, hsm, status_list
 from tests.bench.cases import CASES
 from tests.bench.issuing import IssuerWorld
+from tests.bench.mdoc import MDOC_CASES
 from tests.bench.measure import Case, measure
 from tests.bench.post import Post
 from tests.bench.verifying import VerifierWorld
+from wallet_core.trust.status_list.array import StatusList, compress
+from wallet_core.trust.status_list.token import parse_status_list_jwt, verify_status_list_token
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*CASES, *MDOC_CASES], ids=lambda case: case.name)
 def test_every_case_runs(case: Case) -> None:
     case.run()
 
@@ -65,3 +69,15 @@ def send(client: TestClient, post: Post) -> int:
     headers = {"Content-Type": post.media_type, **({"Authorization": post.authorization} if post.authorization else {})}
     status: int = client.post(post.path, content=post.body, headers=headers).status_code
     return status
+
+
+def test_the_status_list_of_the_bench_is_smaller_than_the_usual_one() -> None:
+    array = status_list.example()
+    assert len(compress(array)) <= len(zlib.compress(array, 6))
+    statuses = StatusList(1, bytes(array))
+    assert statuses.data.count(0) < len(statuses.data)
+    status_list.look_up(statuses, [0, status_list.ENTRIES - 1])
+    token = parse_status_list_jwt(status_list.make(array).encode())
+    uri = f"{cases.ISSUER_ID}/statuslists/1"
+    read = verify_status_list_token(token, key=cases.ISSUER.public_key, uri=uri, now=cases.NOW)
+    assert read.statuses.data == statuses.data

@@ -14,7 +14,7 @@ from typing import Any, Final
 from verifier.checks.ports import CheckPorts
 from verifier.status.use_cases import KEPT, ListName, StatusLook, look_until_known
 from wallet_core import spec_versions as spec
-from wallet_core.catalogue.policy import Policy, StatusRule, query_in_formats
+from wallet_core.catalogue.policy import Policy, StatusRule
 from wallet_core.errors import InvalidRequest, MalformedError, NotFound, VerificationError, WalletError
 from wallet_core.protocols.openid4vp.checks import Check, ListCopy
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery, parse_dcql_query
@@ -45,8 +45,6 @@ RULE_WITHOUT_POLICY: Final = StatusRule(max_age_hours=int(KEPT.total_seconds()) 
 
 _PICTURES: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 """How a PNG and a JPEG begin; no credential begins like that."""
-
-_FORMATS: Final = (spec.FORMAT_SD_JWT_VC, spec.FORMAT_MDOC)
 
 
 class FileState(StrEnum):
@@ -264,7 +262,7 @@ def _policy(ports: CheckPorts, policy_id: str | None) -> Policy | None:
 
 
 def _query(policy: Policy | None) -> DcqlQuery | None:
-    return None if policy is None else parse_dcql_query(query_in_formats(policy.full_query, _FORMATS))
+    return None if policy is None else parse_dcql_query(policy.dcql_query)
 
 
 def _copy_of(look: StatusLook, name: ListName, now: datetime) -> ListCopy | None:

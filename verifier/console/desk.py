@@ -12,7 +12,7 @@ from verifier.checks.use_cases import FileResult
 from verifier.dependencies import Verifier, verifier_of
 from verifier.presentations.use_cases.results import Result
 from verifier.relying_parties.ports import RelyingParty
-from wallet_core.adapters.ui.claims import claim_lines, element_lines
+from wallet_core.adapters.ui.claims import claim_lines
 from wallet_core.adapters.web import session
 from wallet_core.catalogue import CredentialType, Policy, Text
 from wallet_core.errors import AccessDenied, NotFound
@@ -63,6 +63,7 @@ class Desk:
             "state": result.state,
             "credentials": [self._credential(one) for group in groups.values() for one in group],
             "checks": result.checks,
+            "status": _status([one for group in groups.values() for one in group], result),
             "passed": result.state == "verified",
             "declined": result.error == "access_denied",
             "at": result.ended_at or result.created_at,
@@ -95,12 +96,11 @@ class Desk:
 
     def _credential(self, credential: PresentedCredential) -> Mapping[str, Any]:
         known = self._type(credential)
-        lines = element_lines if credential.format == FORMAT_MDOC else claim_lines
         return {
             "name": known.name if known else Text(credential.type, credential.type),
             "cloth": known.cloth if known else "jjok",
             "issuer": credential.issuer_name,
-            "claims": lines(known, credential.claims),
+            "claims": claim_lines(known, credential.claims),
             "valid_until": credential.valid_until,
         }
 
@@ -112,6 +112,17 @@ class Desk:
             return catalogue.by_vct(Vct(credential.type))
         except NotFound:
             return None
+
+
+def _status(credentials: Sequence[PresentedCredential], result: Result) -> Mapping[str, Any]:
+    """Return what the page says of check 7: of the card whose status is known least, and how old that knowledge is."""
+    found = sorted(
+        (one.status for one in credentials), key=lambda finding: ("unknown", "valid", "none").index(finding.status)
+    )
+    if not found:
+        return {"kind": "", "seconds": None}
+    age = None if found[0].checked_at is None or result.ended_at is None else result.ended_at - found[0].checked_at
+    return {"kind": found[0].status, "seconds": None if age is None else max(0, int(age.total_seconds()))}
 
 
 def check_open(request: Request) -> Verifier:

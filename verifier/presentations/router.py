@@ -16,8 +16,8 @@ from wallet_core import spec_versions as spec
 from wallet_core.adapters.api_keys import ApiKey
 from wallet_core.adapters.idempotency import Answer
 from wallet_core.adapters.qr import qr_svg
-from wallet_core.adapters.web import idempotent, protocol_json, require_api_key
-from wallet_core.errors import InvalidRequest
+from wallet_core.adapters.web import answer_idempotently, idempotent, protocol_json, require_api_key
+from wallet_core.errors import InvalidRequest, NotFound
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix
 from wallet_core.protocols.openid4vp.presentation import PresentationFlow
 from wallet_core.protocols.openid4vp.validation import PresentedCredential
@@ -108,12 +108,24 @@ async def show_presentation(request: Request, presentation_id: str, key: Reader)
 
 @router.post("/{presentation_id}/redeem")
 async def redeem(request: Request, presentation_id: str, body: RedeemBody, key: Writer) -> Response:
-    """Exchange the `response_code` of the same-device flow for the claims, once."""
+    """Exchange the `response_code` of the same-device flow for the claims, once.
+
+    A repeat with the same `Idempotency-Key` gets them again, as long as they are kept.
+    """
     verifier = verifier_of(request)
-    party = verifier.party(key.owner)
-    return protocol_json(
-        result_json(results.redeem_response_code(verifier.presentations, party, presentation_id, body.response_code))
-    )
+    party, unit = verifier.party(key.owner), verifier.database.unit()
+
+    def exchange() -> Answer:
+        """Do it the first time the key comes. What is remembered is the outcome, never a claim."""
+        right = results.redeem_response_code(
+            verifier.storage(unit), party, presentation_id, body.response_code, now=verifier.clock.now()
+        )
+        return Answer(200 if right else 404, {})
+
+    # Raised only now: the count of wrong codes is committed.
+    if (await answer_idempotently(request, unit, key, exchange)).status != 200:
+        raise NotFound("the response_code is wrong or too old", clause="OpenID4VP 13.3")
+    return protocol_json(result_json(results.show_presentation(verifier.presentations, party, presentation_id)))
 
 
 @router.post("/{presentation_id}/dc-api-response")

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from wallet_core.encoding.plain_text import printable
 from wallet_core.encoding.strict_json import dumps_text
 from wallet_core.errors import WalletError
 
@@ -22,6 +23,7 @@ COMMANDS = "jigap.commands"
 _OWN_COMMANDS = {
     "keys": "wallet_core.adapters.cli_keys",
     "catalogue": "wallet_core.adapters.cli_catalogue",
+    "trust": "wallet_core.adapters.cli_trust",
 }
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
@@ -49,14 +51,16 @@ def out(as_json: bool, value: Any, text: str) -> None:
 
 def say(text: str) -> None:
     """Write words for a person to standard error."""
-    _words.print(text, markup=False)
+    # Names and errors of other servers are among the words; none of them may steer the terminal.
+    _words.print(printable(text), markup=False)
 
 
 def refuse(error: WalletError) -> None:
     """Say one clear line about ``error``, and the wire form on standard output if ``--json`` was given."""
     say(f"refused ({error.code}): {error.detail}")
     if "--json" in sys.argv:
-        sys.stdout.write(dumps_text({"error": error.code, "error_description": error.description}) + "\n")
+        members = {"error": error.code, "error_description": error.description, "fault": error.fault}
+        sys.stdout.write(dumps_text(members | ({"clause": error.clause} if error.clause else {})) + "\n")
 
 
 @app.command("version")

@@ -25,7 +25,7 @@ from wallet_core.adapters.cli_certificates import describe, in_words
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import load_trust_anchors
 from wallet_core.adapters.keystore import KeyStore, new_key_text, read_description, require_hsm_support
-from wallet_core.errors import KeyUnavailable, MalformedError, WalletError
+from wallet_core.errors import InvalidRequest, KeyUnavailable, MalformedError, WalletError
 from wallet_core.keys.algorithms import PublicKey
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors, format_trust_anchors
 from wallet_core.trust.certificates import (
@@ -432,7 +432,7 @@ def _read(file: Path) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(file.read_bytes())
     except OSError as exc:
-        raise KeyUnavailable("the file cannot be read", detail=f"{file}: {exc.strerror}") from exc
+        raise InvalidRequest("the file cannot be read", detail=f"{file}: {exc.strerror}") from exc
     except ValueError as exc:
         raise MalformedError("the file holds no certificate", detail=f"{file} holds no PEM certificate") from exc
 

@@ -16,6 +16,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     SecretStr,
     ValidationError,
     model_validator,
@@ -25,6 +26,7 @@ from wallet_core.adapters.keystore import Sealer
 from wallet_core.catalogue import Catalogue, parse_catalogue
 from wallet_core.errors import WalletError
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors, parse_trust_anchors
+from wallet_core.trust.calendar import WARN_BEFORE
 
 _SHIPPED_CATALOGUE = Path(__file__).parent / "catalogue_files"
 _CHECKOUT_CATALOGUE = Path(__file__).parents[2] / "specs" / "catalogue"
@@ -110,6 +112,7 @@ class AppSettings(Settings):
         sealing_key: key text for :class:`~wallet_core.adapters.keystore.Sealer`, or
         sealing_key_file: a file that holds it.
         insecure_allow_loopback: admits http and private addresses, for one machine's own demo and tests.
+        expiry_warning_days: certificates that end within these days are reported at start-up.
         demo: switches on what only a demo may do (sign-in by printed code, consoles without a person's account).
     """
 
@@ -121,6 +124,7 @@ class AppSettings(Settings):
     sealing_key: SecretStr | None = None
     sealing_key_file: Path | None = None
     insecure_allow_loopback: bool = False
+    expiry_warning_days: int = Field(default=WARN_BEFORE.days, ge=0, le=3660)
     demo: bool = False
 
     @model_validator(mode="after")

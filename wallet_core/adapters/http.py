@@ -112,8 +112,8 @@ class HttpClient:
     def _pool(self) -> httpcore2.AsyncConnectionPool:
         # One pool for each flow: its requests share connections, and nothing outlives the event loop it belongs to.
         return httpcore2.AsyncConnectionPool(
-            ssl_context=_tls_context(self._tls_roots),
-            network_backend=_CheckedBackend(lambda address: _is_allowed(address, local=self._allow_loopback)),
+            ssl_context=tls_context(self._tls_roots),
+            network_backend=_CheckedBackend(lambda address: is_allowed(address, local=self._allow_loopback)),
         )
 
     async def _fetch(self, pool: httpcore2.AsyncConnectionPool, request: HttpRequest) -> HttpResponse:
@@ -189,10 +189,11 @@ def parse_target(url: str, *, allow_loopback: bool) -> _Target:
     return _Target(secure, host, port or (443 if secure else 80), path)
 
 
-def _is_allowed(address: IpAddress, *, local: bool) -> bool:
+def is_allowed(address: IpAddress, *, local: bool) -> bool:
+    """Return whether a connection to ``address`` may be made; ``local`` admits loopback and private ones."""
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
-            return _is_allowed(address.ipv4_mapped, local=local)
+            return is_allowed(address.ipv4_mapped, local=local)
         if not address.is_loopback and any(address in network for network in _WRAPPING_NETWORKS):
             return False
     if address.is_multicast or address.is_unspecified or address.is_link_local or address.is_reserved:
@@ -215,7 +216,7 @@ class _CheckedBackend(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[SocketOption] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        addresses = await self._resolve(host, port)
+        addresses = await checked_addresses(host, port, self._is_allowed)
         for address in addresses[:-1]:
             try:
                 return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
@@ -235,18 +236,26 @@ class _CheckedBackend(httpcore2.AsyncNetworkBackend):
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
-    async def _resolve(self, host: str, port: int) -> list[str]:
-        answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        # A scope id ("fe80::1%eth0") belongs to link-local addresses, which are refused anyway.
-        addresses = list(dict.fromkeys(str(answer[4][0]).partition("%")[0] for answer in answers))
-        # Every address, not the first: a name with one public and one private address is an attack, not a server.
-        if not addresses or not all(self._is_allowed(ipaddress.ip_address(address)) for address in addresses):
-            raise FetchError("the host of a URL has an address that is not allowed", detail=f"addresses of {host}")
-        return addresses
+
+async def checked_addresses(host: str, port: int, is_allowed: Callable[[IpAddress], bool]) -> list[str]:
+    """Return the addresses of ``host``, all of them allowed.
+
+    Raises:
+        FetchError: it has none, or one that is not allowed.
+        OSError: the name does not resolve.
+    """
+    answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    # A scope id ("fe80::1%eth0") belongs to link-local addresses, which are refused anyway.
+    addresses = list(dict.fromkeys(str(answer[4][0]).partition("%")[0] for answer in answers))
+    # Every address, not the first: a name with one public and one private address is an attack, not a server.
+    if not addresses or not all(is_allowed(ipaddress.ip_address(address)) for address in addresses):
+        raise FetchError("the host of a URL has an address that is not allowed", detail=f"addresses of {host}")
+    return addresses
 
 
 @lru_cache(maxsize=8)
-def _tls_context(roots: Path | None) -> ssl.SSLContext:
+def tls_context(roots: Path | None) -> ssl.SSLContext:
+    """Return the TLS settings of every connection we make; ``roots`` instead of the system's."""
     context = ssl.create_default_context(cafile=str(roots) if roots else None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_TLS12_CIPHERS)

@@ -116,7 +116,9 @@ def _repeat(connection: Connection, tables: AppTables, sealer: Sealer, identity:
     row = connection.execute(select(table).where(table.c.digest == identity.digest)).one()
     if row.request_digest != identity.request_digest:
         raise IdempotencyMismatch("this Idempotency-Key was used with another request")
-    members = strict_json.loads_object(sealer.open(row.answer, _context(tables, identity)), max_bytes=1 << 24)
+    remembered = sealer.open(row.answer, _context(tables, identity))
+    # Our own text, so of any size: the report on a bad file names every row of it.
+    members = strict_json.loads_object(remembered, max_bytes=len(remembered))
     status, body = members["status"], members["body"]
     if not isinstance(status, int) or not isinstance(body, dict):
         raise MalformedError("a remembered answer does not parse")

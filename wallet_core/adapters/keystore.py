@@ -28,6 +28,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}\Z")
 _VERSION_BYTES = 2
 _KEY_ENDINGS = (".key.pem", ".hsm.toml")
 _POINTER = "current"
+_LATER = re.compile(r"\.[1-9][0-9]{0,5}\Z")
 
 
 class Sealer:
@@ -143,7 +144,16 @@ class KeyStore:
         Raises:
             KeyUnavailable: there is none, or one does not parse. No key is opened for it.
         """
-        return [_read_certificates(self._path(entry, "chain.pem"))[0] for entry in self.generations(name)]
+        return [self.published_chain(entry)[0] for entry in self.generations(name)]
+
+    def published_chain(self, entry: str) -> tuple[bytes, ...]:
+        """Return the certificates of one entry without opening its key. Raises ``KeyUnavailable``."""
+        return _read_certificates(self._path(entry, "chain.pem"))
+
+    def owners(self) -> list[str]:
+        """Return the names of all keys without those that are only an owner's later keys, sorted."""
+        every = self.names()
+        return [name for name in every if not (match := _LATER.search(name)) or name[: match.start()] not in every]
 
     def generations(self, name: str) -> list[str]:
         """Return the entries of that name, oldest first: ``NAME``, ``NAME.2`` and so on."""

@@ -1,16 +1,25 @@
 """Whom to trust, from files: PEM of roots, trust lists, VICALs, told apart by what is in them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from wallet_core.adapters.config import SettingsError
 from wallet_core.adapters.http import HttpClient
-from wallet_core.errors import MalformedError, StorageError
+from wallet_core.catalogue import Catalogue
+from wallet_core.errors import MalformedError, NotFound, StorageError
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors, parse_trust_anchors
 from wallet_core.trust.policy import Grant, IssuerPolicy, create_issuer_policy
-from wallet_core.trust.trust_list import TrustList, fetch_trust_list, verify_trust_list
+from wallet_core.trust.trust_list import (
+    ListedAgency,
+    PermittedType,
+    TrustList,
+    fetch_trust_list,
+    verify_trust_list,
+)
 from wallet_core.trust.vical import verify_vical
+from wallet_core.trust.x509 import certificate_uris
+from wallet_core.types import AgencyId, CredentialIssuerId
 
 _PEM = b"-----BEGIN"
 _JWS = b"eyJ"  # a JSON object in base64url
@@ -55,6 +64,56 @@ def load_issuer_policy(
             for root, grants in vical.grants(grace=grace).items():
                 by_authority.setdefault(root, []).extend(grants)
     return create_issuer_policy(anchors, lists, grace=grace, by_authority=by_authority)
+
+
+def load_roots(paths: Iterable[Path]) -> TrustAnchors:
+    """Return the roots of the PEM files among ``paths``; trust lists and VICALs are left aside.
+
+    Raises:
+        SettingsError: a file cannot be read.
+        MalformedError: a PEM file holds something else than certificates with purposes.
+    """
+    anchors = TrustAnchors()
+    for path in paths:
+        data = _read(path)
+        if _PEM in data:
+            anchors += _pem_anchors(path.name, data, ())
+    return anchors
+
+
+def list_agencies(catalogue: Catalogue, leaves: Mapping[AgencyId, Iterable[bytes]]) -> tuple[ListedAgency, ...]:
+    """Return the agencies of a trust list: what the catalogue lets each issue, by the names in their certificates.
+
+    Args:
+        catalogue: says which agency issues which types.
+        leaves: signing certificates of each agency that is to be listed.
+
+    Raises:
+        NotFound: the catalogue has no such agency.
+        MalformedError: a certificate does not parse.
+    """
+    return tuple(_listed_agency(catalogue, agency_id, certificates) for agency_id, certificates in leaves.items())
+
+
+def _listed_agency(catalogue: Catalogue, agency_id: AgencyId, leaves: Iterable[bytes]) -> ListedAgency:
+    agency = catalogue.agencies.get(agency_id)
+    if agency is None:
+        raise NotFound("the catalogue has no such agency", detail=f"no agency {agency_id}")
+    issuers = dict.fromkeys(name for leaf in leaves for name in certificate_uris(leaf))
+    types = tuple(
+        PermittedType(entry.format, name)
+        for each in catalogue.issued_by(agency_id)
+        for entry in each.formats
+        if (name := entry.doctype or each.vct)
+    )
+    return ListedAgency(
+        id=agency_id,
+        name={"ko": agency.name.ko, "en": agency.name.en},
+        credential_issuers=tuple(CredentialIssuerId(name) for name in issuers),
+        certificates=(),
+        authorities=(),
+        types=types,
+    )
 
 
 def read_trust_list(source: str, client: HttpClient) -> str:

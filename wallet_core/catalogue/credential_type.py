@@ -1,7 +1,7 @@
 """A credential type of the catalogue: what may be in it, how it is shown, and how long it lives."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from enum import StrEnum
@@ -11,7 +11,8 @@ from wallet_core.catalogue import derivation, elements, metadata, validation
 from wallet_core.catalogue.derivation import Derivation
 from wallet_core.catalogue.text import Text
 from wallet_core.catalogue.validation import Members, RecordProblem
-from wallet_core.errors import Expired
+from wallet_core.encoding.claims_path import ConcretePath, resolve
+from wallet_core.errors import Expired, MalformedError
 from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC
 from wallet_core.types import AgencyId, ClaimsPath, CredentialConfigurationId, Json, JsonObject, Vct
 
@@ -245,6 +246,25 @@ class CredentialType:
         """Return the claim that a data element of the mdoc form states; None if there is none."""
         return self._by_element.get((namespace, element))
 
+    def claim_at(self, path: ConcretePath) -> Claim | None:
+        """Return the claim at a place in a credential: a path of an SD-JWT VC, namespace and element of an mdoc."""
+        # No claim has the name of a namespace, which is a reversed domain name.
+        element = self.element_claim(str(path[0]), str(path[1])) if len(path) > 1 else None
+        return element or self.claim(path)
+
+    def places(self, claims: JsonObject) -> Iterator[tuple[Claim, ConcretePath]]:
+        """Yield each claim that stands in ``claims`` with its place, in the order of display.
+
+        Containers of an SD-JWT VC are given by their members; an element of an mdoc is one, whatever is in it.
+        """
+        named = [claim for claim in self.claims if claim.path[-1] is not None]
+        containers = {claim.path[:-1] for claim in named}
+        for claim in named:
+            if claim.path not in containers and (*claim.path, None) not in containers:
+                yield from ((claim, path) for path in _resolved(claims, claim.path))
+            if claim.mdoc is not None:
+                yield from ((claim, path) for path in _resolved(claims, (claim.mdoc.namespace, claim.mdoc.element)))
+
     def data_elements(self, claims: JsonObject) -> elements.DataElements:
         """Return what :meth:`prepare_claims` gave as the data elements of the mdoc form, CBOR values by namespace."""
         return elements.data_elements(self, claims)
@@ -256,6 +276,13 @@ class CredentialType:
     def type_metadata(self) -> JsonObject:
         """Return the type metadata document (SD-JWT VC 4)."""
         return metadata.type_metadata(self)
+
+
+def _resolved(claims: JsonObject, path: ClaimsPath) -> tuple[ConcretePath, ...]:
+    try:
+        return resolve(claims, path)
+    except MalformedError:  # another shape than the catalogue's stands there
+        return ()
 
 
 def seoul_day(now: datetime) -> date:

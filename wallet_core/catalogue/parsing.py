@@ -90,7 +90,7 @@ def parse_policy(node: Node) -> Policy:
         channels=_among(node, "channels", _CHANNELS),
         legal_ground=tuple(_ground(each) for each in node.tables("legal_ground")),
         retention=_retention(node.table_at("retention")),
-        full_query=node.table_at("dcql_query").table,
+        dcql_query=node.table_at("dcql_query").table,
         asks=tuple(_ask(each) for each in node.tables("asks")),
         not_asked=tuple(_not_asked(each) for each in node.tables("not_asked")),
         must_match=_must_match(node),

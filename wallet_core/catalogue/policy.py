@@ -1,15 +1,10 @@
 """A verifier policy of the catalogue: what is asked, why, on what ground, and how long it is kept."""
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from wallet_core.catalogue.text import Text
-from wallet_core.spec_versions import FORMAT_SD_JWT_VC
-from wallet_core.types import ClaimsPath, Json, JsonObject
-
-SUPPORTED_FORMATS: Final = (FORMAT_SD_JWT_VC,)
-"""Formats this product presents today. A policy file may hold others; :attr:`Policy.dcql_query` leaves them out."""
+from wallet_core.types import ClaimsPath, JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +87,7 @@ class Policy:
     """A verifier policy.
 
     Attributes:
-        full_query: the DCQL query of the file, with alternatives in formats that are not supported yet.
-        dcql_query: the DCQL query in the formats that are supported (OpenID4VP 6): what is sent.
+        dcql_query: what is sent (OpenID4VP 6), with alternatives in each format that a type has.
         must_match: claim ids whose values must be equal across the cards of one answer.
         mixes_yes_no_and_identity: the consent screen says so where it is true.
     """
@@ -105,45 +99,10 @@ class Policy:
     channels: tuple[str, ...]
     legal_ground: tuple[LegalGround, ...]
     retention: Retention
-    full_query: JsonObject
+    dcql_query: JsonObject
     asks: tuple[Ask, ...]
     not_asked: tuple[NotAsked, ...]
     must_match: tuple[tuple[str, ...], ...]
     status: StatusRule
     mixes_yes_no_and_identity: bool
     notes: tuple[str, ...] = ()
-
-    dcql_query: JsonObject = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Work out the query once: it is compared with every request a wallet gets."""
-        object.__setattr__(self, "dcql_query", query_in_formats(self.full_query, SUPPORTED_FORMATS))
-
-
-def query_in_formats(query: JsonObject, formats: Collection[str]) -> JsonObject:
-    """Return ``query`` without Credential Queries of other formats, and without the options that need them.
-
-    A set whose every option goes is left out too: the catalogue check sees to it that no required one does.
-    """
-    credentials = [each for each in _objects(query.get("credentials")) if each.get("format") in formats]
-    kept = [each.get("id") for each in credentials]
-    result: JsonObject = {**query, "credentials": list(credentials)}
-    sets: list[Json] = []
-    for entry in _objects(query.get("credential_sets")):
-        options = entry.get("options")
-        possible: list[Json] = [
-            option
-            for option in (options if isinstance(options, list) else [])
-            if isinstance(option, list) and all(each in kept for each in option)
-        ]
-        if possible:
-            sets.append({**entry, "options": possible})
-    if sets:
-        result["credential_sets"] = sets
-    else:
-        result.pop("credential_sets", None)
-    return result
-
-
-def _objects(value: Json) -> list[JsonObject]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

@@ -11,7 +11,7 @@ from typing import Any
 from wallet_core.catalogue.credential_type import Claim, ClaimType, CredentialType, Sensitivity
 from wallet_core.catalogue.parsing import IDENTIFIER
 from wallet_core.catalogue.paths import path_text, select
-from wallet_core.catalogue.policy import SUPPORTED_FORMATS, Policy, query_in_formats
+from wallet_core.catalogue.policy import Policy
 from wallet_core.catalogue.source import Document
 from wallet_core.catalogue.type_checks import TypeFile
 from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC
@@ -33,7 +33,7 @@ def check_policies(files: Sequence[tuple[Document, Policy]], types: Sequence[Typ
         seen.add(policy.id)
         if not document.file.endswith(f"/{policy.id}.json"):
             document.report(("id",), "file-name", "the file is not named after its id")
-        faults = list(_query_shape(policy.full_query))
+        faults = list(_query_shape(policy.dcql_query))
         for location, rule, reason in faults:
             document.report(location, rule, reason)
         # The rules below read the query: only one of the right shape.
@@ -128,7 +128,7 @@ class _PolicyFaults:
     def __init__(self, policy: Policy, types: Sequence[CredentialType]) -> None:
         self.policy = policy
         self.types = types
-        self.query: dict[str, Any] = dict(policy.full_query)
+        self.query: dict[str, Any] = dict(policy.dcql_query)
         self.credentials: list[Any] = self.query["credentials"]
         self.claims = [
             ((*_CREDENTIALS, i, "claims", j), credential, claim)
@@ -257,9 +257,8 @@ class _PolicyFaults:
             yield ("mixes_yes_no_and_identity",), "mixing", "it does not say what the query asks"
 
     def examples(self) -> Iterator[Fault]:
-        """The examples of the types answer the query, in the formats that are supported."""
-        query: Mapping[str, Any] = query_in_formats(dict(self.query), SUPPORTED_FORMATS)
-        good = {each["id"] for each in query["credentials"] if self.answers(each)}
+        """The examples of the types answer the query."""
+        good = {each["id"] for each in self.credentials if self.answers(each)}
         required = [each for each in self.query.get("credential_sets", []) if each.get("required", True)]
         for entry in required:
             if not any(set(option) <= good for option in entry["options"]):
@@ -271,13 +270,19 @@ class _PolicyFaults:
         by_id = {claim["id"]: claim for claim in credential["claims"]}
         sets = credential.get("claim_sets") or [list(by_id)]
         return any(
-            all(_matches(_example(each), by_id[claim_id]) for claim_id in claim_set)
+            all(_matches(_example(each, credential["format"]), by_id[claim_id]) for claim_id in claim_set)
             for each in self.types_of(credential)
             for claim_set in sets
         )
 
 
-def _example(credential_type: CredentialType) -> JsonObject:
+def _example(credential_type: CredentialType, format_: str) -> JsonObject:
+    if format_ == FORMAT_MDOC:
+        given = [(c.mdoc, c.example) for c in credential_type.claims if c.mdoc is not None and c.example is not None]
+        return {
+            name_space: {place.element: example for place, example in given if place.namespace == name_space}
+            for name_space in {place.namespace for place, _ in given}
+        }
     return {
         str(claim.path[0]): claim.example
         for claim in credential_type.claims

@@ -30,6 +30,9 @@ _EMPTY_LIST: Final = "[]"
 _YES: Final = frozenset({"true", "예", "Y", "y"})
 _NO: Final = frozenset({"false", "아니요", "N", "n"})
 
+_OFFICE_ENCODINGS: Final = ("CP949", "UTF-16")
+"""What Excel's "CSV" and "Unicode text" are on a Korean Windows."""
+
 Column = tuple[str | int, ...]
 
 
@@ -148,12 +151,7 @@ def _decode(data: bytes, problems: list[RowProblem]) -> str | None:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
-        line = data.count(b"\n", 0, exc.start) + 1
-        problems.append(
-            _fault(
-                line, "", "UTF-8이 아니에요", "it is not UTF-8", "UTF-8 CSV로 저장해요", "save the file as CSV UTF-8"
-            )
-        )
+        problems.append(_encoding_fault(data, data.count(b"\n", 0, exc.start) + 1))
         return None
     if "\x00" in text:
         problems.append(
@@ -161,6 +159,29 @@ def _decode(data: bytes, problems: list[RowProblem]) -> str | None:
         )
         return None
     return text
+
+
+def _encoding_fault(data: bytes, line: int) -> RowProblem:
+    """Name the encoding, if it is one that Korean offices have: they did not choose it and do not know its name."""
+    likely = next((name for name in _OFFICE_ENCODINGS if _is_text(data, name)), "")
+    ko, en = (
+        (f"UTF-8이 아니라 {likely}예요", f"it is {likely}, not UTF-8")
+        if likely
+        else ("UTF-8이 아니에요", "it is not UTF-8")
+    )
+    return _fault(
+        line, "", ko, en,
+        "엑셀이면 다른 이름으로 저장에서 CSV UTF-8(쉼표로 분리)을 골라요",
+        "in Excel choose Save As, CSV UTF-8 (comma delimited)",
+    )  # fmt: skip
+
+
+def _is_text(data: bytes, encoding: str) -> bool:
+    try:
+        first = data.decode(encoding).partition("\n")[0]
+    except UnicodeDecodeError:
+        return False
+    return SUBJECT_COLUMN in first
 
 
 def _fault(line: int, column: str, ko: str, en: str, cure_ko: str, cure_en: str) -> RowProblem:
@@ -212,7 +233,7 @@ class _Parsing:
             if name not in header:
                 self.fault(1, name, "꼭 있어야 하는 열이 없어요", "a mandatory column is missing",
                            "열을 더해요", "add the column")  # fmt: skip
-        for name in header:
+        for name in dict.fromkeys(header):
             if header.count(name) > 1:
                 self.fault(1, name, "열이 두 번 있어요", "the column stands twice", "하나를 지워요", "remove one")
             elif name not in {SUBJECT_COLUMN, TYPE_COLUMN} and not any(
@@ -221,10 +242,6 @@ class _Parsing:
                 self.fault(1, name, "이 기관의 증명서에 없는 열이에요", "no such claim in this agency's types",
                            "열을 지우거나 이름을 고쳐요", "remove the column or correct its name")  # fmt: skip
         return len(self.problems) == before
-
-    def known(self, name: str) -> bool:
-        """Return whether any type has the column."""
-        return any(_leaf(each, name) for each in self.types.values())
 
     def row(self, line: int, header: list[str], row: list[str]) -> Record | None:
         before = len(self.problems)

@@ -1,6 +1,7 @@
 """Header maps of COSE messages (RFC 9052 3): what is in them, what must not be."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from wallet_core.encoding import cbor
@@ -56,10 +57,9 @@ def parse_headers(protected: Any, unprotected: Any, *, what: str) -> tuple[Heade
     """
     if not isinstance(protected, bytes) or not isinstance(unprotected, dict):
         raise MalformedError(f"the headers of {what} are not a byte string and a map", clause="RFC 9052 3")
-    # RFC 9052 3: no protected parameters are written as an empty string; an empty map in it is read too.
-    inside: Header = {}
-    if protected:
-        inside = cbor.loads_map(protected, what=f"protected header of {what}", max_bytes=MAX_HEADER_BYTES)
+    if len(protected) > MAX_HEADER_BYTES:
+        raise MalformedError(f"protected header of {what} is larger than {MAX_HEADER_BYTES} bytes")
+    inside = _parse_protected(protected, what)
     for label in (*inside, *unprotected):
         # cose-9052.1.5-label
         if isinstance(label, bool) or not isinstance(label, int | str):
@@ -69,6 +69,13 @@ def parse_headers(protected: Any, unprotected: Any, *, what: str) -> tuple[Heade
     if not inside.keys().isdisjoint(unprotected):
         raise MalformedError(f"a label of {what} stands in both headers", clause="RFC 9052 3")
     return inside, unprotected
+
+
+@lru_cache(maxsize=256)
+def _parse_protected(protected: bytes, what: str) -> Header:
+    """Return the header ``protected`` encodes. A signer sends the same one with every message: never change it."""
+    # RFC 9052 3: no protected parameters are written as an empty string; an empty map in it is read too.
+    return cbor.loads_map(protected, what=f"protected header of {what}") if protected else {}
 
 
 def encode_protected(header: Header) -> bytes:

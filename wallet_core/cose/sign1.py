@@ -12,13 +12,15 @@ from typing import Any, Final
 from wallet_core.cose import headers
 from wallet_core.cose.headers import ALG, CRIT, X5CHAIN, Header, encode_protected
 from wallet_core.encoding import cbor
-from wallet_core.encoding.cbor import Tagged
 from wallet_core.errors import InvalidSignature, MalformedError, VerificationError
 from wallet_core.keys.algorithms import PublicKey, SignatureAlgorithm, cose_identifier
 from wallet_core.keys.signer import Signer
 
 TAG: Final = 18
 """RFC 9052 2: the tag of COSE_Sign1."""
+
+_UNTAGGED: Final = cbor.head(4, 4)
+_TAGGED: Final = cbor.head(6, TAG) + _UNTAGGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,15 @@ class Sign1ToSign:
 
     def attach(self, signature: bytes, *, tagged: bool = False) -> bytes:
         """Return the COSE_Sign1 with the JOSE-form ``signature`` of :attr:`signing_input`."""
-        message = [self.protected_bytes, dict(self.unprotected), self.payload, signature]
-        return cbor.dumps(Tagged(TAG, message) if tagged else message)
+        return b"".join(
+            (
+                _TAGGED if tagged else _UNTAGGED,
+                cbor.byte_string(self.protected_bytes),
+                cbor.dumps(dict(self.unprotected)) if self.unprotected else b"\xa0",
+                b"\xf6" if self.payload is None else cbor.byte_string(self.payload),
+                cbor.byte_string(signature),
+            )
+        )
 
 
 def parse(
@@ -155,10 +164,8 @@ def sig_structure(protected_bytes: bytes, payload: bytes, external_aad: bytes = 
     return b"".join(
         (
             b"\x84\x6aSignature1",
-            cbor.head(2, len(protected)),
-            protected,
-            cbor.head(2, len(external_aad)),
-            external_aad,
+            cbor.byte_string(protected),
+            cbor.byte_string(external_aad),
             cbor.head(2, len(payload)),
             payload,
         )

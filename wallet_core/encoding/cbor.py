@@ -193,15 +193,28 @@ def head(major: int, argument: int) -> bytes:
     return bytes((major << 5 | (26 if size == 4 else 27),)) + argument.to_bytes(size, "big")
 
 
+_SHORT_EMBEDDED: Final = tuple(b"\xd8\x18" + head(2, size) for size in range(0x100))
+"""Heads of ``#6.24(bstr)`` around short items, of which an mdoc has many."""
+
+_SHORT_TEXTS: Final = tuple(head(3, size) for size in range(0x100))
+
+
 def text(value: str) -> bytes:
     """Return the encoding of a text: what :func:`dumps` returns, in a tenth of the time."""
     data = value.encode()
-    return head(3, len(data)) + data
+    size = len(data)
+    return (_SHORT_TEXTS[size] if size < 0x100 else head(3, size)) + data
+
+
+def byte_string(value: bytes) -> bytes:
+    """Return the encoding of a byte string."""
+    return head(2, len(value)) + value
 
 
 def embed(data: bytes) -> bytes:
     """Return ``#6.24(bstr .cbor data)``: encoded CBOR as a data item of its own (RFC 8949 3.4.5.1)."""
-    return b"\xd8\x18" + head(2, len(data)) + data
+    size = len(data)
+    return (_SHORT_EMBEDDED[size] if size < 0x100 else b"\xd8\x18" + head(2, size)) + data
 
 
 def embedded(value: Any, *, what: str) -> bytes:
@@ -211,9 +224,20 @@ def embedded(value: Any, *, what: str) -> bytes:
         MalformedError: another tag, or something else than a byte string in it.
     """
     # cbor-8949.3.4.5.1-tag-24
-    if isinstance(value, Tagged) and value.tag == TAG_CBOR and isinstance(value.value, bytes):
-        return value.value
-    raise MalformedError(f"{what} is not tag 24 with a byte string", clause="RFC 8949 3.4.5.1")
+    if not isinstance(value, Tagged) or value.tag != TAG_CBOR or not isinstance(value.value, bytes):
+        raise MalformedError(f"{what} is not tag 24 with a byte string", clause="RFC 8949 3.4.5.1")
+    return value.value
+
+
+def loads_embedded(data: bytes, *, what: str) -> bytes:
+    """Return the encoded item inside an encoded ``#6.24(bstr)`` that stands alone.
+
+    Raises:
+        MalformedError: as :func:`loads` and :func:`embedded`.
+    """
+    # In preferred serialization the head of a byte string of 256 bytes to 64 kB, with its tag, is five bytes.
+    inner = data[5:]
+    return inner if embed(inner) == data and len(data) <= MAX_BYTES else embedded(loads(data, what=what), what=what)
 
 
 def embedded_as_received(inner: bytes, received: bytes) -> bytes:

@@ -3,10 +3,18 @@
 from collections.abc import Mapping
 from datetime import date, datetime
 
+from issuer.agencies.ports import document_signer_key
 from issuer.issuance.ports import IssuancePorts, IssuedType, Offer, Storage
 from wallet_core.catalogue.credential_type import CredentialType
 from wallet_core.encoding import strict_json
-from wallet_core.errors import CredentialRequestDenied, InvalidRequest, NotFound, UnknownCredentialConfiguration
+from wallet_core.errors import (
+    CredentialRequestDenied,
+    InvalidRequest,
+    KeyUnavailable,
+    NotFound,
+    UnknownCredentialConfiguration,
+)
+from wallet_core.spec_versions import FORMAT_MDOC
 from wallet_core.types import AgencyId, CredentialConfigurationId, JsonObject
 
 MAX_PROBLEMS = 5
@@ -20,9 +28,19 @@ def issued_type(ports: IssuancePorts, agency_id: AgencyId, configuration_id: Cre
         UnknownCredentialConfiguration: it issues no such thing.
     """
     found = ports.types.get(agency_id, {}).get(configuration_id)
-    if found is None:
+    if found is None or not is_issued(ports, agency_id, found):
         raise UnknownCredentialConfiguration("this agency has no such credential configuration")
     return found
+
+
+def is_issued(ports: IssuancePorts, agency_id: AgencyId, issued: IssuedType) -> bool:
+    """Return whether the agency has the key it takes: mdocs need a document signer beside the signing key."""
+    if issued.entry.format != FORMAT_MDOC:
+        return True
+    try:
+        return bool(ports.keys.published(document_signer_key(agency_id)))
+    except KeyUnavailable:
+        return False
 
 
 def check_claims(credential_type: CredentialType, record: JsonObject, *, today: date) -> datetime:

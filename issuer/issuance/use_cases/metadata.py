@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from issuer.agencies.ports import Agency
 from issuer.issuance.ports import IssuancePorts, IssuedType
+from issuer.issuance.use_cases.dataset import is_issued
 from issuer.status.use_cases.publishing import aggregation_uri
 from wallet_core.catalogue.catalogue import Catalogue
 from wallet_core.catalogue.credential_type import CredentialType, FormatEntry
@@ -80,7 +81,8 @@ def type_metadata(ports: IssuancePorts, agency: Agency, type_id: str) -> JsonObj
 
 
 def _types(ports: IssuancePorts, agency: Agency) -> Mapping[CredentialConfigurationId, IssuedType]:
-    return ports.types.get(agency.id, {})
+    every = ports.types.get(agency.id, {})
+    return {id_: issued for id_, issued in every.items() if is_issued(ports, agency.id, issued)}
 
 
 def _issued_type(credential_type: CredentialType, entry: FormatEntry) -> IssuedType:

@@ -65,6 +65,25 @@ def change_credential_status(
         return _status(ports, storage, agency, credential_id)
 
 
+def change_card_status(
+    ports: IssuancePorts, storage: Storage, agency: Agency, credential_id: str, order: StatusOrder
+) -> None:
+    """Give a card another status: all copies that were issued with one credential, in the unit of ``storage``.
+
+    Copies that cannot change in that way, because they were revoked before, stay as they are.
+
+    Raises:
+        NotFound, InvalidRequest, StateConflict: as :func:`change_credential_status`, for the credential itself.
+    """
+    with storage.unit:
+        change_credential_status(ports, storage, agency, credential_id, order)
+        credential = _find(storage, agency, credential_id)
+        for copy in storage.credentials.of_offer(agency.id, credential.offer_id):
+            same_card = copy.configuration_id == credential.configuration_id and copy.id != credential_id
+            if same_card and order.status in _status(ports, storage, agency, copy.id).possible:
+                change_credential_status(ports, storage, agency, copy.id, order)
+
+
 def show_credential(ports: IssuancePorts, agency: Agency, credential_id: str) -> CredentialStatus:
     """Return a credential with its history. Raises ``NotFound``."""
     storage = ports.reading()

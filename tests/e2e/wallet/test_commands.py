@@ -166,6 +166,15 @@ def test_the_key_file_is_its_owners_alone(terminal: Terminal) -> None:
     assert key.read_text() == before
 
 
+def test_the_folder_may_be_named_before_the_command_too(tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    runner = CliRunner()
+    for arguments in (["--home", str(before), "list"], ["list", "--home", str(after)]):
+        assert json.loads(runner.invoke(app, [*arguments, "--json"]).stdout) == {"cards": []}
+    assert (before / "wallet.db").exists()
+    assert (after / "wallet.db").exists()
+
+
 def test_people_are_for_demos(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "sealing.key").write_text("1:" + "A" * 43)
     environment = {

@@ -7,11 +7,14 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from holder_app.accounts.ports import SignInRefused
+from holder_app.accounts.use_cases import CODE_TRIES, create_sign_in_code, resolve_session, sign_in
 from holder_app.credentials.use_cases import delete_card, list_cards, list_history
 from holder_app.tables import WalletBase
 from holder_app.tasks import FORGET_EXPIRED, create_worker
 from tests.support.browsing import browser
 from tests.support.presentations import World
+from tests.support.simultaneous import at_once
 from tests.support.wallets import LICENCE, Town, new_town, new_verifier, receive
 from wallet_core.adapters.migrations import migrate, revisions
 from wallet_core.errors import KeyUnavailable
@@ -75,3 +78,33 @@ def test_a_sealed_card_opens_for_its_own_account_only(stored: Town) -> None:
             unit.connection.exec_driver_sql(f"UPDATE {table} SET account_id = 'hana'")  # noqa: S608
     with pytest.raises(KeyUnavailable):
         list_cards(stored.wallet.card_ports(), other.id)
+
+
+def test_of_simultaneous_sign_ins_with_one_code_exactly_one_wins(stored: Town) -> None:
+    code = create_sign_in_code(stored.wallet.account_ports(), stored.owner.id)
+    tokens = iter("abcd")
+
+    def enter() -> bool:
+        try:
+            sign_in(stored.wallet.account_ports(), code, next(tokens))
+        except SignInRefused:
+            return False
+        return True
+
+    assert sorted(at_once(4, enter)) == [False, False, False, True]
+    opened = [resolve_session(stored.wallet.account_ports(), token) for token in "abcd"]
+    assert opened.count(stored.owner) == 1
+    assert opened.count(None) == 3
+
+
+def test_simultaneous_wrong_sign_in_codes_are_all_counted(stored: Town) -> None:
+    code = create_sign_in_code(stored.wallet.account_ports(), stored.owner.id)
+    wrong = code[:-1] + str((int(code[-1]) + 1) % 10)
+
+    def guess() -> None:
+        with pytest.raises(SignInRefused):
+            sign_in(stored.wallet.account_ports(), wrong, "token")
+
+    at_once(CODE_TRIES, guess)
+    with pytest.raises(SignInRefused):
+        sign_in(stored.wallet.account_ports(), code, "token")

@@ -7,12 +7,15 @@ import pytest
 
 from holder_app.issuance.verification import VerifiedCredential, verify_issued
 from tests.support.presentations import AGENCY, NOW, VCT, Agency, new_ca, world
+from tests.support.trust import listed, new_list
 from wallet_core.errors import Expired, HolderBindingError, MalformedError, UntrustedError, VerificationError
 from wallet_core.formats.sd_jwt.holder import create_key_binding
 from wallet_core.keys.algorithms import SignatureAlgorithm
 from wallet_core.keys.jwk import thumbprint
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.openid4vci.metadata import CredentialConfiguration
+from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor
+from wallet_core.trust.policy import create_issuer_policy
 from wallet_core.types import CredentialConfigurationId, CredentialIssuerId
 
 WORLD = world()
@@ -100,3 +103,16 @@ def test_a_credential_of_the_old_media_type() -> None:
     old = verify_sd_jwt(parse_sd_jwt(sign(good, typ="vc+sd-jwt")), issuer_key=ISSUER.public_key, now=NOW)
     with pytest.raises(VerificationError, match="type"):
         validate_sd_jwt_vc(old)
+
+
+@pytest.mark.clause("tl-4-received")
+def test_a_type_that_the_trust_list_does_not_let_this_issuer_issue() -> None:
+    root = TrustAnchor(WORLD.issuer_ca.certificate, AnchorPurpose.CREDENTIAL_ISSUER)
+    for permitted, good in ((VCT, True), ("urn:jigap:vct:other:1", False)):
+        listing = new_list(NOW, root, agencies=(listed(AGENCY, permitted),))
+        issuers = create_issuer_policy(WORLD.anchors, [listing])
+        if good:
+            assert keep(WORLD.agency.issue(WORLD.holder), issuers=issuers)
+        else:
+            with pytest.raises(UntrustedError, match="may not issue this type"):
+                keep(WORLD.agency.issue(WORLD.holder), issuers=issuers)

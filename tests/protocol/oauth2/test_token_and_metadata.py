@@ -84,7 +84,19 @@ def test_authorization_headers_that_are_refused(headers):
     with pytest.raises(InvalidToken) as caught:
         parse_bearer_token(headers)
     assert caught.value.http_status == 401
-    assert caught.value.headers["WWW-Authenticate"].startswith('Bearer error="invalid_token"')
+    wanted = 'Bearer error="invalid_token"' if headers else "Bearer"
+    assert caught.value.headers["WWW-Authenticate"].startswith(wanted)
+
+
+@pytest.mark.clause("oauth-6750.3.1-no-token")
+def test_only_who_sends_something_is_told_what_is_wrong_with_it():
+    challenges = []
+    for headers in ([], ["Basic YTpi"]):
+        with pytest.raises(InvalidToken) as refused:
+            parse_bearer_token(headers)
+        challenges.append(refused.value.headers["WWW-Authenticate"])
+    assert challenges[0] == "Bearer"
+    assert challenges[1].startswith('Bearer error="invalid_token", ')
 
 
 def test_our_metadata_name_what_is_served_and_nothing_else():

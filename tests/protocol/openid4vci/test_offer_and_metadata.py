@@ -226,3 +226,22 @@ def changed_configuration(drop: str = "", **members):
 def test_metadata_that_are_refused(document):
     with pytest.raises(MalformedError):
         parse_credential_issuer_metadata(document, credential_issuer=ISSUER)
+
+
+def test_a_configuration_that_nobody_asked_for_stops_nothing():
+    document = changed()
+    others = {
+        "older-draft": {"format": "vc+sd-jwt", "vct": "x", "credential_metadata": {"claims": {"given_name": {}}}},
+        "half-bound": {"format": "dc+sd-jwt", "vct": "x", "cryptographic_binding_methods_supported": ["jwk"]},
+        "nothing": None,
+    }
+    wanted = tuple(document["credential_configurations_supported"])
+    document = {
+        **document,
+        "credential_configurations_supported": {**others, **document["credential_configurations_supported"]},
+    }
+    parsed = parse_credential_issuer_metadata(document, credential_issuer=ISSUER, only=wanted)
+    assert tuple(parsed.configurations) == wanted
+    for name in others:
+        with pytest.raises(MalformedError):
+            parse_credential_issuer_metadata(document, credential_issuer=ISSUER, only=[name])

@@ -192,7 +192,6 @@ def test_what_is_no_device_response(text) -> None:
     refused_at(CheckStep.ANSWER_FITS_REQUEST, request_for(), text)
 
 
-@pytest.mark.clause("mdoc-18013.9.3.1-status")
 def test_a_status_that_cannot_be_looked_up() -> None:
     request = request_for()
     status = {"status_list": {"idx": 1, "uri": "https://issuer.example/lists/1"}}

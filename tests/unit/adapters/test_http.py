@@ -8,15 +8,10 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -238,9 +233,9 @@ def test_inner_addresses_are_refused(address: str) -> None:
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "0.0.0.0", "224.0.0.1", "fe80::1", "64:ff9b::7f00:1"])
 def test_the_switch_admits_private_addresses_and_no_others(address: str) -> None:
-    assert not http_adapter._is_allowed(ipaddress.ip_address(address), local=True)
-    assert http_adapter._is_allowed(ipaddress.ip_address("192.168.1.1"), local=True)
-    assert http_adapter._is_allowed(ipaddress.ip_address("8.8.8.8"), local=False)
+    assert not http_adapter.is_allowed(ipaddress.ip_address(address), local=True)
+    assert http_adapter.is_allowed(ipaddress.ip_address("192.168.1.1"), local=True)
+    assert http_adapter.is_allowed(ipaddress.ip_address("8.8.8.8"), local=False)
 
 
 def test_a_name_with_one_inner_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,32 +272,6 @@ def test_an_unknown_name_is_a_fetch_error(monkeypatch: pytest.MonkeyPatch) -> No
         _run("https://unknown.example/")
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> tuple[ssl.SSLContext, Path]:
-    """A server certificate for shop.example that is its own root."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "shop.example")])
-    now = datetime.now(UTC)  # noqa: TID251
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("shop.example")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = made.public_bytes(serialization.Encoding.PEM)
-    (tmp_path / "root.pem").write_bytes(pem)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (tmp_path / "both.pem").write_bytes(pem + private)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "both.pem")
-    return context, tmp_path / "root.pem"
-
-
 def test_tls_keeps_the_name_while_the_connection_goes_to_the_address(
     monkeypatch: pytest.MonkeyPatch, canned: Callable[..., Canned], certificate: tuple[ssl.SSLContext, Path]
 ) -> None:
@@ -321,7 +290,7 @@ def test_tls_keeps_the_name_while_the_connection_goes_to_the_address(
 
 
 def test_old_tls_is_not_spoken(certificate: tuple[ssl.SSLContext, Path]) -> None:
-    context = http_adapter._tls_context(certificate[1])
+    context = http_adapter.tls_context(certificate[1])
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     old = [cipher["name"] for cipher in context.get_ciphers() if cipher["protocol"] == "TLSv1.2"]
     assert old

@@ -170,7 +170,6 @@ def change(policy: str, edit: str, texts: dict[str, str]) -> tuple[CatalogueProb
         (ACCOUNT, "p['dcql_query']['credentials'][0]['format'] = 'jwt_vc_json'", "dcql"),
         (ACCOUNT, "p['dcql_query']['credentials'][0]['claims'] = []", "dcql"),
         (ADULT, "p['dcql_query']['credentials'][0]['claim_sets'] = [['nobody']]", "dcql"),
-        (ADULT, "p['dcql_query']['credential_sets'][0]['options'] = [['licence_mdoc']]", "example"),
         (ADULT, "for c in p['dcql_query']['credentials']: [q.update(values=[False]) for q in c['claims']]", "example"),
         (ADULT, "p['mixes_yes_no_and_identity'] = True", "mixing"),
         (ACCOUNT, "p['mixes_yes_no_and_identity'] = False", "mixing"),

@@ -89,7 +89,7 @@ def test_each_fault_is_placed(catalogue: Catalogue, edit: object, place: tuple[i
 
 def test_another_encoding_is_named(catalogue: Catalogue) -> None:
     text = format_records([example(catalogue)])
-    assert places(parse(catalogue, text.encode("cp949", errors="replace")))[0][2] == "it is not UTF-8"
+    assert places(parse(catalogue, text.encode("cp949", errors="replace")))[0][2] == "it is CP949, not UTF-8"
 
 
 def test_a_gap_in_a_list_is_named(catalogue: Catalogue) -> None:

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from wallet_core.catalogue import Catalogue, seoul_day
 from wallet_core.catalogue.paths import parse_path_text, path_text
-from wallet_core.catalogue.policy import SUPPORTED_FORMATS
 from wallet_core.errors import Expired, MalformedError, NotFound, UnknownCredentialConfiguration
 from wallet_core.types import AgencyId, CredentialConfigurationId, JsonObject, Vct
 
@@ -95,17 +94,6 @@ def test_no_copy_outlives_the_licence(catalogue: Catalogue) -> None:
 
 def test_the_day_is_that_of_seoul() -> None:
     assert seoul_day(datetime(2026, 12, 31, 15, 0, tzinfo=UTC)) == date(2027, 1, 1)
-
-
-def test_policies_ask_only_in_supported_formats(catalogue: Catalogue) -> None:
-    for policy in catalogue.policies.values():
-        query = policy.dcql_query
-        ids = {each["id"] for each in query["credentials"]}
-        assert {each["format"] for each in query["credentials"]} <= set(SUPPORTED_FORMATS)
-        for entry in query.get("credential_sets", []):
-            assert entry["options"]
-            assert all(set(option) <= ids for option in entry["options"])
-    assert any(each["id"] == "licence_mdoc" for each in catalogue.policies["adult-check"].full_query["credentials"])
 
 
 def wrong(catalogue: Catalogue, change: JsonObject, *without: str) -> set[tuple[str, str]]:

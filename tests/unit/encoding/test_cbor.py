@@ -247,3 +247,38 @@ def test_to_json_refuses_or_answers(value: object) -> None:
         cbor.to_json(cbor.loads(cbor.dumps(value)))
     except MalformedError:
         return
+
+
+@pytest.mark.parametrize("length", [0, 1, 23, 24, 255, 256, 257, 65535, 65536])
+def test_embedded_cbor_that_stands_alone(length: int) -> None:
+    inner = bytes(length)
+    assert cbor.loads_embedded(cbor.embed(inner), what="x") == inner
+    for wrong in (cbor.embed(inner) + b"\x00", cbor.embed(inner)[:-1], b"\xd8\x17" + cbor.embed(inner)[2:], inner):
+        with pytest.raises(MalformedError):
+            cbor.loads_embedded(wrong, what="x")
+
+
+def test_several_items_at_once() -> None:
+    items = [cbor.dumps(value) for value in (1, "a", [1, {"b": Tagged(24, b"x")}], b"")]
+    assert cbor.loads_each(items) == [1, "a", [1, {"b": Tagged(24, b"x")}], b""]
+    assert cbor.loads_each([]) == []
+    assert cbor.loads_each([cbor.dumps(bytes(9000)), b"\x01"]) == [bytes(9000), 1]
+
+
+@pytest.mark.clause("cbor-8949.5.3-trailing")
+@pytest.mark.parametrize(
+    "items",
+    [
+        [b"\x82\x01", b"\x02"],
+        [b"\x01\x02", b"\x03"],
+        [b"\x01", b""],
+        [b"", b"\x01"],
+        [b"\x42a", b"b\x01"],
+        [b"\x01\x01"],
+        [b"\x01", b"\xff"],
+        [b"\x82\x01", b"\x02" + cbor.dumps(bytes(9000))],
+    ],
+)
+def test_bytes_moved_from_one_item_to_the_next(items: list[bytes]) -> None:
+    with pytest.raises(MalformedError):
+        cbor.loads_each(items)

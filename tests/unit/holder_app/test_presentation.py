@@ -1,5 +1,6 @@
 """Answering requests: what is shown, what is sent, what is blocked, crashes between the steps."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -272,7 +273,21 @@ def test_a_verifier_that_refuses_the_answer(town: Town) -> None:
     failed = answered(town, reviewed(town, verifier))
     assert isinstance(failed.state, Failed)
     assert "400 invalid_request" in failed.state.detail
-    assert [record.kind for record in records(town)] == [RecordKind.FAILED]
+    [record] = records(town)
+    # It has been read all the same: the history must not say that nothing was shown.
+    assert (record.kind, record.body["reason"]) == (RecordKind.FAILED, "not_accepted")
+    assert record.body["cards"]
+
+
+@pytest.mark.parametrize("redirect_uri", ["javascript:alert(1)", 7])
+def test_a_verifier_that_takes_the_answer_and_sends_nonsense_back(town: Town, redirect_uri: Any) -> None:
+    receive(town, LICENCE)
+    body = json.dumps({"redirect_uri": redirect_uri}).encode()
+    verifier = new_verifier(town, answer=HttpResponse(200, {"content-type": "application/json"}, body))
+    done = answered(town, reviewed(town, verifier))
+    assert isinstance(done.state, Answered)
+    assert done.state.redirect_uri is None
+    assert [record.kind for record in records(town)] == [RecordKind.SENT]
 
 
 def test_a_restart_while_sending(town: Town) -> None:

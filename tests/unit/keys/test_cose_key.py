@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from wallet_core.encoding import cbor
 from wallet_core.errors import MalformedError
 from wallet_core.keys import algorithms
-from wallet_core.keys.cose_key import cose_key, parse_cose_key
+from wallet_core.keys.cose_key import cose_key, encode_cose_key, parse_cose_key
 from wallet_core.keys.jwk import parse_public_jwk, public_jwk
 from wallet_core.keys.signer import SoftwareSigner
 
@@ -27,6 +27,7 @@ def test_there_and_back(name: str) -> None:
     key = KEYS[name]
     assert parse_cose_key(cbor.loads(cbor.dumps(cose_key(key)))) == key
     assert cose_key(parse_public_jwk(public_jwk(key))) == cose_key(key)
+    assert encode_cose_key(key) == cbor.dumps(cose_key(key))
     assert len(cose_key(key)) == (3 if name == "Ed25519" else 4)
 
 

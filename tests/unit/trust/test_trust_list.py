@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.simulators import run_flow
 from tests.support.mutation import encode, mutate_json, mutate_token
 from tests.support.trust import ListOperator, listed, new_list
 from tests.unit.trust.conftest import ISSUER, NOW, Pki
 from wallet_core.errors import (
     Expired,
+    FetchError,
     InvalidSignature,
     MalformedError,
     NotYetValid,
@@ -20,6 +22,7 @@ from wallet_core.errors import (
     VerificationError,
     WalletError,
 )
+from wallet_core.http import HttpRequest, HttpResponse
 from wallet_core.jose import jws
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors
@@ -30,6 +33,7 @@ from wallet_core.trust.trust_list import (
     PermittedType,
     TrustList,
     create_trust_list,
+    fetch_trust_list,
     parse_trust_list,
     trust_list_payload,
     verify_trust_list,
@@ -256,3 +260,18 @@ def test_a_type_may_have_its_own_period(pki: Pki) -> None:
     made = content(pki, agencies=(agency,))
     assert parse_trust_list(trust_list_payload(made)) == made
     assert OPERATOR.role is CertificateRole.TRUST_LIST_SIGNER
+
+
+def test_a_list_behind_an_address(pki: Pki) -> None:
+    url, asked = "https://trust.example/list", []
+
+    def send(request: HttpRequest) -> HttpResponse:
+        asked.append(request)
+        return answers.pop(0)
+
+    answers = [HttpResponse(200, {}, b"a.b.c"), HttpResponse(404, {}, b"a.b.c"), HttpResponse(200, {}, b"\xff")]
+    assert run_flow(fetch_trust_list(url), send) == "a.b.c"
+    for _ in range(2):
+        with pytest.raises(FetchError):
+            run_flow(fetch_trust_list(url), send)
+    assert (asked[0].url, asked[0].headers["Accept"]) == (url, "application/jigap-trust-list+jwt")

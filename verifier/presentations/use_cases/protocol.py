@@ -115,6 +115,9 @@ def parse_wallet_nonce(media_type: str, body: bytes) -> str | None:
     Raises:
         InvalidRequest: not a form, or a nonce that is too long.
     """
+    # 5.10: both parameters are optional. HTTP libraries leave out the type of a body that is empty.
+    if not body and not media_type:
+        return None
     wallet_nonce = parse_form(media_type, body, max_bytes=_MAX_REQUEST_FORM).get("wallet_nonce")
     if wallet_nonce is not None and len(wallet_nonce) > MAX_WALLET_NONCE:
         raise InvalidRequest("wallet_nonce is too long", clause="OpenID4VP 5.10")

@@ -114,25 +114,24 @@ def list_presentations(
 
 
 def redeem_response_code(
-    ports: PresentationPorts, party: RelyingParty, presentation_id: str, response_code: str
-) -> Result:
-    """Return the claims to whoever brings the response code from the wallet's redirect, once (protocols 24).
+    storage: Storage, party: RelyingParty, presentation_id: str, response_code: str, *, now: datetime
+) -> bool:
+    """Open the claims to whoever brings the response code from the wallet's redirect, once (protocols 24).
+
+    Returns:
+        Whether the code was right. A wrong one is counted, so that is no exception, which would roll the count back.
 
     Raises:
-        NotFound: the party has no such presentation, or the code is wrong; wrong ones are counted, then it is refused.
+        NotFound: the party has no such presentation.
         StateConflict: there is nothing to redeem, or it was redeemed before.
     """
-    storage, now = ports.storage(), ports.clock.now()
     with storage.unit:
         stored = storage.presentations.by_id(party.id, presentation_id)
         if stored is None:
             raise NotFound("there is no such presentation")
         redeemed = states.redeem(stored.state, code_digest(response_code), now=now)
         storage.presentations.advance(stored, redeemed)
-    # Raised only now: the count of wrong codes is committed.
-    if not isinstance(redeemed, Verified):
-        raise NotFound("the response_code is wrong or too old", clause="OpenID4VP 13.3")
-    return _result(stored.moved(redeemed), now)
+    return isinstance(redeemed, Verified)
 
 
 def redeem_in_browser(ports: PresentationPorts, response_code: str, *, session_digest: bytes) -> Result:

@@ -7,8 +7,7 @@ from wallet_core.adapters.ui.masking import mask, words
 from wallet_core.adapters.ui.text import Language
 from wallet_core.catalogue import Claim, CredentialType, Text
 from wallet_core.catalogue.credential_type import ClaimType
-from wallet_core.encoding.claims_path import ConcretePath, resolve, value_at
-from wallet_core.errors import MalformedError
+from wallet_core.encoding.claims_path import ConcretePath, value_at
 from wallet_core.types import Json, JsonObject
 
 NOT_CLAIMS = frozenset(
@@ -16,7 +15,7 @@ NOT_CLAIMS = frozenset(
 )
 """Members of an SD-JWT VC that speak of the credential, not of the person (SD-JWT VC 3.2.2)."""
 
-_PORTRAIT = Text("사진", "Photograph")
+_PORTRAIT = Text("사진 있음", "On record")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,47 +49,22 @@ class ClaimLine:
 
 def claim_lines(known: CredentialType | None, claims: JsonObject) -> list[ClaimLine]:
     """Return the claims in the catalogue's order, then unknown ones. Containers are shown by their members."""
-    lines = list(_listed(known, claims)) if known else []
-    covered = {claim.path[0] for claim in known.claims} if known else set()
-    rest = [name for name in claims if name not in NOT_CLAIMS and name not in covered]
-    return lines + [ClaimLine(Text(name, name), claims[name]) for name in rest]
-
-
-def element_lines(known: CredentialType | None, claims: JsonObject) -> list[ClaimLine]:
-    """Return the data elements of an mdoc, by namespace, in the order they came."""
-    return [
-        _element(known, name_space, element, value)
-        for name_space, elements in claims.items()
-        if isinstance(elements, dict)
-        for element, value in elements.items()
+    places = list(known.places(claims)) if known else []
+    covered = {path[:length] for _, path in places for length in (1, 2)}
+    rest = [path for path in _outer(claims, known) if path not in covered]
+    return [_line(claim, path, value_at(claims, path)) for claim, path in places] + [
+        ClaimLine(Text(str(path[-1]), str(path[-1])), value_at(claims, path)) for path in rest
     ]
 
 
-def _element(known: CredentialType | None, name_space: str, element: str, value: Json) -> ClaimLine:
-    claim = known.element_claim(name_space, element) if known else None
-    if claim is None:
-        return ClaimLine(Text(element, element), value)
-    if claim.type is ClaimType.IMAGE and isinstance(value, str):
-        # Bytes are base64url in JSON (RFC 8949 6.1); pages show a data URL (RFC 2397).
-        standard = value.translate(str.maketrans("-_", "+/"))
-        value = f"data:image/jpeg;base64,{standard}{'=' * (-len(standard) % 4)}"
-    meaning = claim.codes.get(value) if isinstance(value, str | int) else None
-    return ClaimLine(claim.label, value, meaning, str(claim.mask), claim.type is ClaimType.IMAGE)
-
-
-def _listed(known: CredentialType, claims: JsonObject) -> Iterator[ClaimLine]:
-    named = [claim for claim in known.claims if claim.path[-1] is not None]
-    containers = {claim.path[:-1] for claim in named}
-    for claim in named:
-        if claim.path not in containers and (*claim.path, None) not in containers:
-            yield from (_line(claim, path, value_at(claims, path)) for path in _places(claims, claim))
-
-
-def _places(claims: JsonObject, claim: Claim) -> tuple[ConcretePath, ...]:
-    try:
-        return resolve(claims, claim.path)
-    except MalformedError:  # another shape than the catalogue's stands there
-        return ()
+def _outer(claims: JsonObject, known: CredentialType | None) -> Iterator[ConcretePath]:
+    """Yield the path of each claim of an SD-JWT VC, and of each element of an mdoc's namespaces."""
+    name_spaces = known.mdoc.namespaces if known is not None and known.mdoc is not None else ()
+    for name, value in claims.items():
+        if name in name_spaces and isinstance(value, dict):
+            yield from ((name, element) for element in value)
+        elif name not in NOT_CLAIMS:
+            yield (name,)
 
 
 def _line(claim: Claim, path: ConcretePath, value: Json) -> ClaimLine:

@@ -2,6 +2,7 @@
 
 * `app`: the FastAPI app with errors, documentation page, static files and health check
 * `frame`: what surrounds every answer: trace id, security headers, session cookie, CORS of protocol paths, log line
+* `document`: OpenAPI of our own APIs
 * `sessions`: sealed session cookies and CSRF tokens
 * `answers`: pages, JSON, redirects
 * `callers`: API keys and Idempotency-Key of our own APIs
@@ -10,7 +11,7 @@
 
 from wallet_core.adapters.web.answers import html, page_router, protocol_json, see_other
 from wallet_core.adapters.web.app import create_app
-from wallet_core.adapters.web.callers import idempotent, require_api_key
+from wallet_core.adapters.web.callers import answer_idempotently, idempotent, require_api_key
 from wallet_core.adapters.web.context import WebContext, context
 from wallet_core.adapters.web.server import serve
 from wallet_core.adapters.web.sessions import Session, session
@@ -18,6 +19,7 @@ from wallet_core.adapters.web.sessions import Session, session
 __all__ = [
     "Session",
     "WebContext",
+    "answer_idempotently",
     "context",
     "create_app",
     "html",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
@@ -24,6 +25,7 @@ from wallet_core.adapters.ui.messages import load_messages
 from wallet_core.adapters.web import errors
 from wallet_core.adapters.web.answers import html, protocol_json
 from wallet_core.adapters.web.context import Clock, WebContext
+from wallet_core.adapters.web.document import describe
 from wallet_core.adapters.web.frame import Frame
 from wallet_core.adapters.web.server import end_with_parent
 
@@ -84,6 +86,7 @@ def create_app(
     for router in routers:
         app.include_router(router)
     app.include_router(_common(app))
+    app.openapi = partial(describe, app)  # type: ignore[method-assign]
     app.mount(STATIC_PATH, StaticFiles(directory=STATIC), name="static")
     _warn(web)
     end_with_parent()

@@ -48,12 +48,16 @@ async def idempotent(request: Request, unit: UnitOfWork, key: ApiKey, create: Ca
     Raises:
         IdempotencyMismatch: the key came with another request (422).
     """
+    answer = await answer_idempotently(request, unit, key, create)
+    return protocol_json(answer.body, status=answer.status)
+
+
+async def answer_idempotently(request: Request, unit: UnitOfWork, key: ApiKey, create: Callable[[], Answer]) -> Answer:
+    """Return ``create()`` as :func:`idempotent` does, for an endpoint whose answer must not be remembered whole."""
     name = request.headers.get("idempotency-key")
     if name is None:
-        answer = create()
-    else:
-        web = context(request)
-        target = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
-        identity = RequestIdentity(key.owner, name, target + await request.body())
-        answer = answer_once(unit, web.tables, web.sealer, identity, now=web.clock.now(), create=create)
-    return protocol_json(answer.body, status=answer.status)
+        return create()
+    web = context(request)
+    target = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
+    identity = RequestIdentity(key.owner, name, target + await request.body())
+    return answer_once(unit, web.tables, web.sealer, identity, now=web.clock.now(), create=create)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from starlette.requests import HTTPConnection
 
@@ -11,6 +11,9 @@ from wallet_core.adapters.config import AppSettings
 from wallet_core.adapters.keystore import Sealer
 from wallet_core.adapters.sql import Database
 from wallet_core.adapters.ui.environment import Pages
+
+PROTOCOL: Final = "jigap.protocol"
+"""Member of the scope: whether the path is one that wallets call, whose answers are never pages."""
 
 
 class Clock(Protocol):

@@ -1,7 +1,7 @@
 """Errors become answers here, once for all apps.
 
 Protocol endpoints get ``error`` and ``error_description`` only (OpenID4VCI 8.3.1.2); our own APIs below ``/api/`` also
-the trace id, the clause and whose fault it is; a browser that asked for a page gets a page.
+the trace id, the clause and whose fault it is; a browser that asked for a page elsewhere gets a page.
 """
 
 from typing import Any
@@ -14,7 +14,8 @@ from starlette.responses import Response
 
 from wallet_core.adapters import log
 from wallet_core.adapters.web.answers import html, protocol_json
-from wallet_core.adapters.web.context import context
+from wallet_core.adapters.web.context import PROTOCOL, context
+from wallet_core.adapters.web.frame import own_api_members
 from wallet_core.errors import RemoteProtocolError, WalletError, peer_text
 from wallet_core.types import JsonObject
 
@@ -67,13 +68,16 @@ def error_answer(
 ) -> Response:
     """Return an error as whoever asked can read it."""
     trace = log.trace_id.get()
-    own_api = request.url.path.startswith("/api/")
-    if "text/html" in request.headers.get("accept", "") and not own_api:
+    own_members = own_api_members(request.url.path, trace)
+    # OpenID4VCI 8.3.1.2, RFC 6749 5.2: errors are JSON, also for an HTTP library whose Accept begins with text/html.
+    # vci-8.3.1.2-json
+    wants_page = "text/html" in request.headers.get("accept", "")
+    if wants_page and not own_members and not request.scope.get(PROTOCOL, False):
         page = html(request, "error.html", status=status, error=code, trace_id=trace)
         page.headers.update(headers or {})
         return page
     body: JsonObject = {"error": code, "error_description": peer_text(description)}
-    return protocol_json(body | {"trace_id": trace} | members if own_api else body, status=status, headers=headers)
+    return protocol_json(body | own_members | members if own_members else body, status=status, headers=headers)
 
 
 def _log(request: Request, error: WalletError) -> None:

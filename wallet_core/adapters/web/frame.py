@@ -13,9 +13,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from wallet_core.adapters import log
 from wallet_core.adapters.ui.environment import STATIC_PATH
 from wallet_core.adapters.web.answers import page_policy
-from wallet_core.adapters.web.context import WebContext
+from wallet_core.adapters.web.context import PROTOCOL, WebContext
 from wallet_core.adapters.web.sessions import session_cookie
 from wallet_core.encoding import strict_json
+from wallet_core.types import JsonObject
+
+OWN_API = "/api/"
+"""Below it are our own APIs, whose errors say more than a protocol's may."""
 
 Header = tuple[bytes, bytes]
 
@@ -47,7 +51,7 @@ _PAGE: tuple[Header, ...] = (
 )
 _DATA: tuple[Header, ...] = ((b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),)
 _STRICT_TRANSPORT: Header = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
-_TOO_LARGE = strict_json.dumps({"error": "request_too_large", "error_description": "the request body is too large"})
+_TOO_LARGE: JsonObject = {"error": "request_too_large", "error_description": "the request body is too large"}
 _NO_STORE: Header = (b"cache-control", b"no-store")
 _KEEP: Header = (b"cache-control", b"public, max-age=31536000, immutable")
 
@@ -88,6 +92,7 @@ class Frame:
             return
         trace = secrets.token_hex(8)
         token = log.trace_id.set(trace)
+        scope[PROTOCOL] = self._is_protocol(scope["path"]) is not None
         answer = _Answer(self, scope, send, trace)
         started = time.perf_counter()
         try:
@@ -100,7 +105,7 @@ class Frame:
             log.trace_id.reset(token)
 
     async def _serve(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
-        if scope["method"] == "OPTIONS" and self._is_protocol(scope["path"]):
+        if scope["method"] == "OPTIONS" and scope[PROTOCOL]:
             await answer({"type": "http.response.start", "status": 204, "headers": list(_PREFLIGHT)})
             await answer({"type": "http.response.body", "body": b""})
             return
@@ -115,8 +120,7 @@ class Frame:
         """Return the headers to add to an answer that has ``present`` ones."""
         names = dict(present)
         is_page = names.get(b"content-type", b"").startswith(b"text/html")
-        is_protocol = self._is_protocol(scope["path"]) is not None
-        added = [header for header in self._wanted[is_page, is_protocol] if header[0] not in names]
+        added = [header for header in self._wanted[is_page, scope[PROTOCOL]] if header[0] not in names]
         added.append((b"trace-id", trace.encode()))
         if b"cache-control" not in names:
             versioned = scope["query_string"].startswith(b"v=") and scope["path"].startswith(f"{STATIC_PATH}/")
@@ -143,14 +147,19 @@ class _Answer:
             headers: list[Header] = list(message.get("headers", ()))
             if (b"content-type", b"text/plain; charset=utf-8") in headers and message["status"] == 413:
                 # Starlette answers a body that is too large in plain text, past every error mapping.
-                self._body = _TOO_LARGE
-                headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(_TOO_LARGE))]
+                self._body = strict_json.dumps(_TOO_LARGE | own_api_members(self._scope["path"], self._trace))
+                headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(self._body))]
             headers += self._frame.headers(self._scope, headers, self._trace)
             message = {**message, "headers": headers}
             self.status = message["status"]
         elif self._body is not None:
             message = {**message, "body": self._body}
         await self._send(message)
+
+
+def own_api_members(path: str, trace: str) -> JsonObject:
+    """Return what an error of our own APIs has beyond the two members of a protocol's; empty for other paths."""
+    return {"trace_id": trace, "fault": "you"} if path.startswith(OWN_API) else {}
 
 
 def _template(scope: Scope) -> str:

@@ -66,6 +66,7 @@ def serve(
             workers=workers,
             loop="uvloop",
             http="httptools",
+            ws="none",  # no app of ours speaks WebSocket; the proximity adapter has its own server
             lifespan="on",
             log_config=None,
             access_log=False,  # Frame writes a line without query and ids

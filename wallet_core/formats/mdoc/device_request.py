@@ -18,6 +18,9 @@ from wallet_core.types import DocType, SessionTranscript
 MAX_DOC_REQUESTS: Final = 16
 """Documents one request may ask for."""
 
+MAX_ELEMENTS: Final = 256
+"""Data elements one request may ask of a document; an mDL with everything has about 70."""
+
 MAX_REQUEST_BYTES: Final = 64 * 1024
 """Longest DeviceRequest; one with every element of an mDL and a reader's certificates is about 4 kB."""
 
@@ -148,6 +151,9 @@ def _doc_request(value: Any, received: bytes) -> DocRequest:
 
 def _requested_elements(value: Any) -> RequestedElements:
     name_spaces = map_of(value, "nameSpaces")
+    # iso18013-8.3.2.1.2.1-elements
+    if not name_spaces or not all(name_spaces.values()):
+        raise MalformedError("a request names no element of a namespace", clause="ISO/IEC 18013-5 8.3.2.1.2.1")
     for name_space, elements in name_spaces.items():
         named = map_of(elements, "elements of a namespace")
         # mdoc-18013.8.3.2.1-requested
@@ -155,4 +161,6 @@ def _requested_elements(value: Any) -> RequestedElements:
             isinstance(element, str) and isinstance(intent, bool) for element, intent in named.items()
         ):
             raise MalformedError("a request does not name elements and intents", clause="ISO/IEC 18013-5 8.3.2.1.2.1")
+    if sum(map(len, name_spaces.values())) > MAX_ELEMENTS:
+        raise MalformedError(f"a request names more than {MAX_ELEMENTS} elements of a document")
     return name_spaces

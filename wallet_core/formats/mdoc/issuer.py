@@ -14,7 +14,7 @@ from wallet_core.cose import sign1
 from wallet_core.encoding import cbor
 from wallet_core.formats.mdoc.structures import DIGEST_ALGORITHMS, KeyAuthorizations, NameSpaces, ValidityInfo
 from wallet_core.keys.algorithms import PublicKey, SignatureAlgorithm
-from wallet_core.keys.cose_key import cose_key
+from wallet_core.keys.cose_key import encode_cose_key
 from wallet_core.keys.signer import Signer
 from wallet_core.spec_versions import MDOC_VERSION
 from wallet_core.types import DocType, RandomBytes
@@ -26,7 +26,8 @@ DEFAULT_DIGEST_ALGORITHM: Final = "SHA-256"
 
 _DIGEST_ID: Final = cbor.head(5, 4) + cbor.text("digestID")
 _RANDOM: Final = cbor.text("random") + cbor.head(2, SALT_BYTES)
-_VALUE: Final = cbor.text("elementValue")
+_TRUE: Final = cbor.dumps(True)
+_FALSE: Final = cbor.dumps(False)
 _MSO_START: Final = cbor.text("version") + cbor.text(MDOC_VERSION) + cbor.text("digestAlgorithm")
 _VALUE_DIGESTS: Final = cbor.text("valueDigests")
 _DEVICE_KEY_INFO: Final = cbor.text("deviceKeyInfo")
@@ -68,6 +69,8 @@ def issue_mdoc(
     status: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Return an mdoc: the encoded IssuerSigned with all its items (8.3.2.1.2.2).
+
+    Not done here: ``validUntil`` within the validity of the signer's certificate, ``mdl.lint_mdl``.
 
     Args:
         doc_type: the document type.
@@ -116,24 +119,14 @@ def create_issuer_signed(
     """Return an mdoc ready for a key of ``algorithm`` to sign. Arguments and errors as :func:`issue_mdoc`."""
     if not name_spaces or not all(name_spaces.values()):
         raise ValueError("an mdoc has at least one data element in each namespace")
-    hash_function = DIGEST_ALGORITHMS[digest_algorithm]
-    digest_head = cbor.head(2, hash_function(b"").digest_size)
-    items, digests = [cbor.head(5, len(name_spaces))], [cbor.head(5, len(name_spaces))]
-    for name_space, elements in name_spaces.items():
-        encoded = _items(elements, random)
-        name = cbor.text(name_space)
-        items += (name, cbor.head(4, len(encoded)), *encoded)
-        digests += (name, cbor.head(5, len(encoded)))
-        for digest_id, item in enumerate(encoded):
-            # 9.1.2.5: over IssuerSignedItemBytes, tag included.
-            digests += (cbor.head(0, digest_id), digest_head, hash_function(item).digest())
+    items, digests = _items_and_digests(name_spaces, random, digest_algorithm)
     mso = b"".join(
         (
             cbor.head(5, 6 if status is None else 7),
             _MSO_START,
             cbor.text(digest_algorithm),
             _VALUE_DIGESTS,
-            *digests,
+            digests,
             _DEVICE_KEY_INFO,
             _device_key_info(device_key, key_authorizations),
             _DOC_TYPE,
@@ -145,9 +138,24 @@ def create_issuer_signed(
     )
     # x5chain is not signed (9.1.2.4); readers of the first edition look for it there only.
     return IssuerSignedToSign(
-        b"".join(items),
+        items,
         sign1.to_sign(cbor.embed(mso), algorithm, unprotected=sign1.x5chain_header(x5chain)),
     )
+
+
+def _items_and_digests(name_spaces: NameSpaces, random: RandomBytes, digest_algorithm: str) -> tuple[bytes, bytes]:
+    """Return two encoded maps: the items by namespace, and their digests by namespace and digestID."""
+    hash_function = DIGEST_ALGORITHMS[digest_algorithm]
+    size = hash_function(b"").digest_size
+    items, digests = [cbor.head(5, len(name_spaces))], [cbor.head(5, len(name_spaces))]
+    for name_space, elements in name_spaces.items():
+        encoded = _items(elements, random)
+        name = cbor.text(name_space)
+        items += (name, cbor.head(4, len(encoded)), *encoded)
+        digests += (name, cbor.head(5, len(encoded)))
+        # 9.1.2.5: over IssuerSignedItemBytes, tag included.
+        digests += [_digest_head(number, size) + hash_function(item).digest() for number, item in enumerate(encoded)]
+    return b"".join(items), b"".join(digests)
 
 
 def _items(elements: Mapping[str, Any], random: RandomBytes) -> list[bytes]:
@@ -161,30 +169,39 @@ def _items(elements: Mapping[str, Any], random: RandomBytes) -> list[bytes]:
     pairs.sort()
     return [
         cbor.embed(
-            b"".join(
-                (
-                    _DIGEST_ID,
-                    cbor.head(0, digest_id),
-                    _RANDOM,
-                    salt,
-                    _element_identifier(element),
-                    _VALUE,
-                    cbor.dumps(elements[element]),
-                )
-            )
+            b"".join((_digest_id(digest_id), salt, _element_identifier(element), _encoded_value(elements[element])))
         )
         for digest_id, (salt, element) in enumerate(pairs)
     ]
 
 
 @lru_cache(maxsize=1024)
+def _digest_id(digest_id: int) -> bytes:
+    return _DIGEST_ID + cbor.head(0, digest_id) + _RANDOM
+
+
+@lru_cache(maxsize=2048)
+def _digest_head(digest_id: int, size: int) -> bytes:
+    return cbor.head(0, digest_id) + cbor.head(2, size)
+
+
+@lru_cache(maxsize=1024)
 def _element_identifier(element: str) -> bytes:
-    return cbor.text("elementIdentifier") + cbor.text(element)
+    return cbor.text("elementIdentifier") + cbor.text(element) + cbor.text("elementValue")
+
+
+def _encoded_value(value: Any) -> bytes:
+    """Return the encoding of a value. Most are texts or answers, which need no general encoder."""
+    if type(value) is str:
+        return cbor.text(value)
+    if type(value) is bool:
+        return _TRUE if value else _FALSE
+    return cbor.dumps(value)
 
 
 def _device_key_info(device_key: PublicKey, authorizations: KeyAuthorizations | None) -> bytes:
     # 9.1.2.4: only the members that make the key.
-    key = _DEVICE_KEY + cbor.dumps(cose_key(device_key))
+    key = _DEVICE_KEY + encode_cose_key(device_key)
     if authorizations is None:
         return cbor.head(5, 1) + key
     by_name_space: dict[str, list[str]] = {}

@@ -186,7 +186,8 @@ def device_signed_of(value: Any, received: bytes) -> UnverifiedDeviceSigned:
     # Mandatory even where it is empty.
     # mdoc-18013.8.3.2.1-device-name-spaces
     inner = cbor.embedded(members.get("nameSpaces"), what="DeviceNameSpacesBytes")
-    name_spaces = cbor.loads_map(inner, what="DeviceNameSpaces")
+    # Mostly there are none.
+    name_spaces = {} if inner == b"\xa0" else cbor.loads_map(inner, what="DeviceNameSpaces")
     for name_space, elements in name_spaces.items():
         if not isinstance(name_space, str) or not all(isinstance(element, str) for element in map_of(elements, "ns")):
             raise MalformedError("a name in DeviceNameSpaces is not a text", clause="ISO/IEC 18013-5 8.3.2.1.2.2")
@@ -212,7 +213,7 @@ def parse_mso(payload: bytes | None) -> MobileSecurityObject:
     # mdoc-18013.9.1.2.4-mso-bytes
     if payload is None:
         raise MalformedError("IssuerAuth has no payload", clause="ISO/IEC 18013-5 9.1.2.4")
-    inner = cbor.embedded(cbor.loads(payload, what="MobileSecurityObjectBytes"), what="MobileSecurityObjectBytes")
+    inner = cbor.loads_embedded(payload, what="MobileSecurityObjectBytes")
     members = cbor.loads_map(inner, what="MobileSecurityObject")
     version, doc_type = text_of(members, "version"), text_of(members, "docType")
     # mdoc-18013.9.1.2.4-version
@@ -270,7 +271,7 @@ def _item(value: Any, inner: bytes) -> IssuerSignedItem:
     digest_id: Any = members.get("digestID")
     random, element = members.get("random"), members.get("elementIdentifier")
     # mdoc-18013.8.3.2.1-item
-    if not is_uint(digest_id) or not isinstance(element, str) or "elementValue" not in members:
+    if type(digest_id) is not int or digest_id < 0 or type(element) is not str or "elementValue" not in members:
         raise MalformedError("a member of IssuerSignedItem is missing", clause="ISO/IEC 18013-5 8.3.2.1.2.2")
     # mdoc-18013.9.1.2.5-random
     if not isinstance(random, bytes) or len(random) < MIN_RANDOM_BYTES:
@@ -281,6 +282,7 @@ def _item(value: Any, inner: bytes) -> IssuerSignedItem:
 def _value_digests(value: Any, length: int) -> dict[str, dict[int, bytes]]:
     value_digests = map_of(value, "valueDigests")
     for name_space, digests in value_digests.items():
+        # A bool is an int for Python, but no digestID.
         # mdoc-18013.9.1.2.4-value-digests
         if not isinstance(name_space, str) or not all(
             type(digest_id) is int and digest_id >= 0 and type(digest) is bytes and len(digest) == length
@@ -323,11 +325,11 @@ def _validity(members: Mapping[Any, Any]) -> ValidityInfo:
 def _time(value: Any, what: str) -> datetime:
     # What is not even a tag with a text is not hashable perhaps.
     if isinstance(value, Tagged) and isinstance(value.value, str):
-        return _known_time(value, what)
+        return _known_time(value.tag, value.value, what)
     return cbor.parse_tdate(value, what=what)
 
 
 @lru_cache(maxsize=1024)
-def _known_time(value: Tagged, what: str) -> datetime:
+def _known_time(tag: int, text: str, what: str) -> datetime:
     """Return a point in time. Times are rounded, so a verifier meets the same ones again and again."""
-    return cbor.parse_tdate(value, what=what)
+    return cbor.parse_tdate(Tagged(tag, text), what=what)

@@ -187,14 +187,7 @@ def verify_document(
         leeway=leeway,
     )
     mso, device_signed = issuer_signed.mso, document.device_signed
-    # 7.
-    for name_space, elements in device_signed.name_spaces.items():
-        for element in elements:
-            # mdoc-18013.9.1.2.4-authorized
-            if not mso.key_authorizations.allow(name_space, element):
-                raise HolderBindingError(
-                    "the device signed a data element that it may not sign", step=7, clause="ISO/IEC 18013-5 9.1.2.4"
-                )
+    _check_authorized(device_signed, mso)
     # 8.
     payload = device_authentication_bytes(session_transcript, document.doc_type, device_signed.name_spaces_bytes)
     return VerifiedMdoc(
@@ -312,6 +305,17 @@ def _check_times(
     # mdoc-18013.9.3.1-valid-until
     if now - leeway > validity.valid_until:
         raise Expired("the mdoc has expired", step=6, clause="ISO/IEC 18013-5 9.3.1")
+
+
+def _check_authorized(device_signed: UnverifiedDeviceSigned, mso: MobileSecurityObject) -> None:
+    # 7.
+    for name_space, elements in device_signed.name_spaces.items():
+        for element in elements:
+            # mdoc-18013.9.1.2.4-authorized
+            if not mso.key_authorizations.allow(name_space, element):
+                raise HolderBindingError(
+                    "the device signed a data element that it may not sign", step=7, clause="ISO/IEC 18013-5 9.1.2.4"
+                )
 
 
 def _verify_device_auth(

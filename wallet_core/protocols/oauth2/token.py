@@ -103,7 +103,8 @@ def parse_bearer_token(authorization: Sequence[str]) -> str:
     # RFC 6750 2: "Clients MUST NOT use more than one method to transmit the token in each request."
     # oauth-6750.2-one
     if len(authorization) != 1:
-        raise InvalidToken("exactly one Authorization header with an access token is needed", clause="RFC 6750 2")
+        text = "exactly one Authorization header with an access token is needed"
+        raise InvalidToken(text, missing=not authorization, clause="RFC 6750 2")
     scheme, _, token = authorization[0].partition(" ")
     # RFC 9110 11.1: scheme names are case-insensitive.
     # oauth-6750.2.1-bearer

@@ -1,6 +1,6 @@
 """Credential Issuer metadata (OpenID4VCI 12.2): derived from the catalogue by the issuer, read by the wallet."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -107,9 +107,18 @@ def metadata_locations(credential_issuer: CredentialIssuerId) -> tuple[str, str]
 
 
 def parse_credential_issuer_metadata(
-    document: JsonObject, *, credential_issuer: CredentialIssuerId
+    document: JsonObject,
+    *,
+    credential_issuer: CredentialIssuerId,
+    only: Collection[CredentialConfigurationId] | None = None,
 ) -> CredentialIssuerMetadata:
     """Return what the metadata of ``credential_issuer`` say. Unknown members are ignored.
+
+    Args:
+        document: the metadata.
+        credential_issuer: the identifier under which they were fetched.
+        only: the configurations that matter; others are not looked at, so that one of an older draft among many does
+            not stop the rest. None for all.
 
     Raises:
         MalformedError: a member is missing or of the wrong type, or the document speaks of another issuer.
@@ -131,7 +140,7 @@ def parse_credential_issuer_metadata(
         # vci-12.2.4-batch-size
         batch_size=members.integer(batch, "batch_size", at_least=2, clause=_CLAUSE) if batch is not None else 1,
         encryption_required=_encryption_required(document),
-        configurations=_configurations(document),
+        configurations=_configurations(document, only),
         document=document,
     )
 
@@ -170,15 +179,19 @@ def _encryption_required(document: JsonObject) -> bool:
     return required
 
 
-def _configurations(document: JsonObject) -> dict[CredentialConfigurationId, CredentialConfiguration]:
+def _configurations(
+    document: JsonObject, only: Collection[CredentialConfigurationId] | None
+) -> dict[CredentialConfigurationId, CredentialConfiguration]:
     supported = members.optional_object(document, "credential_configurations_supported", clause=_CLAUSE)
     if supported is None:
         raise MalformedError("credential_configurations_supported is missing", clause=_CLAUSE)
     found = {}
     for name, value in supported.items():
+        id_ = CredentialConfigurationId(name)
+        if only is not None and id_ not in only:
+            continue
         if not isinstance(value, dict):
             raise MalformedError("a credential configuration is not an object", clause=_CLAUSE)
-        id_ = CredentialConfigurationId(name)
         found[id_] = _configuration(id_, value)
     return found
 

@@ -14,7 +14,7 @@ from wallet_core.errors import InvalidNonce, InvalidProof, MalformedError, Verif
 from wallet_core.jose import jws
 from wallet_core.keys.algorithms import PublicKey
 from wallet_core.keys.jwk import parse_public_jwk, public_jwk, thumbprint
-from wallet_core.types import CredentialIssuerId, Json, Nonce
+from wallet_core.types import CredentialIssuerId, Json, JsonObject, Nonce
 
 MAX_AGE: Final = timedelta(minutes=5)
 """How old a proof may be: as old as a ``c_nonce``."""
@@ -75,7 +75,7 @@ def verify_key_proof(
         2. ``typ``, no critical extension, the key's own algorithm, the signature (F.1, F.4).
         3. ``aud`` is our identifier, as a string (F.1).
         4. ``iss`` is the client, and left out by an anonymous one (F.1).
-        5. ``iat`` is a number within the window (F.1, F.4).
+        5. ``iat`` is a number within the window (F.1, F.4); ``exp`` and ``nbf``, if there, admit now (RFC 7519 4.1).
         6. ``nonce`` is there and is one of ours (F.1, 8.3.1.2).
 
     Not done here: whether the nonce was spent with this key; see ``nonce.spent_digest``.
@@ -100,6 +100,7 @@ def verify_key_proof(
     if "iss" in claims and (client_id is None or claims["iss"] != client_id):
         raise InvalidProof("iss of the proof is not the client", clause="OpenID4VCI F.1")
     _validate_issued_at(claims.get("iat"), now)  # 5.
+    _validate_validity(claims, now)
     # 6. A missing nonce is a bad proof, a wrong one a bad nonce: OpenID4VCI 8.3.1.2 tells them apart.
     nonce = claims.get("nonce")
     # vci-8.3.1.2-nonce-missing
@@ -169,3 +170,14 @@ def _validate_issued_at(value: Json, now: datetime) -> None:
     # vci-F.4-window
     if age > MAX_AGE.total_seconds() or age < -MAX_AHEAD.total_seconds():
         raise InvalidProof("iat of the proof is not within the accepted window", clause="OpenID4VCI F.4")
+
+
+def _validate_validity(claims: JsonObject, now: datetime) -> None:
+    # RFC 7519 4.1.4, 4.1.5: neither claim is asked for, but a JWT that has them is processed as they say.
+    for name, sign in (("exp", 1), ("nbf", -1)):
+        value = claims.get(name, now.timestamp() + sign)
+        # vci-F.4-validity
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InvalidProof(f"{name} of the proof is not a number", clause="RFC 7519 2")
+        if sign * (value - now.timestamp()) <= -MAX_AHEAD.total_seconds():
+            raise InvalidProof("the proof has expired or is not valid yet", clause="RFC 7519 4.1")

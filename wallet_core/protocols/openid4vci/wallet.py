@@ -6,7 +6,7 @@ link ──resolve_offer──▶ ResolvedOffer ──(the person accepts)──
 ```
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -77,7 +77,7 @@ def resolve_offer(link: str) -> Flow[ResolvedOffer]:
     # OpenID4VCI 4.1.1: without this grant the wallet would use others, which this one does not have.
     if offer.pre_authorized_code is None:
         raise MalformedError("the offer has no pre-authorized code, the only grant supported yet")
-    issuer = yield from resolve_credential_issuer(offer.credential_issuer)
+    issuer = yield from resolve_credential_issuer(offer.credential_issuer, only=offer.configuration_ids)
     # OpenID4VCI 4.1.1: each string identifies an object in credential_configurations_supported.
     # vci-4.1.1-known-configuration
     if any(id_ not in issuer.configurations for id_ in offer.configuration_ids):
@@ -88,15 +88,17 @@ def resolve_offer(link: str) -> Flow[ResolvedOffer]:
     return ResolvedOffer(offer, issuer, server)
 
 
-def resolve_credential_issuer(credential_issuer: CredentialIssuerId) -> Flow[CredentialIssuerMetadata]:
-    """Fetch the metadata of a Credential Issuer (OpenID4VCI 12.2.2).
+def resolve_credential_issuer(
+    credential_issuer: CredentialIssuerId, *, only: Collection[CredentialConfigurationId] | None = None
+) -> Flow[CredentialIssuerMetadata]:
+    """Fetch the metadata of a Credential Issuer (OpenID4VCI 12.2.2); of its configurations ``only`` these, if named.
 
     Raises:
         MalformedError: they break a rule or speak of another issuer.
         PeerRefusal: a server answered with an error.
     """
     document = yield from _first_document(metadata_locations(credential_issuer), who="the credential issuer")
-    return parse_credential_issuer_metadata(document, credential_issuer=credential_issuer)
+    return parse_credential_issuer_metadata(document, credential_issuer=credential_issuer, only=only)
 
 
 def request_proofs(

@@ -151,8 +151,8 @@ def send_response(pending: PresentationToSign, signatures: Sequence[bytes]) -> F
 
     Raises:
         ValueError: not one signature for each.
-        PeerRefusal: the Verifier did not accept the answer.
-        MalformedError: its answer breaks a rule.
+        PeerRefusal: the Verifier did not accept the answer, which it has.
+        MalformedError: the Verifier's key cannot be encrypted to; nothing was posted.
     """
     if len(signatures) != len(pending.to_sign):
         raise ValueError("one signature for each presentation is needed")
@@ -171,7 +171,7 @@ def decline(resolved: ResolvedRequest) -> Flow[Sent]:
 
     Raises:
         PeerRefusal: the Verifier did not accept the refusal.
-        MalformedError: its answer breaks a rule.
+        MalformedError: the Verifier's key cannot be encrypted to; nothing was posted.
     """
     return (yield from _post(resolved.request, create_error_response(resolved.request, AccessDenied.code)))
 
@@ -243,4 +243,8 @@ def _presentation_text(item: PresentationItem, signatures: Iterator[bytes]) -> s
 
 def _post(request: AuthorizationRequest, fields: Mapping[str, str]) -> Flow[Sent]:
     response = yield post_form(request.response_uri, fields)
-    return Sent(parse_response_answer(response))
+    try:
+        return Sent(parse_response_answer(response))
+    except MalformedError:
+        # 8.2: with 2xx the Verifier has taken the answer, whatever else it says; only the way back is lost.
+        return Sent(None)

@@ -40,4 +40,4 @@ def test_every_type_s_example_can_be_shown_in_both_languages() -> None:
 
 def test_a_picture_is_named_not_printed() -> None:
     line = ClaimLine(Text("사진", "Photograph"), "data:image/jpeg;base64,/9j/AA", is_image=True)
-    assert line.shown("en") == line.covered("en") == "Photograph"
+    assert line.shown("en") == line.covered("en") == "On record"

@@ -81,6 +81,15 @@ def test_a_browser_gets_an_error_page(client: TestClient) -> None:
     assert answer.headers["trace-id"] in answer.text
 
 
+@pytest.mark.clause("vci-8.3.1.2-json")
+@pytest.mark.parametrize("accept", ["text/html", "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"])
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_what_wallets_call_never_answers_with_a_page(client: TestClient, method: str, accept: str) -> None:
+    answer = client.request(method, "/wire", headers={"Accept": accept})
+    assert answer.headers["content-type"] == "application/json"
+    assert set(answer.json()) == {"error", "error_description"}
+
+
 def test_a_body_of_the_wrong_shape_is_400_and_quotes_no_value(client: TestClient, api_key: str) -> None:
     answer = client.post(ORDERS, json={"item": "x", "count": "홍길동"}, headers=_bearer(api_key))
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
@@ -91,6 +100,9 @@ def test_a_body_of_the_wrong_shape_is_400_and_quotes_no_value(client: TestClient
 def test_a_large_body_is_refused(client: TestClient, api_key: str) -> None:
     answer = client.post(ORDERS, content=b" " * 600_000, headers=_bearer(api_key))
     assert (answer.status_code, answer.json()["error"]) == (413, "request_too_large")
+    assert answer.json().keys() == {"error", "error_description", "trace_id", "fault"}
+    assert answer.json()["trace_id"] == answer.headers["trace-id"]
+    assert client.post("/form", content=b" " * 600_000).json().keys() == {"error", "error_description"}
 
 
 # --- headers ----------------------------------------------------------------------------------------------------------
@@ -258,6 +270,20 @@ def test_the_api_document_names_our_apis_only(client: TestClient) -> None:
     assert "/api/v1/owners/{owner}/orders" in paths
     assert "/form" not in paths
     assert ORDERS.replace("/a/", "/{owner}/") in client.get("/docs").text
+
+
+def test_the_api_document_says_what_is_answered(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    post = document["paths"]["/api/v1/owners/{owner}/orders"]["post"]
+    assert [each["name"] for each in post["parameters"]] == ["owner", "Idempotency-Key"]
+    assert post["security"] == [{"apiKey": []}]
+    error = {"schema": {"$ref": "#/components/schemas/Error"}}
+    refusals = {status: answer["content"] for status, answer in post["responses"].items() if status >= "400"}
+    assert refusals == {key: {"application/json": error} for key in ["400", "401", "403", "404", "409", "413", "422"]}
+    shape = document["components"]["schemas"]["Error"]
+    assert client.get("/api/v1/wire").json().keys() == shape["properties"].keys()
+    assert "422" not in document["paths"]["/wire"]["get"]["responses"]
+    assert "HTTPValidationError" not in str(document)
 
 
 def test_health_says_so_when_the_database_is_gone(client: TestClient, app: FastAPI) -> None:

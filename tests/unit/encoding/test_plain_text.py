@@ -1,0 +1,34 @@
+"""Words of strangers before a person reads them."""
+
+import pytest
+
+from holder_app.credentials.describe import plain_label, published_display
+from wallet_core.adapters import cli
+from wallet_core.encoding.plain_text import one_line, printable
+
+STEERING = "시청\x1b[2J\x1b]0;title\x07\r\nRefused\u202eknab\u2066\u2028\x9b1A"
+
+
+def test_a_name_is_one_line_and_steers_nothing() -> None:
+    assert one_line(STEERING) == "시청 [2J ]0;title Refused knab 1A"
+    assert one_line("  홍길동\t") == "홍길동"
+
+
+def test_several_lines_stay_several_lines() -> None:
+    assert printable("a\n\tb\x1b[31mc\u202e") == "a\n\tb\ufffd[31mc\ufffd"
+
+
+def test_what_an_issuer_calls_its_cards_and_claims_is_one_line() -> None:
+    metadata = {
+        "display": [{"name": STEERING, "locale": "ko"}],
+        "claims": [{"path": ["x"], "display": [{"name": "a\nb"}]}],
+    }
+    shown = published_display({"credential_metadata": metadata})
+    assert shown["name"]["ko"] == one_line(STEERING)
+    assert shown["claims"][0]["label"]["en"] == "a b"
+    assert plain_label(["given\x1bname"])["en"] == "given name"
+
+
+def test_what_the_program_says_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.say(f"offered by {STEERING}")
+    assert not set(capsys.readouterr().err) & set("\x1b\x07\r\u202e\x9b")
