@@ -1,5 +1,6 @@
 """What pages are shown with when no app runs: one context per template, and empty and odd ones. Invented data."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -206,7 +207,16 @@ VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "file-not-verified": (
         "file_result.html",
-        {"check": {**FOUND, "state": "not_verified", "holder": "not_checked", "status_list": None, "trust_list": None}},
+        {
+            "check": {
+                **FOUND,
+                "state": "not_verified",
+                "holder": "not_checked",
+                "status_list": None,
+                "trust_list": None,
+                "checks": [replace(one, ok=None) if one.name == "not_withdrawn" else one for one in FILE_CHECKS],
+            }
+        },
     ),
     "file-refused": (
         "file_result.html",
