@@ -4,6 +4,7 @@ A step raises if anything does not hold. Where a server was not reached meanwhil
 server that died must come back, and nothing that was finished may be lost.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from demo.citizen import Citizen
 from demo.deployment import STATUS_TTL_SECONDS, Deployment
 from demo.desks import Desk
 from demo.exchanges import Exchange, RecordingClient
+from demo.servers import Server
 from demo.stranger import Stranger, change, select
 from holder_app.credentials.ports import Card, RecordKind
 from holder_app.credentials.use_cases import open_copy
@@ -87,15 +89,23 @@ class Story:
     issuer_keys: KeyStore
     clock: SystemClock = field(default_factory=SystemClock)
     attempt: str = ""
+    servers: Mapping[str, Server] = field(default_factory=dict)
+    """The running servers, for the step that stops one; without them nothing is stopped."""
 
     @classmethod
-    def begin(cls, deployment: Deployment, facts: Mapping[str, Any], client: RecordingClient | None = None) -> "Story":
+    def begin(
+        cls,
+        deployment: Deployment,
+        facts: Mapping[str, Any],
+        client: RecordingClient | None = None,
+        servers: Mapping[str, Server] | None = None,
+    ) -> "Story":
         """Return a story that can be told on this deployment."""
         wire = client or RecordingClient()
         trust = deployment.trust_anchors
         citizen = Citizen.open(deployment.folder / "citizen", trust=trust, client=wire)
         stranger, keys = Stranger(wire, load_trust_anchors(trust)), KeyStore(deployment.keys("issuer"))
-        return cls(facts, wire, citizen, stranger, load_catalogue(), keys)
+        return cls(facts, wire, citizen, stranger, load_catalogue(), keys, servers=servers or {})
 
     def agency(self, agency_id: str) -> Desk:
         """Return an agency's desk."""
@@ -445,6 +455,38 @@ def _other_digits(code: str) -> str:
     return "".join(str((int(digit) + 1) % 10) for digit in code)
 
 
+def verify_without_issuer(story: Story) -> list[Line]:
+    """A licence is verified at the bank as a text; and again, from the bank's copies, with the issuer stopped."""
+    credential = story.licence_of_the_other()
+    first = _verify(story, credential, offline=False)
+    lines = [Line(_CHECKED, _how_old(first))]
+    issuer = story.servers.get("issuer")
+    with contextlib.nullcontext() if issuer is None else issuer.away():
+        expect(issuer is None or not issuer.answers, "the issuer still answers")
+        for offline in (True, False):
+            again = _verify(story, credential, offline=offline)
+            expect(again["credential"]["claims"] == first["credential"]["claims"], "it says something else now")
+            lines.append(Line(_CHECKED, f"발급기관이 꺼진 채 · issuer stopped: {_how_old(again)}"))
+        forged = _verify(story, change(credential, "name", "한지우"), offline=True, state="refused")
+        failed = next(check for check in forged["checks"] if check["ok"] is False)
+        expect(failed["name"] == "content_unchanged", f"refused at {failed['name']}")
+        lines.append(Line(_CHECKED, f"state refused, check {failed['step']} {failed['name']}"))
+    return lines
+
+
+def _verify(story: Story, credential: str, *, offline: bool, state: str = "verified") -> dict[str, Any]:
+    key = f"{story.attempt}-{offline}-{state}"
+    result = story.company(BANK).post("/verify", {"text": credential, "offline": offline}, key=key)
+    expect(result["state"] == state, f"the bank says {result['state']}: {result['error_description']}")
+    expect(result["holder_binding"] == "not_proven", "a bare licence proves nothing about its holder")
+    return result
+
+
+def _how_old(result: Mapping[str, Any]) -> str:
+    check = next(each for each in result["checks"] if each["name"] == "not_withdrawn")
+    return f"check {check['step']} not_withdrawn: {check['detail']}"
+
+
 def look_back(story: Story) -> list[Line]:
     """Nothing was lost: two cards, three presentations in the history, both issuances on the agencies' lists."""
     cards = sorted(card.configuration_id for card in story.good_cards())
@@ -486,6 +528,11 @@ STEPS: Final = (
         "untrusted_issuer", Text("모르는 발급기관은 안 돼요", "An untrusted issuer is refused"), refuse_untrusted_issuer
     ),
     Step("lost_licence", Text("잃어버린 면허증은 안 돼요", "A licence reported lost is refused"), refuse_lost_licence),
+    Step(
+        "issuer_stopped",
+        Text("발급기관이 꺼져도 확인돼요", "Verified again with the issuer stopped"),
+        verify_without_issuer,
+    ),
     Step(
         "other_type",
         Text("기관은 맡은 것만 발급해요", "An agency that issues what is not its own is refused"),

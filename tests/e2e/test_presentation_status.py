@@ -146,6 +146,7 @@ def test_another_worker_uses_the_copy_in_the_database(provider: Provider) -> Non
         lambda: verifier.status_storage(verifier.database.unit()),
         lambda: verifier.status_storage(verifier.database.reader()),
         verifier.presentations.verify_chain,
+        verifier.presentations.verify_mdoc_chain,
         verifier.clock,
     )
     other.under_test.app = create_app(replace(verifier, status_lists=lists))

@@ -185,11 +185,13 @@ class StatusLook:
         lists: what is known.
         tried: lists that were fetched for this answer; they are not wanted again.
         wanted: fills with the lists that are lacking. If any is, the look says nothing: fetch them and look again.
+        offline: use the copies there are, fresh or not, and want none.
     """
 
     lists: StatusLists
     tried: frozenset[ListName] = frozenset()
     wanted: set[ListName] = field(default_factory=set)
+    offline: bool = False
 
     def under(self, rule: StatusRule) -> StatusVerifier:
         """Return the check of one credential's status under a policy's rule."""
@@ -210,7 +212,7 @@ class StatusLook:
         known = self.lists.look(name, now=now)
         oldest = now - timedelta(hours=rule.max_age_hours)
         if known is None or now >= known.fresh_until or known.fetched_at < oldest:
-            tried = name in self.tried
+            tried = self.offline or name in self.tried
             failure = self.lists.failure(name, now=None if tried else now)
             if failure is None and not tried:
                 # Provisional: nobody believes a look that wanted something.

@@ -71,4 +71,13 @@ def _line(claim: Claim, path: ConcretePath, value: Json) -> ClaimLine:
     meaning = claim.codes.get(value) if isinstance(value, str | int) else None
     numbers = "".join(f" {part + 1}" for part in path if isinstance(part, int))
     label = Text(claim.label.ko + numbers, claim.label.en + numbers)
-    return ClaimLine(label, value, meaning, str(claim.mask), claim.type is ClaimType.IMAGE)
+    is_image = claim.type is ClaimType.IMAGE
+    if is_image and isinstance(value, str) and not value.startswith("data:"):
+        value = _data_url(value)
+    return ClaimLine(label, value, meaning, str(claim.mask), is_image)
+
+
+def _data_url(text: str) -> str:
+    """Return the picture of an mdoc, whose bytes are base64url in JSON (RFC 8949 6.1), as pages show it (RFC 2397)."""
+    standard = text.translate(str.maketrans("-_", "+/"))
+    return f"data:image/jpeg;base64,{standard}{'=' * (-len(standard) % 4)}"
