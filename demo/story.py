@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from demo.citizen import Citizen
 from demo.deployment import STATUS_TTL_SECONDS, Deployment
-from demo.desks import Desk
+from demo.desks import Console, Desk
 from demo.exchanges import Exchange, RecordingClient
 from demo.servers import Server
 from demo.stranger import Stranger, change, select
@@ -112,6 +112,13 @@ class Story:
         issuer = self.facts["issuer"]
         key = issuer["agencies"][agency_id]["api_key"]
         return Desk(self.client, f"{issuer['url']}/api/v1/agencies/{agency_id}", key)
+
+    def console(self, agency_id: str) -> Console:
+        """Return an agency's console, signed in."""
+        issuer = self.facts["issuer"]
+        console = Console(self.client, issuer["url"])
+        console.sign_in(issuer["agencies"][agency_id]["api_key"])
+        return console
 
     def company(self, party_id: str) -> Desk:
         """Return a company's desk."""
@@ -377,10 +384,11 @@ def refuse_lost_licence(story: Story) -> list[Line]:
     expect(taken.response.ok, f"a good licence was refused with {taken.response.status} {taken.error}")
     checked = next(check for check in story.result(BANK, first)["checks"] if check["name"] == "not_withdrawn")
     lines = [Line(_CHECKED, f"check {checked['step']} not_withdrawn: {checked['detail']}")]
-    reason = {"status": "suspended", "reason": "분실 신고 (시험용)"}
     card = f"/credentials/{_issued_on(story, offer['id'])}"
-    suspended = story.agency("police").post(f"{card}/status", reason, key=f"{story.attempt}-lost")
-    expect(suspended["status"] == "suspended", "the agency did not suspend the licence")
+    form = f"/console{card}/status"
+    story.console("police").submit(f"{form}?to=suspended", form, {"to": "suspended", "reason": "분실 신고 (시험용)"})
+    suspended = story.agency("police").get(card)["status"]
+    expect(suspended == "suspended", f"after the report the agency calls the licence {suspended}")
     begun = time.monotonic()
     while True:
         # An agency that is down meanwhile tells nobody; then the step is told anew.
