@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
-from demo.citizen import Citizen
+from demo.citizen import Citizen, WalletRefusal
 from demo.deployment import STATUS_TTL_SECONDS, Deployment
 from demo.desks import Console, Desk
 from demo.exchanges import Exchange, RecordingClient
@@ -36,6 +36,9 @@ MAX_TRIES: Final = 12
 """Wrong transaction codes after which the story gives up waiting for the code to die."""
 
 _PAUSE = 0.3
+_LIST_OUT_OF_REACH: Final = "the status of the credential cannot be looked up now"
+"""How a verifier says at its check that no list could be had."""
+
 Path: TypeAlias = tuple[str, ...]
 _NEVER_HIDDEN: Final = frozenset({("issuing_country",), ("issuing_authority",)})
 
@@ -272,7 +275,13 @@ def _present(
 ) -> list[Line]:
     """Answer a company, and see that what left the wallet and what the company keeps are what was asked, no more."""
     request = story.request(party_id, policy_id)
-    record = story.citizen.present(request["authorization_request"], answers)
+    try:
+        record = story.citizen.present(request["authorization_request"], answers)
+    except WalletRefusal:
+        # The company did not reach the agency's status list: that is an interruption too, though not one of ours.
+        failed = _failed_check(story.result(party_id, request["id"]))
+        story.client.interrupted |= failed.get("detail") == _LIST_OUT_OF_REACH
+        raise
     cards: Any = record.body["cards"]
     sent = sorted(sorted(tuple(each["path"]) for each in card["sent"]) for card in cards)
     expect(sent == sorted(map(sorted, wanted.values())), "the wallet sent other claims than asked")
@@ -285,6 +294,10 @@ def _present(
     expect(got == wanted, "the company did not get the claims it asked for, and only those")
     words = f"{story.facts['verifier']['parties'][party_id]['name']['ko']}: {len(result['checks'])} checks"
     return [*_disclosure(cards), Line(_CHECKED, words), _times(story)]
+
+
+def _failed_check(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    return next((check for check in result["checks"] if check["ok"] is False), {})
 
 
 def _paths(claims: JsonObject, before: Path = ()) -> Iterator[Path]:
@@ -454,9 +467,9 @@ def _nothing_learnt(story: Story, party_id: str, presentation_id: str, failing: 
     """The company learns that it was refused, at which check, and nothing else."""
     result = story.result(party_id, presentation_id)
     expect(result["state"] == "refused" and not result.get("credentials"), f"the result is {result['state']}")
-    failed = next((check for check in result["checks"] if not check["ok"]), None)
-    expect(failed and failed["name"] == failing, f"refused at {failed and failed['name']} instead of {failing}")
-    return Line(_CHECKED, f"state {result['state']}, check {failed['step'] if failed else '-'} {failing}")
+    failed = _failed_check(result)
+    expect(failed.get("name") == failing, f"refused at {failed.get('name')} instead of {failing}")
+    return Line(_CHECKED, f"state {result['state']}, check {failed['step']} {failing}")
 
 
 def _other_digits(code: str) -> str:
