@@ -327,3 +327,19 @@ def test_answers_that_come_together_fetch_a_list_once(sqlite_provider: Provider)
 
     asyncio.run(together())
     assert sqlite_provider.asked == [URI]
+
+
+def test_a_worker_holds_only_so_many_bytes_ready(sqlite_provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    lists = sqlite_provider.under_test.verifier.status_lists
+    monkeypatch.setattr("verifier.status.use_cases.MAX_KNOWN_BYTES", 100)
+    names = [(f"{AGENCY}/statuslists/{number}", JWT) for number in range(8)]
+
+    async def fetch() -> None:
+        for name in names:
+            await lists.fetch(name, sqlite_provider)
+
+    asyncio.run(fetch())
+    assert 0 < len(lists._known) < 8
+    # What is not held any more is in the database.
+    assert lists.look(names[0], now=NOW) is not None
+    assert len(sqlite_provider.asked) == 8
