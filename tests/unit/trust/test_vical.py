@@ -112,6 +112,7 @@ def test_another_key_is_refused() -> None:
 
 
 @pytest.mark.clause("vical-C.1.7.1-signature")
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 def test_every_flipped_bit_is_refused() -> None:
     content = replace(CONTENT, certificates=CONTENT.certificates[:1])
     data, leaf = signed(content), PROVIDER.chain[0]
@@ -235,6 +236,7 @@ def test_what_cannot_be_listed_is_not_made() -> None:
 
 
 @given(st.randoms(use_true_random=False))
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 def test_only_wallet_errors_leave(random: Random) -> None:
     data = bytearray(signed())
     for _ in range(random.randint(1, 4)):
