@@ -238,6 +238,9 @@ def test_the_api_is_documented(desk: FileDesk) -> None:
     document = desk.under_test.client.get(f"{HOST}/openapi.json").json()
     operation = document["paths"]["/api/v1/verify"]["post"]
     assert "Idempotency-Key" in operation["description"]
+    assert not operation.get("parameters")
+    assert "x-stores-nothing" not in operation
+    assert {"400", "401", "413"} <= operation["responses"].keys()
     assert "offline" in document["components"]["schemas"]["VerifyBody"]["properties"]
 
 
