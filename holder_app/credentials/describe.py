@@ -153,7 +153,7 @@ def card_name(known: CredentialType | None, display: JsonObject, format_: str) -
     One licence may lie in the wallet in two formats, so the second one of a type says which it is.
     """
     if known is not None and format_ == FORMAT_MDOC:
-        return {"ko": f"{known.name.ko} (국제 규격)", "en": f"{known.name.en} (ISO)"}
+        return {"ko": f"{known.name.ko} (국제\N{NO-BREAK SPACE}규격)", "en": f"{known.name.en} (ISO)"}
     if known is not None:
         return texts(known.name)
     name = display.get("name")

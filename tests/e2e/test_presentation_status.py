@@ -1,5 +1,6 @@
 """A verifier looks the status of what is presented up: fetched, kept, refused with its step, or said to be unknown."""
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -11,18 +12,20 @@ from tests.simulators import run_flow
 from tests.support.presentations import AGENCY, NOW, Agency, new_ca, query
 from tests.support.verifying import HOST, VerifierUnderTest
 from verifier.app import create_app
+from verifier.status.use_cases import DEFAULT_RULE, StatusLists, StatusLook, delete_old_lists, look_until_known
 from wallet_core.encoding import base64url
-from wallet_core.errors import FetchError
+from wallet_core.errors import FetchError, WalletError
 from wallet_core.formats.sd_jwt.holder import HeldSdJwt
 from wallet_core.http import HttpRequest, HttpResponse
 from wallet_core.jose import jws
 from wallet_core.trust.status_list.array import new_array, with_statuses
 from wallet_core.trust.status_list.cwt import create_status_list_cwt
+from wallet_core.trust.status_list.judging import StatusFinding
 from wallet_core.trust.status_list.reference import StatusReference
 from wallet_core.trust.status_list.token import create_status_list_jwt, status_list_claims
 
 URI = f"{AGENCY}/statuslists/1"
-JWT = "application/statuslist+jwt"
+JWT, CWT = "application/statuslist+jwt", "application/statuslist+cwt"
 SIZE = 64
 
 
@@ -138,8 +141,6 @@ def test_another_worker_uses_the_copy_in_the_database(provider: Provider) -> Non
     check(provider, held)
     other = connect(provider.under_test)
     # A worker of its own: nothing of the first one's memory.
-    from verifier.status.use_cases import StatusLists
-
     verifier = other.under_test.verifier
     lists = StatusLists(
         lambda: verifier.status_storage(verifier.database.unit()),
@@ -269,11 +270,53 @@ def test_nothing_is_fetched_for_an_answer_that_is_refused_anyway(sqlite_provider
 
 
 def test_old_copies_are_deleted(sqlite_provider: Provider) -> None:
-    from verifier.status.use_cases import delete_old_lists
-
     check(sqlite_provider, card(sqlite_provider))
     verifier = sqlite_provider.under_test.verifier
     for days, gone in ((6, 0), (8, 1)):
         with (unit := verifier.database.unit()):
             now = NOW + timedelta(days=days)
             assert delete_old_lists(verifier.status_storage(unit), now=now) == gone
+
+
+@pytest.mark.clause("tsl-5.2-mdoc")
+@pytest.mark.parametrize(("bits", "status", "words"), [(1, 0, ""), (1, 1, "was revoked"), (2, 0, "not one for mdocs")])
+def test_an_mdoc_is_looked_up_in_the_other_form(sqlite_provider: Provider, bits: int, status: int, words: str) -> None:
+    """The same check for a Mobile Security Object: its lists are CWT, expire and have one bit."""
+    provider, world, now = sqlite_provider, sqlite_provider.under_test.world, NOW
+    terms = {"uri": URI, "issued_at": now, "expires_at": now + timedelta(hours=1), "ttl": timedelta(seconds=60)}
+    array = with_statuses(bytes(new_array(SIZE, bits)), bits, {3: status})
+    claims = status_list_claims(array, bits, **terms)
+    token = create_status_list_cwt(claims, signer=world.agency.signer, x5chain=world.agency.chain())
+    provider.answers[URI] = token
+    verifier = provider.under_test.verifier
+    issuer = verifier.presentations.verify_chain(world.agency.chain(), now)
+
+    def look(current: StatusLook) -> StatusFinding | WalletError:
+        try:
+            return current.under(DEFAULT_RULE)(StatusReference(3, URI).to_json(), issuer, CWT, now)
+        except WalletError as error:
+            return error
+
+    found = asyncio.run(
+        look_until_known(verifier.status_lists, provider, look, is_refused=lambda one: isinstance(one, WalletError))
+    )
+    if words:
+        assert isinstance(found, WalletError)
+        assert words in found.description
+    else:
+        assert found == StatusFinding("valid", now)
+
+
+def test_answers_that_come_together_fetch_a_list_once(sqlite_provider: Provider) -> None:
+    lists, name = sqlite_provider.under_test.verifier.status_lists, (URI, JWT)
+
+    class Slow:
+        async def arun(self, flow: Any) -> Any:
+            await asyncio.sleep(0.05)
+            return await sqlite_provider.arun(flow)
+
+    async def together() -> None:
+        await asyncio.gather(*(lists.fetch(name, Slow()) for _ in range(5)))
+
+    asyncio.run(together())
+    assert sqlite_provider.asked == [URI]
