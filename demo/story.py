@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
-from demo.citizen import Citizen
+from demo.citizen import Citizen, WalletRefusal
 from demo.deployment import STATUS_TTL_SECONDS, Deployment
-from demo.desks import Desk
+from demo.desks import Console, Desk
 from demo.exchanges import Exchange, RecordingClient
 from demo.servers import Server
 from demo.stranger import Stranger, change, select
@@ -36,6 +36,9 @@ MAX_TRIES: Final = 12
 """Wrong transaction codes after which the story gives up waiting for the code to die."""
 
 _PAUSE = 0.3
+_LIST_OUT_OF_REACH: Final = "the status of the credential cannot be looked up now"
+"""How a verifier says at its check that no list could be had."""
+
 Path: TypeAlias = tuple[str, ...]
 _NEVER_HIDDEN: Final = frozenset({("issuing_country",), ("issuing_authority",)})
 
@@ -112,6 +115,13 @@ class Story:
         issuer = self.facts["issuer"]
         key = issuer["agencies"][agency_id]["api_key"]
         return Desk(self.client, f"{issuer['url']}/api/v1/agencies/{agency_id}", key)
+
+    def console(self, agency_id: str) -> Console:
+        """Return an agency's console, signed in."""
+        issuer = self.facts["issuer"]
+        console = Console(self.client, issuer["url"])
+        console.sign_in(issuer["agencies"][agency_id]["api_key"])
+        return console
 
     def company(self, party_id: str) -> Desk:
         """Return a company's desk."""
@@ -265,7 +275,13 @@ def _present(
 ) -> list[Line]:
     """Answer a company, and see that what left the wallet and what the company keeps are what was asked, no more."""
     request = story.request(party_id, policy_id)
-    record = story.citizen.present(request["authorization_request"], answers)
+    try:
+        record = story.citizen.present(request["authorization_request"], answers)
+    except WalletRefusal:
+        # The company did not reach the agency's status list: that is an interruption too, though not one of ours.
+        failed = _failed_check(story.result(party_id, request["id"]))
+        story.client.interrupted |= failed.get("detail") == _LIST_OUT_OF_REACH
+        raise
     cards: Any = record.body["cards"]
     sent = sorted(sorted(tuple(each["path"]) for each in card["sent"]) for card in cards)
     expect(sent == sorted(map(sorted, wanted.values())), "the wallet sent other claims than asked")
@@ -278,6 +294,10 @@ def _present(
     expect(got == wanted, "the company did not get the claims it asked for, and only those")
     words = f"{story.facts['verifier']['parties'][party_id]['name']['ko']}: {len(result['checks'])} checks"
     return [*_disclosure(cards), Line(_CHECKED, words), _times(story)]
+
+
+def _failed_check(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    return next((check for check in result["checks"] if check["ok"] is False), {})
 
 
 def _paths(claims: JsonObject, before: Path = ()) -> Iterator[Path]:
@@ -377,10 +397,11 @@ def refuse_lost_licence(story: Story) -> list[Line]:
     expect(taken.response.ok, f"a good licence was refused with {taken.response.status} {taken.error}")
     checked = next(check for check in story.result(BANK, first)["checks"] if check["name"] == "not_withdrawn")
     lines = [Line(_CHECKED, f"check {checked['step']} not_withdrawn: {checked['detail']}")]
-    reason = {"status": "suspended", "reason": "분실 신고 (시험용)"}
     card = f"/credentials/{_issued_on(story, offer['id'])}"
-    suspended = story.agency("police").post(f"{card}/status", reason, key=f"{story.attempt}-lost")
-    expect(suspended["status"] == "suspended", "the agency did not suspend the licence")
+    form = f"/console{card}/status"
+    story.console("police").submit(f"{form}?to=suspended", form, {"to": "suspended", "reason": "분실 신고 (시험용)"})
+    suspended = story.agency("police").get(card)["status"]
+    expect(suspended == "suspended", f"after the report the agency calls the licence {suspended}")
     begun = time.monotonic()
     while True:
         # An agency that is down meanwhile tells nobody; then the step is told anew.
@@ -446,9 +467,9 @@ def _nothing_learnt(story: Story, party_id: str, presentation_id: str, failing: 
     """The company learns that it was refused, at which check, and nothing else."""
     result = story.result(party_id, presentation_id)
     expect(result["state"] == "refused" and not result.get("credentials"), f"the result is {result['state']}")
-    failed = next((check for check in result["checks"] if not check["ok"]), None)
-    expect(failed and failed["name"] == failing, f"refused at {failed and failed['name']} instead of {failing}")
-    return Line(_CHECKED, f"state {result['state']}, check {failed['step'] if failed else '-'} {failing}")
+    failed = _failed_check(result)
+    expect(failed.get("name") == failing, f"refused at {failed.get('name')} instead of {failing}")
+    return Line(_CHECKED, f"state {result['state']}, check {failed['step']} {failing}")
 
 
 def _other_digits(code: str) -> str:
