@@ -238,6 +238,9 @@ def test_the_api_is_documented(desk: FileDesk) -> None:
     document = desk.under_test.client.get(f"{HOST}/openapi.json").json()
     operation = document["paths"]["/api/v1/verify"]["post"]
     assert "Idempotency-Key" in operation["description"]
+    assert not operation.get("parameters")
+    assert "x-stores-nothing" not in operation
+    assert {"400", "401", "413"} <= operation["responses"].keys()
     assert "offline" in document["components"]["schemas"]["VerifyBody"]["properties"]
 
 
@@ -379,6 +382,9 @@ def test_the_command_says_it_in_words_and_in_json(program: VerifierProgram, tmp_
     assert code == 0, said
     for words in ("확인했어요", "verified", "홍시험", "Nobody proved that the holder showed it", "RFC 9901 7.1"):
         assert words in said
+    claims = {"name": "\x1b[31m홍시험\u202e"}
+    code, _, said = run(program, "verify", "-", "--offline", given=world.agency.issue(world.holder, claims).encode())
+    assert (code, "홍시험" in said, "\x1b[31m홍" in said, "\u202e" in said) == (0, True, False, False)
     code, printed, _ = run(program, "verify", "-", "--offline", "--json", given=world.mdocs.issue(world.holder))
     assert (code, printed["state"], printed["kind"]) == (0, "verified", "mdoc_issuer_signed")
     small = world.agency.issue(world.holder, claims={"name": "홍시험"})

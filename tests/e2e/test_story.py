@@ -33,6 +33,7 @@ SABOTAGES = [
     ),
     Sabotage("issuer", "wrong_code", "vci-6.3-tx-code-wrong"),
     Sabotage("verifier", "other_type", "tl-4-type"),
+    Sabotage("verifier", "issuer_stopped", "rfc9901-7.1-unreferenced"),
     Sabotage(
         "verifier",
         "lost_licence",

@@ -62,7 +62,8 @@ OPEN = {
 FILE_CHECKS = [Check(step, name, clause, ok=None if step in OPEN else True) for step, (name, clause) in CHECKS.items()]
 BROKEN = failed_checks(VerificationError("the signature does not verify", step=CheckStep.ISSUER_SIGNED))
 FOUND = {
-    "state": "verified", "kind": "sd_jwt_vc", "holder": "not_proven", "credential": CREDENTIAL, "checks": FILE_CHECKS,
+    "state": "verified", "kind": "sd_jwt_vc", "holder": "not_proven", "checks": FILE_CHECKS,
+    "credential": {**CREDENTIAL, "claims": CLAIMS * 4},
     "trust_list": ListCopy(NOW - timedelta(hours=2), NOW + timedelta(days=1)),
     "status_list": ListCopy(NOW - timedelta(minutes=5), NOW + timedelta(hours=20)), "offline": True, "at": NOW,
 }  # fmt: skip

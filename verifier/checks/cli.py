@@ -11,19 +11,22 @@ from rich.table import Table
 from rich.text import Text
 
 from verifier.checks.assembly import check_ports
-from verifier.checks.ports import CheckPorts
 from verifier.checks.router import known_session, result_json
 from verifier.checks.use_cases import FetchedList, FileOrder, FileResult, FileState, check_file, fill_cache
-from verifier.dependencies import build_verifier
+from verifier.dependencies import Verifier, build_verifier
 from verifier.settings import VerifierSettings
 from wallet_core import spec_versions as spec
 from wallet_core.adapters.cli import JsonFlag, out, say
 from wallet_core.adapters.migrations import migrate
 from wallet_core.adapters.qr import MAX_IMAGE_BYTES
-from wallet_core.adapters.ui.masking import words
+from wallet_core.adapters.ui.claims import claim_lines
 from wallet_core.adapters.ui.messages import load_messages
-from wallet_core.errors import InvalidRequest, MalformedError
+from wallet_core.catalogue import Catalogue, CredentialType
+from wallet_core.encoding.plain_text import printable
+from wallet_core.errors import InvalidRequest, MalformedError, NotFound
 from wallet_core.protocols.openid4vp.standalone import KnownSession
+from wallet_core.protocols.openid4vp.validation import PresentedCredential
+from wallet_core.types import Vct
 
 _STATES = {
     FileState.VERIFIED: "확인했어요 · verified",
@@ -65,7 +68,8 @@ def verify(
     """
     data = _read(file)
     session = _session(nonce, audience, response_uri, jwk_thumbprint, session_transcript)
-    ports = _ports()
+    verifier = _verifier()
+    ports = check_ports(verifier)
     if policy is not None and policy not in ports.policies:
         raise typer.BadParameter("there is no such policy", param_hint="--policy")
     order = FileOrder(data, policy, offline, session, require_holder)
@@ -73,7 +77,7 @@ def verify(
     if as_json:
         out(as_json, result_json(result), "")
     else:
-        _show(result)
+        _show(result, verifier.catalogue)
     if result.state is not FileState.VERIFIED:
         raise typer.Exit(1)
 
@@ -88,7 +92,7 @@ def fill(
     as_json: JsonFlag = False,
 ) -> None:
     """Fetch the trust list and status lists now, for checks without a network later."""
-    ports = _ports()
+    ports = check_ports(_verifier())
     media_type = spec.STATUS_LIST_CWT_MEDIA_TYPE if mdoc else spec.STATUS_LIST_JWT_MEDIA_TYPE
     fetched = asyncio.run(fill_cache(ports, uris or [], media_type=media_type, aggregated=aggregation))
     trust = ports.trust_copy(ports.clock.now())
@@ -118,11 +122,11 @@ def _fetched_json(one: FetchedList) -> dict[str, Any]:
     }
 
 
-def _ports() -> CheckPorts:
+def _verifier() -> Verifier:
     verifier = build_verifier(VerifierSettings.from_environment())
     # Whoever only checks files has never started the server, which does this too.
     migrate(verifier.database, "verifier")
-    return check_ports(verifier)
+    return verifier
 
 
 def _session(*said: str) -> KnownSession:
@@ -144,7 +148,7 @@ def _read(file: Path) -> bytes:
         raise typer.BadParameter(f"the file cannot be read: {exc.strerror}", param_hint="FILE") from exc
 
 
-def _show(result: FileResult) -> None:
+def _show(result: FileResult, catalogue: Catalogue) -> None:
     """Write the verdict to standard error as every command does: a table, in both languages."""
     messages = load_messages(["verifier"])
     table = Table("", "확인 · check", "근거 · clause", "결과 · result", box=None, padding=(0, 2, 0, 0))
@@ -152,22 +156,30 @@ def _show(result: FileResult) -> None:
         names = "\n".join(str(messages.text(language, f"verifier.step.{check.name}")) for language in ("ko", "en"))
         name = Text(names)
         if check.detail:
-            name.append(f"\n{check.detail}", style="dim")
+            name.append(f"\n{printable(check.detail)}", style="dim")
         table.add_row(str(check.step), name, check.clause, Text(_MARKS[check.ok], style=_STYLES[check.ok]))
     console = Console(stderr=True, highlight=False)
     console.print(table)
     if result.credential is not None:
-        console.print(_claims(result))
+        console.print(_claims(catalogue, result.credential))
     say(f"{_STATES[result.state]} ({result.kind})")
     key = f"verifier.file.holder_{result.holder}"
     say(f"{messages.text('ko', key)} · {messages.text('en', key)}")
 
 
-def _claims(result: FileResult) -> Table:
+def _claims(catalogue: Catalogue, credential: PresentedCredential) -> Table:
+    """Return what it says, in the catalogue's words; none of it may steer the terminal."""
     table = Table("항목 · claim", "값 · value", box=None, padding=(0, 2, 0, 0))
-    if result.credential is not None:
-        for name, value in result.credential.claims.items():
-            members = value.items() if isinstance(value, dict) else [("", value)]
-            for member, shown in members:
-                table.add_row(Text(f"{name} {member}".strip()), Text(words(shown, "ko")[:120]))
+    for line in claim_lines(_known(catalogue, credential), credential.claims):
+        label = line.label.ko if line.label.ko == line.label.en else f"{line.label.ko} · {line.label.en}"
+        table.add_row(Text(printable(label)), Text(printable(line.shown("ko"))))
     return table
+
+
+def _known(catalogue: Catalogue, credential: PresentedCredential) -> CredentialType | None:
+    try:
+        if credential.format == spec.FORMAT_MDOC:
+            return catalogue.by_doctype(credential.type)
+        return catalogue.by_vct(Vct(credential.type))
+    except NotFound:
+        return None

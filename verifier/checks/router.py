@@ -13,6 +13,7 @@ from verifier.presentations.router import credential_json
 from wallet_core.adapters.api_keys import ApiKey
 from wallet_core.adapters.qr import MAX_IMAGE_BYTES
 from wallet_core.adapters.web import protocol_json, require_api_key
+from wallet_core.adapters.web.document import STORES_NOTHING
 from wallet_core.encoding import base64url
 from wallet_core.errors import InvalidRequest, MalformedError
 from wallet_core.formats.mdoc.session_transcript import THUMBPRINT_BYTES
@@ -71,7 +72,7 @@ class VerifyBody(BaseModel):
         return FileOrder(data, self.policy, self.offline, session, self.require_holder)
 
 
-@router.post("", max_body_size=MAX_BODY_BYTES)
+@router.post("", max_body_size=MAX_BODY_BYTES, openapi_extra={STORES_NOTHING: True})
 async def verify(request: Request, body: VerifyBody, _key: Reader) -> Response:
     """Check a credential or presentation without a session, and return the numbered checks.
 

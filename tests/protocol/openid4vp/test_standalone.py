@@ -170,6 +170,12 @@ def flipped(data: bytes, part: bytes) -> bytes:
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
+def twice(response: bytes) -> bytes:
+    """The same document two times in one response."""
+    members = cbor.loads(response)
+    return cbor.dumps({**members, "documents": members["documents"] * 2})
+
+
 def without_disclosure_digest() -> str:
     issuer_jwt, *rest = sd_jwt().split("~")
     disclosure = base64url.encode(b'["c2FsdHNhbHRzYWx0c2FsdA","name","x"]')
@@ -222,6 +228,7 @@ MDOC_REFUSALS: dict[str, tuple[bytes, dict[str, Any], CheckStep]] = {
     ),
     "no document": (cbor.dumps({"version": "1.0", "status": 0}), {}, CheckStep.ANSWER_FITS_REQUEST),
     "an error": (cbor.dumps({"version": "1.0", "status": 10}), {}, CheckStep.ANSWER_FITS_REQUEST),
+    "two documents": (twice(GIVEN[GivenKind.DEVICE_RESPONSE]), {}, CheckStep.ANSWER_FITS_REQUEST),
     "a status nobody can look up": (
         WORLD.mdocs.issue(WORLD.holder, status={"status_list": {"idx": 1, "uri": "https://x.example/1"}}),
         {},
