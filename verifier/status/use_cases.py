@@ -182,9 +182,9 @@ class StatusLists:
 
     def _verify(self, stored: StoredList, now: datetime) -> KnownList:
         token = _PARSERS[stored.media_type](stored.token)
+        # ISO/IEC 18013-5, second edition: the lists of mdocs are signed below the same IACA.
         # HAIP 6.1.1: the signer's key comes with its chain; a token without one is refused like one of a stranger.
         # tsl-11.3-chain
-        # ISO/IEC 18013-5, second edition: the lists of mdocs are signed below the same IACA.
         signer = self._verify_chain[stored.media_type](token.chain, now)
         statuses = verify_status_list_token(token, key=signer.public_key, uri=stored.uri, now=now)
         if stored.media_type == spec.STATUS_LIST_CWT_MEDIA_TYPE:
