@@ -1,4 +1,4 @@
-"""The desks that start things: an agency's office and a company's counter, over our APIs, and a console by its forms."""
+"""The desks that start things: an agency's office and a company's counter, over our APIs and a console's forms."""
 
 import re
 from collections.abc import Mapping

@@ -169,24 +169,31 @@ def test_without_a_list_a_card_is_refused_unless_the_policy_accepts_it(sqlite_pr
     assert "cannot be looked up" in step(result)["detail"]
 
 
-def test_a_policy_may_accept_a_card_whose_status_is_unknown_and_says_so(sqlite_provider: Provider) -> None:
-    provider, catalogue = sqlite_provider, sqlite_provider.under_test.verifier.catalogue
-    lenient = next(each for each in catalogue.policies.values() if each.status.unknown == "accept_and_say_age")
+def lenient_policy(provider: Provider) -> str:
+    """Give the verifier a policy that accepts a card whose status is unknown, and return its id."""
+    under_test = provider.under_test
+    every = under_test.verifier.catalogue.policies.values()
+    lenient = next(each for each in every if each.status.unknown == "accept_and_say_age")
     rule = replace(lenient, dcql_query=query(("name",), ("age_over_19",)), must_match=())
-    ports = replace(provider.under_test.verifier.presentations, policies={lenient.id: rule})
-    provider.under_test.verifier = replace(provider.under_test.verifier, presentations=ports)
-    provider.under_test.app = create_app(provider.under_test.verifier)
-    provider.under_test.client = TestClient(provider.under_test.app, base_url=HOST, follow_redirects=False)
+    ports = replace(under_test.verifier.presentations, policies={lenient.id: rule})
+    under_test.verifier = replace(under_test.verifier, presentations=ports)
+    under_test.app = create_app(under_test.verifier)
+    under_test.client = TestClient(under_test.app, base_url=HOST, follow_redirects=False)
+    return lenient.id
+
+
+def test_a_policy_may_accept_a_card_whose_status_is_unknown_and_says_so(sqlite_provider: Provider) -> None:
+    provider, policy = sqlite_provider, lenient_policy(sqlite_provider)
     provider.down = True
     held = card(provider)
-    result = check(provider, held, policy=lenient.id)
+    result = check(provider, held, policy=policy)
     (credential,) = result["credentials"]["licence"]
     assert (result["state"], credential["status"], credential["status_checked_at"]) == ("verified", "unknown", None)
     assert step(result)["detail"] == "the status could not be looked up; the policy accepts that"
     # A known refusal stays one, however lenient the policy.
     provider.down, provider.statuses = False, {3: 1}
     provider.under_test.clock.advance(6)
-    assert check(provider, held, policy=lenient.id)["state"] == "refused"
+    assert check(provider, held, policy=policy)["state"] == "refused"
 
 
 def test_an_issuer_that_is_down_is_not_missed_at_once(sqlite_provider: Provider) -> None:
@@ -232,8 +239,9 @@ def test_a_list_of_another_signer_is_refused(sqlite_provider: Provider, who: str
     ],
 )
 def test_a_bad_list_is_refused_whatever_the_policy(sqlite_provider: Provider, changes: dict[str, Any]) -> None:
+    policy = lenient_policy(sqlite_provider)
     sqlite_provider.changes = changes
-    result = check(sqlite_provider, card(sqlite_provider))
+    result = check(sqlite_provider, card(sqlite_provider), policy=policy)
     assert (result["state"], step(result)["ok"]) == ("refused", False)
 
 
@@ -320,3 +328,19 @@ def test_answers_that_come_together_fetch_a_list_once(sqlite_provider: Provider)
 
     asyncio.run(together())
     assert sqlite_provider.asked == [URI]
+
+
+def test_a_worker_holds_only_so_many_bytes_ready(sqlite_provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    lists = sqlite_provider.under_test.verifier.status_lists
+    monkeypatch.setattr("verifier.status.use_cases.MAX_KNOWN_BYTES", 100)
+    names = [(f"{AGENCY}/statuslists/{number}", JWT) for number in range(8)]
+
+    async def fetch() -> None:
+        for name in names:
+            await lists.fetch(name, sqlite_provider)
+
+    asyncio.run(fetch())
+    assert 0 < len(lists._known) < 8
+    # What is not held any more is in the database.
+    assert lists.look(names[0], now=NOW) is not None
+    assert len(sqlite_provider.asked) == 8

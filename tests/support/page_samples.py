@@ -154,12 +154,13 @@ ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
             "type": TYPE,
             "subject": {"id": "p1", "name": "한*우"},
             "claims": [*CLAIMS, ClaimLine(Text("이름 (로마자)", "Name in Latin letters"), LONG_NAME)],
+            "forms": ["sd_jwt", "mdoc", "both"],
             "ended": False,
         },
     ),
     "offer-confirm-ended": (
         "offer_confirm.html",
-        {"type": TYPE, "subject": {"id": "p1", "name": "한*우"}, "claims": CLAIMS, "ended": True},
+        {"type": TYPE, "subject": {"id": "p1", "name": "한*우"}, "claims": CLAIMS, "forms": [], "ended": True},
     ),
     **{
         f"offer-{state}": ("offer.html", {"offer": offer(state)})

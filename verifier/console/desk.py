@@ -100,7 +100,7 @@ class Desk:
             "name": known.name if known else Text(credential.type, credential.type),
             "cloth": known.cloth if known else "jjok",
             "issuer": credential.issuer_name,
-            "claims": claim_lines(known, credential.claims),
+            "claims": claim_lines(known, credential.claims, is_mdoc=credential.format == FORMAT_MDOC),
             "valid_until": credential.valid_until,
         }
 

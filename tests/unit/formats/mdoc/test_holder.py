@@ -1,5 +1,8 @@
 """The wallet's side: what is kept, what is sent, and nothing more."""
 
+import hashlib
+import time
+
 import pytest
 
 from tests.support.mdoc import (
@@ -22,7 +25,7 @@ from wallet_core.encoding.cbor import Tagged
 from wallet_core.errors import MalformedError, VerificationError
 from wallet_core.formats.mdoc.document import ResponseStatus, encode_device_response, parse_device_response
 from wallet_core.formats.mdoc.holder import create_document, create_maced_document, index_mdoc
-from wallet_core.formats.mdoc.structures import parse_issuer_signed
+from wallet_core.formats.mdoc.structures import MAX_ELEMENTS, parse_issuer_signed
 from wallet_core.spec_versions import NAMESPACE_MDL, NAMESPACE_MDL_KR
 
 
@@ -120,3 +123,24 @@ def test_a_document_is_found_where_it_stands() -> None:
     again = parse_device_response(response).documents[0].issuer_signed
     assert again.issuer_auth.unprotected == {33: b"leaf", 4: b"kid"}
     assert parse_issuer_signed(issue()).issuer_auth.unprotected == {33: b"leaf"}
+
+
+def test_many_long_items_with_long_heads_are_read_in_one_walk() -> None:
+    """Looking for each item from the start took 0.8 s here, 500 times 257 kB."""
+    items, digests = [], {}
+    for number in range(MAX_ELEMENTS):
+        inner = cbor.dumps(
+            {"digestID": number, "random": bytes(16), "elementIdentifier": f"e{number:05}", "elementValue": bytes(390)}
+        )
+        # The head of a byte string with its length in eight bytes.
+        items.append(b"\xd8\x18\x5b" + len(inner).to_bytes(8, "big") + inner)
+        digests[number] = hashlib.sha256(items[-1]).digest()
+    protected, unprotected, payload, signature = cbor.loads_map(ISSUER_SIGNED)["issuerAuth"]
+    mso = {**cbor.loads_map(cbor.loads(payload).value), "valueDigests": {"a": digests}}
+    auth = cbor.dumps([protected, unprotected, cbor.embed(cbor.dumps(mso)), signature])
+    name_spaces = b"\xa1\x61a" + cbor.head(4, len(items)) + b"".join(items)
+    data = b"\xa2" + cbor.text("nameSpaces") + name_spaces + cbor.text("issuerAuth") + auth
+    begun = time.process_time()
+    held = index_mdoc(data)
+    assert time.process_time() - begun < 0.3
+    assert list(held.items.values()) == items
