@@ -27,7 +27,8 @@ _AT_LINE = re.compile(r"\(at line (\d+)")
 _DEEP_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){32}""")
 """A TOML key with so many parts: the time that ``tomllib`` takes grows with their square, 16 kB of it take seconds."""
 
-_JSON_TOKENS = re.compile(r'"(?:\\.|[^"\\])*"|[{}\[\],:]|\n|[^\s{}\[\],:"]+')
+# A string without end is one token too: looking for its end again from every quote in it takes minutes.
+_JSON_TOKENS = re.compile(r'"(?:\\.|[^"\\])*+"?|[{}\[\],:]|\n|[^\s{}\[\],:"]+')
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -278,7 +279,7 @@ def _json_lines(text: str) -> tuple[dict[Location, int], list[tuple[int, str]]]:
             is_key = token == "{"
             stack.append("" if is_key else 0)
         elif token in "}]":
-            stack = stack[:-1]
+            del stack[-1:]
             is_key = False
         elif token == ",":
             is_key = bool(stack) and isinstance(stack[-1], str)

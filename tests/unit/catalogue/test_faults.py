@@ -263,6 +263,7 @@ def test_only_catalogue_errors_leave_for_any_text(anything: dict[str, str]) -> N
         (LICENCE, '\n\na = { "a"' + '."a"' * 8000 + " = 1 }\n"),
         (ADULT, "\n\n" + "[" * 16_000),
         (ADULT, "\n\n" + '{"a":' * 3000),
+        (ADULT, '\n\n{"a":"' + '\\"' * 16_000),
     ],
 )
 def test_deep_files_are_refused_at_once(file: str, text: str) -> None:
