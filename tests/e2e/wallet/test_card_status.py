@@ -17,6 +17,7 @@ from tests.support.wallets import LICENCE, Town, new_verifier, receive, wait
 from wallet_core.errors import FetchError
 from wallet_core.http import HttpRequest, HttpResponse
 from wallet_core.trust.status_list.array import new_array, with_statuses
+from wallet_core.trust.status_list.cwt import create_status_list_cwt
 from wallet_core.trust.status_list.reference import StatusReference
 from wallet_core.trust.status_list.token import create_status_list_jwt, status_list_claims
 
@@ -86,6 +87,29 @@ def test_a_card_shows_that_it_was_suspended_and_that_it_is_good_again(provider: 
     town.clock.pass_by(CHECK_AGAIN)
     person.get(f"{address}?lang=ko")
     assert "지금 쓸 수 있어요" in person.text
+
+
+def test_an_mdoc_is_looked_up_in_its_own_form_of_list(town: Town) -> None:
+    def answer(request: HttpRequest) -> HttpResponse:
+        asked.append(request.headers["Accept"])
+        now, agency = town.clock.now(), town.issuer.mdocs
+        claims = status_list_claims(
+            with_statuses(bytes(new_array(16, 1)), 1, {5: 1}),
+            1,
+            uri=request.url,
+            issued_at=now,
+            expires_at=now + timedelta(hours=1),
+            ttl=timedelta(seconds=10),
+        )
+        body = create_status_list_cwt(claims, signer=agency.signer, x5chain=agency.chain())
+        return HttpResponse(200, {"content-type": "application/statuslist+cwt"}, body)
+
+    asked: list[str] = []
+    town.network.hosts["lists.example"] = answer
+    town.issuer.mdoc_changes = {"status": StatusReference(5, URI).to_json()}
+    receive(town, LICENCE, formats=("mso_mdoc",))
+    assert check(town).status is CardStatus.REVOKED
+    assert asked == ["application/statuslist+cwt"]
 
 
 def test_before_a_revoked_card_is_sent_the_wallet_says_so(provider: Provider, town: Town) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -125,22 +126,36 @@ def test_a_document_is_found_where_it_stands() -> None:
     assert parse_issuer_signed(issue()).issuer_auth.unprotected == {33: b"leaf"}
 
 
-def test_many_long_items_with_long_heads_are_read_in_one_walk() -> None:
-    """Looking for each item from the start took 0.8 s here, 500 times 257 kB."""
+def with_items(heads: Callable[[int], bytes]) -> tuple[bytes, list[bytes]]:
+    """Return an IssuerSigned with as many items as may be, each behind its head, and the items."""
     items, digests = [], {}
     for number in range(MAX_ELEMENTS):
         inner = cbor.dumps(
             {"digestID": number, "random": bytes(16), "elementIdentifier": f"e{number:05}", "elementValue": bytes(390)}
         )
-        # The head of a byte string with its length in eight bytes.
-        items.append(b"\xd8\x18\x5b" + len(inner).to_bytes(8, "big") + inner)
+        items.append(heads(len(inner)) + inner)
         digests[number] = hashlib.sha256(items[-1]).digest()
     protected, unprotected, payload, signature = cbor.loads_map(ISSUER_SIGNED)["issuerAuth"]
     mso = {**cbor.loads_map(cbor.loads(payload).value), "valueDigests": {"a": digests}}
     auth = cbor.dumps([protected, unprotected, cbor.embed(cbor.dumps(mso)), signature])
     name_spaces = b"\xa1\x61a" + cbor.head(4, len(items)) + b"".join(items)
-    data = b"\xa2" + cbor.text("nameSpaces") + name_spaces + cbor.text("issuerAuth") + auth
-    begun = time.process_time()
-    held = index_mdoc(data)
-    assert time.process_time() - begun < 0.3
-    assert list(held.items.values()) == items
+    return b"\xa2" + cbor.text("nameSpaces") + name_spaces + cbor.text("issuerAuth") + auth, items
+
+
+def seconds_to_index(data: bytes, items: list[bytes]) -> float:
+    """Return the CPU time that reading takes, the least of three times."""
+    taken = []
+    for _ in range(3):
+        begun = time.process_time()
+        held = index_mdoc(data)
+        taken.append(time.process_time() - begun)
+        assert list(held.items.values()) == items
+    return min(taken)
+
+
+def test_items_with_long_heads_are_found_in_one_walk() -> None:
+    """Each was looked for from the start, 500 times 257 kB: a hundred times as long as with heads as they should be."""
+    usual = seconds_to_index(*with_items(lambda size: b"\xd8\x18" + cbor.head(2, size)))
+    # The length in eight bytes.
+    long = seconds_to_index(*with_items(lambda size: b"\xd8\x18\x5b" + size.to_bytes(8, "big")))
+    assert long < 20 * usual
