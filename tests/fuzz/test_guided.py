@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.guided import CASES, FOUND, MAX_CPU_SECONDS, chosen, cpu_time, load_engine
+from tests.fuzz.guided import CASES, FOUND, MAX_CPU_SECONDS, NO_ENGINE, chosen, cpu_time, load_engine, main
 from tests.fuzz.guided_targets import SHORT, TARGETS, Choices
 from tests.support.planted_bugs import TARGETS as PLANTED
 
@@ -75,6 +75,13 @@ def test_a_short_run_finds_nothing() -> None:
     run = guided("--short", "--seconds", "30")
     print(run.stdout)
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_without_the_engine_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "atheris", None)
+    assert main(["--seconds", "1"]) == NO_ENGINE
+    assert main(["--seconds", "1", "--if-installed"]) == 0
+    assert capsys.readouterr().out.count("atheris is not installed") == 2
 
 
 def test_the_targets_of_the_short_run_are_there() -> None:
