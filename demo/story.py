@@ -16,13 +16,14 @@ from demo.deployment import STATUS_TTL_SECONDS, Deployment
 from demo.desks import Console, Desk
 from demo.exchanges import Exchange, RecordingClient
 from demo.servers import Server
-from demo.stranger import Stranger, change, select
+from demo.stranger import Stranger, change, change_element, select
 from holder_app.credentials.ports import Card, RecordKind
 from holder_app.credentials.use_cases import open_copy
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import load_catalogue, load_trust_anchors
 from wallet_core.adapters.keystore import KeyStore
 from wallet_core.catalogue import Catalogue, Text
+from wallet_core.encoding import base64url
 from wallet_core.errors import WalletError
 from wallet_core.formats.mdoc.holder import HeldMdoc
 from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC, NAMESPACE_MDL, NAMESPACE_MDL_KR
@@ -152,9 +153,9 @@ class Story:
         soon = self.clock.now() + timedelta(hours=1)
         return [card for card in self.citizen.cards() if card.expires_at is None or card.expires_at > soon]
 
-    def licence_of_the_other(self) -> str:
+    def licence_of_the_other(self, format_: str = FORMAT_SD_JWT_VC) -> str:
         """Return a real licence of another citizen, bound to the stranger's key."""
-        offer = self.offer("police", "drivers-licence", OTHER)
+        offer = self.offer("police", "drivers-licence", OTHER, format_)
         return self.stranger.receive(offer["uri"], offer["tx_code"], now=self.clock.now())
 
 
@@ -377,6 +378,24 @@ def refuse_changed_claim(story: Story) -> list[Line]:
     return [line, _nothing_learnt(story, SHOP, request["id"], "content_unchanged")]
 
 
+def refuse_changed_mdoc(story: Story) -> list[Line]:
+    """The same with an mdoc; and what its device signed for one request is worth nothing for another."""
+    now, credential = story.clock.now(), story.licence_of_the_other(FORMAT_MDOC)
+    name = (NAMESPACE_MDL_KR, "name")
+    requests = [story.request(SHOP, "parcel-pickup", f"mdoc-{number}") for number in (1, 2)]
+    first, second = (story.stranger.resolve(each["authorization_request"], now=now) for each in requests)
+    honest = story.stranger.show(first, credential, [name])
+    forged = base64url.encode(change_element(honest, name[1], "한지우"))
+    changed = story.stranger.send(first, "licence_mdoc", forged)
+    elsewhere = story.stranger.send(second, "licence_mdoc", base64url.encode(honest))
+    return [
+        _refusal(changed, "이름을 고친 국제 규격 면허증 · a changed name in an mdoc", {"invalid_request"}),
+        _nothing_learnt(story, SHOP, requests[0]["id"], "content_unchanged"),
+        _refusal(elsewhere, "다른 요청에 서명한 답 · signed for another request", {"invalid_request"}),
+        _nothing_learnt(story, SHOP, requests[1]["id"], "holder_present"),
+    ]
+
+
 def refuse_untrusted_issuer(story: Story) -> list[Line]:
     """A licence that says it is the police's, under a certificate nobody trusts, is refused."""
     now = story.clock.now()
@@ -547,6 +566,7 @@ STEPS: Final = (
     Step("wrong_code", Text("틀린 코드는 안 돼요", "A wrong transaction code is refused"), refuse_wrong_code),
     Step("replay", Text("한 번 보낸 답은 또 못 써요", "A replayed presentation is refused"), refuse_replay),
     Step("changed_claim", Text("고친 정보는 안 돼요", "A changed claim is refused"), refuse_changed_claim),
+    Step("changed_mdoc", Text("고친 mdoc도 안 돼요", "Nor is a changed mdoc"), refuse_changed_mdoc),
     Step(
         "untrusted_issuer", Text("모르는 발급기관은 안 돼요", "An untrusted issuer is refused"), refuse_untrusted_issuer
     ),

@@ -12,14 +12,16 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from demo.exchanges import Exchange, RecordingClient
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue import CredentialType, seoul_day
-from wallet_core.encoding import base64url, strict_json
+from wallet_core.encoding import base64url, cbor, strict_json
 from wallet_core.errors import FetchError, WalletError
+from wallet_core.formats.mdoc.holder import index_mdoc
 from wallet_core.formats.sd_jwt.vc import issue_sd_jwt_vc
 from wallet_core.http import HttpRequest, post_form
 from wallet_core.jose import jws
 from wallet_core.keys.signer import CertifiedSigner, SoftwareSigner
 from wallet_core.protocols.openid4vci import wallet as issuing
 from wallet_core.protocols.openid4vci.pending import ProofsToSign, ResolvedOffer
+from wallet_core.protocols.openid4vp.mdoc import create_document_to_sign
 from wallet_core.protocols.openid4vp.pending import ResolvedRequest
 from wallet_core.protocols.openid4vp.response import create_response
 from wallet_core.protocols.openid4vp.wallet import resolve_request
@@ -127,6 +129,12 @@ class Stranger:
         presentation = sd_jwt + jws.sign(header, payload, self.signer)
         return presentation, self.send(resolved, query, presentation)
 
+    def show(self, resolved: ResolvedRequest, credential: str, elements: Sequence[tuple[str, str]]) -> bytes:
+        """Return these elements of an mdoc, signed with the stranger's key for this request: a DeviceResponse."""
+        held = index_mdoc(base64url.decode(credential, what="credential"))
+        document = create_document_to_sign(resolved.request, held, elements)
+        return document.attach(self.signer.sign(document.signing_input))
+
     def send(self, resolved: ResolvedRequest, query: str, presentation: str) -> Exchange:
         """Send any presentation as the answer to a request. Raises ``FetchError``."""
         fields = create_response(resolved.request, {QueryId(query): [presentation]})
@@ -155,6 +163,22 @@ def change(sd_jwt: str, name: str, value: str) -> str:
     issuer_jwt, *disclosures = sd_jwt.rstrip("~").split("~")
     changed = [_changed(text, value) if _name(text) == name else text for text in disclosures]
     return "~".join([issuer_jwt, *changed, ""])
+
+
+def change_element(device_response: bytes, name: str, value: str) -> bytes:
+    """Return the DeviceResponse with another value of one element; the device's signature does not cover those."""
+    response = cbor.loads(device_response)
+    name_spaces = response["documents"][0]["issuerSigned"]["nameSpaces"]
+    for items in name_spaces.values():
+        items[:] = [_changed_item(item, name, value) for item in items]
+    return cbor.dumps(response)
+
+
+def _changed_item(item: cbor.Tagged, name: str, value: str) -> cbor.Tagged:
+    members = cbor.loads(item.value)
+    if members["elementIdentifier"] != name:
+        return item
+    return cbor.Tagged(item.tag, cbor.dumps({**members, "elementValue": value}))
 
 
 def _parts(disclosure: str) -> list[object]:

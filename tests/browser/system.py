@@ -45,8 +45,11 @@ class System:
         page.get_by_role("button", name="들어가기").click()
         expect(page).to_have_url(f"{origin}/console")
 
-    def make_offer(self, page: Page, type_name: str, subject_id: str) -> tuple[str, str]:
-        """Make an offer by clicks; return its link and transaction code. The page stays on the offer."""
+    def make_offer(self, page: Page, type_name: str, subject_id: str, form: str = "") -> tuple[str, str]:
+        """Make an offer by clicks; return its link and transaction code. The page stays on the offer.
+
+        ``form`` is the label of another form of the card than the usual one.
+        """
         page.goto(f"{self.issuer}/console/offers/new")
         page.get_by_label(type_name).check()
         page.get_by_role("button", name="다음").click()
@@ -54,6 +57,8 @@ class System:
         page.get_by_role("button", name="찾기").click()
         page.get_by_role("radio").first.check()
         page.get_by_role("button", name="다음").click()
+        if form:
+            page.get_by_label(form).check()
         page.get_by_role("button", name="제안 만들기").click()
         ready(page)
         return page.locator(".copybox code").inner_text(), page.locator(".txcode").inner_text()

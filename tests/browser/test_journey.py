@@ -231,6 +231,45 @@ def test_an_answer_across_devices(system: System, clerk: Page, citizen: Page, tm
     look(clerk, "verifier-08-checks")
 
 
+def test_one_licence_in_two_formats(system: System, staff: Page, chromium: Browser) -> None:
+    """Staff offer both forms, the citizen gets two cards, chooses between them, and the firm sees the picture."""
+    holder, firm = Window(chromium), Window(chromium)
+    page, desk = holder.page, firm.page
+    link, tx_code = system.make_offer(staff, LICENCE, SUBJECT, form="두 가지 다")
+    look(staff, "issuer-13-offer-two-forms")
+    system.open_wallet(page, 4)
+    system.paste(page, link)
+    page.get_by_role("button", name="내용 보기").click()
+    look(page, "wallet-17-offer-two-forms")
+    page.get_by_label("확인 번호").fill(tx_code)
+    page.get_by_role("button", name="받기", exact=True).click()
+    look(page, "wallet-18-preview-two-forms")
+    page.get_by_role("button", name="지갑에 넣기").click()
+    page.goto(system.wallet)
+    expect(page.locator("a.vc")).to_have_count(2)
+    look(page, "wallet-19-home-two-forms")
+    page.locator("a.vc", has_text="국제").click()
+    look(page, "wallet-20-card-mdoc")
+    system.open_console(desk, system.verifier, system.party_key("wind-rental"))
+    system.start_check(desk, "자동차 빌리기")
+    system.paste(page, desk.locator(".copybox code").inner_text())
+    page.get_by_role("button", name="요청 보기").click()
+    expect(page.get_by_role("radio")).to_have_count(2)
+    page.get_by_role("radio").nth(1).check(force=True)
+    look(page, "wallet-21-consent-two-forms")
+    page.get_by_role("radio").nth(1).check(force=True)
+    page.get_by_role("button", name="보내기", exact=True).click()
+    expect(page.locator("h1")).to_contain_text("보냈어요")
+    look(page, "wallet-22-receipt-mdoc")
+    expect(desk.locator("h1")).to_have_text("확인했어요")
+    expect(desk.get_by_text("모두 통과")).to_be_visible()
+    expect(desk.locator(".portrait img")).to_be_visible()
+    assert desk.locator(".portrait img").evaluate("(image) => image.naturalWidth") > 0
+    look(desk, "verifier-12-result-mdoc")
+    holder.close()
+    firm.close()
+
+
 def test_a_refusal_is_as_easy(system: System, clerk: Page, citizen: Page) -> None:
     system.start_check(clerk, "성인 확인")
     system.paste(citizen, clerk.locator(".copybox code").inner_text())

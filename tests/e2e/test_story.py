@@ -41,6 +41,8 @@ SABOTAGES = [
         "wallet_core/trust/status_list/judging.py",
         ("    status = status_list.status(reference)", "    status = status_list.status(reference) * 0"),
     ),
+    Sabotage("verifier", "changed_mdoc", "mdoc-18013.9.3.1-digest"),
+    Sabotage("verifier", "changed_mdoc", "mdoc-18013.9.1.3.6-device-signature"),
     Sabotage("issuer", "wrong_code", "vci-13.6-tries"),
     Sabotage("issuer", "wrong_code", "vci-6.3-once"),
     Sabotage(

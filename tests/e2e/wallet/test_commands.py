@@ -13,8 +13,9 @@ import holder_app.home
 from holder_app.cli import app
 from holder_app.dependencies import create_wallet
 from holder_app.settings import WalletSettings
-from tests.support.wallets import LICENCE, NAME, Town, licence_offer, new_verifier
+from tests.support.wallets import LICENCE, NAME, Town, licence_offer, new_verifier, policy_query
 from wallet_core.errors import AccessDenied, QueryNotSatisfied, UntrustedError, WalletError
+from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC, NAMESPACE_MDL
 
 
 def invoke(arguments: list[str], typed: str = "") -> Any:
@@ -77,6 +78,28 @@ def test_receive_list_show_present_delete(terminal: Terminal) -> None:
     assert terminal.json("delete", card_id, "--yes") == {"deleted": card_id}
     kinds = [record["kind"] for record in terminal.json("history")["records"]]
     assert sorted(kinds) == ["deleted", "received", "sent"]
+
+
+def test_an_mdoc_at_the_command_line(terminal: Terminal) -> None:
+    town = terminal.town
+    town.issuer.offer = licence_offer(LICENCE, tx_code=False, formats=(FORMAT_SD_JWT_VC, FORMAT_MDOC))
+    received = terminal.json("accept", town.issuer.link, "--yes")["cards"]
+    assert {card["name"]["en"] for card in received} == {LICENCE.name.en, f"{LICENCE.name.en} (ISO)"}
+    card_id = next(card["id"] for card in received if card["name"]["en"].endswith("(ISO)"))
+    assert len(terminal.json("list")["cards"]) == 2
+    shown = {tuple(claim["path"]): claim["value"] for claim in terminal.json("show", card_id)["claims"]}
+    assert shown[(NAMESPACE_MDL, "birth_date")] == LICENCE.example_record["birth_date"]
+    text = terminal.run("show", card_id).stdout
+    assert NAMESPACE_MDL not in text
+    assert "T00:00:00Z" not in text
+    assert "/9j/" not in text
+    verifier = new_verifier(town, policy_query("car-rental"))
+    asked = terminal.run("present", verifier.link, typed="1\ny\n")
+    assert "국제" in asked.stderr
+    assert asked.exit_code == 0, asked.exception
+    assert list(verifier.received().vp_token) == ["licence_mdoc"]
+    assert terminal.json("delete", card_id, "--yes") == {"deleted": card_id}
+    assert len(terminal.json("list")["cards"]) == 1
 
 
 def test_a_person_sees_everything_before_saying_yes(terminal: Terminal) -> None:

@@ -17,6 +17,7 @@ from holder_app.issuance.receiving import claim
 from holder_app.issuance.use_cases import fetch_offer, take_offer_link
 from tests.support.browsing import Person, browser, visitor
 from tests.support.wallets import CATALOGUE, LICENCE, NAME, Town, new_town, new_verifier, policy_query, receive, wait
+from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC
 
 FORM = {"origin": "https://wallet.example", "sec-fetch-site": "same-origin"}
 
@@ -222,6 +223,25 @@ def test_choosing_an_optional_card(town: Town) -> None:
     assert 'name="send-1" value="on" checked' not in person.page.text
     person.post(f"{person.path}/answer", {"send-1": "on"})
     assert "주민등록표" in person.text
+
+
+def test_a_licence_in_two_formats(town: Town) -> None:
+    receive(town, LICENCE, formats=(FORMAT_SD_JWT_VC, FORMAT_MDOC))
+    person, verifier = browser(town), new_verifier(town, policy_query("car-rental"))
+    person.get("/")
+    assert "(국제\xa0규격)" in person.text
+    for card in re.findall(r'href="(/cards/[^"]+)"', person.page.text):
+        person.get(card)
+        assert f'src="{LICENCE.example_record["portrait"]}"' in person.page.text
+        assert "org.iso" not in person.page.text
+    read(person, verifier.link)
+    # What stays hidden is said with each of the two cards.
+    assert person.text.count("보내지 않아요 (") == 2
+    assert 'name="group-0" value="1"' in person.page.text
+    person.post(f"{person.path}/answer", {"group-0": "1"})
+    assert "보냈어요" in person.text
+    assert "국제" in person.text
+    assert list(verifier.received().vp_token) == ["licence_mdoc"]
 
 
 def test_deleting_asks_first(town: Town) -> None:
