@@ -12,6 +12,7 @@ from holder_app.credentials.ports import Card, CardStatus
 from wallet_core.catalogue import Catalogue, Claim, CredentialType
 from wallet_core.catalogue import Text as CatalogueText
 from wallet_core.catalogue.credential_type import ClaimType
+from wallet_core.catalogue.elements import as_picture
 from wallet_core.encoding.claims_path import ConcretePath, resolve, value_at
 from wallet_core.encoding.plain_text import one_line
 from wallet_core.errors import MalformedError, NotFound
@@ -106,7 +107,7 @@ class CardView:
 def describe_card(card: Card, claims: JsonObject, catalogue: Catalogue, now: datetime) -> CardView:
     """Return the card in words. ``claims`` is everything the credential holds."""
     known = credential_type(catalogue, card.format, card.type)
-    fields = describe_claims(claims, known, card.display)
+    fields = describe_claims(claims, known, card.display, is_mdoc=card.format == FORMAT_MDOC)
     left = (card.expires_at - now) if card.expires_at else None
     state = CardState.USABLE
     if left is not None and left < EXPIRES_SOON:
@@ -114,10 +115,19 @@ def describe_card(card: Card, claims: JsonObject, catalogue: Catalogue, now: dat
     if card.status in _WITHDRAWN and state is not CardState.EXPIRED:
         state = _WITHDRAWN[card.status]
     return CardView(
-        card.id, card_name(known, card.display), known.cloth if known else "jjok", card.issuer_name, card.received_at,
-        card.expires_at, state, None if left is None else max(0, left.days), _front(fields, known), fields,
-        len(card.copies), card.status_checked_at,
-    )  # fmt: skip
+        id=card.id,
+        name=card_name(known, card.display, card.format),
+        cloth=known.cloth if known else "jjok",
+        issuer_name=card.issuer_name,
+        received_at=card.received_at,
+        expires_at=card.expires_at,
+        state=state,
+        days_left=None if left is None else max(0, left.days),
+        front=_front(fields, known),
+        fields=fields,
+        copies=len(card.copies),
+        status_checked_at=card.status_checked_at,
+    )
 
 
 def credential_type(catalogue: Catalogue, format_: str, type_: str) -> CredentialType | None:
@@ -133,30 +143,36 @@ def claim_at(path: ConcretePath, known: CredentialType | None) -> Claim | None:
     return None if known is None else known.claim_at(path)
 
 
-def card_name(known: CredentialType | None, display: JsonObject) -> Text:
+def name_of(card: Card, catalogue: Catalogue) -> Text:
+    """Return the name of a card."""
+    return card_name(credential_type(catalogue, card.format, card.type), card.display, card.format)
+
+
+def card_name(known: CredentialType | None, display: JsonObject, format_: str) -> Text:
     """Return the name of a card: the catalogue's, else the issuer's."""
     if known is not None:
-        return texts(known.name)
+        return texts(known.name_as(format_))
     name = display.get("name")
     return {str(k): str(v) for k, v in name.items()} if isinstance(name, dict) and name else dict(MISSING)
 
 
-def describe_claims(claims: JsonObject, known: CredentialType | None, display: JsonObject) -> tuple[Field, ...]:
+def describe_claims(
+    claims: JsonObject, known: CredentialType | None, display: JsonObject, *, is_mdoc: bool = False
+) -> tuple[Field, ...]:
     """Return the claims in the catalogue's order, then whatever it does not know."""
     if known is None:
         listed = tuple(_published(claims, display))
     else:
         listed = tuple(field_of(claim, path, claims) for claim, path in known.places(claims))
     covered = {field.path[:length] for field in listed for length in (1, 2)}
-    rest = (path for path in _outer_paths(claims, known) if path not in covered)
+    rest = (path for path in _outer_paths(claims, is_mdoc=is_mdoc) if path not in covered)
     return listed + tuple(Field(path, plain_label(path[-1:]), value_at(claims, path), "hidden") for path in rest)
 
 
-def _outer_paths(claims: JsonObject, known: CredentialType | None) -> Iterator[ConcretePath]:
-    """Yield the path of each claim of an SD-JWT VC, and of each element of an mdoc's namespaces."""
-    name_spaces = known.mdoc.namespaces if known is not None and known.mdoc is not None else ()
+def _outer_paths(claims: JsonObject, *, is_mdoc: bool) -> Iterator[ConcretePath]:
+    """Yield the path of each claim of an SD-JWT VC, or of each element of an mdoc's namespaces."""
     for name, value in claims.items():
-        if isinstance(value, dict) and (name in name_spaces or (known is None and "." in name)):
+        if is_mdoc and isinstance(value, dict):
             yield from ((name, element) for element in value)
         elif name not in NOT_CLAIMS:
             yield (name,)
@@ -225,15 +241,9 @@ def field_of(claim: Claim, path: ConcretePath, claims: JsonObject) -> Field:
     value = value_at(claims, path)
     codes = {str(code): texts(words) for code, words in claim.codes.items()}
     is_image = claim.type is ClaimType.IMAGE
-    if is_image and path != claim.path and isinstance(value, str):
-        value = _data_url(value)
+    if is_image:
+        value = as_picture(claim, path, value)
     return Field(path, _numbered(texts(claim.label), path), value, claim.mask, codes, is_image)
-
-
-def _data_url(text: str) -> str:
-    """Return the bytes of a picture, which in an mdoc are base64url here, as pages show it (RFC 2397)."""
-    standard = text.translate(str.maketrans("-_", "+/"))
-    return f"data:image/jpeg;base64,{standard}{'=' * (-len(standard) % 4)}"
 
 
 def _numbered(label: Text, path: ConcretePath) -> Text:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from holder_app.accounts.ports import AccountId
-from holder_app.credentials.describe import CardView, Field, card_name, credential_type, describe_card
+from holder_app.credentials.describe import CardView, Field, describe_card, name_of
 from holder_app.credentials.ports import Card, CardCopy, Cards, History, HistoryRecord, RecordKind
 from holder_app.ports import Clock, UnitOfWork
 from wallet_core.catalogue import Catalogue
@@ -64,7 +64,7 @@ def delete_card(ports: CardPorts, account_id: AccountId, card_id: str) -> Histor
         card = ports.cards.get(account_id, card_id)
         if card is None or not ports.cards.delete(account_id, card_id):
             raise NotFound("no such card in this wallet")
-        name = card_name(credential_type(ports.catalogue, card.format, card.type), card.display)
+        name = name_of(card, ports.catalogue)
         body: JsonObject = {"cards": [{"name": dict(name), "issuer_name": card.issuer_name}]}
         record = new_record(ports.random, account_id, RecordKind.DELETED, ports.clock.now(), body)
         ports.history.add(record)
@@ -119,7 +119,7 @@ def new_record(
     random: RandomBytes, account_id: AccountId, kind: RecordKind, at: datetime, body: JsonObject
 ) -> HistoryRecord:
     """Return a new line of the history."""
-    return HistoryRecord(base64url.encode(random(ID_BYTES)), account_id, kind, at, body)
+    return HistoryRecord(random(ID_BYTES).hex(), account_id, kind, at, body)
 
 
 def settled(record: HistoryRecord, kind: RecordKind, **members: str | None) -> HistoryRecord:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from holder_app.credentials.describe import Text, card_name, credential_type, label_of, published_display
+from holder_app.credentials.describe import Text, card_name, credential_type, label_of, name_of, published_display
 from holder_app.credentials.ports import Card
 from holder_app.links import host_of
 from wallet_core.catalogue import Catalogue, CredentialType
@@ -57,7 +57,7 @@ def configuration_display(configuration: CredentialConfiguration) -> JsonObject:
 def describe_receipt(offer: ResolvedOffer, cards: Sequence[Card], catalogue: Catalogue) -> JsonObject:
     """Return what the history keeps: who gave, or wanted to give, which cards. The content stays with the cards."""
     issuer = offer.offer.credential_issuer
-    names = [card_name(credential_type(catalogue, card.format, card.type), card.display) for card in cards]
+    names = [name_of(card, catalogue) for card in cards]
     if not cards:
         names = [card.name for card in describe_offer(offer, catalogue).cards]
     verified = cards[0].issuer_name if cards else None
@@ -73,7 +73,10 @@ def _offered_card(configuration: CredentialConfiguration, catalogue: Catalogue) 
     display = configuration_display(configuration)
     labels = tuple(label_of(path, known, display) for path in _offered_paths(configuration, known, display))
     return OfferedCard(
-        card_name(known, display), known.cloth if known else "jjok", labels, known.validity_days if known else None
+        card_name(known, display, configuration.format),
+        known.cloth if known else "jjok",
+        labels,
+        known.validity_days if known else None,
     )
 
 

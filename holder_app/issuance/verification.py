@@ -7,7 +7,7 @@ from datetime import datetime
 from wallet_core.encoding import base64url
 from wallet_core.errors import HolderBindingError, UntrustedError, VerificationError
 from wallet_core.formats.mdoc.structures import parse_issuer_signed
-from wallet_core.formats.mdoc.verifier import verify_issuer_signed
+from wallet_core.formats.mdoc.verifier import claims_to_json, verify_issuer_signed
 from wallet_core.formats.sd_jwt import holder, vc, verifier
 from wallet_core.keys.jwk import thumbprint
 from wallet_core.keys.signer import SoftwareSigner
@@ -83,9 +83,10 @@ def verify_mdoc(
         3. Signature, digests and times hold, and the document type is the one asked for (9.3.1).
         4. ``issuing_country`` is that of the certificate (9.3.1).
         5. The device key is one of ours (M11).
+        6. Every element has a form in JSON, in which the wallet shows it and compares it (OpenID4VP B.2.1).
 
     Raises:
-        MalformedError: it does not parse.
+        MalformedError: it does not parse, or step 6 failed.
         VerificationError: a step failed; ``step`` is its number where the check is ours.
     """
     # 1
@@ -113,6 +114,9 @@ def verify_mdoc(
     # vci-8.3-our-device-key
     if signer is None:
         raise HolderBindingError("the mdoc is not bound to a key of this wallet", step=5, clause="protocols.md M11")
+    # 6. Once it is kept, every page and every request reads it.
+    # vp-B.2.1-sayable
+    claims_to_json(verified.claims)
     return VerifiedCredential(text, verified.mso.doc_type, verified.mso.validity.valid_until, signer, certificate)
 
 

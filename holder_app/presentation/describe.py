@@ -143,9 +143,8 @@ def divide_fields(
     sent = tuple(_field_at(path, claims, known, card.display) for path in selected)
     anyway = tuple(_field_at(path, claims, known, card.display) for path in always if path not in selected)
     shown = {field.path for field in (*sent, *anyway)}
-    hidden = tuple(
-        field for field in describe_claims(claims, known, card.display) if not _is_covered(field.path, shown)
-    )
+    every = describe_claims(claims, known, card.display, is_mdoc=card.format == FORMAT_MDOC)
+    hidden = tuple(field for field in every if not _is_covered(field.path, shown))
     named = [entry.path[0] for entry in policy.not_asked if known and entry.type_id == known.id] if policy else []
     return sent, anyway, tuple(sorted(hidden, key=lambda field: claim_path(field.path, known)[0] not in named))
 
@@ -201,7 +200,7 @@ def _pick_view(pick: Pick, candidate: Candidate, card: Card, catalogue: Catalogu
     paths = {field.path for field in sent}
     return PickView(
         card.id,
-        card_name(known, card.display),
+        card_name(known, card.display, card.format),
         card.issuer_name,
         known.cloth if known else "jjok",
         card.received_at,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from holder_app.accounts.ports import AccountId
-from holder_app.credentials.describe import card_name, credential_type
+from holder_app.credentials.describe import name_of
 from holder_app.credentials.ports import Card, CardCopy, Cards, History, RecordKind
 from holder_app.credentials.use_cases import card_summary, new_record, open_copy, settled
 from holder_app.links import origin_of
@@ -173,7 +173,7 @@ def _card_receipt(
     sent, anyway, hidden = divide_fields(
         card, claims, approved.selected, approved.always_shown, ports.catalogue, policy
     )
-    name = card_name(credential_type(ports.catalogue, card.format, card.type), card.display)
+    name = name_of(card, ports.catalogue)
     return {"card_id": card.id, **card_summary(name, card.issuer_name, sent, anyway, hidden)}
 
 

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from issuer.agencies.ports import Agency
 from issuer.console.use_cases import find_person
 from issuer.dependencies import Issuer, issuer_of
+from issuer.issuance.use_cases.dataset import is_issued
 from issuer.issuance.use_cases.offers import OfferStatus
 from wallet_core.adapters.ui.masking import mask
 from wallet_core.adapters.web import session
@@ -48,9 +49,27 @@ class Desk:
 
     def _type_name(self, configuration_id: CredentialConfigurationId) -> Text:
         try:
-            return self.issuer.catalogue.by_configuration(configuration_id).name
+            found = self.issuer.catalogue.by_configuration(configuration_id)
         except UnknownCredentialConfiguration:
             return Text(configuration_id, configuration_id)
+        entry = next(each for each in found.formats if each.configuration_id == configuration_id)
+        return found.name_as(entry.format)
+
+    def forms(self, credential_type: CredentialType) -> Mapping[str, tuple[CredentialConfigurationId, ...]]:
+        """Return in which forms the agency can offer a type: ``sd_jwt``; ``mdoc`` and ``both`` with a document signer.
+
+        What each puts into the offer is its value.
+        """
+        entry = credential_type.mdoc
+        forms = {"sd_jwt": (credential_type.configuration_id,)}
+        if entry is None:
+            return forms
+        ports = self.issuer.issuance
+        issued = ports.types.get(self.agency.id, {}).get(entry.configuration_id)
+        if issued is None or not is_issued(ports, self.agency.id, issued):
+            return forms
+        mdoc = (entry.configuration_id,)
+        return {**forms, "mdoc": mdoc, "both": forms["sd_jwt"] + mdoc}
 
     def person_name(self, subject_id: str | None, configuration_id: CredentialConfigurationId) -> str:
         """Return the covered name of a person on record; "" for one who is not."""

@@ -17,7 +17,7 @@ from wallet_core.adapters.ui.claims import claim_lines
 from wallet_core.adapters.ui.masking import mask
 from wallet_core.adapters.web import html, page_router, protocol_json, see_other, session
 from wallet_core.catalogue import seoul_day
-from wallet_core.errors import NotFound, RemoteProtocolError
+from wallet_core.errors import InvalidRequest, NotFound, RemoteProtocolError
 
 router = page_router()
 
@@ -162,6 +162,7 @@ async def confirm_offer(
         type=credential_type,
         subject=shown,
         claims=claim_lines(credential_type, claims),
+        forms=list(desk.forms(credential_type)),
         ended=has_ended(credential_type, claims, today=today),
     )
 
@@ -171,10 +172,13 @@ async def create_offer(
     desk: Staff,
     type_id: Annotated[str, Form(alias="type", max_length=64)],
     subject: Annotated[str, Form(max_length=64)],
+    form: Annotated[str, Form(max_length=64)] = "sd_jwt",
 ) -> Response:
     """Make the offer, with a transaction code where the catalogue demands one."""
-    credential_type = desk.type(type_id)
-    order = OfferOrder((credential_type.configuration_id,), subject_id=subject)
+    configuration_ids = desk.forms(desk.type(type_id)).get(form)
+    if configuration_ids is None:
+        raise InvalidRequest("the agency does not issue the card in that form")
+    order = OfferOrder(configuration_ids, subject_id=subject)
     issuer = desk.issuer
     made = offers.create_offer(issuer.issuance, issuer.issuance.storage(), desk.agency, order)
     return see_other(f"/console/offers/{made.id}")

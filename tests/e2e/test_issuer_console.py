@@ -10,7 +10,8 @@ from starlette.testclient import TestClient
 
 from issuer.app import create_app
 from tests.support.html import assert_whole
-from tests.support.issuing import HOST, IssuerUnderTest
+from tests.support.issuing import HOST, NOW, IssuerUnderTest, add_document_signer
+from tests.support.mdoc_presentations import new_iaca
 from wallet_core.catalogue.records import Record, format_records
 from wallet_core.keys.signer import SoftwareSigner
 
@@ -155,6 +156,37 @@ def test_an_offer_from_records_to_the_wallet(staff: Staff) -> None:
     assert "한*우" in staff.get("/console/credentials")
     assert "발급했어요" in staff.get("/console/offers")
     assert "한*우" in staff.get("/console")
+
+
+@pytest.mark.parametrize(
+    ("form", "configurations"),
+    [
+        ("sd_jwt", ["drivers-licence-sd-jwt"]),
+        ("mdoc", ["drivers-licence-mdoc"]),
+        ("both", ["drivers-licence-sd-jwt", "drivers-licence-mdoc"]),
+    ],
+)
+def test_staff_choose_the_form_of_a_card(staff: Staff, form: str, configurations: list[str]) -> None:
+    add_document_signer(staff.under_test.issuer.keys, new_iaca(now=NOW), "police")
+    staff.sign_in()
+    import_one(staff)
+    confirm = staff.get("/console/offers/confirm?type=drivers-licence&subject=p-1")
+    assert re.findall(r'name="form" value="(\w+)"', confirm) == ["sd_jwt", "mdoc", "both"]
+    assert re.search(r'value="sd_jwt" required checked', confirm)
+    fields = {"type": "drivers-licence", "subject": "p-1", "form": form}
+    page = staff.post("/console/offers", "/console/offers/new", **fields).headers["location"]
+    offer = staff.under_test.api("GET", f"/offers/{page.rpartition('/')[2]}").json()
+    assert offer["credential_configuration_ids"] == configurations
+    assert ("모바일 운전면허증 (국제\xa0규격)" in staff.get(page)) == (form != "sd_jwt")
+
+
+def test_an_agency_without_a_document_signer_has_no_choice(staff: Staff) -> None:
+    staff.sign_in()
+    import_one(staff)
+    assert 'name="form"' not in staff.get("/console/offers/confirm?type=drivers-licence&subject=p-1")
+    for form in ("mdoc", "both", "paper"):
+        fields = {"type": "drivers-licence", "subject": "p-1", "form": form}
+        assert staff.post("/console/offers", "/console/offers/new", **fields).status_code == 400
 
 
 def test_every_bad_row_is_shown_and_nothing_is_stored(staff: Staff) -> None:

@@ -144,7 +144,7 @@ def test_commands_refuse_with_a_clear_line(program: IssuerProgram, tmp_path: Pat
     bad.write_bytes("subject_id,name\nperson-2,홍시험\n".encode("cp949"))
     report = program.run("issuer", "records", "import", str(bad), "--agency", "police", "--dry-run", code=1)
     assert report["imported"] == 0
-    assert report["problems"][0]["reason"]["en"] == "it is not UTF-8"
+    assert report["problems"][0]["reason"]["en"] == "it is CP949, not UTF-8"
     made = program.run(
         "issuer", "offer", "create", LICENCE, "--agency", "police", "--subject", "person-1", "--by-value"
     )

@@ -59,6 +59,7 @@ from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
 from wallet_core.protocols.openid4vp.request import parse_authorization_request, parse_request_members
 from wallet_core.protocols.openid4vp.request_object import verify_request_object
 from wallet_core.protocols.openid4vp.response import parse_posted_response, parse_response_answer
+from wallet_core.protocols.openid4vp.standalone import recognise
 from wallet_core.trust.anchors import (
     AnchorPurpose,
     TrustAnchor,
@@ -452,6 +453,7 @@ TARGETS = {
     "sd_jwt.text": Target(verify_presentation, Token(PRESENTATION)),
     "sd_jwt.signed": Target(verify_presentation, as_sd_jwt),
     "sd_jwt.holder": Target(hold, lambda random: as_sd_jwt(random).rpartition("~")[0] + "~"),
+    "given": Target(lambda text: recognise(text.encode(errors="surrogatepass")), Token(PRESENTATION)),
     "x5c": Target(parse_x5c, Value(["AAAA", "AAAA"])),
     "trust_anchors": Target(parse_trust_anchors, Text(format_trust_anchors(ANCHORS))),
     "chain": Target(check_chain, Der()),

@@ -9,6 +9,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -21,6 +22,7 @@ from holder_app.issuance import use_cases as issuance_use_cases
 from holder_app.settings import WalletSettings
 from tests.simulators.issuer import SimulatedIssuer, configuration, metadata, offer
 from tests.simulators.verifier import SimulatedVerifier
+from tests.support.mdoc_presentations import MdocAgency
 from tests.support.presentations import NOW, World, new_ca
 from tests.support.presentations import Agency as Signing
 from wallet_core.adapters.config import load_catalogue
@@ -33,6 +35,7 @@ from wallet_core.formats.sd_jwt.vc import issue_sd_jwt_vc
 from wallet_core.http import Flow, HttpRequest, HttpResponse
 from wallet_core.keys.jwk import parse_public_jwk
 from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC
 from wallet_core.trust.anchors import format_trust_anchors
 
 T = TypeVar("T")
@@ -46,7 +49,8 @@ def licence_metadata(*types: CredentialType) -> dict[str, Any]:
     """Metadata of an agency that issues types of the catalogue."""
     entries = {kind.configuration_id: configuration(kind.vct) for kind in types}
     for kind in types:
-        entries[kind.configuration_id] = kind.credential_configuration()
+        for entry in kind.formats:
+            entries[entry.configuration_id] = kind.credential_configuration(entry)
     return {
         **metadata(),
         "display": [{"name": "시험경찰청", "locale": "ko"}, {"name": "Test Police", "locale": "en"}],
@@ -54,10 +58,13 @@ def licence_metadata(*types: CredentialType) -> dict[str, Any]:
     }
 
 
-def licence_offer(*types: CredentialType, tx_code: bool = True) -> dict[str, Any]:
-    """An offer of types of the catalogue."""
+def licence_offer(
+    *types: CredentialType, tx_code: bool = True, formats: tuple[str, ...] = (FORMAT_SD_JWT_VC,)
+) -> dict[str, Any]:
+    """An offer of types of the catalogue, in these formats."""
     made = offer()
-    made["credential_configuration_ids"] = [kind.configuration_id for kind in types]
+    entries = [entry for kind in types for entry in kind.formats if entry.format in formats]
+    made["credential_configuration_ids"] = [entry.configuration_id for entry in entries]
     if not tx_code:
         made["grants"] = {
             grant: {k: v for k, v in value.items() if k != "tx_code"} for grant, value in made["grants"].items()
@@ -76,6 +83,8 @@ class IssuingIssuer(SimulatedIssuer):
     types: tuple[CredentialType, ...] = (LICENCE,)
     agency: Signing = field(default_factory=lambda: Signing(new_ca()))
     changes: dict[str, Any] = field(default_factory=dict)
+    mdocs: MdocAgency = field(default_factory=MdocAgency)
+    mdoc_changes: dict[str, Any] = field(default_factory=dict)
     holder_key: SoftwareSigner | None = None
     tries_left: int = 5
     used: bool = False
@@ -104,12 +113,14 @@ class IssuingIssuer(SimulatedIssuer):
 
     def _credential(self, request: HttpRequest) -> HttpResponse:
         body = json.loads(request.body)
-        kind = next(kind for kind in self.types if kind.configuration_id == body["credential_configuration_id"])
+        wanted = body["credential_configuration_id"]
+        kind, entry = next((k, e) for k in self.types for e in k.formats if e.configuration_id == wanted)
+        sign = self.sign_mdoc if entry.format == FORMAT_MDOC else self.sign
         headers = [json.loads(base64url.decode(proof.split(".")[0])) for proof in body["proofs"]["jwt"]]
         payloads = [json.loads(base64url.decode(proof.split(".")[1])) for proof in body["proofs"]["jwt"]]
         if any(payload["nonce"] not in self.good_nonces for payload in payloads):
             return self.reply({"error": "invalid_nonce"}, 400)
-        credentials = [{"credential": self.sign(kind, header["jwk"])} for header in headers]
+        credentials = [{"credential": sign(kind, header["jwk"])} for header in headers]
         return self.reply({"credentials": credentials, "notification_id": f"n-{kind.id}"})
 
     def sign(self, kind: CredentialType, jwk: Any) -> str:
@@ -129,6 +140,16 @@ class IssuingIssuer(SimulatedIssuer):
             **self.changes,
         }
         return issue_sd_jwt_vc(**arguments)
+
+    def sign_mdoc(self, kind: CredentialType, jwk: Any) -> str:
+        """The same as an mdoc."""
+        assert kind.mdoc
+        assert kind.mdoc.doctype
+        claims = kind.prepare_claims(kind.example_record, today=self.mdocs.now.date())
+        changes = {"doc_type": kind.mdoc.doctype, "name_spaces": kind.data_elements(claims), **self.mdoc_changes}
+        key = self.holder_key.public_key if self.holder_key else parse_public_jwk(jwk)
+        issued = self.mdocs.issue(SimpleNamespace(public_key=key), **changes)  # type: ignore[arg-type]
+        return base64url.encode(issued)
 
     @property
     def link(self) -> str:
@@ -206,7 +227,9 @@ class Town:
 
 def new_town(folder: Path, world: World, **settings: Any) -> Town:
     """A wallet in ``folder`` that trusts the world's two authorities."""
-    (folder / "anchors.pem").write_text(format_trust_anchors(world.anchors))
+    issuer = IssuingIssuer(agency=world.agency)
+    anchors = world.anchors + issuer.mdocs.anchors
+    (folder / "anchors.pem").write_text(format_trust_anchors(anchors))
     configured = WalletSettings(
         public_url=settings.pop("public_url", "https://wallet.example"),
         database_url=settings.pop("database_url", f"sqlite:///{folder / 'wallet.db'}"),
@@ -215,7 +238,6 @@ def new_town(folder: Path, world: World, **settings: Any) -> Town:
         demo=settings.pop("demo", True),
         **settings,
     )
-    issuer = IssuingIssuer(agency=world.agency)
     network, clock = Network({"issuer.example": issuer}), FixedClock()
     wallet = create_wallet(configured, fetch=network, clock=clock)
     migrate(wallet.database, "holder_app")
@@ -242,11 +264,11 @@ def new_verifier(town: Town, dcql: dict[str, Any] | None = None, **misbehave: An
     return verifier
 
 
-def receive(town: Town, *types: CredentialType) -> None:
+def receive(town: Town, *types: CredentialType, formats: tuple[str, ...] = (FORMAT_SD_JWT_VC,)) -> None:
     """Put cards into the owner's wallet."""
     issuer = town.issuer
     issuer.types, issuer.metadata = types, licence_metadata(*types)
-    issuer.offer, issuer.used = licence_offer(*types, tx_code=False), False
+    issuer.offer, issuer.used = licence_offer(*types, tx_code=False, formats=formats), False
     issuer.nonces = [f"nonce-{number}" for number in range(20)]
     issuer.good_nonces = set(issuer.nonces)
     wait(_receive(town))

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from verifier.checks.use_cases import FileResult
 from verifier.dependencies import Verifier, verifier_of
 from verifier.presentations.use_cases.results import Result
 from verifier.relying_parties.ports import RelyingParty
@@ -79,13 +80,27 @@ class Desk:
             "at": result.ended_at or result.created_at,
         }
 
+    def shown_file(self, result: FileResult) -> Mapping[str, Any]:
+        """Return what was found of a file as its page shows it."""
+        return {
+            "state": result.state,
+            "kind": result.kind,
+            "holder": result.holder,
+            "credential": None if result.credential is None else self._credential(result.credential),
+            "checks": result.checks,
+            "trust_list": result.copies.trust_list,
+            "status_list": result.copies.status_list,
+            "offline": result.offline,
+            "at": result.checked_at,
+        }
+
     def _credential(self, credential: PresentedCredential) -> Mapping[str, Any]:
         known = self._type(credential)
         return {
             "name": known.name if known else Text(credential.type, credential.type),
             "cloth": known.cloth if known else "jjok",
             "issuer": credential.issuer_name,
-            "claims": claim_lines(known, credential.claims),
+            "claims": claim_lines(known, credential.claims, is_mdoc=credential.format == FORMAT_MDOC),
             "valid_until": credential.valid_until,
         }
 

@@ -178,6 +178,12 @@ class CredentialType:
         """The mdoc form; None for a type that has none."""
         return next((entry for entry in self.formats if entry.format == FORMAT_MDOC), None)
 
+    def name_as(self, format_: str) -> Text:
+        """Return the name of a form: one person may hold both, so that of the mdoc says which it is."""
+        if format_ != FORMAT_MDOC:
+            return self.name
+        return Text(f"{self.name.ko} (국제\N{NO-BREAK SPACE}규격)", f"{self.name.en} (ISO)")
+
     @property
     def configuration_id(self) -> CredentialConfigurationId:
         """``credential_configuration_id`` of the SD-JWT VC form."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from wallet_core.catalogue.paths import select
 from wallet_core.encoding import cbor
+from wallet_core.encoding.claims_path import ConcretePath
 from wallet_core.types import ClaimsPath, Json, JsonObject
 
 if TYPE_CHECKING:
@@ -35,6 +36,17 @@ def data_elements(credential_type: "CredentialType", claims: JsonObject) -> Data
 def element_claims(credential_type: "CredentialType") -> Mapping[tuple[str, str], "Claim"]:
     """Return the claim behind each (namespace, data element identifier)."""
     return {(c.mdoc.namespace, c.mdoc.element): c for c in credential_type.claims if c.mdoc is not None}
+
+
+def as_picture(claim: "Claim", path: ConcretePath, value: Json) -> Json:
+    """Return the value of an image at ``path`` as pages show it: a data URL (RFC 2397), which in an mdoc it is not.
+
+    Its bytes are base64url once an mdoc's elements are JSON (OpenID4VP B.2.1, RFC 8949 6.1).
+    """
+    if path == claim.path or not isinstance(value, str):
+        return value
+    standard = value.translate(str.maketrans("-_", "+/"))
+    return f"data:image/jpeg;base64,{standard}{'=' * (-len(standard) % 4)}"
 
 
 def _as_it_is(_type: "CredentialType", _claim: "Claim", value: Json) -> Json:

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from holder_app.cli_views import Words, card_json
 from holder_app.credentials.ports import CardStatus
 from holder_app.credentials.status import CHECK_AGAIN, WAIT_SECONDS, check_cards_soon
+from holder_app.credentials.use_cases import list_cards
 from tests.support.browsing import browser
 from tests.support.presentations import Agency, new_ca
 from tests.support.wallets import LICENCE, Town, new_verifier, receive, wait
@@ -150,3 +152,12 @@ def test_a_card_without_status_is_not_asked_about(town: Town) -> None:
     before = len(town.network.seen)
     assert check(town).status is None
     assert len(town.network.seen) == before
+
+
+def test_the_command_line_says_it_too(provider: Provider, town: Town) -> None:
+    provider.statuses = {5: 2}
+    check(town)
+    words = Words("en")
+    (card,) = list_cards(town.wallet.card_ports(read_only=True), town.owner.id)
+    assert words.card_line(card).endswith("suspended by its issuer")
+    assert card_json(card)["state"] == "suspended"

@@ -16,8 +16,10 @@ from tests.support.browsing import browser
 from tests.support.presentations import World
 from tests.support.simultaneous import at_once
 from tests.support.wallets import LICENCE, Town, new_town, new_verifier, receive
+from wallet_core.adapters import migrations
 from wallet_core.adapters.migrations import migrate, revisions
 from wallet_core.errors import KeyUnavailable
+from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC
 
 
 @pytest.fixture
@@ -39,6 +41,31 @@ def test_migrations_make_the_tables_of_the_code(stored: Town) -> None:
         }
         found = compare_metadata(MigrationContext.configure(unit.connection, opts=options), WalletBase.metadata)
     assert found == []
+
+
+def downgrade(town: Town, revision: str) -> None:
+    script = migrations._script_directory("holder_app")
+    with town.wallet.database.unit() as unit:
+        migrations._run(
+            unit.connection, script, "holder_app", lambda current, _: script._downgrade_revs(revision, current)
+        )
+
+
+def test_cards_survive_the_way_to_two_formats_and_back(stored: Town) -> None:
+    receive(stored, LICENCE, formats=(FORMAT_SD_JWT_VC, FORMAT_MDOC))
+    database = stored.wallet.database
+    downgrade(stored, "0002")
+    with database.unit() as unit:
+        rows = unit.connection.exec_driver_sql("SELECT vct FROM wallet_card").all()
+        copies = unit.connection.exec_driver_sql("SELECT count(*) FROM wallet_copy").scalar()
+    # What an older wallet could not read is gone, with its keys; all else stays.
+    assert [row[0] for row in rows] == [LICENCE.vct]
+    assert copies == 3
+    migrate(database, "holder_app")
+    [card] = list_cards(stored.wallet.card_ports(), stored.owner.id)
+    assert card.name["ko"] == LICENCE.name.ko
+    receive(stored, LICENCE, formats=(FORMAT_MDOC,))
+    assert len(list_cards(stored.wallet.card_ports(), stored.owner.id)) == 2
 
 
 def test_from_offer_to_receipt(stored: Town) -> None:

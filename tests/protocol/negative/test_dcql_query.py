@@ -85,6 +85,15 @@ def test_meta_of_an_mdoc_without_its_doctype() -> None:
         parse_dcql_query({"credentials": [{"id": "mdl", "format": "mso_mdoc", "meta": {"doctype_value": ["x"]}}]})
 
 
+@pytest.mark.clause("dcql-B.2.3-intent")
+@pytest.mark.parametrize("value", ["yes", 1, None])
+def test_an_intent_to_retain_of_another_type(value) -> None:
+    claim = {"path": ["org.iso.18013.5.1", "portrait"], "intent_to_retain": value}
+    meta = {"doctype_value": "org.iso.18013.5.1.mDL"}
+    with pytest.raises(InvalidRequest):
+        parse_dcql_query({"credentials": [{"id": "mdl", "format": "mso_mdoc", "meta": meta, "claims": [claim]}]})
+
+
 @pytest.mark.clause("dcql-6.2-options")
 def test_a_credential_set_without_options() -> None:
     refused(lambda query, _: query["credential_sets"][0].pop("options"))

@@ -65,7 +65,7 @@ def test_a_card_that_the_catalogue_does_not_know_is_named_by_its_issuer() -> Non
 @pytest.mark.parametrize("document", [{}, {"credential_metadata": 1}, {"credential_metadata": {"display": [1, {}]}}])
 def test_an_issuer_that_names_nothing(document: dict[str, Any]) -> None:
     display = published_display(document)
-    assert card_name(None, display)["en"] == "Card without a name"
+    assert card_name(None, display, "dc+sd-jwt")["en"] == "Card without a name"
     assert [field.path for field in describe_claims({"a": 1}, None, display)] == [("a",)]
 
 

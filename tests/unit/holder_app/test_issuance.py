@@ -289,11 +289,11 @@ def test_an_offer_that_is_gone(town: Town, status: int) -> None:
     assert failed.state.reason == "code_gone"
 
 
-def test_formats_of_others_are_not_supported_yet(town: Town) -> None:
+def test_formats_of_others_are_not_supported(town: Town) -> None:
     entry = town.issuer.metadata["credential_configurations_supported"][LICENCE.configuration_id]
     town.issuer.metadata["credential_configurations_supported"][LICENCE.configuration_id] = {
         **entry,
-        "format": "mso_mdoc",
+        "format": "ldp_vc",
     }
     failed = reviewed(town)
     assert isinstance(failed.state, Failed)

@@ -7,6 +7,7 @@ from wallet_core.adapters.ui.masking import mask, words
 from wallet_core.adapters.ui.text import Language
 from wallet_core.catalogue import Claim, CredentialType, Text
 from wallet_core.catalogue.credential_type import ClaimType
+from wallet_core.catalogue.elements import as_picture
 from wallet_core.encoding.claims_path import ConcretePath, value_at
 from wallet_core.types import Json, JsonObject
 
@@ -47,21 +48,20 @@ class ClaimLine:
         return self.shown(language) if self.meaning or self.is_image else mask(self.value, self.mask, language)
 
 
-def claim_lines(known: CredentialType | None, claims: JsonObject) -> list[ClaimLine]:
+def claim_lines(known: CredentialType | None, claims: JsonObject, *, is_mdoc: bool = False) -> list[ClaimLine]:
     """Return the claims in the catalogue's order, then unknown ones. Containers are shown by their members."""
     places = list(known.places(claims)) if known else []
     covered = {path[:length] for _, path in places for length in (1, 2)}
-    rest = [path for path in _outer(claims, known) if path not in covered]
+    rest = [path for path in _outer(claims, is_mdoc=is_mdoc) if path not in covered]
     return [_line(claim, path, value_at(claims, path)) for claim, path in places] + [
         ClaimLine(Text(str(path[-1]), str(path[-1])), value_at(claims, path)) for path in rest
     ]
 
 
-def _outer(claims: JsonObject, known: CredentialType | None) -> Iterator[ConcretePath]:
-    """Yield the path of each claim of an SD-JWT VC, and of each element of an mdoc's namespaces."""
-    name_spaces = known.mdoc.namespaces if known is not None and known.mdoc is not None else ()
+def _outer(claims: JsonObject, *, is_mdoc: bool) -> Iterator[ConcretePath]:
+    """Yield the path of each claim of an SD-JWT VC, or of each element of an mdoc's namespaces."""
     for name, value in claims.items():
-        if name in name_spaces and isinstance(value, dict):
+        if is_mdoc and isinstance(value, dict):
             yield from ((name, element) for element in value)
         elif name not in NOT_CLAIMS:
             yield (name,)
@@ -71,4 +71,5 @@ def _line(claim: Claim, path: ConcretePath, value: Json) -> ClaimLine:
     meaning = claim.codes.get(value) if isinstance(value, str | int) else None
     numbers = "".join(f" {part + 1}" for part in path if isinstance(part, int))
     label = Text(claim.label.ko + numbers, claim.label.en + numbers)
-    return ClaimLine(label, value, meaning, str(claim.mask), claim.type is ClaimType.IMAGE)
+    is_image = claim.type is ClaimType.IMAGE
+    return ClaimLine(label, as_picture(claim, path, value) if is_image else value, meaning, str(claim.mask), is_image)

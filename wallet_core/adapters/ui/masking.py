@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from wallet_core.adapters.ui.text import Language, day, number
@@ -12,6 +12,7 @@ _REGION_ENDS = ("시", "군", "구")
 _YES_NO = {"ko": ("예", "아니요"), "en": ("Yes", "No")}
 _HIDDEN = {"ko": "있음", "en": "On record"}
 _DATE_SHAPE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_TDATE_SHAPE = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
 _KEPT_ENDS = 2
 _LARGE = 10_000
 _NOTHING = "-"
@@ -50,10 +51,11 @@ def words(value: Any, language: Language) -> str:
 
 
 def _date_words(value: str, language: Language) -> str:
-    if not _DATE_SHAPE.fullmatch(value):
+    if not (_DATE_SHAPE.fullmatch(value) or _TDATE_SHAPE.fullmatch(value)):
         return value
     try:
-        return day(date.fromisoformat(value), language)
+        # Of a point in time, which mdocs have where records have a day, the day in Seoul.
+        return day(datetime.fromisoformat(value) if "T" in value else date.fromisoformat(value), language)
     except ValueError:  # shaped like a date, but there is no such day: show it as it is
         return value
 

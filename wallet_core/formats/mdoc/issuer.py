@@ -70,6 +70,8 @@ def issue_mdoc(
 ) -> bytes:
     """Return an mdoc: the encoded IssuerSigned with all its items (8.3.2.1.2.2).
 
+    Not done here: ``validUntil`` within the validity of the signer's certificate, ``mdl.lint_mdl``.
+
     Args:
         doc_type: the document type.
         name_spaces: data elements; dates as ``cbor.full_date`` and ``cbor.tdate`` make them.

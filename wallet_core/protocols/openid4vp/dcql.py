@@ -198,6 +198,9 @@ def _parse_claim(value: Json, format_name: str) -> ClaimsQuery:
     # dcql-7.2-mdoc
     if format_name == spec.FORMAT_MDOC and (len(path) != 2 or not all(isinstance(part, str) and part for part in path)):
         raise MalformedError("the path of an mdoc claim is not namespace and element", clause="OpenID4VP 7.2")
+    # B.2.3: where it is absent the verifier says nothing about it; what it says is shown nowhere without a policy.
+    # dcql-B.2.3-intent
+    _boolean(entry, "intent_to_retain", default=False)
     return ClaimsQuery(
         id=_identifier(entry["id"], "id of a Claims Query") if "id" in entry else None,
         path=path,

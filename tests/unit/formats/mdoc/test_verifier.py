@@ -114,6 +114,11 @@ def test_an_empty_map_of_others_is_read() -> None:
     assert verify(response).claims == {}
 
 
+def test_a_large_portrait() -> None:
+    held = index_mdoc(issue(name_spaces={NAMESPACE_MDL: {"portrait": bytes(60_000), "sex": 1}}))
+    assert verify(present(held, list(held.items))).claims[NAMESPACE_MDL] == {"portrait": bytes(60_000), "sex": 1}
+
+
 @pytest.mark.parametrize("algorithm", DIGEST_ALGORITHMS)
 def test_every_digest_algorithm(algorithm: str) -> None:
     assert verify(present(index_mdoc(issue(digest_algorithm=algorithm)))).claims[NAMESPACE_MDL]["age_over_19"] is True
@@ -167,7 +172,9 @@ def test_x5chain_in_either_header(protected: bool) -> None:  # noqa: FBT001
 
 @pytest.mark.clause("mdoc-18013.8.3.2.1-status-ok")
 def test_an_error_status() -> None:
-    assert refusal(cbor.dumps({"version": "1.0", "status": 10})).step == 0
+    refused = refusal(cbor.dumps({"version": "1.0", "status": 10}))
+    assert refused.step == 0
+    assert "error" in refused.description
 
 
 @pytest.mark.clause("mdoc-HAIP5.3.1-one-document")
