@@ -1,14 +1,16 @@
 """A verifier looks the status of what is presented up: fetched, kept, refused with its step, or said to be unknown."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from tests.simulators import run_flow
+from tests.support.mdoc_presentations import MdocAgency
 from tests.support.presentations import AGENCY, NOW, Agency, new_ca, query
 from tests.support.verifying import HOST, VerifierUnderTest
 from verifier.app import create_app
@@ -18,11 +20,13 @@ from wallet_core.errors import FetchError, WalletError
 from wallet_core.formats.sd_jwt.holder import HeldSdJwt
 from wallet_core.http import HttpRequest, HttpResponse
 from wallet_core.jose import jws
+from wallet_core.trust.anchors import AnchorPurpose
 from wallet_core.trust.status_list.array import new_array, with_statuses
 from wallet_core.trust.status_list.cwt import create_status_list_cwt
 from wallet_core.trust.status_list.judging import StatusFinding
 from wallet_core.trust.status_list.reference import StatusReference
 from wallet_core.trust.status_list.token import create_status_list_jwt, status_list_claims
+from wallet_core.trust.x509 import TrustedCertificate, verify_chain
 
 URI = f"{AGENCY}/statuslists/1"
 JWT, CWT = "application/statuslist+jwt", "application/statuslist+cwt"
@@ -290,14 +294,19 @@ def test_old_copies_are_deleted(sqlite_provider: Provider) -> None:
 @pytest.mark.parametrize(("bits", "status", "words"), [(1, 0, ""), (1, 1, "was revoked"), (2, 0, "not one for mdocs")])
 def test_an_mdoc_is_looked_up_in_the_other_form(sqlite_provider: Provider, bits: int, status: int, words: str) -> None:
     """The same check for a Mobile Security Object: its lists are CWT, expire and have one bit."""
-    provider, world, now = sqlite_provider, sqlite_provider.under_test.world, NOW
+    provider, police, now = sqlite_provider, MdocAgency(), NOW
     terms = {"uri": URI, "issued_at": now, "expires_at": now + timedelta(hours=1), "ttl": timedelta(seconds=60)}
     array = with_statuses(bytes(new_array(SIZE, bits)), bits, {3: status})
     claims = status_list_claims(array, bits, **terms)
-    token = create_status_list_cwt(claims, signer=world.agency.signer, x5chain=world.agency.chain())
+    token = create_status_list_cwt(claims, signer=police.signer, x5chain=police.chain())
     provider.answers[URI] = token
     verifier = provider.under_test.verifier
-    issuer = verifier.presentations.verify_chain(world.agency.chain(), now)
+
+    def trust(chain: Sequence[bytes], at: datetime) -> TrustedCertificate:
+        return verify_chain(chain, police.anchors, purpose=AnchorPurpose.MDL_ISSUER, at=at)
+
+    verifier.status_lists._verify_chain[CWT] = trust
+    issuer = trust(police.chain(), now)
 
     def look(current: StatusLook) -> StatusFinding | WalletError:
         try:
