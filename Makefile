@@ -44,8 +44,9 @@ fmt: venv ## format and fix what can be fixed by itself
 bench: venv ## speed as ratios to raw OpenSSL; also written to bench.json
 	@$(BIN)/python -m tests.bench
 
-fuzz: venv ## fuzz every parser for MINUTES
-	@JIGAP_FUZZ_MINUTES=$(MINUTES) $(BIN)/python -m pytest -n 2 -m fuzz
+fuzz: venv ## fuzz every parser for MINUTES, half of them with drawn messages, half guided by coverage; keeps what it finds
+	@JIGAP_FUZZ_MINUTES=$(MINUTES) $(BIN)/python -m pytest -n 2 -m fuzz; drawn=$$?; \
+	  $(BIN)/python -m tests.fuzz.guided --minutes $(MINUTES) --if-installed && exit $$drawn
 
 soak: venv ## the job soaks in their long form
 	@JIGAP_LONG=1 $(BIN)/python -m pytest -n 0 -m soak
@@ -72,4 +73,4 @@ lock: ## resolve the lock files anew (needs uv)
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --quiet -o requirements/interop.txt
 
 clean: ## remove the virtual environment, caches and the demo's state
-	@rm -rf .venv .venv-interop .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench.json
+	@rm -rf .venv .venv-interop .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .import_linter_cache bench.json

@@ -43,8 +43,8 @@ def demo(
         telling.say("기관과 회사, 시민 50명의 자료를 준비해요", "preparing agencies, companies, fifty citizens")
         facts = seed(deployment)
         telling.say("서버 셋을 켜요", "starting three servers")
-        with running(deployment):
-            story = Story.begin(deployment, facts)
+        with running(deployment) as servers:
+            story = Story.begin(deployment, facts, servers=servers)
             for number, told in enumerate(tell(story), 1):
                 telling.step(number, told)
             telling.say(f"\n{len(STEPS)}개 장면이 모두 맞았어요", f"all {len(STEPS)} steps held")

@@ -46,6 +46,7 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
         self._launched = 0.0
         self._stopping = threading.Event()
+        self._away = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name=f"keep-{app}", daemon=True)
 
     def start(self) -> None:
@@ -65,10 +66,13 @@ class Server:
         self.ask_to_stop()
         if self._keeper.is_alive():
             self._keeper.join(STOP_SECONDS)
+        self._end()  # the keeper may have started it while it was told not to
+
+    def _end(self) -> None:
         process = self._process
         if process is None:
             return
-        process.terminate()  # the keeper may have started it while it was told not to
+        process.terminate()
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -79,6 +83,18 @@ class Server:
         """Kill the program at once (-9), as a power cut would; the keeper starts it again."""
         if self._process is not None:
             self._process.kill()
+
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        """End the program and keep it down meanwhile; afterwards it is started again and answers."""
+        self._away.set()
+        try:
+            self._end()
+            yield
+        finally:
+            self._launch()
+            self._away.clear()
+            self.wait()
 
     @property
     def answers(self) -> bool:
@@ -115,7 +131,7 @@ class Server:
     def _keep(self) -> None:
         while not self._stopping.is_set():
             process = self._process
-            if process is None or process.poll() is None:
+            if process is None or process.poll() is None or self._away.is_set():
                 self._stopping.wait(_PAUSE)
                 continue
             self.restarts += 1

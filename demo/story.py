@@ -4,16 +4,18 @@ A step raises if anything does not hold. Where a server was not reached meanwhil
 server that died must come back, and nothing that was finished may be lost.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
-from demo.citizen import Citizen
+from demo.citizen import Citizen, WalletRefusal
 from demo.deployment import STATUS_TTL_SECONDS, Deployment
-from demo.desks import Desk
+from demo.desks import Console, Desk
 from demo.exchanges import Exchange, RecordingClient
+from demo.servers import Server
 from demo.stranger import Stranger, change, change_element, select
 from holder_app.credentials.ports import Card, RecordKind
 from holder_app.credentials.use_cases import open_copy
@@ -35,6 +37,9 @@ MAX_TRIES: Final = 12
 """Wrong transaction codes after which the story gives up waiting for the code to die."""
 
 _PAUSE = 0.3
+_LIST_OUT_OF_REACH: Final = "the status of the credential cannot be looked up now"
+"""How a verifier says at its check that no list could be had."""
+
 Path: TypeAlias = tuple[str, ...]
 _NEVER_HIDDEN: Final = frozenset({("issuing_country",), ("issuing_authority",)})
 
@@ -88,21 +93,36 @@ class Story:
     issuer_keys: KeyStore
     clock: SystemClock = field(default_factory=SystemClock)
     attempt: str = ""
+    servers: Mapping[str, Server] = field(default_factory=dict)
+    """The running servers, for the step that stops one; without them nothing is stopped."""
 
     @classmethod
-    def begin(cls, deployment: Deployment, facts: Mapping[str, Any], client: RecordingClient | None = None) -> "Story":
+    def begin(
+        cls,
+        deployment: Deployment,
+        facts: Mapping[str, Any],
+        client: RecordingClient | None = None,
+        servers: Mapping[str, Server] | None = None,
+    ) -> "Story":
         """Return a story that can be told on this deployment."""
         wire = client or RecordingClient()
         trust = deployment.trust_anchors
         citizen = Citizen.open(deployment.folder / "citizen", trust=trust, client=wire)
         stranger, keys = Stranger(wire, load_trust_anchors(trust)), KeyStore(deployment.keys("issuer"))
-        return cls(facts, wire, citizen, stranger, load_catalogue(), keys)
+        return cls(facts, wire, citizen, stranger, load_catalogue(), keys, servers=servers or {})
 
     def agency(self, agency_id: str) -> Desk:
         """Return an agency's desk."""
         issuer = self.facts["issuer"]
         key = issuer["agencies"][agency_id]["api_key"]
         return Desk(self.client, f"{issuer['url']}/api/v1/agencies/{agency_id}", key)
+
+    def console(self, agency_id: str) -> Console:
+        """Return an agency's console, signed in."""
+        issuer = self.facts["issuer"]
+        console = Console(self.client, issuer["url"])
+        console.sign_in(issuer["agencies"][agency_id]["api_key"])
+        return console
 
     def company(self, party_id: str) -> Desk:
         """Return a company's desk."""
@@ -256,7 +276,13 @@ def _present(
 ) -> list[Line]:
     """Answer a company, and see that what left the wallet and what the company keeps are what was asked, no more."""
     request = story.request(party_id, policy_id)
-    record = story.citizen.present(request["authorization_request"], answers)
+    try:
+        record = story.citizen.present(request["authorization_request"], answers)
+    except WalletRefusal:
+        # The company did not reach the agency's status list: that is an interruption too, though not one of ours.
+        failed = _failed_check(story.result(party_id, request["id"]))
+        story.client.interrupted |= failed.get("detail") == _LIST_OUT_OF_REACH
+        raise
     cards: Any = record.body["cards"]
     sent = sorted(sorted(tuple(each["path"]) for each in card["sent"]) for card in cards)
     expect(sent == sorted(map(sorted, wanted.values())), "the wallet sent other claims than asked")
@@ -269,6 +295,10 @@ def _present(
     expect(got == wanted, "the company did not get the claims it asked for, and only those")
     words = f"{story.facts['verifier']['parties'][party_id]['name']['ko']}: {len(result['checks'])} checks"
     return [*_disclosure(cards), Line(_CHECKED, words), _times(story)]
+
+
+def _failed_check(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    return next((check for check in result["checks"] if check["ok"] is False), {})
 
 
 def _paths(claims: JsonObject, before: Path = ()) -> Iterator[Path]:
@@ -386,10 +416,11 @@ def refuse_lost_licence(story: Story) -> list[Line]:
     expect(taken.response.ok, f"a good licence was refused with {taken.response.status} {taken.error}")
     checked = next(check for check in story.result(BANK, first)["checks"] if check["name"] == "not_withdrawn")
     lines = [Line(_CHECKED, f"check {checked['step']} not_withdrawn: {checked['detail']}")]
-    reason = {"status": "suspended", "reason": "분실 신고 (시험용)"}
     card = f"/credentials/{_issued_on(story, offer['id'])}"
-    suspended = story.agency("police").post(f"{card}/status", reason, key=f"{story.attempt}-lost")
-    expect(suspended["status"] == "suspended", "the agency did not suspend the licence")
+    form = f"/console{card}/status"
+    story.console("police").submit(f"{form}?to=suspended", form, {"to": "suspended", "reason": "분실 신고 (시험용)"})
+    suspended = story.agency("police").get(card)["status"]
+    expect(suspended == "suspended", f"after the report the agency calls the licence {suspended}")
     begun = time.monotonic()
     while True:
         # An agency that is down meanwhile tells nobody; then the step is told anew.
@@ -455,13 +486,47 @@ def _nothing_learnt(story: Story, party_id: str, presentation_id: str, failing: 
     """The company learns that it was refused, at which check, and nothing else."""
     result = story.result(party_id, presentation_id)
     expect(result["state"] == "refused" and not result.get("credentials"), f"the result is {result['state']}")
-    failed = next((check for check in result["checks"] if not check["ok"]), None)
-    expect(failed and failed["name"] == failing, f"refused at {failed and failed['name']} instead of {failing}")
-    return Line(_CHECKED, f"state {result['state']}, check {failed['step'] if failed else '-'} {failing}")
+    failed = _failed_check(result)
+    expect(failed.get("name") == failing, f"refused at {failed.get('name')} instead of {failing}")
+    return Line(_CHECKED, f"state {result['state']}, check {failed['step']} {failing}")
 
 
 def _other_digits(code: str) -> str:
     return "".join(str((int(digit) + 1) % 10) for digit in code)
+
+
+def verify_without_issuer(story: Story) -> list[Line]:
+    """A licence is verified at the bank as a text; and again, from the bank's copies, with the issuer stopped."""
+    credential = story.licence_of_the_other()
+    first = _verify(story, credential, offline=False)
+    lines = [Line(_CHECKED, _how_old(first))]
+    issuer = story.servers.get("issuer")
+    with contextlib.nullcontext() if issuer is None else issuer.away():
+        expect(issuer is None or not issuer.answers, "the issuer still answers")
+        for offline in (True, False):
+            again = _verify(story, credential, offline=offline)
+            expect(again["credential"]["claims"] == first["credential"]["claims"], "it says something else now")
+            lines.append(Line(_CHECKED, f"발급기관이 꺼진 채 · issuer stopped: {_how_old(again)}"))
+        forged = _verify(story, change(credential, "name", "한지우"), offline=True, state="refused")
+        failed = _failed_check(forged)
+        expect(failed.get("name") == "content_unchanged", f"refused at {failed.get('name')}")
+        lines.append(Line(_CHECKED, f"state refused, check {failed['step']} {failed['name']}"))
+    return lines
+
+
+def _verify(story: Story, credential: str, *, offline: bool, state: str = "verified") -> dict[str, Any]:
+    key = f"{story.attempt}-{offline}-{state}"
+    result = story.company(BANK).post("/verify", {"text": credential, "offline": offline}, key=key)
+    # As above: the bank did not reach the agency's list.
+    story.client.interrupted |= result["state"] == "not_verified"
+    expect(result["state"] == state, f"the bank says {result['state']}: {result['error_description']}")
+    expect(result["holder_binding"] == "not_proven", "a bare licence proves nothing about its holder")
+    return result
+
+
+def _how_old(result: Mapping[str, Any]) -> str:
+    check = next(each for each in result["checks"] if each["name"] == "not_withdrawn")
+    return f"check {check['step']} not_withdrawn: {check['detail']}"
 
 
 def look_back(story: Story) -> list[Line]:
@@ -506,6 +571,11 @@ STEPS: Final = (
         "untrusted_issuer", Text("모르는 발급기관은 안 돼요", "An untrusted issuer is refused"), refuse_untrusted_issuer
     ),
     Step("lost_licence", Text("잃어버린 면허증은 안 돼요", "A licence reported lost is refused"), refuse_lost_licence),
+    Step(
+        "issuer_stopped",
+        Text("발급기관이 꺼져도 확인돼요", "Verified again with the issuer stopped"),
+        verify_without_issuer,
+    ),
     Step(
         "other_type",
         Text("기관은 맡은 것만 발급해요", "An agency that issues what is not its own is refused"),

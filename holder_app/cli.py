@@ -12,6 +12,7 @@ import typer
 from holder_app.accounts.ports import Account
 from holder_app.accounts.use_cases import create_person, create_sign_in_code, list_people
 from holder_app.cli_views import Words, card_json, record_json
+from holder_app.credentials.status import check_cards_soon
 from holder_app.credentials.use_cases import delete_card, list_cards, list_history, show_card, show_record, view_card
 from holder_app.dependencies import Wallet, create_wallet
 from holder_app.home import open_home
@@ -202,6 +203,7 @@ async def _present(desk: _Desk, uri: str, answers: dict[str, str], *, ask: bool)
     if isinstance(presentation.state, Blocked):
         error = UntrustedError if presentation.state.reason == "untrusted" else PresentationFailed
         raise error(f"{presentation.state.reason}: {presentation.state.detail}")
+    await check_cards_soon(desk.wallet.card_ports, desk.wallet.fetch, desk.wallet.anchors, owner)
     view = review_request(ports, presentation)
     say(desk.words.request(view))
     if not view.satisfiable:

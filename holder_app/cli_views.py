@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from holder_app.credentials.describe import CardView, Field, Text
+from holder_app.credentials.describe import CardState, CardView, Field, Text
 from holder_app.credentials.ports import HistoryRecord
 from holder_app.issuance.describe import OfferView
 from holder_app.presentation.describe import PickView, RequestView
@@ -60,7 +60,10 @@ class Words:
     def card_line(self, card: CardView) -> str:
         """Return a card in one line."""
         until = f"{card.expires_at:%Y-%m-%d}" if card.expires_at else "-"
-        return f"{card.id}  {self.local(card.name)} · {card.issuer_name} · {until}"
+        return f"{card.id}  {self.local(card.name)} · {card.issuer_name} · {until}{self._withdrawn(card.state)}"
+
+    def _withdrawn(self, state: str) -> str:
+        return f" · {self.say(state)}" if state in {CardState.SUSPENDED, CardState.REVOKED} else ""
 
     def request(self, view: RequestView) -> str:
         """Return who asks for what, why, and what stays hidden."""
@@ -81,7 +84,7 @@ class Words:
         return "\n".join(lines)
 
     def _pick(self, pick: PickView, mark: str, extra: str) -> Iterator[str]:
-        yield f"  {mark}{self.local(pick.name)} · {pick.issuer_name}"
+        yield f"  {mark}{self.local(pick.name)} · {pick.issuer_name}{self._withdrawn(pick.withdrawn)}"
         yield from self.fields(asked.field for asked in pick.asked)
         if pick.always:
             yield f"    {self.say('always')}:"

@@ -15,6 +15,9 @@ from wallet_core.adapters.sql import Database
 REQUIRED = {name.strip() for name in os.environ.get("JIGAP_REQUIRE", "").split(",") if name.strip()}  # noqa: TID251
 """Services a run insists on (``postgres,chromium,interop,softhsm``): a test that lacks one fails, it does not skip."""
 
+READABLE_BYTES = 16
+"""Bytes up to which a value is its own name in a list of tests."""
+
 settings.register_profile("default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")  # noqa: TID251
@@ -41,6 +44,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
     if clause := config.getoption("--clause"):
         items[:] = [item for item in items if any(clause in mark.args for mark in item.iter_markers("clause"))]
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Name long byte strings by their argument: those made with new keys differ between the workers of one run."""
+    del config
+    return argname if isinstance(val, bytes) and len(val) > READABLE_BYTES else None
 
 
 @pytest.fixture(scope="session")

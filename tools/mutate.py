@@ -30,6 +30,8 @@ _OPTIONS: Final = [
     "-p",
     "no:cacheprovider",
     "-p",
+    "xdist.plugin",  # pyproject.toml has an option of it
+    "-p",
     "pytest_socket",
     "-p",
     "xdist.plugin",

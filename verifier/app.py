@@ -2,7 +2,10 @@
 
 from fastapi import FastAPI
 
+from verifier.checks.assembly import check_ports
+from verifier.checks.router import router as checks_router
 from verifier.console import TEMPLATES
+from verifier.console.file_pages import router as file_router
 from verifier.console.pages import router as console_router
 from verifier.dependencies import Verifier, build_verifier
 from verifier.presentations import endpoints
@@ -29,9 +32,10 @@ def create_app(verifier: Verifier) -> FastAPI:
         protocol_paths=endpoints.PROTOCOL_PATHS,
         protocol_routes=endpoints.ROUTES,
         template_folders=[TEMPLATES],
-        routers=[presentations_router, console_router],
+        routers=[presentations_router, checks_router, console_router, file_router],
     )
     app.state.verifier = verifier
+    app.state.checks = check_ports(verifier)
     return app
 
 

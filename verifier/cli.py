@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from verifier.app import create_worker
+from verifier.checks.cli import fill, verify
 from verifier.dependencies import Verifier, build_verifier
 from verifier.presentations.router import created_json, result_json
 from verifier.presentations.use_cases.requests import PresentationOrder, create_presentation
@@ -33,6 +34,8 @@ party_app = typer.Typer(no_args_is_help=True, help="Relying parties that ask her
 request_app = typer.Typer(no_args_is_help=True, help="Requests for presentations.")
 app.add_typer(party_app, name="party")
 app.add_typer(request_app, name="request")
+app.command("verify")(verify)
+app.command("cache")(fill)
 
 PartyOption = Annotated[str, typer.Option("--party", help="Id of the relying party.")]
 

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 
 from holder_app.accounts.ports import Account, AccountId, Accounts, Session, SignInCode, SignInRefused
 from holder_app.ports import Clock, UnitOfWork
-from wallet_core.encoding import base64url
 from wallet_core.errors import NotFound, StorageError
 from wallet_core.types import RandomBytes
 
@@ -44,7 +43,7 @@ def create_person(ports: AccountPorts, name: str, account_id: str | None = None)
     with ports.unit:
         if account_id is not None and (known := ports.accounts.get(AccountId(account_id))) is not None:
             return known
-        new_id = AccountId(account_id or base64url.encode(ports.random(12)))
+        new_id = AccountId(account_id or ports.random(12).hex())
         account = Account(new_id, trimmed, ports.clock.now())
         ports.accounts.add(account)
     return account

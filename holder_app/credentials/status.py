@@ -5,23 +5,33 @@ The person learns it from her own wallet, not at the counter. What was learnt la
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from holder_app.accounts.ports import AccountId
 from holder_app.credentials.ports import Card, CardStatus
 from holder_app.credentials.use_cases import CardPorts
 from holder_app.ports import Fetch
+from wallet_core import spec_versions as spec
+from wallet_core.encoding import base64url
 from wallet_core.errors import WalletError
+from wallet_core.formats.mdoc.holder import index_mdoc
 from wallet_core.formats.sd_jwt.verifier import parse_sd_jwt
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
 from wallet_core.trust.status_list.array import Status
+from wallet_core.trust.status_list.cwt import parse_status_list_cwt
 from wallet_core.trust.status_list.fetching import fetch_status_list
 from wallet_core.trust.status_list.judging import validate_list_signer
 from wallet_core.trust.status_list.reference import StatusReference, parse_status
-from wallet_core.trust.status_list.token import VerifiedStatusList, parse_status_list_jwt, verify_status_list_token
+from wallet_core.trust.status_list.token import (
+    UnverifiedStatusListToken,
+    VerifiedStatusList,
+    parse_status_list_jwt,
+    verify_status_list_token,
+)
 from wallet_core.trust.x509 import TrustedCertificate, verify_chain
 
 WAIT_SECONDS: Final = 0.7
@@ -32,6 +42,28 @@ CHECK_AGAIN: Final = timedelta(seconds=10)
 
 _WORDS: Final = {int(Status.VALID): CardStatus.VALID, int(Status.SUSPENDED): CardStatus.SUSPENDED}
 _ORDER: Final = (CardStatus.VALID, CardStatus.SUSPENDED, CardStatus.REVOKED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What goes with the format of a card: the form of its list, and whom we trust to sign card and list."""
+
+    media_type: str
+    parse: Callable[[bytes], UnverifiedStatusListToken]
+    purpose: AnchorPurpose
+
+
+_JWT: Final = _Kind(spec.STATUS_LIST_JWT_MEDIA_TYPE, parse_status_list_jwt, AnchorPurpose.CREDENTIAL_ISSUER)
+_CWT: Final = _Kind(spec.STATUS_LIST_CWT_MEDIA_TYPE, parse_status_list_cwt, AnchorPurpose.MDL_ISSUER)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a copy says its status is, and the certificate it is signed under."""
+
+    reference: StatusReference
+    issuer: TrustedCertificate
+    kind: _Kind
 
 
 async def check_cards_soon(
@@ -67,13 +99,15 @@ async def check_cards_soon(
 async def _check(cards: Iterable[Card], fetch: Fetch, anchors: TrustAnchors, now: datetime) -> Mapping[str, CardStatus]:
     """Return the status of those cards whose lists could be had and are good."""
     places = {card.id: _places(card, anchors, now) for card in cards}
-    signers = {reference.uri: issuer for each in places.values() for reference, issuer in each}
-    lists = await asyncio.gather(*(_list(uri, fetch, anchors, issuer, now) for uri, issuer in signers.items()))
+    signers = {(place.reference.uri, place.kind): place.issuer for each in places.values() for place in each}
+    lists = await asyncio.gather(
+        *(_list(uri, kind, fetch, anchors, issuer, now) for (uri, kind), issuer in signers.items())
+    )
     known = dict(zip(signers, lists, strict=True))
     found: dict[str, list[CardStatus]] = defaultdict(list)
     for card_id, each in places.items():
-        for reference, _ in each:
-            statuses = known[reference.uri]
+        for place in each:
+            reference, statuses = place.reference, known[place.reference.uri, place.kind]
             with suppress(WalletError):
                 if statuses is not None:
                     found[card_id].append(_WORDS.get(statuses.status(reference), CardStatus.REVOKED))
@@ -81,26 +115,34 @@ async def _check(cards: Iterable[Card], fetch: Fetch, anchors: TrustAnchors, now
     return {card_id: max(statuses, key=_ORDER.index) for card_id, statuses in found.items()}
 
 
-def _places(card: Card, anchors: TrustAnchors, now: datetime) -> list[tuple[StatusReference, TrustedCertificate]]:
+def _places(card: Card, anchors: TrustAnchors, now: datetime) -> list[_Place]:
     """Return where the card's copies say their status is; nothing for a card without status."""
-    found: list[tuple[StatusReference, TrustedCertificate]] = []
+    found: list[_Place] = []
     for copy in card.copies:
         # A card that cannot be read any more, or whose issuer's certificate ended, has other troubles.
         with suppress(WalletError):
-            parsed = parse_sd_jwt(copy.credential)
-            status = parsed.issuer_jws.claims().get("status")
+            kind, status, chain = _signed(card, copy.credential)
             if status is not None:
-                issuer = verify_chain(parsed.x5c(), anchors, purpose=AnchorPurpose.CREDENTIAL_ISSUER, at=now)
-                found.append((parse_status(status), issuer))
+                issuer = verify_chain(chain, anchors, purpose=kind.purpose, at=now)
+                found.append(_Place(parse_status(status), issuer, kind))
     return found
 
 
+def _signed(card: Card, credential: str) -> tuple[_Kind, Any, Sequence[bytes]]:
+    """Return what goes with the format of a copy, its ``status`` as signed, and the certificates of its issuer."""
+    if card.format == spec.FORMAT_MDOC:
+        held = index_mdoc(base64url.decode(credential, what="a stored mdoc"))
+        return _CWT, None if held.mso.status is None else dict(held.mso.status), held.x5chain
+    parsed = parse_sd_jwt(credential)
+    return _JWT, parsed.issuer_jws.claims().get("status"), parsed.x5c()
+
+
 async def _list(
-    uri: str, fetch: Fetch, anchors: TrustAnchors, issuer: TrustedCertificate, now: datetime
+    uri: str, kind: _Kind, fetch: Fetch, anchors: TrustAnchors, issuer: TrustedCertificate, now: datetime
 ) -> VerifiedStatusList | None:
     try:
-        token = parse_status_list_jwt(await fetch.arun(fetch_status_list(uri)))
-        signer = verify_chain(token.chain, anchors, purpose=AnchorPurpose.CREDENTIAL_ISSUER, at=now)
+        token = kind.parse(await fetch.arun(fetch_status_list(uri, media_type=kind.media_type)))
+        signer = verify_chain(token.chain, anchors, purpose=kind.purpose, at=now)
         validate_list_signer(signer, issuer)
         return verify_status_list_token(token, key=signer.public_key, uri=uri, now=now)
     except WalletError:

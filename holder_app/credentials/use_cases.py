@@ -119,7 +119,7 @@ def new_record(
     random: RandomBytes, account_id: AccountId, kind: RecordKind, at: datetime, body: JsonObject
 ) -> HistoryRecord:
     """Return a new line of the history."""
-    return HistoryRecord(base64url.encode(random(ID_BYTES)), account_id, kind, at, body)
+    return HistoryRecord(random(ID_BYTES).hex(), account_id, kind, at, body)
 
 
 def settled(record: HistoryRecord, kind: RecordKind, **members: str | None) -> HistoryRecord:

@@ -20,7 +20,6 @@ from holder_app.issuance.verification import VerifiedCredential, verify_issued
 from holder_app.ports import Clock, Fetch, UnitOfWork
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue import Catalogue
-from wallet_core.encoding import base64url
 from wallet_core.errors import (
     FetchError,
     MalformedError,
@@ -187,7 +186,7 @@ def _new_card(
     first = copies[0]
     ends = [copy.expires_at for copy in copies if copy.expires_at is not None]
     return Card(
-        base64url.encode(ports.random(ID_BYTES)),
+        ports.random(ID_BYTES).hex(),
         account_id,
         configuration.id,
         configuration.format,
@@ -197,7 +196,7 @@ def _new_card(
         ports.clock.now(),
         min(ends) if ends else None,
         configuration_display(configuration),
-        tuple(CardCopy(base64url.encode(ports.random(ID_BYTES)), copy.text, copy.signer) for copy in copies),
+        tuple(CardCopy(ports.random(ID_BYTES).hex(), copy.text, copy.signer) for copy in copies),
     )
 
 

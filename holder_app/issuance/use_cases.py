@@ -23,7 +23,6 @@ from holder_app.issuance.states import (
     Signing,
 )
 from holder_app.links import LinkKind, host_of, parse_link
-from wallet_core.encoding import base64url
 from wallet_core.errors import MalformedError, NotFound, PeerRefusal, StateConflict
 from wallet_core.protocols.openid4vci import wallet
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
@@ -41,9 +40,7 @@ def take_offer_link(ports: IssuancePorts, account_id: AccountId, text: str) -> I
         MalformedError: the text is no offer.
     """
     host, now = offer_host(text), ports.clock.now()
-    issuance = Issuance(
-        base64url.encode(ports.random(ID_BYTES)), account_id, 1, Given(text.strip(), host), now + UNDECIDED
-    )
+    issuance = Issuance(ports.random(ID_BYTES).hex(), account_id, 1, Given(text.strip(), host), now + UNDECIDED)
     with ports.unit:
         ports.issuances.forget_expired(now)
         ports.issuances.add(issuance)

@@ -45,7 +45,7 @@ def take_request_link(
         raise MalformedError("the text is not a request")
     now = ports.clock.now()
     presentation = Presentation(
-        base64url.encode(ports.random(ID_BYTES)),
+        ports.random(ID_BYTES).hex(),
         account_id,
         1,
         Given(link.text, request_host(link.text)),

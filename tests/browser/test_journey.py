@@ -10,8 +10,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from demo.desks import Desk
+from demo.exchanges import RecordingClient
+from demo.stranger import Stranger
 from tests.browser.looks import assert_fit, ready, sideways_scroll, watch
 from tests.browser.system import System, run_system
+from wallet_core.adapters.clock import SystemClock
+from wallet_core.trust.anchors import TrustAnchors
 
 pytestmark = pytest.mark.browser
 
@@ -191,7 +196,12 @@ def test_the_desk_s_pages(system: System, clerk: Page, chromium: Browser) -> Non
     visitor.page.goto(f"{system.verifier}/console/return?response_code=nobody-waits")
     assert_fit(visitor.page, "verifier-10-over")
     visitor.close()
-    for path, name in (("/console", "03-choose"), ("/console/ask?policy=adult-check", "04-policy")):
+    pages = (
+        ("/console", "03-choose"),
+        ("/console/ask?policy=adult-check", "04-policy"),
+        ("/console/file", "12-file"),
+    )
+    for path, name in pages:
         clerk.goto(system.verifier + path)
         look(clerk, f"verifier-{name}")
 
@@ -334,6 +344,38 @@ def test_by_keyboard_alone(system: System, chromium: Browser) -> None:
     press_until("button.btn--main")
     page.keyboard.press("Enter")
     expect(page.locator("svg.qr")).to_be_visible()
+    window.close()
+
+
+def licence_text(system: System, name: str) -> str:
+    """A licence as a text that somebody hands in."""
+    client = RecordingClient()
+    police = Desk(client, f"{system.issuer}/api/v1/agencies/police", system.agency_key("police"))
+    order = {"credential_configuration_ids": ["drivers-licence-sd-jwt"], "subject_id": "p04", "tx_code": True}
+    offer = police.post("/offers", order, key=name)
+    return Stranger(client, TrustAnchors()).receive(offer["uri"], offer["tx_code"], now=SystemClock().now())
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_file_is_checked_with_and_without_script(
+    system: System,
+    chromium: Browser,
+    tmp_path: Path,
+    script: bool,  # noqa: FBT001
+) -> None:
+    file = tmp_path / "licence.txt"
+    file.write_text(licence_text(system, f"file-{script}"))
+    window = Window(chromium, java_script_enabled=script)
+    page = window.page
+    system.open_console(page, system.verifier, system.party_key("corner-store"))
+    page.goto(f"{system.verifier}/console/file")
+    page.get_by_label("파일이나 QR 사진").set_input_files(file)
+    page.get_by_role("button", name="확인하기").click()
+    expect(page.locator("h1")).to_have_text("기관이 발급한 그대로예요")
+    expect(page.get_by_text("주인이 보여 줬는지는 아무도 증명하지 않았어요").first).to_be_visible()
+    for width in WIDTHS if script else ():  # axe is a script too
+        page.set_viewport_size({"width": width, "height": 900})
+        assert_fit(page, "verifier-13-file-result")
     window.close()
 
 

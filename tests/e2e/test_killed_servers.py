@@ -33,7 +33,7 @@ POINTS = {
     ("changed_claim", "issuer"): 7,
     ("changed_claim", "verifier"): 4,
     ("untrusted_issuer", "verifier"): 4,
-    ("lost_licence", "issuer"): 9,
+    ("lost_licence", "issuer"): 13,
     ("lost_licence", "verifier"): 4,
     ("other_type", "verifier"): 4,
     ("look_back", "issuer"): 2,
@@ -51,7 +51,7 @@ SHORT_POINTS = {
     ("replay", "verifier"): 3,
     ("changed_claim", "issuer"): 7,
     ("untrusted_issuer", "verifier"): 3,
-    ("lost_licence", "issuer"): 9,  # it is reported lost
+    ("lost_licence", "issuer"): 12,  # it is reported lost
     ("lost_licence", "verifier"): 3,
     ("other_type", "verifier"): 2,
     ("look_back", "issuer"): 1,

@@ -102,7 +102,7 @@ def test_of_simultaneous_posts_under_one_key_one_is_done(verifier: VerifierUnder
         {},
         {"policy": "adult-check", "dcql_query": query()},
         {"dcql_query": {"credentials": []}},
-        {"dcql_query": {"credentials": [{"id": "m", "format": "mso_mdoc", "meta": {"doctype_value": "x"}}]}},
+        {"dcql_query": {"credentials": [{"id": "m", "format": "jwt_vc_json", "meta": {"type_values": [["x"]]}}]}},
         {"dcql_query": query(), "response_mode": "dc_api.jwt"},
         {"dcql_query": query(), "expected_origins": ["https://a.example"]},
         {"dcql_query": query(), "transaction_data": [{"type": "payment"}]},
@@ -165,11 +165,11 @@ def test_the_list_is_paged_and_has_no_claims(sqlite_verifier: VerifierUnderTest)
     assert sqlite_verifier.api("GET", party="dodam-bank").json()["presentations"] == []
 
 
-def test_a_policy_leaves_out_formats_that_are_not_supported(sqlite_verifier: VerifierUnderTest) -> None:
-    for policy in sqlite_verifier.verifier.catalogue.policies:
-        made = sqlite_verifier.ask(policy=policy)
+def test_a_policy_is_asked_whole_in_every_format(sqlite_verifier: VerifierUnderTest) -> None:
+    for policy in sqlite_verifier.verifier.catalogue.policies.values():
+        made = sqlite_verifier.ask(policy=policy.id)
         asked = sqlite_verifier.resolve(made["authorization_request"]).request.dcql_query
-        assert {credential.format for credential in asked.credentials} == {"dc+sd-jwt"}
+        assert asked.source == policy.dcql_query
 
 
 # --- two requests beside each other (M23) -----------------------------------------------------------------------------

@@ -1,28 +1,35 @@
 """A verifier looks the status of what is presented up: fetched, kept, refused with its step, or said to be unknown."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from tests.simulators import run_flow
+from tests.support.mdoc_presentations import MdocAgency
 from tests.support.presentations import AGENCY, NOW, Agency, new_ca, query
 from tests.support.verifying import HOST, VerifierUnderTest
 from verifier.app import create_app
+from verifier.status.use_cases import DEFAULT_RULE, StatusLists, StatusLook, delete_old_lists, look_until_known
 from wallet_core.encoding import base64url
-from wallet_core.errors import FetchError
+from wallet_core.errors import FetchError, WalletError
 from wallet_core.formats.sd_jwt.holder import HeldSdJwt
 from wallet_core.http import HttpRequest, HttpResponse
 from wallet_core.jose import jws
+from wallet_core.trust.anchors import AnchorPurpose
 from wallet_core.trust.status_list.array import new_array, with_statuses
 from wallet_core.trust.status_list.cwt import create_status_list_cwt
+from wallet_core.trust.status_list.judging import StatusFinding
 from wallet_core.trust.status_list.reference import StatusReference
 from wallet_core.trust.status_list.token import create_status_list_jwt, status_list_claims
+from wallet_core.trust.x509 import TrustedCertificate, verify_chain
 
 URI = f"{AGENCY}/statuslists/1"
-JWT = "application/statuslist+jwt"
+JWT, CWT = "application/statuslist+jwt", "application/statuslist+cwt"
 SIZE = 64
 
 
@@ -138,8 +145,6 @@ def test_another_worker_uses_the_copy_in_the_database(provider: Provider) -> Non
     check(provider, held)
     other = connect(provider.under_test)
     # A worker of its own: nothing of the first one's memory.
-    from verifier.status.use_cases import StatusLists
-
     verifier = other.under_test.verifier
     lists = StatusLists(
         lambda: verifier.status_storage(verifier.database.unit()),
@@ -168,24 +173,31 @@ def test_without_a_list_a_card_is_refused_unless_the_policy_accepts_it(sqlite_pr
     assert "cannot be looked up" in step(result)["detail"]
 
 
-def test_a_policy_may_accept_a_card_whose_status_is_unknown_and_says_so(sqlite_provider: Provider) -> None:
-    provider, catalogue = sqlite_provider, sqlite_provider.under_test.verifier.catalogue
-    lenient = next(each for each in catalogue.policies.values() if each.status.unknown == "accept_and_say_age")
+def lenient_policy(provider: Provider) -> str:
+    """Give the verifier a policy that accepts a card whose status is unknown, and return its id."""
+    under_test = provider.under_test
+    every = under_test.verifier.catalogue.policies.values()
+    lenient = next(each for each in every if each.status.unknown == "accept_and_say_age")
     rule = replace(lenient, dcql_query=query(("name",), ("age_over_19",)), must_match=())
-    ports = replace(provider.under_test.verifier.presentations, policies={lenient.id: rule})
-    provider.under_test.verifier = replace(provider.under_test.verifier, presentations=ports)
-    provider.under_test.app = create_app(provider.under_test.verifier)
-    provider.under_test.client = TestClient(provider.under_test.app, base_url=HOST, follow_redirects=False)
+    ports = replace(under_test.verifier.presentations, policies={lenient.id: rule})
+    under_test.verifier = replace(under_test.verifier, presentations=ports)
+    under_test.app = create_app(under_test.verifier)
+    under_test.client = TestClient(under_test.app, base_url=HOST, follow_redirects=False)
+    return lenient.id
+
+
+def test_a_policy_may_accept_a_card_whose_status_is_unknown_and_says_so(sqlite_provider: Provider) -> None:
+    provider, policy = sqlite_provider, lenient_policy(sqlite_provider)
     provider.down = True
     held = card(provider)
-    result = check(provider, held, policy=lenient.id)
+    result = check(provider, held, policy=policy)
     (credential,) = result["credentials"]["licence"]
     assert (result["state"], credential["status"], credential["status_checked_at"]) == ("verified", "unknown", None)
     assert step(result)["detail"] == "the status could not be looked up; the policy accepts that"
     # A known refusal stays one, however lenient the policy.
     provider.down, provider.statuses = False, {3: 1}
     provider.under_test.clock.advance(6)
-    assert check(provider, held, policy=lenient.id)["state"] == "refused"
+    assert check(provider, held, policy=policy)["state"] == "refused"
 
 
 def test_an_issuer_that_is_down_is_not_missed_at_once(sqlite_provider: Provider) -> None:
@@ -231,8 +243,9 @@ def test_a_list_of_another_signer_is_refused(sqlite_provider: Provider, who: str
     ],
 )
 def test_a_bad_list_is_refused_whatever_the_policy(sqlite_provider: Provider, changes: dict[str, Any]) -> None:
+    policy = lenient_policy(sqlite_provider)
     sqlite_provider.changes = changes
-    result = check(sqlite_provider, card(sqlite_provider))
+    result = check(sqlite_provider, card(sqlite_provider), policy=policy)
     assert (result["state"], step(result)["ok"]) == ("refused", False)
 
 
@@ -269,11 +282,74 @@ def test_nothing_is_fetched_for_an_answer_that_is_refused_anyway(sqlite_provider
 
 
 def test_old_copies_are_deleted(sqlite_provider: Provider) -> None:
-    from verifier.status.use_cases import delete_old_lists
-
     check(sqlite_provider, card(sqlite_provider))
     verifier = sqlite_provider.under_test.verifier
     for days, gone in ((6, 0), (8, 1)):
         with (unit := verifier.database.unit()):
             now = NOW + timedelta(days=days)
             assert delete_old_lists(verifier.status_storage(unit), now=now) == gone
+
+
+@pytest.mark.clause("tsl-5.2-mdoc")
+@pytest.mark.parametrize(("bits", "status", "words"), [(1, 0, ""), (1, 1, "was revoked"), (2, 0, "not one for mdocs")])
+def test_an_mdoc_is_looked_up_in_the_other_form(sqlite_provider: Provider, bits: int, status: int, words: str) -> None:
+    """The same check for a Mobile Security Object: its lists are CWT, expire and have one bit."""
+    provider, police, now = sqlite_provider, MdocAgency(), NOW
+    terms = {"uri": URI, "issued_at": now, "expires_at": now + timedelta(hours=1), "ttl": timedelta(seconds=60)}
+    array = with_statuses(bytes(new_array(SIZE, bits)), bits, {3: status})
+    claims = status_list_claims(array, bits, **terms)
+    token = create_status_list_cwt(claims, signer=police.signer, x5chain=police.chain())
+    provider.answers[URI] = token
+    verifier = provider.under_test.verifier
+
+    def trust(chain: Sequence[bytes], at: datetime) -> TrustedCertificate:
+        return verify_chain(chain, police.anchors, purpose=AnchorPurpose.MDL_ISSUER, at=at)
+
+    verifier.status_lists._verify_chain[CWT] = trust
+    issuer = trust(police.chain(), now)
+
+    def look(current: StatusLook) -> StatusFinding | WalletError:
+        try:
+            return current.under(DEFAULT_RULE)(StatusReference(3, URI).to_json(), issuer, CWT, now)
+        except WalletError as error:
+            return error
+
+    found = asyncio.run(
+        look_until_known(verifier.status_lists, provider, look, is_refused=lambda one: isinstance(one, WalletError))
+    )
+    if words:
+        assert isinstance(found, WalletError)
+        assert words in found.description
+    else:
+        assert found == StatusFinding("valid", now)
+
+
+def test_answers_that_come_together_fetch_a_list_once(sqlite_provider: Provider) -> None:
+    lists, name = sqlite_provider.under_test.verifier.status_lists, (URI, JWT)
+
+    class Slow:
+        async def arun(self, flow: Any) -> Any:
+            await asyncio.sleep(0.05)
+            return await sqlite_provider.arun(flow)
+
+    async def together() -> None:
+        await asyncio.gather(*(lists.fetch(name, Slow()) for _ in range(5)))
+
+    asyncio.run(together())
+    assert sqlite_provider.asked == [URI]
+
+
+def test_a_worker_holds_only_so_many_bytes_ready(sqlite_provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    lists = sqlite_provider.under_test.verifier.status_lists
+    monkeypatch.setattr("verifier.status.use_cases.MAX_KNOWN_BYTES", 100)
+    names = [(f"{AGENCY}/statuslists/{number}", JWT) for number in range(8)]
+
+    async def fetch() -> None:
+        for name in names:
+            await lists.fetch(name, sqlite_provider)
+
+    asyncio.run(fetch())
+    assert 0 < len(lists._known) < 8
+    # What is not held any more is in the database.
+    assert lists.look(names[0], now=NOW) is not None
+    assert len(sqlite_provider.asked) == 8

@@ -33,6 +33,7 @@ SABOTAGES = [
     ),
     Sabotage("issuer", "wrong_code", "vci-6.3-tx-code-wrong"),
     Sabotage("verifier", "other_type", "tl-4-type"),
+    Sabotage("verifier", "issuer_stopped", "rfc9901-7.1-unreferenced"),
     Sabotage(
         "verifier",
         "lost_licence",
@@ -100,7 +101,7 @@ def test_the_story_holds_and_holds_again(
     servers: dict[str, Server], deployment: Deployment, facts: dict[str, Any]
 ) -> None:
     for _ in range(2):  # the second time on what the first one left
-        told = list(tell(Story.begin(deployment, facts)))
+        told = list(tell(Story.begin(deployment, facts, servers=servers)))
         assert [each.step.name for each in told] == [step.name for step in STEPS]
         assert all(each.attempts == 1 for each in told)
         refusals = [line.words for each in told for line in each.lines if line.label.en == "refused"]

@@ -4,16 +4,15 @@ Messages are valid ones with bytes, members or embedded CBOR changed; requests a
 the noise gets through to what lies inside.
 """
 
-import os
-import time
 from collections.abc import Callable
 from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import given, note
 from hypothesis import strategies as st
 
+from tests.support.fuzzing import DRAWN, repeatedly
 from tests.support.mutation import ODD_VALUES, mutate_text
 from tests.support.proximity import CHOICE, LATER, NOW, READER, asking, careless, engaged, request, response, scanned
 from wallet_core.encoding import cbor
@@ -24,9 +23,6 @@ from wallet_core.protocols.iso18013.device import AwaitingConsent
 from wallet_core.protocols.iso18013.ending import Ended
 from wallet_core.protocols.iso18013.engagement import RetrievalMethod, format_qr, parse_device_engagement, parse_qr
 from wallet_core.protocols.iso18013.session import create_session_data, create_session_establishment
-
-MINUTES = float(os.environ.get("JIGAP_FUZZ_MINUTES", "0"))  # noqa: TID251
-EXAMPLES = 2000 if MINUTES else 200
 
 PAIR = asking()
 TRANSCRIPT = PAIR.reader.session.transcript
@@ -130,10 +126,10 @@ def test_the_messages_that_are_changed_are_good_ones() -> None:
 @pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 @pytest.mark.fuzz
 @pytest.mark.parametrize("name", TARGETS)
-def test_only_wallet_errors_leave(name: str) -> None:
+def test_only_wallet_errors_leave(name: str, fuzz_seconds: float) -> None:
     call, draw = TARGETS[name]
 
-    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @DRAWN
     @given(st.randoms(use_true_random=True))
     def run(random: Random) -> None:
         message = draw(random)
@@ -144,7 +140,4 @@ def test_only_wallet_errors_leave(name: str) -> None:
             # A machine swallows what the other side sends; only parsers and our own mistakes raise.
             assert name in {"qr", "engagement", "request", "answer.leaves"}
 
-    begun = time.monotonic()
-    run()
-    while time.monotonic() - begun < MINUTES * 60 / len(TARGETS):
-        run()
+    repeatedly(run, seconds=fuzz_seconds)

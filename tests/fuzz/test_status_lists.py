@@ -5,9 +5,10 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.fuzzing import DRAWN, repeatedly
 from tests.support.mutation import encode, mutate_json, mutate_text
 from tests.support.status_lists import ARRAY, NOW, SIGNER, URI, made, payload
 from tests.unit.trust.status_list.test_cwt import made as made_cwt
@@ -83,8 +84,8 @@ TARGETS = {
 
 @pytest.mark.fuzz
 @pytest.mark.parametrize("name", TARGETS)
-def test_only_wallet_errors_leave(name: str) -> None:
-    @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+def test_only_wallet_errors_leave(name: str, fuzz_seconds: float) -> None:
+    @DRAWN
     @given(st.randoms(use_true_random=True))
     def run(random: Random) -> None:
         try:
@@ -92,4 +93,4 @@ def test_only_wallet_errors_leave(name: str) -> None:
         except WalletError:
             return
 
-    run()
+    repeatedly(run, seconds=fuzz_seconds)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
+from tests.support.keys import fixed_signer
 from wallet_core.cose import sign1
 from wallet_core.encoding import cbor
 from wallet_core.encoding.cbor import Tagged
@@ -18,7 +19,7 @@ from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.spec_versions import DOCTYPE_MDL, NAMESPACE_MDL, NAMESPACE_MDL_KR
 from wallet_core.types import ClientId, DocType, Nonce
 
-ISSUER, DEVICE, STRANGER = SoftwareSigner.generate(), SoftwareSigner.generate(), SoftwareSigner.generate()
+ISSUER, DEVICE, STRANGER = fixed_signer("mdoc issuer"), fixed_signer("mdoc device"), fixed_signer("stranger")
 MDL = DocType(DOCTYPE_MDL)
 NOW = datetime(2026, 11, 27, 12, 30, tzinfo=UTC)
 VALIDITY = ValidityInfo(

@@ -1,5 +1,6 @@
 """What pages are shown with when no app runs: one context per template, and empty and odd ones. Invented data."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -7,7 +8,7 @@ from wallet_core.adapters.config import load_catalogue
 from wallet_core.adapters.ui.claims import ClaimLine
 from wallet_core.catalogue import Text
 from wallet_core.errors import VerificationError
-from wallet_core.protocols.openid4vp.checks import CHECKS, Check, CheckStep, failed_checks
+from wallet_core.protocols.openid4vp.checks import CHECKS, Check, CheckStep, ListCopy, failed_checks
 
 NOW = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
 LONG_NAME = "Maria-Theresia Wolfeschlegelsteinhausenbergerdorff van der Groenten"
@@ -52,7 +53,20 @@ CREDENTIAL = {
     "name": LICENCE, "issuer": POLICE["ko"], "cloth": "jjok", "claims": CLAIMS, "valid_until": date(2029, 12, 31),
 }  # fmt: skip
 PASSED = [Check(step, name, clause, ok=True) for step, (name, clause) in CHECKS.items()]
+OPEN = {
+    CheckStep.ANSWER_FITS_REQUEST,
+    CheckStep.HOLDER_PRESENT,
+    CheckStep.ONLY_WHAT_WAS_ASKED,
+    CheckStep.QUERY_ANSWERED,
+}
+FILE_CHECKS = [Check(step, name, clause, ok=None if step in OPEN else True) for step, (name, clause) in CHECKS.items()]
 BROKEN = failed_checks(VerificationError("the signature does not verify", step=CheckStep.ISSUER_SIGNED))
+FOUND = {
+    "state": "verified", "kind": "sd_jwt_vc", "holder": "not_proven", "checks": FILE_CHECKS,
+    "credential": {**CREDENTIAL, "claims": CLAIMS * 4},
+    "trust_list": ListCopy(NOW - timedelta(hours=2), NOW + timedelta(days=1)),
+    "status_list": ListCopy(NOW - timedelta(minutes=5), NOW + timedelta(hours=20)), "offline": True, "at": NOW,
+}  # fmt: skip
 TYPE = {"id": "drivers-licence", "name": LICENCE, "cloth": "jjok", "validity_days": 30, "description": LICENCE}
 PROBLEMS = [
     {
@@ -182,6 +196,33 @@ VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
                 {"id": "", "name": POLICY.name, "state": "expired", "at": NOW},
             ]
         },
+    ),
+    "file": ("file.html", {"policies": [POLICY], "error": "", "text": ""}),
+    **{
+        f"file-{error.replace('_', '-')}": ("file.html", {"policies": [POLICY], "error": error, "text": "eyJ…"})
+        for error in ("nothing", "unreadable", "session_bad")
+    },
+    "file-verified": ("file_result.html", {"check": FOUND}),
+    "file-proven": (
+        "file_result.html",
+        {"check": {**FOUND, "kind": "sd_jwt_kb", "holder": "proven", "offline": False}},
+    ),
+    "file-not-verified": (
+        "file_result.html",
+        {
+            "check": {
+                **FOUND,
+                "state": "not_verified",
+                "holder": "not_checked",
+                "status_list": None,
+                "trust_list": None,
+                "checks": [replace(one, ok=None) if one.name == "not_withdrawn" else one for one in FILE_CHECKS],
+            }
+        },
+    ),
+    "file-refused": (
+        "file_result.html",
+        {"check": {**FOUND, "state": "refused", "credential": None, "checks": BROKEN}},
     ),
     "checks-empty": ("checks.html", {"checks": []}),
     **{f"back-{kind}": ("back.html", {"kind": kind}) for kind in ("elsewhere", "stranger", "over")},

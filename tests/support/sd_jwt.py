@@ -5,6 +5,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.support.keys import fixed_signer
 from wallet_core.encoding import base64url, strict_json
 from wallet_core.encoding.claims_path import ConcretePath
 from wallet_core.formats.sd_jwt.holder import HeldSdJwt, create_key_binding, index_sd_jwt
@@ -12,12 +13,11 @@ from wallet_core.formats.sd_jwt.vc import issue_sd_jwt_vc
 from wallet_core.formats.sd_jwt.verifier import VerifiedSdJwt, parse_sd_jwt, verify_sd_jwt, verify_sd_jwt_kb
 from wallet_core.jose import jws
 from wallet_core.keys.jwk import public_jwk
-from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.types import ClaimsPath, CredentialIssuerId, Nonce, Vct
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
-ISSUER = SoftwareSigner.generate()
-HOLDER = SoftwareSigner.generate()
+ISSUER = fixed_signer("SD-JWT issuer")
+HOLDER = fixed_signer("SD-JWT holder")
 AUDIENCE = "x509_hash:test"
 NONCE = Nonce("n-0S6_WzA2Mj")
 

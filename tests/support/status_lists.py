@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.support.keys import fixed_signer
 from wallet_core.encoding import base64url
 from wallet_core.jose import jws
-from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.trust.status_list.array import compress, new_array, with_statuses
 from wallet_core.trust.status_list.token import (
     VerifiedStatusList,
@@ -17,7 +17,7 @@ from wallet_core.trust.status_list.token import (
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 URI = "https://issuer.example/agencies/police/statuslists/1"
-SIGNER = SoftwareSigner.generate()
+SIGNER = fixed_signer("status lists")
 ARRAY = with_statuses(bytes(new_array(16, 2)), 2, {3: 1, 5: 2})
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from verifier.checks.use_cases import FileResult
 from verifier.dependencies import Verifier, verifier_of
 from verifier.presentations.use_cases.results import Result
 from verifier.relying_parties.ports import RelyingParty
@@ -77,6 +78,20 @@ class Desk:
             "name": policy.name if policy else _OWN_QUERY,
             "state": result.state,
             "at": result.ended_at or result.created_at,
+        }
+
+    def shown_file(self, result: FileResult) -> Mapping[str, Any]:
+        """Return what was found of a file as its page shows it."""
+        return {
+            "state": result.state,
+            "kind": result.kind,
+            "holder": result.holder,
+            "credential": None if result.credential is None else self._credential(result.credential),
+            "checks": result.checks,
+            "trust_list": result.copies.trust_list,
+            "status_list": result.copies.status_list,
+            "offline": result.offline,
+            "at": result.checked_at,
         }
 
     def _credential(self, credential: PresentedCredential) -> Mapping[str, Any]:

@@ -20,7 +20,6 @@ from wallet_core.errors import (
     FetchError,
     MalformedError,
     StatusUnknown,
-    UntrustedError,
     WalletError,
 )
 from wallet_core.protocols.openid4vp.validation import ChainVerifier
@@ -44,8 +43,11 @@ from wallet_core.trust.x509 import TrustedCertificate
 
 T = TypeVar("T")
 
-MAX_KNOWN: Final = 512
-"""Lists that one worker holds ready beside the database: some hundred megabytes at the very most."""
+MAX_KNOWN_BYTES: Final = 256 << 20
+"""Bytes of lists that one worker holds ready beside the database: eight thousand of the usual size."""
+
+MAX_FAILED: Final = 1024
+"""Lists of which one worker remembers for some seconds that they could not be had."""
 
 RETRY_AFTER: Final = timedelta(seconds=5)
 """How long a list that could not be had is not asked for again: an issuer that is down must not slow every check."""
@@ -73,6 +75,11 @@ class KnownList:
     signer: TrustedCertificate
     fetched_at: datetime
     fresh_until: datetime
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes in memory, about."""
+        return len(self.statuses.statuses.data) + len(self.statuses.claims.lst)
 
 
 class StatusLists:
@@ -146,13 +153,15 @@ class StatusLists:
             stored = StoredList(uri, media_type, token, now)
             known = self._verify(stored, now)
         except WalletError as exc:
-            _bounded(self._failed)[name] = (self._clock.now() + RETRY_AFTER, exc)
+            while len(self._failed) >= MAX_FAILED:
+                self._failed.pop(next(iter(self._failed)))
+            self._failed[name] = (self._clock.now() + RETRY_AFTER, exc)
             return
         storage = self._storage()
         with storage.unit:
             storage.lists.put(stored)
         self._failed.pop(name, None)
-        _bounded(self._known)[name] = known
+        self._keep(name, known)
 
     def _read_again(self, name: ListName, stored: StoredList, now: datetime) -> KnownList | None:
         """Return another worker's copy. It is verified here too: anchors may have changed since it was stored."""
@@ -160,15 +169,22 @@ class StatusLists:
             known = self._verify(stored, now)
         except WalletError:
             return self._known.get(name)
-        _bounded(self._known)[name] = known
+        self._keep(name, known)
         return known
+
+    def _keep(self, name: ListName, known: KnownList) -> None:
+        """Hold a list ready, the newest last, and let go of the oldest beyond the limit."""
+        self._known.pop(name, None)
+        self._known[name] = known
+        held = sum(each.size for each in self._known.values())
+        while held > MAX_KNOWN_BYTES and len(self._known) > 1:
+            held -= self._known.pop(next(iter(self._known))).size
 
     def _verify(self, stored: StoredList, now: datetime) -> KnownList:
         token = _PARSERS[stored.media_type](stored.token)
-        # tsl-11.3-chain
-        if not token.chain:
-            raise UntrustedError("the status list has no certificate", clause="Token Status List 11.3")
         # ISO/IEC 18013-5, second edition: the lists of mdocs are signed below the same IACA.
+        # HAIP 6.1.1: the signer's key comes with its chain; a token without one is refused like one of a stranger.
+        # tsl-11.3-chain
         signer = self._verify_chain[stored.media_type](token.chain, now)
         statuses = verify_status_list_token(token, key=signer.public_key, uri=stored.uri, now=now)
         if stored.media_type == spec.STATUS_LIST_CWT_MEDIA_TYPE:
@@ -185,11 +201,13 @@ class StatusLook:
         lists: what is known.
         tried: lists that were fetched for this answer; they are not wanted again.
         wanted: fills with the lists that are lacking. If any is, the look says nothing: fetch them and look again.
+        offline: use the copies there are, fresh or not, and want none.
     """
 
     lists: StatusLists
     tried: frozenset[ListName] = frozenset()
     wanted: set[ListName] = field(default_factory=set)
+    offline: bool = False
 
     def under(self, rule: StatusRule) -> StatusVerifier:
         """Return the check of one credential's status under a policy's rule."""
@@ -210,7 +228,7 @@ class StatusLook:
         known = self.lists.look(name, now=now)
         oldest = now - timedelta(hours=rule.max_age_hours)
         if known is None or now >= known.fresh_until or known.fetched_at < oldest:
-            tried = name in self.tried
+            tried = self.offline or name in self.tried
             failure = self.lists.failure(name, now=None if tried else now)
             if failure is None and not tried:
                 # Provisional: nobody believes a look that wanted something.
@@ -265,9 +283,3 @@ def _unknown(rule: StatusRule, checked_at: datetime | None) -> StatusFinding:
 def _holds(known: KnownList, now: datetime) -> bool:
     until = known.statuses.claims.expires_at
     return until is None or now < until
-
-
-def _bounded(memory: dict[ListName, Any]) -> dict[ListName, Any]:
-    while len(memory) >= MAX_KNOWN:
-        memory.pop(next(iter(memory)), None)
-    return memory

@@ -7,6 +7,7 @@ from typing import Final
 
 from verifier.trust_lists.ports import StoredTrustList, TrustPorts, TrustStorage
 from wallet_core.errors import WalletError
+from wallet_core.protocols.openid4vp.checks import ListCopy
 from wallet_core.trust.anchors import AnchorPurpose
 from wallet_core.trust.policy import IssuerPolicy, extend_issuer_policy
 from wallet_core.trust.trust_list import KnownList, VerifiedTrustList, verify_trust_list
@@ -63,6 +64,8 @@ class CurrentTrust:
         self._verdicts = VerdictCache()
         self._policy = extend_issuer_policy(ports.by_hand, closed=ports.source is not None)
         self._known: KnownList | None = None
+        self._good_until: datetime | None = None
+        self._copy: ListCopy | None = None
         self._looked_at: datetime | None = None
 
     def policy(self, now: datetime) -> IssuerPolicy:
@@ -71,6 +74,15 @@ class CurrentTrust:
             self._look(self._ports.source)
             self._looked_at = now
         return self._policy
+
+    def copy(self, now: datetime) -> ListCopy | None:
+        """Return how old the list is that counts now; None if none is used or none is there."""
+        self.policy(now)
+        return self._copy
+
+    def look_again(self) -> None:
+        """Look into the database at the next question: this process has just stored a list."""
+        self._looked_at = None
 
     def verify_chain(self, chain: Sequence[bytes], now: datetime) -> TrustedCertificate:
         """Return the leaf of an issuer's chain if we trust it; the verdict is remembered by the hash of the chain."""
@@ -102,17 +114,22 @@ class CurrentTrust:
         storage = self._ports.reading()
         with storage.unit:
             stored = storage.lists.find(source)
-        if stored is None or stored.known == self._known:
+        if stored is None:
             return
-        self._known = stored.known
-        self._policy = self._policy_with(stored)
+        if stored.known != self._known:
+            self._known = stored.known
+            self._policy = self._policy_with(stored)
+        # The same list, asked for anew, is as fresh as the answer.
+        self._copy = ListCopy(stored.accepted_at, self._good_until)
 
     def _policy_with(self, stored: StoredTrustList) -> IssuerPolicy:
         """Return the policy with a stored list, verified again as of its acceptance: the database is no anchor."""
         by_hand = self._ports.by_hand
+        self._good_until = None
         try:
             found = verify_trust_list(stored.text, by_hand.anchors, at=stored.accepted_at)
         except WalletError:
             # Its operator is no anchor of ours any more, say: then it permits nothing.
             return extend_issuer_policy(by_hand, closed=True)
+        self._good_until = found.content.next_update + self._ports.grace
         return extend_issuer_policy(by_hand, [found.content], closed=True, grace=self._ports.grace)

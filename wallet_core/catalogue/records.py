@@ -25,6 +25,9 @@ SUBJECT_COLUMN: Final = "subject_id"
 TYPE_COLUMN: Final = "type"
 
 _SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+_ELEMENT = re.compile(r"[1-9][0-9]{0,5}\Z", re.ASCII)
+"""The number of an element in a column's name, from 1: 0 would be the last one for Python."""
+
 _INTEGER = re.compile(r"-?[0-9]{1,16}\Z", re.ASCII)
 _EMPTY_LIST: Final = "[]"
 _YES: Final = frozenset({"true", "예", "Y", "y"})
@@ -292,7 +295,7 @@ class _Parsing:
 
 
 def _column(name: str) -> Column:
-    return tuple(int(part) - 1 if part.isascii() and part.isdigit() else part for part in name.split("."))
+    return tuple(int(part) - 1 if _ELEMENT.match(part) else part for part in name.split("."))
 
 
 def _leaf(credential_type: CredentialType, name: str) -> Claim | None:

@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Final, TypeAlias
 
 from wallet_core.encoding import strict_json
@@ -23,7 +24,11 @@ _STRINGS = re.compile(r"""\"(?:\\.|[^"\\])*\"|'[^']*'|\#.*""")
 _TABLE = re.compile(r"\s*(\[\[?)\s*([A-Za-z0-9_.-]+)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=")
 _AT_LINE = re.compile(r"\(at line (\d+)")
-_JSON_TOKENS = re.compile(r'"(?:\\.|[^"\\])*"|[{}\[\],:]|\n|[^\s{}\[\],:"]+')
+_DEEP_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){32}""")
+"""A TOML key with so many parts: the time that ``tomllib`` takes grows with their square, 16 kB of it take seconds."""
+
+# A string without end is one token too: looking for its end again from every quote in it takes minutes.
+_JSON_TOKENS = re.compile(r'"(?:\\.|[^"\\])*+"?|[{}\[\],:]|\n|[^\s{}\[\],:"]+')
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -190,6 +195,10 @@ def parse_document(file: str, text: str, problems: list[CatalogueProblem]) -> Do
 
 
 def _parse_toml(file: str, text: str, problems: list[CatalogueProblem]) -> Document | None:
+    if deep := _DEEP_KEY.search(text):
+        line = text.count("\n", 0, deep.start()) + 1
+        problems.append(CatalogueProblem(file, line, "syntax", "a key has too many parts"))
+        return None
     try:
         data = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as exc:
@@ -260,7 +269,8 @@ def _json_lines(text: str) -> tuple[dict[Location, int], list[tuple[int, str]]]:
     duplicates: list[tuple[int, str]] = []
     stack: list[str | int] = []  # the key or index at each level
     number, is_key = 1, False
-    for found in _JSON_TOKENS.finditer(text):
+    # The reader refuses what is deeper; a place for each of a million levels would fill the memory first.
+    for found in takewhile(lambda _: len(stack) <= strict_json.MAX_DEPTH, _JSON_TOKENS.finditer(text)):
         token = found.group()
         if token == "\n":
             number += 1
@@ -269,7 +279,7 @@ def _json_lines(text: str) -> tuple[dict[Location, int], list[tuple[int, str]]]:
             is_key = token == "{"
             stack.append("" if is_key else 0)
         elif token in "}]":
-            stack = stack[:-1]
+            del stack[-1:]
             is_key = False
         elif token == ",":
             is_key = bool(stack) and isinstance(stack[-1], str)

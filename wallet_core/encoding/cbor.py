@@ -7,7 +7,7 @@ or a value that contains itself.
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from io import BytesIO
 from math import isfinite
@@ -248,12 +248,33 @@ def embedded_as_received(inner: bytes, received: bytes) -> bytes:
     preferred = embed(inner)
     if preferred in received:
         return preferred
-    for information, size in ((24, 1), (25, 2), (26, 4), (27, 8)):
-        if len(inner) < 1 << (8 * size):
-            candidate = bytes((0xD8, 0x18, 0x40 | information)) + len(inner).to_bytes(size, "big") + inner
-            if candidate in received:
-                return candidate
-    return preferred
+    return next((head + inner for head in _embedding_heads(len(inner)) if head + inner in received), preferred)
+
+
+def each_as_received(items: Iterable[bytes], received: bytes) -> Iterator[bytes]:
+    """Yield each of ``items`` as :func:`embedded_as_received`. They stand in ``received`` in this order.
+
+    Each is looked for behind the one before it first, so that many of them cost one walk through ``received``.
+    """
+    end = 0
+    for inner in items:
+        at = received.find(inner, end)
+        heads = (head for head in _embedding_heads(len(inner)) if received.endswith(head, end, max(at, end)))
+        found = next(heads, None)
+        if found is None:
+            yield embedded_as_received(inner, received)
+        else:
+            end = at + len(inner)
+            yield found + inner
+
+
+def _embedding_heads(size: int) -> Iterator[bytes]:
+    """Yield the ways to write the head of ``#6.24(bstr)`` with ``size`` bytes, the shortest first."""
+    if size < 24:
+        yield bytes((0xD8, 0x18, 0x40 | size))
+    for information, width in ((24, 1), (25, 2), (26, 4), (27, 8)):
+        if size < 1 << (8 * width):
+            yield bytes((0xD8, 0x18, 0x40 | information)) + size.to_bytes(width, "big")
 
 
 def tdate(when: datetime) -> Tagged:

@@ -23,7 +23,7 @@ from wallet_core.trust.status_list.token import StatusListClaims, create_status_
 from wallet_core.types import JsonObject
 
 MAX_REMEMBERED: Final = 256
-"""Signed lists that one worker keeps: some hundred megabytes at most, some megabytes usually."""
+"""Signed lists that one worker keeps; one of the usual size is some ten kilobytes."""
 
 _MAX_NUMBER = 2**31 - 1
 

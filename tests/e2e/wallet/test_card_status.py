@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 
+from holder_app.cli_views import Words, card_json
 from holder_app.credentials.ports import CardStatus
 from holder_app.credentials.status import CHECK_AGAIN, WAIT_SECONDS, check_cards_soon
+from holder_app.credentials.use_cases import list_cards
 from tests.support.browsing import browser
 from tests.support.presentations import Agency, new_ca
 from tests.support.wallets import LICENCE, Town, new_verifier, receive, wait
 from wallet_core.errors import FetchError
 from wallet_core.http import HttpRequest, HttpResponse
 from wallet_core.trust.status_list.array import new_array, with_statuses
+from wallet_core.trust.status_list.cwt import create_status_list_cwt
 from wallet_core.trust.status_list.reference import StatusReference
 from wallet_core.trust.status_list.token import create_status_list_jwt, status_list_claims
 
@@ -86,6 +89,29 @@ def test_a_card_shows_that_it_was_suspended_and_that_it_is_good_again(provider: 
     assert "지금 쓸 수 있어요" in person.text
 
 
+def test_an_mdoc_is_looked_up_in_its_own_form_of_list(town: Town) -> None:
+    def answer(request: HttpRequest) -> HttpResponse:
+        asked.append(request.headers["Accept"])
+        now, agency = town.clock.now(), town.issuer.mdocs
+        claims = status_list_claims(
+            with_statuses(bytes(new_array(16, 1)), 1, {5: 1}),
+            1,
+            uri=request.url,
+            issued_at=now,
+            expires_at=now + timedelta(hours=1),
+            ttl=timedelta(seconds=10),
+        )
+        body = create_status_list_cwt(claims, signer=agency.signer, x5chain=agency.chain())
+        return HttpResponse(200, {"content-type": "application/statuslist+cwt"}, body)
+
+    asked: list[str] = []
+    town.network.hosts["lists.example"] = answer
+    town.issuer.mdoc_changes = {"status": StatusReference(5, URI).to_json()}
+    receive(town, LICENCE, formats=("mso_mdoc",))
+    assert check(town).status is CardStatus.REVOKED
+    assert asked == ["application/statuslist+cwt"]
+
+
 def test_before_a_revoked_card_is_sent_the_wallet_says_so(provider: Provider, town: Town) -> None:
     provider.statuses = {5: 1}
     person, verifier = browser(town), new_verifier(town, query_of_the_licence())
@@ -150,3 +176,12 @@ def test_a_card_without_status_is_not_asked_about(town: Town) -> None:
     before = len(town.network.seen)
     assert check(town).status is None
     assert len(town.network.seen) == before
+
+
+def test_the_command_line_says_it_too(provider: Provider, town: Town) -> None:
+    provider.statuses = {5: 2}
+    check(town)
+    words = Words("en")
+    (card,) = list_cards(town.wallet.card_ports(read_only=True), town.owner.id)
+    assert words.card_line(card).endswith("suspended by its issuer")
+    assert card_json(card)["state"] == "suspended"

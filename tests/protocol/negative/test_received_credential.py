@@ -39,7 +39,7 @@ def keep(text: str, issuer: str = AGENCY, **changes: Any) -> VerifiedCredential:
 def test_what_was_asked_for_is_kept() -> None:
     kept = keep(WORLD.agency.issue(WORLD.holder))
     assert kept.signer is WORLD.holder
-    assert kept.content.vct == VCT
+    assert kept.type == VCT
 
 
 @pytest.mark.clause("vci-A.3.4-type")

@@ -28,7 +28,7 @@ from wallet_core.protocols.openid4vp.validation import (
     Expectation,
     PresentedCredential,
     ValidatedResponse,
-    _validate_permitted,
+    validate_permitted,
     validate_vp_token,
 )
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor
@@ -396,5 +396,5 @@ def test_a_list_out_of_date() -> None:
 @pytest.mark.clause("vp-8.6-permitted")
 def test_what_nobody_vouches_for_is_not_permitted() -> None:
     with pytest.raises(VerificationError) as caught:
-        _validate_permitted(PresentedCredential("f", "t", {}, None, "", None, True), expectation(), NOW)
+        validate_permitted(PresentedCredential("f", "t", {}, None, "", None, True), expectation().may_issue, NOW)
     assert caught.value.step == 10

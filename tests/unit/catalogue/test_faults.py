@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -252,3 +253,24 @@ def test_only_catalogue_errors_leave_for_changed_texts(texts: dict[str, str], da
 def test_only_catalogue_errors_leave_for_any_text(anything: dict[str, str]) -> None:
     with pytest.raises(CatalogueError):
         parse_catalogue(anything)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        (LICENCE, "\n\na" + ".a" * 8000 + " = 1\n"),
+        (LICENCE, "\n\n[a" + " . 'a'" * 8000 + "]\n"),
+        (LICENCE, '\n\na = { "a"' + '."a"' * 8000 + " = 1 }\n"),
+        (ADULT, "\n\n" + "[" * 16_000),
+        (ADULT, "\n\n" + '{"a":' * 3000),
+        (ADULT, '\n\n{"a":"' + '\\"' * 16_000),
+    ],
+)
+def test_deep_files_cost_less_than_good_ones(texts: dict[str, str], file: str, text: str) -> None:
+    begun = time.process_time()
+    parse_catalogue(texts)
+    good, begun = time.process_time() - begun, time.process_time()
+    with pytest.raises(CatalogueError) as refused:
+        parse_catalogue({file: text})
+    assert time.process_time() - begun < good
+    assert any(each.file == file and each.rule == "syntax" for each in refused.value.problems)

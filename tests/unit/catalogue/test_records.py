@@ -99,6 +99,15 @@ def test_a_gap_in_a_list_is_named(catalogue: Catalogue) -> None:
     assert (2, "household.9.name", "an earlier element is empty") in places(report)
 
 
+@pytest.mark.parametrize("number", ["0", "00", "9" * 5000])
+def test_an_element_with_a_number_that_is_none(catalogue: Catalogue, number: str) -> None:
+    types = (catalogue.types["resident-certificate"],)
+    text = format_records([Record(2, "p1", types[0].id, types[0].example_record)])
+    report = parse_records(text.replace("household.1.", f"household.{number}.").encode(), types, today=TODAY)
+    assert not report.records
+    assert (1, f"household.{number}.name", "no such claim in this agency's types") in places(report)
+
+
 def test_a_huge_file_is_refused(catalogue: Catalogue) -> None:
     assert places(parse(catalogue, b"x" * (MAX_BYTES + 1))) == [(1, "", "the file is too large")]
 

@@ -165,6 +165,28 @@ def test_embedded_cbor_with_a_length_longer_than_necessary(head: str) -> None:
     assert cbor.embedded_as_received(b"\x18\x17", b"\x82" + received + b"\x00") == received
 
 
+@pytest.mark.parametrize("head", ["42", "58 02", "59 0002", "5a 00000002", "5b 0000000000000002"])
+def test_each_embedded_item_keeps_its_head(head: str) -> None:
+    items = [b"\x18\x17", b"\x18\x18", b"\x18\x17"]
+    heads = [bytes.fromhex("d818" + each) for each in (head, "42", "5802")]
+    encoded = [head + inner for head, inner in zip(heads, items, strict=True)]
+    assert list(cbor.each_as_received(items, b"\x83".join([b"", *encoded, b""]))) == encoded
+
+
+@pytest.mark.parametrize("head", ["42", "58 02", "59 0002"])
+def test_an_embedded_item_is_found_behind_the_same_bytes_without_a_head(head: str) -> None:
+    encoded = bytes.fromhex("d818" + head) + b"\x18\x17"
+    assert list(cbor.each_as_received([b"\x18\x17"], b"\x18\x17" + encoded)) == [encoded]
+
+
+def test_each_embedded_item_that_does_not_stand_there() -> None:
+    assert list(cbor.each_as_received([b"\x01", b"\x02"], cbor.embed(b"\x02"))) == [
+        b"\xd8\x18\x41\x01",
+        b"\xd8\x18\x41\x02",
+    ]
+    assert list(cbor.each_as_received([], b"")) == []
+
+
 @pytest.mark.clause("cbor-8949.3.4.5.1-tag-24")
 @pytest.mark.parametrize("value", [b"\x00", Tagged(23, b"\x00"), Tagged(24, "\x00"), None])
 def test_what_is_not_embedded_cbor(value: object) -> None:

@@ -241,6 +241,7 @@ def test_unknown_members_are_ignored(pki: Pki) -> None:
 
 
 @given(st.randoms(use_true_random=False))
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 def test_only_wallet_errors_leave(pki: Pki, random: Random) -> None:
     header = {"alg": "ES256", "typ": "jigap-trust-list+jwt", "x5c": format_x5c(OPERATOR.chain)}
     data = f"{encode(header)}.{encode(mutate_json(random, trust_list_payload(content(pki))))}".encode()

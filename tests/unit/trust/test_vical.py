@@ -114,6 +114,7 @@ def test_another_key_is_refused() -> None:
 
 
 @pytest.mark.clause("vical-C.1.7.1-signature")
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 def test_every_flipped_bit_is_refused() -> None:
     data = signed(replace(CONTENT, certificates=CONTENT.certificates[:1]))
     for place in range(0, len(data), 7):
@@ -230,6 +231,7 @@ def test_what_cannot_be_listed_is_not_made() -> None:
 
 
 @given(st.randoms(use_true_random=False))
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 def test_only_wallet_errors_leave(random: Random) -> None:
     data = bytearray(signed())
     for _ in range(random.randint(1, 4)):

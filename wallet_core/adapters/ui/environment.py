@@ -138,6 +138,11 @@ def _moment(context: Context, value: datetime, *, seconds: bool = False) -> str:
 
 
 @jinja2.pass_context
+def _ago(context: Context, value: datetime) -> str:
+    return text.ago(context["now"] - value, context["lang"])
+
+
+@jinja2.pass_context
 def _won(context: Context, value: int) -> Markup:
     """Amount for the eye, full digits for a screen reader."""
     return Markup('<span aria-hidden="true">{}</span><span class="hide">{}</span>').format(
@@ -193,7 +198,7 @@ def _iso(value: datetime) -> str:
 
 
 _FILTERS: Mapping[str, Any] = {
-    "day": _day, "full_day": _full_day, "short_day": _short_day, "clock": _clock, "moment": _moment,
+    "day": _day, "full_day": _full_day, "short_day": _short_day, "clock": _clock, "moment": _moment, "ago": _ago,
     "won": _won, "number": _number, "mask": _mask, "words": _words, "local": _local,
     "shown": _shown, "covered": _covered, "initial": _initial, "qr": _qr, "josa": text.josa, "iso": _iso,
 }  # fmt: skip

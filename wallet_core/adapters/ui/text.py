@@ -147,6 +147,16 @@ def span(length: timedelta, language: Language) -> str:
     return " ".join(parts) or f"0{units[1]}"
 
 
+def ago(age: timedelta, language: Language) -> str:
+    """Return how long ago something was, in its largest unit: "방금", "45분 전", "2 hours ago"."""
+    seconds = int(age.total_seconds())
+    for length, korean, english in ((86_400, "일", "day"), (3600, "시간", "hour"), (60, "분", "minute")):
+        if seconds >= length:
+            count = seconds // length
+            return f"{count}{korean} 전" if language == "ko" else f"{count} {english}{'s' if count > 1 else ''} ago"
+    return "방금" if language == "ko" else "just now"
+
+
 def number(value: int, language: Language) -> str:
     """Return "1만 2,480" or "12,480"."""
     if language == "en" or abs(value) < _TEN_THOUSAND:

@@ -29,6 +29,9 @@ _ERROR: Final[dict[str, Any]] = {
         "fault": {"type": "string", "enum": ["you", "us", "peer"], "description": "Whose fault it is."},
     },
 }
+STORES_NOTHING: Final = "x-stores-nothing"
+"""``openapi_extra`` of a POST whose repeat is answered anew: there is nothing that could be done twice."""
+
 _IDEMPOTENCY_KEY: Final[dict[str, Any]] = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -47,18 +50,19 @@ def describe(app: FastAPI) -> dict[str, Any]:
                 # FastAPI names a 422 of its own shape, which none of our endpoints answers.
                 operation["responses"].pop("422", None)
                 if path.startswith(OWN_API):
-                    _own(operation, is_post=method == "post")
+                    stores = not operation.pop(STORES_NOTHING, False)
+                    _own(operation, is_repeatable=method == "post" and stores)
         _components(document)
     return app.openapi_schema or {}
 
 
-def _own(operation: dict[str, Any], *, is_post: bool) -> None:
+def _own(operation: dict[str, Any], *, is_repeatable: bool) -> None:
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
-    refusals = _REFUSALS | _MISMATCH if is_post else _REFUSALS
+    refusals = _REFUSALS | _MISMATCH if is_repeatable else _REFUSALS
     for status, text in refusals.items():
         operation["responses"].setdefault(status, {"description": text, "content": content})
     operation["security"] = [{"apiKey": []}]
-    if is_post:
+    if is_repeatable:
         operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
 
 

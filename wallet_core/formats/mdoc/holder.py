@@ -11,7 +11,13 @@ from wallet_core.cose import mac0, sign1
 from wallet_core.encoding import cbor
 from wallet_core.formats.mdoc.document import ElementErrors, encode_device_response
 from wallet_core.formats.mdoc.session_transcript import EMPTY_DEVICE_NAME_SPACES, device_authentication_bytes
-from wallet_core.formats.mdoc.structures import MobileSecurityObject, NameSpaces, parse_issuer_signed, parse_mso
+from wallet_core.formats.mdoc.structures import (
+    MobileSecurityObject,
+    NameSpaces,
+    UnverifiedIssuerSigned,
+    parse_issuer_signed,
+    parse_mso,
+)
 from wallet_core.formats.mdoc.verifier import check_digests
 from wallet_core.keys.algorithms import SignatureAlgorithm
 from wallet_core.types import DocType, SessionTranscript
@@ -114,11 +120,7 @@ def index_mdoc(data: bytes) -> HeldMdoc:
     auth = issuer_signed.issuer_auth
     return HeldMdoc(
         doc_type=mso.doc_type,
-        items={
-            (name_space, item.element): cbor.embedded_as_received(item.inner, data)
-            for name_space, items in issuer_signed.items.items()
-            for item in items
-        },
+        items=_items_as_received(issuer_signed),
         claims=claims,
         mso=mso,
         x5chain=issuer_signed.x5chain(),
@@ -126,6 +128,12 @@ def index_mdoc(data: bytes) -> HeldMdoc:
         issuer_auth=cbor.dumps([auth.protected_bytes, dict(auth.unprotected), auth.payload, auth.signature]),
         encoded=data,
     )
+
+
+def _items_as_received(issuer_signed: UnverifiedIssuerSigned) -> dict[tuple[str, str], bytes]:
+    places = [(name_space, item) for name_space, items in issuer_signed.items.items() for item in items]
+    encoded = cbor.each_as_received((item.inner for _, item in places), issuer_signed.received)
+    return {(name_space, item.element): each for (name_space, item), each in zip(places, encoded, strict=True)}
 
 
 def create_document(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Final
 
@@ -45,6 +46,28 @@ class Check:
     def to_json(self) -> JsonObject:
         """Return the line as our API shows it."""
         return {"step": self.step, "name": self.name, "clause": self.clause, "ok": self.ok, "detail": self.detail}
+
+
+@dataclass(frozen=True, slots=True)
+class ListCopy:
+    """A copy of a trust or status list: since when we have it, and until when it counts; None if it does not say."""
+
+    fetched_at: datetime
+    good_until: datetime | None = None
+
+    def said(self, now: datetime) -> str:
+        """Return its age in words."""
+        until = f", good until {self.good_until:%Y-%m-%d %H:%M} UTC" if self.good_until else ""
+        return f"of {age_said(now - self.fetched_at)} ago{until}"
+
+
+def age_said(age: timedelta) -> str:
+    """Return an age in the largest unit of which there are two: ``2 h``, ``45 min``."""
+    seconds = max(0, int(age.total_seconds()))
+    for unit, length in (("days", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
 
 
 CHECKS: Final[Mapping[CheckStep, tuple[str, str]]] = {

@@ -86,7 +86,7 @@ def verify_presentation(
     response = parse_device_response(base64url.decode(text, what="presentation"))
     document = only_document(response, doc_type)
     # mdoc-18013.9.3.1-chain
-    certificate = _trusted(document.issuer_signed.x5chain(), verify_chain, now)
+    certificate = trusted_signer(document.issuer_signed.x5chain(), verify_chain, now)
     mdoc = verify_document(
         document,
         issuer_key=certificate.public_key,
@@ -100,9 +100,14 @@ def verify_presentation(
     return PresentedMdoc(mdoc, certificate)
 
 
-def _trusted(
+def trusted_signer(
     chain: Sequence[bytes], verify_chain: Callable[[Sequence[bytes], datetime], TrustedCertificate], now: datetime
 ) -> TrustedCertificate:
+    """Return the certificate under which an mdoc is signed.
+
+    Raises:
+        VerificationError: there is none, or it leads to no anchor; without ``step``.
+    """
     if not chain:
         raise UntrustedError("the mdoc has no certificate", clause="ISO/IEC 18013-5 9.1.2.4")
     try:

@@ -24,7 +24,7 @@ from wallet_core.formats.sd_jwt.vc import SdJwtVc, validate_sd_jwt_vc
 from wallet_core.formats.sd_jwt.verifier import LEEWAY, UnverifiedSdJwt, parse_sd_jwt, verify_sd_jwt, verify_sd_jwt_kb
 from wallet_core.keys.algorithms import PublicKey
 from wallet_core.protocols.openid4vp import mdoc
-from wallet_core.protocols.openid4vp.checks import Check, CheckStep, check_failed, passed_checks
+from wallet_core.protocols.openid4vp.checks import Check, CheckStep, age_said, check_failed, passed_checks
 from wallet_core.protocols.openid4vp.dcql import ClaimsQuery, CredentialQuery, DcqlQuery
 from wallet_core.protocols.openid4vp.matching import overlap, value_matches
 from wallet_core.protocols.openid4vp.response import VpToken
@@ -195,7 +195,7 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
         )
     # 10.
     presented = [credential for several in credentials.values() for credential in several]
-    permitted = [_validate_permitted(credential, expected, now) for credential in presented]
+    permitted = [validate_permitted(credential, expected.may_issue, now) for credential in presented]
     return ValidatedResponse(credentials, _passed(credentials, permitted, now), _SEAL)
 
 
@@ -248,13 +248,13 @@ def _validate_presentation(text: str, query_id: QueryId, expected: Expectation, 
         chain = sd_jwt.x5c()
     except MalformedError as exc:
         raise check_failed(CheckStep.ANSWER_FITS_REQUEST, exc.description, exc) from exc
-    certificate = _trusted_issuer(chain, expected, now)
+    certificate = trusted_issuer(chain, expected.verify_chain, now)
     credential = _verify(sd_jwt, certificate.public_key, query, expected, now)
     # vp-8.6-speaks-for
-    _validate_issuer(credential, certificate)
-    _validate_audience(credential, expected.client_id)
+    validate_issuer(credential, certificate)
+    validate_audience(credential, expected.client_id)
     # 7.
-    finding = _verify_status(credential.status, certificate, spec.STATUS_LIST_JWT_MEDIA_TYPE, expected, now)
+    finding = find_status(credential.status, certificate, spec.STATUS_LIST_JWT_MEDIA_TYPE, expected.verify_status, now)
     # 9. before 8, whose rule needs to know what kind of credential this is.
     # dcql-B.3.5-type
     if credential.vct not in query.types:
@@ -266,7 +266,7 @@ def _validate_presentation(text: str, query_id: QueryId, expected: Expectation, 
     return PresentedCredential(
         format=query.format,
         type=credential.vct,
-        claims=_project(credential.claims, paths),
+        claims=project(credential.claims, paths),
         issuer=credential.issuer,
         issuer_name=certificate.name,
         valid_until=credential.expires_at,
@@ -291,15 +291,15 @@ def _validate_mdoc(text: str, query: CredentialQuery, expected: Expectation, now
         )
         claims: JsonObject = {**claims_to_json(presented.mdoc.claims)}
     except (VerificationError, MalformedError) as exc:
-        raise check_failed(_mdoc_step_of(exc), exc.description, exc) from exc
+        raise check_failed(mdoc_step_of(exc), exc.description, exc) from exc
     # 7. ISO/IEC 18013-5, second edition: the lists of mdocs are CWTs.
     status = None if presented.mdoc.status is None else dict(presented.mdoc.status)
-    finding = _verify_status(status, presented.certificate, spec.STATUS_LIST_CWT_MEDIA_TYPE, expected, now)
+    finding = find_status(status, presented.certificate, spec.STATUS_LIST_CWT_MEDIA_TYPE, expected.verify_status, now)
     _validate_elements(presented.mdoc, expected.query)
     return PresentedCredential(
         format=query.format,
         type=presented.mdoc.doc_type,
-        claims=_project(claims, validate_claims(query, claims, {})),
+        claims=project(claims, validate_claims(query, claims, {})),
         issuer=None,
         issuer_name=presented.certificate.name,
         valid_until=presented.mdoc.validity.valid_until,
@@ -309,7 +309,7 @@ def _validate_mdoc(text: str, query: CredentialQuery, expected: Expectation, now
     )
 
 
-def _mdoc_step_of(error: VerificationError | MalformedError) -> CheckStep:
+def mdoc_step_of(error: VerificationError | MalformedError) -> CheckStep:
     """Return the check to which a step of ``formats.mdoc.verifier.verify_document`` belongs."""
     if isinstance(error, HolderBindingError):
         return CheckStep.HOLDER_PRESENT
@@ -336,27 +336,36 @@ def _validate_elements(presented: VerifiedMdoc, query: DcqlQuery) -> None:
         )
 
 
-def _verify_status(
-    status: Json, issuer: TrustedCertificate, media_type: str, expected: Expectation, now: datetime
+def find_status(
+    status: Json, issuer: TrustedCertificate, media_type: str, verify_status: StatusVerifier, now: datetime
 ) -> StatusFinding:
-    """Return what is known of a status. ``media_type`` is that of the lists which go with the credential's format."""
+    """Return what is known of a status (check 7). ``media_type`` is that of the lists which go with the format.
+
+    Raises:
+        VerificationError: it is withdrawn, or cannot be looked up.
+    """
     if status is None:
         return NO_STATUS
     try:
         # 8.6: "Perform the checks required by the Verifier's policy […] (e.g., revocation checks)".
         # sdjwtvc-2.2.2.3-status
-        return expected.verify_status(status, issuer, media_type, now)
+        return verify_status(status, issuer, media_type, now)
     except (MalformedError, VerificationError) as exc:
         raise check_failed(CheckStep.NOT_WITHDRAWN, exc.description, exc) from exc
 
 
-def _trusted_issuer(chain: Sequence[bytes], expected: Expectation, now: datetime) -> TrustedCertificate:
+def trusted_issuer(chain: Sequence[bytes], verify_chain: ChainVerifier, now: datetime) -> TrustedCertificate:
+    """Return the certificate under which an SD-JWT VC is signed (check 2).
+
+    Raises:
+        VerificationError: there is none, or it leads to no anchor.
+    """
     # 2. HAIP 6.1.1: the issuer's key comes with a chain in x5c; there is no other way to trust one here.
     # sdjwtvc-3.5-x5c
     if not chain:
         raise UntrustedError("the credential has no certificate", step=CheckStep.ISSUER_TRUSTED, clause="HAIP 6.1.1")
     try:
-        return expected.verify_chain(chain, now)
+        return verify_chain(chain, now)
     except (MalformedError, VerificationError) as exc:
         raise check_failed(CheckStep.ISSUER_TRUSTED, exc.description, exc) from exc
 
@@ -381,10 +390,10 @@ def _verify(
             verified = verify_sd_jwt(sd_jwt, issuer_key=issuer_key, now=now, leeway=expected.leeway)
         return validate_sd_jwt_vc(verified)
     except (VerificationError, MalformedError) as exc:
-        raise check_failed(_step_of(exc), exc.description, exc) from exc
+        raise check_failed(sd_jwt_step_of(exc), exc.description, exc) from exc
 
 
-def _step_of(error: VerificationError | MalformedError) -> CheckStep:
+def sd_jwt_step_of(error: VerificationError | MalformedError) -> CheckStep:
     """Return the check to which a step of ``verify_sd_jwt_kb`` and ``validate_sd_jwt_vc`` belongs."""
     if isinstance(error, HolderBindingError):
         return CheckStep.HOLDER_PRESENT
@@ -393,7 +402,8 @@ def _step_of(error: VerificationError | MalformedError) -> CheckStep:
     return CheckStep.ISSUER_SIGNED if getattr(error, "step", None) == 1 else CheckStep.CONTENT_UNCHANGED
 
 
-def _validate_issuer(credential: SdJwtVc, certificate: TrustedCertificate) -> None:
+def validate_issuer(credential: SdJwtVc, certificate: TrustedCertificate) -> None:
+    """Check that the certificate speaks for ``iss`` (check 2). Raises ``UntrustedError``."""
     if credential.issuer is None:
         return
     try:
@@ -402,19 +412,25 @@ def _validate_issuer(credential: SdJwtVc, certificate: TrustedCertificate) -> No
         raise check_failed(CheckStep.ISSUER_TRUSTED, exc.description, exc) from exc
 
 
-def _validate_permitted(credential: PresentedCredential, expected: Expectation, now: datetime) -> str:
+def validate_permitted(credential: PresentedCredential, may_issue: IssuerPermission, now: datetime) -> str:
+    """Return which listed issuer may issue this type (check 10), empty if no list had to be asked.
+
+    Raises:
+        VerificationError: it may not.
+    """
     certificate = credential.certificate
     if certificate is None:
         raise check_failed(CheckStep.ISSUER_PERMITTED, "nothing says that the issuer may issue this type")
     issuer = None if credential.issuer is None else CredentialIssuerId(credential.issuer)
     try:
         # vp-8.6-permitted
-        return expected.may_issue(certificate, issuer=issuer, format=credential.format, type=credential.type, at=now)
+        return may_issue(certificate, issuer=issuer, format=credential.format, type=credential.type, at=now)
     except VerificationError as exc:
         raise check_failed(CheckStep.ISSUER_PERMITTED, exc.description, exc) from exc
 
 
-def _validate_audience(credential: SdJwtVc, client_id: ClientId) -> None:
+def validate_audience(credential: SdJwtVc, client_id: ClientId) -> None:
+    """Check that the credential is not meant for others only (check 5). Raises ``VerificationError``."""
     audience = credential.claims.get("aud", client_id)
     # 5. RFC 7519 4.1.3: whoever is not among the audiences of a JWT "MUST" reject it.
     # jose-7519.4.1.3-aud
@@ -456,7 +472,8 @@ def _at_asked_indices(concrete: ConcretePath, path: ClaimsPath, gaps: Mapping[Co
     return True
 
 
-def _project(value: JsonObject, paths: Sequence[ConcretePath]) -> JsonObject:
+def project(value: JsonObject, paths: Sequence[ConcretePath]) -> JsonObject:
+    """Return only the elements of ``value`` at ``paths``, and what they hang from."""
     picked = _pick(value, paths)
     return picked if isinstance(picked, dict) else {}
 
@@ -484,26 +501,18 @@ def _passed(
         CheckStep.ISSUER_TRUSTED: issuers,
         CheckStep.WITHIN_VALIDITY: f"until {min(until):%Y-%m-%d}" if until else "",
         CheckStep.HOLDER_PRESENT: "" if all(c.holder_bound for c in presented) else "not asked for",
-        CheckStep.NOT_WITHDRAWN: "; ".join(dict.fromkeys(_said(one.status, now) for one in presented)),
+        CheckStep.NOT_WITHDRAWN: "; ".join(dict.fromkeys(status_said(one.status, now) for one in presented)),
         CheckStep.QUERY_ANSWERED: f"{len(presented)} credential(s)",
         CheckStep.ISSUER_PERMITTED: ", ".join(dict.fromkeys(name or "no list used" for name in permitted)),
     }
     return passed_checks(details)
 
 
-def _said(finding: StatusFinding, now: datetime) -> str:
+def status_said(finding: StatusFinding, now: datetime) -> str:
     """Return what check 7 found of one credential, with the age of what it was found in."""
-    age = "" if finding.checked_at is None else _age(now - finding.checked_at)
+    age = "" if finding.checked_at is None else age_said(now - finding.checked_at)
     if finding.status == "none":
         return "the credential has no status list"
     if finding.status == "valid":
         return f"checked {age} ago"
     return f"the status could not be looked up{f'; the last list is {age} old' if age else ''}; the policy accepts that"
-
-
-def _age(age: timedelta) -> str:
-    seconds = max(0, int(age.total_seconds()))
-    for unit, length in (("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"

@@ -96,8 +96,8 @@ def set_status(array: bytearray, bits: int, index: int, status: int) -> None:
     """
     if not 0 <= index < len(array) * 8 // bits or not 0 <= status < 1 << bits:
         raise ValueError("no such place in the status list, or no such status")
-    # tsl-4.1-order
     byte, shift = index * bits >> 3, index * bits & 7
+    # tsl-4.1-order
     array[byte] = array[byte] & ~(((1 << bits) - 1) << shift) | status << shift
 
 

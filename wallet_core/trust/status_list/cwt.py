@@ -19,7 +19,8 @@ from wallet_core.trust.status_list.token import (
 )
 
 # The draft of ISO/IEC 18013-5 prints the type without "application/" (protocols.md 11.8); we write the full form.
-_TYPES = frozenset({spec.STATUS_LIST_CWT_MEDIA_TYPE, spec.STATUS_LIST_CWT_MEDIA_TYPE.removeprefix("application/")})
+# A tuple: what stands in a header of CBOR need not be hashable.
+_TYPES = (spec.STATUS_LIST_CWT_MEDIA_TYPE, spec.STATUS_LIST_CWT_MEDIA_TYPE.removeprefix("application/"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,3 +87,17 @@ def test_time_left_is_in_words() -> None:
 def test_amounts_are_read_in_units_of_ten_thousand(amount: int, korean: str, english: str) -> None:
     assert text.won(amount, "ko") == korean
     assert text.won(amount, "en") == english
+
+
+@pytest.mark.parametrize(
+    ("age", "korean", "english"),
+    [
+        (timedelta(seconds=59), "방금", "just now"),
+        (timedelta(seconds=-5), "방금", "just now"),
+        (timedelta(seconds=60), "1분 전", "1 minute ago"),
+        (timedelta(hours=2, minutes=59), "2시간 전", "2 hours ago"),
+        (timedelta(days=3), "3일 전", "3 days ago"),
+    ],
+)
+def test_how_long_ago(age: timedelta, korean: str, english: str) -> None:
+    assert (text.ago(age, "ko"), text.ago(age, "en")) == (korean, english)

@@ -60,7 +60,7 @@ def test_the_certificates_stand_in_the_protected_header() -> None:
 @pytest.mark.clause("tsl-5.2-typ")
 def test_another_type_is_refused() -> None:
     verify(signed({16: "statuslist+cwt"}))
-    for header in ({16: "application/identifierlist+cwt"}, {16: 1}, {16: b"statuslist+cwt"}, {}):
+    for header in ({16: "application/identifierlist+cwt"}, {16: 1}, {16: b"statuslist+cwt"}, {16: []}, {}):
         with pytest.raises(VerificationError) as refused:
             verify(signed(header))
         assert refused.value.step == 1
