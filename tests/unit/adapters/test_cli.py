@@ -38,6 +38,16 @@ def test_a_refusal_is_one_line_and_exit_code_1() -> None:
     assert json.loads(done.stdout)["error"]
 
 
+def test_the_catalogue_check_says_how_large_a_signed_mdoc_is() -> None:
+    done = _jigap("catalogue", "check", "--json")
+    size = json.loads(done.stdout)["mdoc"]["drivers-licence"]
+    # Tags, names and lengths stand beside the digests of 32 bytes.
+    assert 32 * size["digests"] < size["mso_bytes"] < 50 * size["digests"]
+    assert 64 * (size["sha256_blocks"] - 1) > size["mso_bytes"]
+    said = _jigap("catalogue", "check").stderr
+    assert f"an MSO of {size['mso_bytes']} bytes with {size['digests']} digests" in said.replace("\n", " ")
+
+
 def test_every_group_is_listed() -> None:
     done = _jigap("--help")
     assert done.returncode == 0
