@@ -20,7 +20,6 @@ TYP_SD_JWT_VC: Final = "dc+sd-jwt"
 TYP_KEY_BINDING: Final = "kb+jwt"
 TYP_KEY_PROOF: Final = "openid4vci-proof+jwt"
 TYP_REQUEST_OBJECT: Final = "oauth-authz-req+jwt"
-TYP_ISSUER_METADATA: Final = "openidvci-issuer-metadata+jwt"
 TYP_TRUST_LIST: Final = "jigap-trust-list+jwt"
 TYP_STATUS_LIST_JWT: Final = "statuslist+jwt"
 

@@ -22,7 +22,7 @@ from wallet_core.formats.mdoc.holder import index_mdoc
 from wallet_core.formats.sd_jwt.verifier import parse_sd_jwt
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
 from wallet_core.trust.status_list.array import Status
-from wallet_core.trust.status_list.cwt import parse_status_list_cwt
+from wallet_core.trust.status_list.cwt import parse_status_list_cwt, require_mdoc_profile
 from wallet_core.trust.status_list.fetching import fetch_status_list
 from wallet_core.trust.status_list.judging import validate_list_signer
 from wallet_core.trust.status_list.reference import StatusReference, parse_status
@@ -66,6 +66,14 @@ class _Place:
     kind: _Kind
 
 
+@dataclass(frozen=True, slots=True)
+class _List:
+    """A list that holds, and who signed it."""
+
+    statuses: VerifiedStatusList
+    signer: TrustedCertificate
+
+
 async def check_cards_soon(
     open_ports: Callable[[], CardPorts],
     fetch: Fetch,
@@ -99,18 +107,20 @@ async def check_cards_soon(
 async def _check(cards: Iterable[Card], fetch: Fetch, anchors: TrustAnchors, now: datetime) -> Mapping[str, CardStatus]:
     """Return the status of those cards whose lists could be had and are good."""
     places = {card.id: _places(card, anchors, now) for card in cards}
-    signers = {(place.reference.uri, place.kind): place.issuer for each in places.values() for place in each}
-    lists = await asyncio.gather(
-        *(_list(uri, kind, fetch, anchors, issuer, now) for (uri, kind), issuer in signers.items())
-    )
-    known = dict(zip(signers, lists, strict=True))
+    wanted = list(dict.fromkeys((place.reference.uri, place.kind) for each in places.values() for place in each))
+    lists = await asyncio.gather(*(_list(uri, kind, fetch, anchors, now) for uri, kind in wanted))
+    known = dict(zip(wanted, lists, strict=True))
     found: dict[str, list[CardStatus]] = defaultdict(list)
     for card_id, each in places.items():
         for place in each:
-            reference, statuses = place.reference, known[place.reference.uri, place.kind]
+            fetched = known[place.reference.uri, place.kind]
+            if fetched is None:
+                continue
             with suppress(WalletError):
-                if statuses is not None:
-                    found[card_id].append(_WORDS.get(statuses.status(reference), CardStatus.REVOKED))
+                # Cards of several issuers may name one list: it speaks for those of its own signer only.
+                validate_list_signer(fetched.signer, place.issuer)
+                status = fetched.statuses.status(place.reference)
+                found[card_id].append(_WORDS.get(status, CardStatus.REVOKED))
     # A card is as good as the worst of its copies: any of them may be shown next.
     return {card_id: max(statuses, key=_ORDER.index) for card_id, statuses in found.items()}
 
@@ -137,14 +147,14 @@ def _signed(card: Card, credential: str) -> tuple[_Kind, Any, Sequence[bytes]]:
     return _JWT, parsed.issuer_jws.claims().get("status"), parsed.x5c()
 
 
-async def _list(
-    uri: str, kind: _Kind, fetch: Fetch, anchors: TrustAnchors, issuer: TrustedCertificate, now: datetime
-) -> VerifiedStatusList | None:
+async def _list(uri: str, kind: _Kind, fetch: Fetch, anchors: TrustAnchors, now: datetime) -> _List | None:
     try:
         token = kind.parse(await fetch.arun(fetch_status_list(uri, media_type=kind.media_type)))
         signer = verify_chain(token.chain, anchors, purpose=kind.purpose, at=now)
-        validate_list_signer(signer, issuer)
-        return verify_status_list_token(token, key=signer.public_key, uri=uri, now=now)
+        statuses = verify_status_list_token(token, key=signer.public_key, uri=uri, now=now)
+        if kind is _CWT:
+            require_mdoc_profile(statuses.claims)
+        return _List(statuses, signer)
     except WalletError:
         return None
 

@@ -44,7 +44,7 @@ class Agencies(Protocol):
 
 
 class SigningKeys(Protocol):
-    """The agencies' signing keys, by agency id."""
+    """The agencies' keys, by name: an agency's id, or :func:`document_signer_key` of it."""
 
     def signer(self, name: str) -> Signer:
         """Return the signer. Raises ``KeyUnavailable``."""

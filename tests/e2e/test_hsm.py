@@ -185,18 +185,21 @@ def test_while_its_token_is_away_an_agency_issues_nothing(issuer: IssuerProgram,
     softhsm.put_back("police")
     assert recovers(pending)
     assert issued_by(issuer) == before + 2
-    log = issuer.log()
-    for words in ("key signing of token police: No token", "key signing of token police is in use again"):
-        assert words in log
-    assert PIN not in log
+    assert "key signing of token police: No token" in issuer.log()
+    # The worker that answered first may be one that was not asked meanwhile.
+    deadline = time.monotonic() + 20 * hsm.PAUSE_SECONDS
+    while "key signing of token police is in use again" not in issuer.log():
+        assert time.monotonic() < deadline
+        refused(redeem(issuer))
+    assert PIN not in issuer.log()
 
 
 def test_started_without_its_token_it_recovers(issuer: IssuerProgram, softhsm: SoftHsm) -> None:
     issuer.stop()
     softhsm.take_away("police")
     issuer.start()
-    answer = httpx2.get(f"{issuer.url}/.well-known/jwt-vc-issuer/agencies/police")
-    assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
+    # What it publishes comes from the certificates.
+    assert httpx2.get(f"{issuer.url}/.well-known/jwt-vc-issuer/agencies/police").json()["jwks"]["keys"]
     pending, before = redeem(issuer), issued_by(issuer)
     assert refused(pending)
     assert issuer.run("issuer", "agency", "add", "police", code=1)["error"] == "temporarily_unavailable"

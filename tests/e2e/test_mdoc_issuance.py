@@ -1,6 +1,6 @@
 """The same licence in both formats: an agency with a document signer issues mdocs that readers accept."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.simulators import run_flow
 from tests.support.issuing import HOST, NOW, IssuerUnderTest, add_document_signer, issuer_anchors, start_issuer
 from tests.support.mdoc_presentations import new_iaca
 from wallet_core.encoding import base64url
-from wallet_core.errors import HolderBindingError, UntrustedError
+from wallet_core.errors import HolderBindingError, PeerRefusal, UntrustedError
 from wallet_core.formats.mdoc.holder import index_mdoc
 from wallet_core.formats.mdoc.mdl import lint_mdl, mso_size
 from wallet_core.formats.mdoc.structures import parse_issuer_signed
@@ -85,6 +85,25 @@ def test_an_mdl_does_not_outlive_its_signer(issuer, iaca) -> None:
     texts, _ = receive(issuer, count=1)
     held = index_mdoc(base64url.decode(texts[0]))
     assert held.mso.validity.valid_until <= NOW + timedelta(days=365)
+    # The agency's own record says the same end.
+    (record,) = issuer.api("GET", "/credentials").json()["credentials"]
+    assert datetime.fromisoformat(record["expires_at"]) == held.mso.validity.valid_until
+
+
+def test_an_agency_whose_document_signer_ended_offers_no_mdl(issuer) -> None:
+    issuer.clock.time = NOW + timedelta(days=366)
+    metadata = run_flow(resolve_credential_issuer(ISSUER), issuer.send)
+    assert MDOC not in metadata.configurations
+    assert SD_JWT in metadata.configurations
+
+
+def test_in_its_last_hour_a_document_signer_signs_no_more(issuer) -> None:
+    keys = [SoftwareSigner.generate()]
+    issuer.clock.time = NOW + timedelta(days=365) - timedelta(minutes=5)
+    pending = issuer.proofs(issuer.offer(configuration=MDOC)["uri"], keys)
+    with pytest.raises(PeerRefusal) as refusal:
+        issuer.receive(pending, keys)
+    assert (refusal.value.status, refusal.value.error) == (500, "server_error")
 
 
 def test_how_large_the_signed_part_is(issuer) -> None:

@@ -12,12 +12,21 @@ from issuer.status.ports import StatusEntry, StatusListHead
 from issuer.status.use_cases.changes import StatusOrder
 from issuer.status.use_cases.places import draw_places, is_decoy, take_places
 from tests.simulators import run_flow
-from tests.support.issuing import HOST, LICENCE, IssuerUnderTest, issuer_anchors, start_issuer
+from tests.support.issuing import (
+    HOST,
+    LICENCE,
+    NOW,
+    IssuerUnderTest,
+    add_document_signer,
+    issuer_anchors,
+    start_issuer,
+)
+from tests.support.mdoc_presentations import new_iaca
 from wallet_core.errors import StateConflict
 from wallet_core.formats.sd_jwt.verifier import parse_sd_jwt
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.openid4vci.pending import IssuedCredentials
-from wallet_core.trust.anchors import AnchorPurpose
+from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors
 from wallet_core.trust.status_list.cwt import parse_status_list_cwt, require_mdoc_profile
 from wallet_core.trust.status_list.fetching import fetch_aggregation, fetch_status_list
 from wallet_core.trust.status_list.reference import StatusReference, parse_status
@@ -53,12 +62,19 @@ def place_of(issuer: IssuerUnderTest, credential_id: str) -> StatusReference:
     return StatusReference(entry.idx, f"{HOST}/agencies/police/statuslists/{entry.number}")
 
 
-def fetch(issuer: IssuerUnderTest, uri: str, media_type: str = JWT) -> VerifiedStatusList:
+def fetch(
+    issuer: IssuerUnderTest,
+    uri: str,
+    media_type: str = JWT,
+    *,
+    anchors: TrustAnchors | None = None,
+    purpose: AnchorPurpose = AnchorPurpose.CREDENTIAL_ISSUER,
+) -> VerifiedStatusList:
     """Fetch and verify a list as whoever checks a credential does."""
     body = run_flow(fetch_status_list(uri, media_type=media_type), issuer.send)
     token = parse_status_list_jwt(body) if media_type == JWT else parse_status_list_cwt(body)
-    now, anchors = issuer.clock.now(), issuer_anchors(issuer.ca)
-    signer = verify_chain(token.chain, anchors, purpose=AnchorPurpose.CREDENTIAL_ISSUER, at=now)
+    now = issuer.clock.now()
+    signer = verify_chain(token.chain, anchors or issuer_anchors(issuer.ca), purpose=purpose, at=now)
     validate_issuer_name(signer, f"{HOST}/agencies/police")
     return verify_status_list_token(token, key=signer.public_key, uri=uri, now=now)
 
@@ -117,6 +133,8 @@ def test_what_was_revoked_stays_revoked(issuer: IssuerUnderTest) -> None:
 
 @pytest.mark.clause("tsl-7.1-mdoc")
 def test_an_mdoc_is_revoked_for_good_and_never_suspended(issuer: IssuerUnderTest) -> None:
+    iaca = new_iaca(now=NOW)
+    add_document_signer(issuer.issuer.keys, iaca, "police")
     ports, agency = issuer.issuer.status, issuer.issuer.agency("police")
     places = draw_places(ports, agency, credential_format="mso_mdoc", bits=1, count=1)
     issue(issuer, copies=1)
@@ -130,9 +148,13 @@ def test_an_mdoc_is_revoked_for_good_and_never_suspended(issuer: IssuerUnderTest
     refused = set_status(issuer, credential, "suspended")
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
     assert set_status(issuer, credential, "invalid").status_code == 200
-    assert status_of(issuer, credential) == 1
-    require_mdoc_profile(fetch(issuer, places[0].reference.uri, CWT).claims)
-    assert fetch(issuer, places[0].reference.uri, CWT).status(places[0].reference) == 1
+    anchors = TrustAnchors([TrustAnchor(iaca.certificate, AnchorPurpose.MDL_ISSUER)])
+    for media_type in (JWT, CWT):
+        published = fetch(
+            issuer, places[0].reference.uri, media_type, anchors=anchors, purpose=AnchorPurpose.MDL_ISSUER
+        )
+        assert published.status(places[0].reference) == 1
+        require_mdoc_profile(published.claims)
     assert set_status(issuer, credential, "valid").status_code == 409
 
 

@@ -57,7 +57,7 @@ SABOTAGES = [
         "licence",
         "sdjwtvc-3.5-issuer-name",
         "issuer/issuance/use_cases/protocol.py",
-        ("            issuer=agency.credential_issuer,", "            issuer=issued.type.vct,"),
+        ("        issuer=agency.credential_issuer,\n", "        issuer=issued.type.vct,\n"),
     ),
 ]
 

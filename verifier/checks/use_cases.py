@@ -144,13 +144,18 @@ async def fill_cache(
         ports: what is needed.
         uris: addresses of status lists.
         media_type: their form.
-        aggregated: the addresses are those of aggregations (Token Status List 9.3), whose lists are wanted.
+        aggregated: the addresses are those of aggregations (Token Status List 9.3), whose lists are wanted. It does not
+            say in which form each is, so both are tried, ``media_type`` first.
     """
     await ports.renew_trust()
-    named = [name for uri in uris for name in (await _aggregated(ports, uri) if aggregated else [uri])]
-    names = [(uri, media_type) for uri in dict.fromkeys(named)]
-    await asyncio.gather(*(ports.statuses.fetch(name, ports.run) for name in names))
-    return tuple(_fetched(ports, name) for name in names)
+    forms = [media_type]
+    if aggregated:
+        forms += [other for other in _FORMS if other != media_type]
+        uris = [name for uri in uris for name in await ports.run.arun(fetch_aggregation(uri))]
+    return tuple(await asyncio.gather(*(_fetch(ports, uri, forms) for uri in dict.fromkeys(uris))))
+
+
+_FORMS: Final = (spec.STATUS_LIST_JWT_MEDIA_TYPE, spec.STATUS_LIST_CWT_MEDIA_TYPE)
 
 
 @dataclass(slots=True)
@@ -270,8 +275,15 @@ def _copy_of(look: StatusLook, name: ListName, now: datetime) -> ListCopy | None
     return None if known is None else ListCopy(known.fetched_at, known.statuses.claims.expires_at)
 
 
-async def _aggregated(ports: CheckPorts, uri: str) -> Sequence[str]:
-    return await ports.run.arun(fetch_aggregation(uri))
+async def _fetch(ports: CheckPorts, uri: str, forms: Sequence[str]) -> FetchedList:
+    """Fetch a list in the first form in which it holds; if in none, say what is wrong with the first."""
+    found: list[FetchedList] = []
+    for form in forms:
+        await ports.statuses.fetch((uri, form), ports.run)
+        found.append(_fetched(ports, (uri, form)))
+        if found[-1].problem is None:
+            return found[-1]
+    return found[0]
 
 
 def _fetched(ports: CheckPorts, name: ListName) -> FetchedList:

@@ -78,12 +78,6 @@ def find_party(unit: UnitOfWork, parties: RelyingParties, party_id: str) -> Rely
     return party
 
 
-def list_parties(unit: UnitOfWork, parties: RelyingParties) -> list[RelyingParty]:
-    """Return every registered relying party, by id."""
-    with unit:
-        return list(parties.all())
-
-
 def create_api_key(
     unit: UnitOfWork, api_keys: ApiKeys, party: RelyingParty, *, label: str, scopes: Collection[str], now: datetime
 ) -> tuple[str, str]:

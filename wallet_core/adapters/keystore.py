@@ -97,8 +97,8 @@ class KeyStore:
     """A folder with the signing keys of several owners, each kept as its owner chose.
 
     ``NAME.key.pem`` (PKCS#8) is a key, or ``NAME.hsm.toml`` says in which token it is (specs/key-stores.md);
-    ``NAME.chain.pem`` is its certificate chain, leaf first. The files are read once; add an entry and the next look-up
-    finds it.
+    ``NAME.chain.pem`` is its certificate chain, leaf first. What is signed with is read once; add an entry and the next
+    look-up finds it.
 
     An owner's later keys are the entries ``NAME.2``, ``NAME.3`` and so on; the file ``NAME.current`` says which signs.
     It is looked at for every signature, so a rotation needs no restart, and every process sees it at once.

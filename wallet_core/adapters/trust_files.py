@@ -57,7 +57,7 @@ def load_issuer_policy(
         if _PEM in data:
             continue
         if data.lstrip().startswith(_JWS):
-            lists.append(verify_trust_list(_text(name, data), roots, at=now).content)
+            lists.append(verify_trust_list(_text(name, data), roots, at=now, grace=grace).content)
         else:
             vical = verify_vical(data, roots, at=now, grace=grace)
             anchors += vical.anchors

@@ -172,8 +172,9 @@ def _format(node: Node) -> FormatEntry:
     )
     if entry.scope != entry.configuration_id:
         node.report("scope", "scope differs from configuration_id: one scope per configuration (M17)", "scope")
-    if mdoc and entry.status_bits != 1:
-        node.report("status", "the mdoc form has one status bit", "status_bits")
+    # An agency's credentials of one format share their status lists.
+    if entry.status_bits != (1 if mdoc else 2):
+        node.report("status", "the SD-JWT VC form has two status bits, the mdoc form one", "status_bits")
     node.close()
     return entry
 

@@ -13,8 +13,6 @@ Header: TypeAlias = Mapping[int | str, Any]
 
 ALG: Final = 1
 CRIT: Final = 2
-TYP: Final = 16
-"""RFC 9596: the media type of the whole message."""
 X5CHAIN: Final = 33
 """RFC 9360 2: one certificate as bstr, several as array."""
 

@@ -199,7 +199,7 @@ def parse_trust_list(payload: JsonObject) -> TrustList:
 
 
 def verify_trust_list(
-    text: str, anchors: TrustAnchors, *, at: datetime, known: KnownList | None = None
+    text: str, anchors: TrustAnchors, *, at: datetime, known: KnownList | None = None, grace: timedelta = timedelta()
 ) -> VerifiedTrustList:
     """Return what a signed trust list says, if its operator is trusted and it is not older than the last one.
 
@@ -210,6 +210,7 @@ def verify_trust_list(
         anchors: whom we trust; only those for operators of trust lists count.
         at: the time.
         known: the last list that was accepted; None for the first.
+        grace: how long after ``next_update`` it is still taken.
 
     Steps:
         1. It is a compact JWS with certificates in ``x5c``.
@@ -217,7 +218,7 @@ def verify_trust_list(
         3. ``typ``, algorithm and signature.
         4. The payload is a trust list.
         5. ``iss`` is whom the certificate names.
-        6. It is not from the future, and not past its ``next_update``.
+        6. It is not from the future, and not past its ``next_update`` and ``grace``.
         7. Its sequence number is not lower than that of the last list; the same number is the same list.
 
     Not done here: what it permits (``trust.policy``); how long an old list is used where no new one is to be had.
@@ -244,7 +245,7 @@ def verify_trust_list(
     if content.operator not in signer.uris:
         raise UntrustedError("the trust list is of another operator", step=5, clause="specs/trust-list.md 3")
     # 6.
-    _validate_time(content, at)
+    _validate_time(content, at, grace)
     # 7.
     digest = hashlib.sha256(verified.payload).digest()
     _validate_sequence(content, digest, known)
@@ -266,12 +267,12 @@ def fetch_trust_list(url: str) -> Flow[str]:
         raise FetchError("the trust list could not be fetched", detail="the answer is not a JWS") from exc
 
 
-def _validate_time(content: TrustList, at: datetime) -> None:
+def _validate_time(content: TrustList, at: datetime, grace: timedelta) -> None:
     # tl-3-not-yet
     if content.issued_at > at + LEEWAY:
         raise NotYetValid("the trust list is from the future", step=6, clause="specs/trust-list.md 3")
     # tl-3-next-update
-    if at >= content.next_update:
+    if at >= content.next_update + grace:
         raise Expired("the trust list is past its next_update", step=6, clause="specs/trust-list.md 3")
 
 

@@ -14,6 +14,7 @@ from wallet_core.errors import (
     NotFound,
     UnknownCredentialConfiguration,
 )
+from wallet_core.protocols.openid4vci.credential import end_of_certificate
 from wallet_core.spec_versions import FORMAT_MDOC
 from wallet_core.types import AgencyId, CredentialConfigurationId, JsonObject
 
@@ -34,13 +35,14 @@ def issued_type(ports: IssuancePorts, agency_id: AgencyId, configuration_id: Cre
 
 
 def is_issued(ports: IssuancePorts, agency_id: AgencyId, issued: IssuedType) -> bool:
-    """Return whether the agency has the key it takes: mdocs need a document signer beside the signing key."""
+    """Return whether the agency has the key it takes: mdocs need a document signer, whose certificate has not ended."""
     if issued.entry.format != FORMAT_MDOC:
         return True
     try:
-        return bool(ports.keys.published(document_signer_key(agency_id)))
+        certificates = ports.keys.published(document_signer_key(agency_id))
     except KeyUnavailable:
         return False
+    return any(end_of_certificate(each) > ports.clock.now() for each in certificates)
 
 
 def check_claims(credential_type: CredentialType, record: JsonObject, *, today: date) -> datetime:

@@ -43,7 +43,7 @@ PAGE = 50
 _ID_BYTES = 16
 _ID = re.compile(r"[0-9a-f]{44}\Z")
 # Schemes that make a browser run or open something local are no wallet.
-_SCHEME = re.compile(r"(?!javascript|data|vbscript|file|blob|about|http)[a-z][a-z0-9+.-]{1,40}:(?://)?\Z")
+_SCHEME = re.compile(r"(?!(?:javascript|data|vbscript|file|blob|about|https?):)[a-z][a-z0-9+.-]{1,40}:(?://)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def show_offer(ports: IssuancePorts, agency: Agency, offer_id: str) -> Credentia
 def show_offer_again(
     ports: IssuancePorts, agency: Agency, offer_id: str, *, endpoint: str = spec.OFFER_SCHEME
 ) -> CreatedOffer:
-    """Return an open offer as :func:`create_offer` returned it, for the page that shows its QR code.
+    """Return an open offer as :func:`create_offer` does, always by reference, for the page that shows its QR code.
 
     Raises:
         NotFound: there is no such offer, or it is over.

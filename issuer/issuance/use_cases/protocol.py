@@ -23,7 +23,7 @@ from wallet_core.errors import (
     StorageError,
 )
 from wallet_core.protocols.oauth2.token import create_token_response, parse_bearer_token, parse_token_request
-from wallet_core.protocols.openid4vci.credential import create_credential, create_mdoc
+from wallet_core.protocols.openid4vci.credential import create_credential, create_mdoc, mdoc_end
 from wallet_core.protocols.openid4vci.issuance import (
     Authorized,
     Offered,
@@ -204,28 +204,29 @@ def _sign(
         expires_at = issued.type.expires_at(claims, today=today)
     except Expired as exc:
         raise CredentialRequestDenied(exc.description, detail=exc.detail) from exc
-    create = _creator(ports, agency, issued, claims, expires_at, now)
-    return [create(key, place.reference) for key, place in zip(keys, places, strict=True)], expires_at
+    create, end = _creator(ports, agency, issued, claims, expires_at, now)
+    return [create(key, place.reference) for key, place in zip(keys, places, strict=True)], end
 
 
 def _creator(
     ports: IssuancePorts, agency: Agency, issued: IssuedType, claims: JsonObject, expires_at: datetime, now: datetime
-) -> Callable[[AcceptedKey, StatusReference | None], str]:
-    """Return how to sign a copy for a key; all copies of one request are signed with one key of the agency."""
+) -> tuple[Callable[[AcceptedKey, StatusReference | None], str], datetime]:
+    """Return how to sign a copy for a key, and when it ends; all copies of one request are signed with one key."""
     if issued.entry.format == spec.FORMAT_MDOC:
         document_signer = ports.keys.signing_key(document_signer_key(agency.id))
+        end = mdoc_end(expires_at, document_signer.chain[0], now=now)
         return lambda key, status: create_mdoc(
             issued.type,
             issued.entry,
             claims=claims,
             key=key,
-            expires_at=expires_at,
+            expires_at=end,
             status=status,
             signer=document_signer.signer,
             x5chain=document_signer.chain,
             now=now,
             random=ports.random,
-        )
+        ), end
     key_of_agency = ports.keys.signing_key(agency.id)
     return lambda key, status: create_credential(
         issued.type,
@@ -239,7 +240,7 @@ def _creator(
         x5c=key_of_agency.chain,
         now=now,
         random=ports.random,
-    )
+    ), expires_at
 
 
 def _records(

@@ -36,6 +36,7 @@ FAULTS = [
     (LICENCE, 'scope = "drivers-licence-sd-jwt"', 0, 'scope = "licence"', "scope"),
     (LICENCE, 'configuration_id = "drivers-licence-mdoc"', 0, 'configuration_id = "drivers-licence-sd-jwt"', "scope+1"),
     (LICENCE, "status_bits = 1", 0, "status_bits = 2", "status"),
+    (LICENCE, "status_bits = 2", 0, "status_bits = 1", "status"),
     (LICENCE, "days = 30", 0, "days = 0", "type"),
     (LICENCE, 'not_after_claim = ["expiry_date"]', 0, 'not_after_claim = ["name"]', "path"),
     (LICENCE, "revocable = true", 0, 'revocable = "yes"', "type"),

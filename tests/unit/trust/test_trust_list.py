@@ -138,6 +138,9 @@ def test_a_list_has_its_time(pki: Pki) -> None:
     text = OPERATOR.sign(content(pki))
     with pytest.raises(Expired) as caught:
         verify_trust_list(text, OPERATOR.anchors, at=NOW + timedelta(days=1))
+    with pytest.raises(Expired):
+        verify_trust_list(text, OPERATOR.anchors, at=NOW + timedelta(days=1, hours=2), grace=timedelta(hours=2))
+    verify_trust_list(text, OPERATOR.anchors, at=NOW + timedelta(days=1, hours=1), grace=timedelta(hours=2))
     assert caught.value.step == 6
     with pytest.raises(NotYetValid) as early:
         verify_trust_list(text, OPERATOR.anchors, at=NOW - timedelta(minutes=6))

@@ -287,14 +287,15 @@ def _settle(storage: Storage, stored: StoredPresentation, move: Move) -> None:
     answers one finds the request closed.
     """
     for _ in range(_TRIES - 1):
+        # Outside of what is tried: a move that the state does not allow is the caller's conflict, not a race.
+        moved = move(stored.state)
         try:
-            storage.presentations.advance(stored, move(stored.state))
+            storage.presentations.advance(stored, moved)
         except StateConflict:
             again = storage.presentations.by_request_id(stored.request_id)
             if again is None:
                 raise
             stored = again
-            move(stored.state)
         else:
             return
     storage.presentations.advance(stored, move(stored.state))

@@ -25,9 +25,6 @@ from wallet_core.types import DocType
 MAX_DOCUMENTS: Final = 16
 """Documents in one DeviceResponse; a reader that asks for everything of a family's trip asks for fewer."""
 
-DATA_NOT_RETURNED: Final = 0
-"""ErrorCode of 8.3.2.1.2.3: the device does not say why."""
-
 ElementErrors: TypeAlias = Mapping[str, Mapping[str, int]]
 """ErrorCode by namespace and data element identifier."""
 

@@ -117,7 +117,7 @@ def verify_issuer_signed(
         5. ``signed`` lies within the validity of the signer's certificate, where that is given (9.3.1, step 5).
         6. ``validFrom`` and ``validUntil`` allow ``now`` (9.3.1, step 5).
 
-    Not done here: the chain of the certificate, status, the rules of a document type (``mdl.validate_mdl``).
+    Not done here: the chain of the certificate, status, the country of an mDL (``trust.x509``).
 
     Raises:
         VerificationError: a step failed; ``step`` is its number.

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from wallet_core.catalogue.credential_type import CredentialType, FormatEntry
 from wallet_core.encoding import base64url
+from wallet_core.errors import KeyUnavailable
 from wallet_core.formats.mdoc.issuer import issue_mdoc
 from wallet_core.formats.mdoc.structures import ValidityInfo
 from wallet_core.formats.sd_jwt.vc import issue_sd_jwt_vc
@@ -84,7 +85,7 @@ def create_mdoc(
         entry: its mdoc form.
         claims: what ``credential_type.prepare_claims`` returned.
         key: only a verified key proof gives one; it becomes ``deviceKey``.
-        expires_at: full hour, from ``credential_type.expires_at``.
+        expires_at: from :func:`mdoc_end`.
         signer: of the agency's document signer.
         x5chain: its certificates in DER, leaf first, no root.
         now: rounded down to the full hour (M12).
@@ -95,15 +96,12 @@ def create_mdoc(
         KeyUnavailable: the signer cannot sign now.
     """
     signed = _full_hour(now)
-    # ISO/IEC 18013-5 9.3.1, the issuer's own rule: "validUntil" is not later than the end of the signer's certificate.
-    # mdoc-18013.9.1.2.4-signer-end
-    until = min(expires_at, _full_hour(_end_of(x5chain[0])))
     return base64url.encode(
         issue_mdoc(
             doc_type=DocType(entry.doctype or ""),
             name_spaces=credential_type.data_elements(claims),
             device_key=key.key,
-            validity=ValidityInfo(signed, signed, until),
+            validity=ValidityInfo(signed, signed, expires_at),
             signer=signer,
             x5chain=x5chain,
             random=random,
@@ -112,9 +110,28 @@ def create_mdoc(
     )
 
 
+def mdoc_end(expires_at: datetime, signer_certificate: bytes, *, now: datetime) -> datetime:
+    """Return when an mdoc ends: as its type says, or with the certificate of its document signer if that is earlier.
+
+    Args:
+        expires_at: full hour, from ``credential_type.expires_at``.
+        signer_certificate: DER.
+        now: the time of signing.
+
+    Raises:
+        KeyUnavailable: the certificate is at its end; nothing can be signed under it any more.
+    """
+    # ISO/IEC 18013-5 9.3.1, the issuer's own rule: "validUntil" is not later than the end of the signer's certificate.
+    # mdoc-18013.9.1.2.4-signer-end
+    until = min(expires_at, _full_hour(end_of_certificate(signer_certificate)))
+    if until <= _full_hour(now):
+        raise KeyUnavailable("the agency's document signer is at its end", detail="its certificate has ended")
+    return until
+
+
 @lru_cache(maxsize=64)
-def _end_of(certificate: bytes) -> datetime:
-    """Return when a certificate ends. An issuer signs with the same few for months."""
+def end_of_certificate(certificate: bytes) -> datetime:
+    """Return when a certificate in DER ends. An issuer signs with the same few for months."""
     return load_certificate(certificate).not_valid_after_utc
 
 

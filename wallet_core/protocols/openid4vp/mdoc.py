@@ -48,7 +48,7 @@ def create_document_to_sign(
     Args:
         request: the request.
         held: the mdoc.
-        disclose: paths of namespace and data element identifier, or into an element, which is shown whole.
+        disclose: paths of namespace and data element identifier.
 
     Raises:
         ValueError: an element is not in this mdoc.
