@@ -137,6 +137,22 @@ def test_lists_fetched_beforehand_serve_a_verifier_without_network(desk: FileDes
     assert missing.problem is not None
 
 
+def test_an_aggregation_names_lists_of_both_forms(desk: FileDesk) -> None:
+    import asyncio
+
+    address, other = "https://agency.example/statuslists", f"{URI}9"
+    desk.lists.aggregations = {address: [URI, other]}
+    desk.lists.only = {URI: "application/statuslist+cwt", other: "application/statuslist+jwt"}
+    ports = check_ports(desk.under_test.verifier)
+    found = asyncio.run(fill_cache(ports, [address], aggregated=True))
+    assert {(each.name, each.problem) for each in found} == {
+        ((URI, "application/statuslist+cwt"), None),
+        ((other, "application/statuslist+jwt"), None),
+    }
+    desk.lists.down = True
+    assert desk.verify(mdoc(desk), offline=True)["state"] == "verified"
+
+
 def test_a_policy_decides_what_an_unknown_status_means(desk: FileDesk) -> None:
     catalogue = desk.under_test.verifier.catalogue
     lenient = next(each for each in catalogue.policies.values() if each.status.unknown == "accept_and_say_age")

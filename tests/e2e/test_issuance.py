@@ -57,6 +57,8 @@ def test_a_credential_from_offer_to_notification(issuer: IssuerUnderTest) -> Non
 
 
 def test_by_value_and_by_reference_hold_the_same_offer(sqlite_issuer: IssuerUnderTest) -> None:
+    # A scheme of a wallet may begin like one that browsers run.
+    assert sqlite_issuer.offer(credential_offer_endpoint="datawallet://")["uri"].startswith("datawallet://?")
     made = sqlite_issuer.offer(by_reference=False, credential_offer_endpoint="https://wallet.example/credential-offer")
     assert made["uri"].startswith("https://wallet.example/credential-offer?credential_offer=%7B")
     assert made["credential_offer_uri"] is None
@@ -310,6 +312,7 @@ def test_an_idempotent_offer_is_made_once(issuer: IssuerUnderTest) -> None:
         ({"claims": {"other": {}}}, "invalid_request"),
         ({"credential_offer_endpoint": "javascript:alert(1)"}, "invalid_request"),
         ({"credential_offer_endpoint": "http://wallet.example/"}, "invalid_request"),
+        ({"credential_offer_endpoint": "data:"}, "invalid_request"),
         ({"unknown": 1}, "invalid_request"),
         ({"tx_code": "perhaps"}, "invalid_request"),
     ],

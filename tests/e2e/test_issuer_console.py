@@ -276,6 +276,17 @@ def test_a_licence_is_reported_lost_found_and_at_last_revoked(staff: Staff) -> N
         staff.get(f"{page}/status?to={to}", status=409)
 
 
+def test_nobody_is_told_to_suspend_an_mdoc(staff: Staff) -> None:
+    under_test, keys = staff.under_test, [SoftwareSigner.generate()]
+    add_document_signer(under_test.issuer.keys, new_iaca(now=NOW), "police")
+    under_test.receive(under_test.proofs(under_test.offer(configuration="drivers-licence-mdoc")["uri"], keys), keys)
+    (credential,) = under_test.api("GET", "/credentials").json()["credentials"]
+    staff.sign_in()
+    page = f"/console/credentials/{credential['credential_id']}"
+    assert "정지" not in staff.get(page)
+    assert "정지" not in staff.get(f"{page}/status?to=invalid")
+
+
 def test_a_reason_is_asked_and_nonsense_is_refused(staff: Staff) -> None:
     staff.sign_in()
     page = f"/console/credentials/{issue_copies(staff)[0]}"

@@ -1,5 +1,6 @@
 """A verifier that checks files, an agency for each format, and a provider of status lists: invented, keys made here."""
 
+import json
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -55,6 +56,8 @@ class Lists:
     down: bool = False
     lives: timedelta = timedelta(hours=20)
     asked: list[str] = field(default_factory=list)
+    aggregations: dict[str, list[str]] = field(default_factory=dict)
+    only: dict[str, str] = field(default_factory=dict)
 
     async def arun(self, flow: Any) -> Any:
         return run_flow(flow, self.answer)
@@ -64,6 +67,10 @@ class Lists:
         if self.down:
             raise FetchError("the other server could not be reached")
         media_type = request.headers["Accept"]
+        if request.url in self.aggregations:
+            body = json.dumps({"status_lists": self.aggregations[request.url]}).encode()
+            return HttpResponse(200, {"content-type": "application/json"}, body)
+        media_type = self.only.get(request.url, media_type)
         return HttpResponse(200, {"content-type": media_type}, self.token(request.url, media_type))
 
     def token(self, uri: str, media_type: str = JWT) -> bytes:

@@ -128,6 +128,10 @@ ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
         )
         for to in ("valid", "suspended", "invalid")
     },
+    "credential-to-invalid-only": (
+        "credential_confirm.html",
+        {"credential": credential("valid", "invalid"), "wanted": "invalid"},
+    ),
     "records": ("records.html", {"types": [TYPE | {"count": 50}], "empty": False}),
     "records-empty": ("records.html", {"types": [TYPE | {"count": 0}], "empty": True}),
     "records-bad": ("records_check.html", {"report": REPORT, "problems": PROBLEMS, "csv": "", "stored": False}),

@@ -1,8 +1,10 @@
 """The wallet says that a card was suspended or revoked, and waits for nobody to say so."""
 
 import asyncio
-from dataclasses import dataclass, field
-from datetime import timedelta
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -110,6 +112,26 @@ def test_an_mdoc_is_looked_up_in_its_own_form_of_list(town: Town) -> None:
     receive(town, LICENCE, formats=("mso_mdoc",))
     assert check(town).status is CardStatus.REVOKED
     assert asked == ["application/statuslist+cwt"]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_list_says_nothing_of_the_cards_of_another_issuer(provider: Provider, town: Town, order: int) -> None:
+    provider.statuses = {5: 1}
+    mine = check(town)
+    other = Agency(town.world.issuer_ca, issuer="https://issuer.example/agencies/other")
+    text = other.issue(town.world.holder, status=StatusReference(5, URI).to_json())
+    theirs = replace(mine, id="theirs", copies=tuple(replace(copy, credential=text) for copy in mine.copies))
+    town.clock.pass_by(CHECK_AGAIN)
+    found: dict[str, CardStatus] = {}
+
+    def set_status(_: str, card_id: str, status: CardStatus, *, checked_at: datetime) -> None:
+        del checked_at
+        found[card_id] = status
+
+    cards = SimpleNamespace(of_account=lambda _: [mine, theirs][::order], set_status=set_status)
+    ports: Any = SimpleNamespace(clock=town.clock, unit=nullcontext(), cards=cards)
+    wait(check_cards_soon(lambda: ports, town.wallet.fetch, town.wallet.anchors, town.owner.id))
+    assert found == {mine.id: CardStatus.REVOKED}
 
 
 def test_before_a_revoked_card_is_sent_the_wallet_says_so(provider: Provider, town: Town) -> None:
