@@ -31,7 +31,7 @@ from wallet_core.errors import WalletError
 from wallet_core.formats.mdoc.device_request import encode_device_request, encode_items_request, parse_device_request
 from wallet_core.formats.mdoc.document import parse_device_response
 from wallet_core.formats.mdoc.holder import index_mdoc
-from wallet_core.formats.mdoc.mdl import lint_mdl, mso_size, validate_mdl
+from wallet_core.formats.mdoc.mdl import lint_mdl, mso_size
 from wallet_core.formats.mdoc.structures import parse_issuer_signed, parse_mso
 from wallet_core.formats.mdoc.verifier import claims_to_json
 from wallet_core.formats.sd_jwt.holder import create_key_binding, index_sd_jwt
@@ -421,7 +421,6 @@ def check_vical(data: bytes) -> None:
 def verify_mdoc(data: bytes) -> None:
     verified = mdoc.verify(data)
     claims_to_json(verified.claims)
-    validate_mdl(verified.claims, signer_country="KR", signer_state="KR-11")
 
 
 def hold_mdoc(data: bytes) -> None:

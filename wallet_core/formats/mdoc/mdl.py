@@ -13,7 +13,7 @@ from typing import Any, Final
 from wallet_core.cose.sign1 import sig_structure
 from wallet_core.encoding import cbor
 from wallet_core.encoding.cbor import Tagged
-from wallet_core.errors import MalformedError, VerificationError
+from wallet_core.errors import MalformedError
 from wallet_core.formats.mdoc.structures import NameSpaces, UnverifiedIssuerSigned, is_uint, parse_mso
 from wallet_core.spec_versions import NAMESPACE_MDL
 
@@ -107,24 +107,6 @@ def lint_mdl(name_spaces: NameSpaces) -> tuple[str, ...]:
         elif not rule.holds(value):
             found.append(f"{element} is not {rule.words}")
     return tuple(found)
-
-
-def validate_mdl(claims: NameSpaces, *, signer_country: str, signer_state: str | None = None) -> None:
-    """Check the rules between an mDL and the certificate of its signer (ISO/IEC 18013-5 9.3.1).
-
-    Elements that were not returned are not checked.
-
-    Raises:
-        VerificationError: ``issuing_country`` is not the country of the certificate, or ``issuing_jurisdiction`` is
-            not its state where it names one.
-    """
-    elements = claims.get(NAMESPACE_MDL, {})
-    # mdoc-18013.9.3.1-country
-    if "issuing_country" in elements and elements["issuing_country"] != signer_country:
-        raise VerificationError("issuing_country is not that of the signer", clause="ISO/IEC 18013-5 9.3.1")
-    # mdoc-18013.9.3.1-jurisdiction
-    if signer_state is not None and elements.get("issuing_jurisdiction", signer_state) != signer_state:
-        raise VerificationError("issuing_jurisdiction is not that of the signer", clause="ISO/IEC 18013-5 9.3.1")
 
 
 def age_attestations(birth_date: date, ages: Collection[int], *, on: date) -> dict[str, bool]:

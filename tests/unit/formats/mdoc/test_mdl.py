@@ -8,7 +8,7 @@ import pytest
 from tests.support.mdoc import ISSUER_SIGNED, NAME_SPACES, issue
 from wallet_core.encoding import cbor
 from wallet_core.encoding.cbor import Tagged
-from wallet_core.errors import MalformedError, VerificationError
+from wallet_core.errors import MalformedError
 from wallet_core.formats.mdoc.mdl import (
     MANDATORY,
     ZK_SHA256_BLOCKS,
@@ -17,7 +17,6 @@ from wallet_core.formats.mdoc.mdl import (
     mso_size,
     nearest_age_attestation,
     select_age_attestations,
-    validate_mdl,
 )
 from wallet_core.formats.mdoc.structures import parse_issuer_signed
 from wallet_core.spec_versions import NAMESPACE_MDL, NAMESPACE_MDL_KR
@@ -112,19 +111,6 @@ def test_values_that_are_wrong(element: str, value: Any) -> None:
     found = lint(**{element: value})
     assert len(found) == 1
     assert found[0].startswith(f"{element} is not ")
-
-
-@pytest.mark.clause("mdoc-18013.9.3.1-country", "mdoc-18013.9.3.1-jurisdiction")
-def test_the_country_of_the_signer() -> None:
-    claims = {NAMESPACE_MDL: {"issuing_country": "KR", "issuing_jurisdiction": "KR-11"}}
-    validate_mdl(claims, signer_country="KR")
-    validate_mdl(claims, signer_country="KR", signer_state="KR-11")
-    validate_mdl({NAMESPACE_MDL: {"issuing_country": "KR"}}, signer_country="KR", signer_state="KR-26")
-    validate_mdl({}, signer_country="US")
-    with pytest.raises(VerificationError, match="issuing_country"):
-        validate_mdl(claims, signer_country="US")
-    with pytest.raises(VerificationError, match="issuing_jurisdiction"):
-        validate_mdl(claims, signer_country="KR", signer_state="KR-26")
 
 
 @pytest.mark.parametrize(
