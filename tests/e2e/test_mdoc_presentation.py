@@ -160,6 +160,11 @@ def test_an_answer_and_what_the_company_reads(scene: Scene, mode: str) -> None:
         "valid_until": (NOW + timedelta(days=30)).isoformat(),
     }
     assert [check["ok"] for check in result["checks"]] == [True] * 10
+    # Each check names where it stands for an mdoc.
+    assert {"ISO/IEC 18013-5 9.1.2.5, 9.3.1", "ISO/IEC 18013-5 9.1.3"} <= {
+        check["clause"] for check in result["checks"]
+    }
+    assert not any("RFC 9901" in check["clause"] for check in result["checks"])
     assert scene.asked == []
 
 

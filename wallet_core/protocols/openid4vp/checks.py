@@ -1,12 +1,14 @@
 """The numbered checks of an answer, as the Verifier's page and API show them: always the same list."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 from wallet_core.errors import MalformedError, VerificationError
+from wallet_core.spec_versions import FORMAT_MDOC
 from wallet_core.types import JsonObject
 
 
@@ -84,15 +86,35 @@ CHECKS: Final[Mapping[CheckStep, tuple[str, str]]] = {
 }
 """Name and clause of each check."""
 
-_PASSED: Final = tuple(Check(step, name, clause, ok=True) for step, (name, clause) in CHECKS.items())
+_MDOC_CLAUSES: Final[Mapping[CheckStep, str]] = {
+    CheckStep.ISSUER_TRUSTED: "ISO/IEC 18013-5 9.3.1",
+    CheckStep.ISSUER_SIGNED: "ISO/IEC 18013-5 9.1.2.4, 9.3.1",
+    CheckStep.CONTENT_UNCHANGED: "ISO/IEC 18013-5 9.1.2.5, 9.3.1",
+    CheckStep.WITHIN_VALIDITY: "ISO/IEC 18013-5 9.3.1",
+    CheckStep.HOLDER_PRESENT: "ISO/IEC 18013-5 9.1.3",
+    CheckStep.NOT_WITHDRAWN: "Token Status List 8.3",
+}
+"""Where the checks stand for mdocs; the others as for any credential."""
 
 
-def passed_checks(details: Mapping[int, str]) -> tuple[Check, ...]:
-    """Return the list with every check passed, and what was found at some of them."""
+def clauses_of(step: CheckStep, formats: Collection[str]) -> str:
+    """Return where a check stands for credentials of these formats."""
+    _, usual = CHECKS[step]
+    clauses = (_MDOC_CLAUSES.get(step, usual) if each == FORMAT_MDOC else usual for each in sorted(formats))
+    return "; ".join(dict.fromkeys(clauses)) or usual
+
+
+def passed_checks(details: Mapping[int, str], formats: Collection[str]) -> tuple[Check, ...]:
+    """Return the list with every check passed on credentials of these formats, and what was found at some of them."""
     return tuple(
         Check(check.step, check.name, check.clause, True, details[check.step]) if check.step in details else check
-        for check in _PASSED
+        for check in _passed(frozenset(formats))
     )
+
+
+@lru_cache(maxsize=8)
+def _passed(formats: frozenset[str]) -> tuple[Check, ...]:
+    return tuple(Check(step, name, clauses_of(step, formats), ok=True) for step, (name, _) in CHECKS.items())
 
 
 def failed_checks(error: VerificationError) -> tuple[Check, ...]:

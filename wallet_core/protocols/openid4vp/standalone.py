@@ -39,7 +39,7 @@ from wallet_core.formats.sd_jwt.verifier import (
     verify_sd_jwt_kb,
 )
 from wallet_core.keys.algorithms import PublicKey
-from wallet_core.protocols.openid4vp.checks import CHECKS, Check, CheckStep, ListCopy, check_failed
+from wallet_core.protocols.openid4vp.checks import CHECKS, Check, CheckStep, ListCopy, check_failed, clauses_of
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery
 from wallet_core.protocols.openid4vp.mdoc import trusted_signer
 from wallet_core.protocols.openid4vp.validation import (
@@ -73,15 +73,6 @@ _NO_REQUEST: Final = "not checked: there is no request to compare with"
 _WITHOUT_REQUEST: Final = frozenset(
     {CheckStep.ANSWER_FITS_REQUEST, CheckStep.ONLY_WHAT_WAS_ASKED, CheckStep.QUERY_ANSWERED}
 )
-_MDOC_CLAUSES: Final[Mapping[CheckStep, str]] = {
-    CheckStep.ISSUER_TRUSTED: "ISO/IEC 18013-5 9.3.1",
-    CheckStep.ISSUER_SIGNED: "ISO/IEC 18013-5 9.1.2.4, 9.3.1",
-    CheckStep.CONTENT_UNCHANGED: "ISO/IEC 18013-5 9.1.2.5, 9.3.1",
-    CheckStep.WITHIN_VALIDITY: "ISO/IEC 18013-5 9.3.1",
-    CheckStep.HOLDER_PRESENT: "ISO/IEC 18013-5 9.1.3",
-    CheckStep.NOT_WITHDRAWN: "Token Status List 8.3",
-}
-"""Where the checks stand for mdocs; the others as for an answer."""
 
 
 class GivenKind(StrEnum):
@@ -523,8 +514,8 @@ def _open_steps(proof: HolderProof, *, asked: bool) -> set[CheckStep]:
 
 
 def _check(step: CheckStep, kind: GivenKind, *, ok: bool | None, detail: str = "", clause: str | None = None) -> Check:
-    name, usual = CHECKS[step]
-    usual = _MDOC_CLAUSES.get(step, usual) if kind.is_mdoc else usual
+    name, _ = CHECKS[step]
+    usual = clauses_of(step, {spec.FORMAT_MDOC if kind.is_mdoc else spec.FORMAT_SD_JWT_VC})
     if ok is None and not detail and step in _WITHOUT_REQUEST:
         detail = _NO_REQUEST
     return Check(step, name, clause or usual, ok, detail)

@@ -55,7 +55,7 @@ _MDOC_STEPS: Final[Mapping[int | None, CheckStep]] = {
 """Check to which each step of ``formats.mdoc.verifier.verify_issuer_signed`` belongs."""
 
 ChainVerifier: TypeAlias = Callable[[Sequence[bytes], datetime], TrustedCertificate]
-"""Returns the leaf of a chain of DER certificates if it leads to an anchor for credential issuers at that time.
+"""Returns the leaf of a chain of DER certificates if it leads to an anchor for the issuers of that format at that time.
 
 ``trust.x509.verify_chain``, or a cache in front of it, with the anchors bound."""
 
@@ -92,11 +92,11 @@ class PresentedCredential:
 
     Attributes:
         format: Credential Format Identifier.
-        type: ``vct``.
+        type: ``vct`` or document type.
         claims: the claims that were asked for, nothing else.
         issuer: ``iss``; None where the certificate alone names the issuer.
         issuer_name: the organisation in the issuer's certificate, for people.
-        valid_until: ``exp`` of the credential; None if it has none.
+        valid_until: ``exp``, or ``validUntil`` of an mdoc; None if it has none.
         holder_bound: whether the holder proved possession of the credential's key.
         certificate: under which it is signed; not stored. Without one, nothing says that its issuer may issue it.
         status: what is known of its status.
@@ -159,7 +159,7 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
 
     OpenID4VP 8.6. One presentation that fails refuses the whole answer: the wallet sent something it should not have.
 
-    Steps (their names and clauses: :class:`CheckStep`):
+    Steps (their names and clauses: :class:`CheckStep`; those of an mdoc are in ``openid4vp.mdoc``):
         1. The VP Token has an entry only for queries of the request, and one presentation unless ``multiple`` (8.1).
         2. Each issuer's certificate leads to an anchor, and speaks for ``iss`` (8.6).
         3. Each issuer's signature verifies (RFC 9901 7.1).
@@ -505,7 +505,7 @@ def _passed(
         CheckStep.QUERY_ANSWERED: f"{len(presented)} credential(s)",
         CheckStep.ISSUER_PERMITTED: ", ".join(dict.fromkeys(name or "no list used" for name in permitted)),
     }
-    return passed_checks(details)
+    return passed_checks(details, {credential.format for credential in presented})
 
 
 def status_said(finding: StatusFinding, now: datetime) -> str:
