@@ -179,3 +179,15 @@ def test_a_list_is_read_from_a_file(folder: Path, tmp_path: Path) -> None:
     sign(folder, tmp_path / "list.jwt")
     text = read_trust_list(str(tmp_path / "list.jwt"), HttpClient(allow_loopback=False))
     assert verify_trust_list(text, load_trust_anchors([roots(folder)]), at=SystemClock().now())
+
+
+def test_a_list_in_a_file_counts_for_the_grace_and_no_longer(folder: Path, tmp_path: Path) -> None:
+    sign(folder, tmp_path / "list.jwt")
+    text = (tmp_path / "list.jwt").read_text()
+    listed = verify_trust_list(text, load_trust_anchors([roots(folder)]), at=SystemClock().now())
+    files, end, grace = [roots(folder), tmp_path / "list.jwt"], listed.content.next_update, timedelta(hours=2)
+    with pytest.raises(Expired):
+        load_issuer_policy(files, now=end)
+    assert load_issuer_policy(files, now=end + timedelta(hours=1), grace=grace)
+    with pytest.raises(Expired):
+        load_issuer_policy(files, now=end + grace, grace=grace)
