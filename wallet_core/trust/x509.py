@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -52,6 +53,10 @@ _EKU_OF: Final[Mapping[AnchorPurpose, frozenset[ObjectIdentifier]]] = {
     AnchorPurpose.TRUST_LIST_OPERATOR: frozenset(),
 }
 _EKU_ALL = frozenset().union(*_EKU_OF.values())
+
+# Of the leaf, _validate_leaf and the profiles look at the extensions.
+_CA_POLICY = verification.ExtensionPolicy.webpki_defaults_ca()
+_LEAF_POLICY = verification.ExtensionPolicy.permit_all()
 
 # What cryptography raises for bytes that are no certificate, or for an extension that does not parse.
 _PARSE_ERRORS = (
@@ -159,7 +164,7 @@ def verify_chain(
     leaf = certificates[0]
     _validate_leaf(leaf, purpose)
     # 6
-    return _trusted(leaf, path, purpose)
+    return _trusted(leaf, path, purpose, hashlib.sha256(chain[0]).digest())
 
 
 def validate_issuer_name(certificate: TrustedCertificate, issuer: CredentialIssuerId) -> None:
@@ -342,13 +347,10 @@ def _build_path(
         raise UntrustedError("no trust anchor is known for this purpose", step=4, detail=f"no anchor for {purpose}")
     verifier = (
         verification.PolicyBuilder()
-        .store(verification.Store(list(roots)))
+        .store(_store(roots))
         .time(at.astimezone(UTC).replace(tzinfo=None))
         .max_chain_depth(MAX_CHAIN)
-        .extension_policies(
-            ca_policy=verification.ExtensionPolicy.webpki_defaults_ca(),
-            ee_policy=verification.ExtensionPolicy.permit_all(),
-        )
+        .extension_policies(ca_policy=_CA_POLICY, ee_policy=_LEAF_POLICY)
         .build_client_verifier()
     )
     try:
@@ -366,6 +368,17 @@ def _build_path(
     if path[:-1] != certificates:
         raise UntrustedError("the certificates of the chain are not in order", step=4, clause="RFC 7515 4.1.6")
     return path
+
+
+@lru_cache(maxsize=64)
+def _store(roots: tuple[x509.Certificate, ...]) -> verification.Store:
+    """Return ``roots`` as the library takes them: their keys are read once, which takes a third of a signature."""
+    return verification.Store(list(roots))
+
+
+@lru_cache(maxsize=1024)
+def _fingerprint(root: x509.Certificate) -> bytes:
+    return root.fingerprint(SHA256())
 
 
 def _other_purposes(last: x509.Certificate, anchors: TrustAnchors, purpose: AnchorPurpose) -> str:
@@ -400,7 +413,9 @@ def _serves(usages: frozenset[ObjectIdentifier], purpose: AnchorPurpose) -> bool
     return bool(usages & _EKU_OF[purpose])
 
 
-def _trusted(leaf: x509.Certificate, path: list[x509.Certificate], purpose: AnchorPurpose) -> TrustedCertificate:
+def _trusted(
+    leaf: x509.Certificate, path: list[x509.Certificate], purpose: AnchorPurpose, sha256: bytes
+) -> TrustedCertificate:
     try:
         key = public_key(leaf.public_key())
     except (MalformedError, *_PARSE_ERRORS) as exc:
@@ -413,8 +428,8 @@ def _trusted(leaf: x509.Certificate, path: list[x509.Certificate], purpose: Anch
         name=_subject_name(leaf),
         dns_names=tuple(name.lower() for name in names.get_values_for_type(x509.DNSName)) if names else (),
         uris=tuple(names.get_values_for_type(x509.UniformResourceIdentifier)) if names else (),
-        sha256=leaf.fingerprint(SHA256()),
-        anchor_sha256=path[-1].fingerprint(SHA256()),
+        sha256=sha256,
+        anchor_sha256=_fingerprint(path[-1]),
         valid_from=max(each.not_valid_before_utc for each in path),
         valid_until=min(each.not_valid_after_utc for each in path),
     )
