@@ -1,7 +1,6 @@
 """JSON from strangers: no duplicate members, no NaN, no surprise in size or depth (RFC 8259, I-JSON RFC 7493)."""
 
 import json
-import operator
 import re
 from collections.abc import Sequence
 from typing import Any, NoReturn, cast
@@ -66,7 +65,7 @@ def loads_each(texts: Sequence[bytes], *, what: str = "JSON") -> list[Json]:
     if len(joined) <= MAX_BYTES and joined.count(b"[") + joined.count(b"{") <= MAX_DEPTH + 1:
         values = _loads_list(joined)
         # Each text, not only all of them together: `[1],[2` and `3]` make a list of two as well.
-        if len(values) == len(texts) and all(map(operator.eq, map(_round_trip, values), texts)):
+        if _round_trip_each(values) == [*texts]:
             return values
     return [loads(text, what=what) for text in texts]
 
@@ -126,6 +125,13 @@ def _round_trip(value: Json) -> bytes | None:
     except TypeError:
         # An integer beyond MAX_INTEGER.
         return None
+
+
+def _round_trip_each(values: list[Json]) -> list[bytes]:
+    try:
+        return [orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER) for value in values]
+    except TypeError:
+        return []
 
 
 def _loads_slowly(data: bytes, what: str) -> Json:

@@ -6,7 +6,7 @@ A key decides its algorithm (RFC 7518 3.4: each curve has exactly one), never th
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from cryptography.exceptions import InvalidSignature as _RawInvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -72,7 +72,7 @@ class PublicKey:
 
     def answers_to(self, name: object) -> bool:
         """Return whether ``name``, as a token's ``alg`` says it, is the algorithm of this key."""
-        return name == self.algorithm.value or (name is not None and name == _OTHER_NAMES.get(self.algorithm))
+        return name == self.algorithm or (name is not None and name == _OTHER_NAMES.get(self.algorithm))
 
     def answers_to_cose(self, identifier: object) -> bool:
         """Return whether ``identifier``, as a COSE header says it, is the algorithm of this key under either number."""
@@ -85,11 +85,13 @@ class PublicKey:
             InvalidSignature: it does not verify, or has not the length of this algorithm.
         """
         try:
-            if isinstance(self.raw, ed25519.Ed25519PublicKey):
-                self.raw.verify(signature, data)
+            # The algorithm was told from the kind of the key; asking again is not free.
+            if self.algorithm is SignatureAlgorithm.EDDSA:
+                cast("ed25519.Ed25519PublicKey", self.raw).verify(signature, data)
             else:
-                curve = _CURVES[self.raw.curve.name]
-                self.raw.verify(der_signature(signature, curve.coordinate_bytes), data, curve.ecdsa)
+                raw = cast("ec.EllipticCurvePublicKey", self.raw)
+                curve = _CURVES[raw.curve.name]
+                raw.verify(der_signature(signature, curve.coordinate_bytes), data, curve.ecdsa)
         except _RawInvalidSignature as exc:
             raise InvalidSignature("the signature does not verify", clause="RFC 7515 5.2") from exc
 
@@ -110,10 +112,10 @@ def algorithm_of(key: PublicKeyTypes | PrivateKeyTypes) -> SignatureAlgorithm:
     Raises:
         KeyUnavailable: the kind or curve of the key is not in the closed list.
     """
-    if isinstance(key, ed25519.Ed25519PublicKey | ed25519.Ed25519PrivateKey):
-        return SignatureAlgorithm.EDDSA
-    if isinstance(key, ec.EllipticCurvePublicKey | ec.EllipticCurvePrivateKey) and key.curve.name in _CURVES:
+    if isinstance(key, (ec.EllipticCurvePublicKey, ec.EllipticCurvePrivateKey)) and key.curve.name in _CURVES:
         return _CURVES[key.curve.name].algorithm
+    if isinstance(key, (ed25519.Ed25519PublicKey, ed25519.Ed25519PrivateKey)):
+        return SignatureAlgorithm.EDDSA
     raise KeyUnavailable("the key is of a kind that is not supported here", clause="RFC 7518 3.1")
 
 

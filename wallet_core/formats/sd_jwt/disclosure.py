@@ -7,7 +7,7 @@ by a chain of Digests, each met exactly once.
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias, cast
 
 from wallet_core.encoding import base64url, strict_json
 from wallet_core.encoding.claims_path import ConcretePath
@@ -141,12 +141,8 @@ class _Opening:
         self.paths: list[ConcretePath | None] = [None] * len(texts)
         self.gaps: dict[ConcretePath, tuple[int, ...]] = {}
 
-    def open_value(self, value: Json, path: ConcretePath) -> Json:
-        if isinstance(value, dict):
-            return self.open_object(value, path)
-        if isinstance(value, list):
-            return self._open_array(value, path)
-        return value
+    def _open_value(self, value: JsonObject | list[Json], path: ConcretePath) -> Json:
+        return self.open_object(value, path) if isinstance(value, dict) else self._open_array(value, path)
 
     def open_object(self, source: JsonObject, path: ConcretePath) -> JsonObject:
         _check_depth(path)
@@ -163,7 +159,7 @@ class _Opening:
             if not isinstance(value, (dict, list)):
                 result[name] = value
             elif name != SD:
-                result[name] = self.open_value(value, (*path, name))
+                result[name] = self._open_value(value, (*path, name))
         if SD in source:
             self._open_members(source[SD], result, path)
         return result
@@ -173,17 +169,15 @@ class _Opening:
         # rfc9901-4.2.4.1-array
         if not isinstance(digests, list):
             raise VerificationError("_sd is not an array", step=3, clause="RFC 9901 4.2.4.1")
-        for digest in digests:
-            number = self._find(digest)
-            if number is None:
-                continue
-            name, value = _member(self._contents[number])
+        contents = self._contents
+        for number in self._find(digests):
+            name, value = _member(contents[number])
             # 7.1, step 3.c.ii: a name that is not reserved and not taken at this level.
             # rfc9901-7.1-name
             if name in RESERVED_NAMES or name in result:
                 raise VerificationError("a Disclosure brings a reserved or taken name", step=3, clause="RFC 9901 7.1")
             self.paths[number] = place = (*path, name)
-            result[name] = self.open_value(value, place) if isinstance(value, (dict, list)) else value
+            result[name] = self._open_value(value, place) if isinstance(value, (dict, list)) else value
 
     def _open_array(self, source: list[Json], path: ConcretePath) -> list[Json]:
         _check_depth(path)
@@ -196,30 +190,32 @@ class _Opening:
                 # rfc9901-4.2.4.2-dots-alone
                 if len(element) != 1:
                     raise VerificationError("a member stands beside ...", step=3, clause="RFC 9901 4.2.4.2")
-                number = self._find(element[DOTS])
+                found = self._find([element[DOTS]])
                 # 7.1, step 3.d: an element whose Digest was not found is removed.
                 # rfc9901-7.1-undisclosed
-                if number is None:
+                if not found:
                     continue
-                self.paths[number] = place
-                element = _element(self._contents[number])  # noqa: PLW2901 - the Digest stands for this
-            result.append(self.open_value(element, place))
+                self.paths[found[0]] = place
+                element = _element(self._contents[found[0]])  # noqa: PLW2901 - the Digest stands for this
+            result.append(self._open_value(element, place) if isinstance(element, (dict, list)) else element)
             kept.append(index)
         if len(kept) != len(source):
             self.gaps[path] = tuple(kept)
         return result
 
-    def _find(self, digest: Json) -> int | None:
-        """Return the number of the Disclosure with this Digest; None for one that is withheld, or a decoy."""
+    def _find(self, digests: list[Json]) -> list[int]:
+        """Return the numbers of the Disclosures with these Digests; those that are withheld, and decoys, have none."""
         # rfc9901-4.2.3-digest
-        if not isinstance(digest, str):
+        if not {*map(type, digests)} <= {str}:
             raise VerificationError("a Digest is not a string", step=3, clause="RFC 9901 4.2.4")
+        here = set(cast("list[str]", digests))
         # 4. Also among Digests whose Disclosure is not here, and inside Disclosures.
         # rfc9901-7.1-digest-twice
-        if digest in self._seen:
+        if len(here) != len(digests) or not here.isdisjoint(self._seen):
             raise VerificationError("a Digest occurs twice", step=4, clause="RFC 9901 7.1")
-        self._seen.add(digest)
-        return self._numbers.get(digest)
+        self._seen |= here
+        numbers = self._numbers
+        return [numbers[digest] for digest in cast("list[str]", digests) if digest in numbers]
 
 
 def _check_depth(path: ConcretePath) -> None:
@@ -231,17 +227,15 @@ def _check_depth(path: ConcretePath) -> None:
 def _parse_disclosures(texts: Sequence[str]) -> list[list[Json]]:
     try:
         decoded = [base64url.decode(text, what="a Disclosure") for text in texts]
-        return [_contents(value) for value in strict_json.loads_each(decoded, what="a Disclosure")]
+        values = strict_json.loads_each(decoded, what="a Disclosure")
     except MalformedError as exc:
         raise VerificationError(exc.description, step=3, clause="RFC 9901 4.2") from exc
-
-
-def _contents(value: Json) -> list[Json]:
-    # RFC 9901 4.2.1, 4.2.2: an array that begins with the salt, a string.
-    # rfc9901-4.2-salt
-    if not isinstance(value, list) or not value or not isinstance(value[0], str):
-        raise MalformedError("a Disclosure is not an array that begins with a salt", clause="RFC 9901 4.2")
-    return value
+    for value in values:
+        # RFC 9901 4.2.1, 4.2.2: an array that begins with the salt, a string.
+        # rfc9901-4.2-salt
+        if not isinstance(value, list) or not value or not isinstance(value[0], str):
+            raise VerificationError("a Disclosure does not begin with a salt", step=3, clause="RFC 9901 4.2")
+    return cast("list[list[Json]]", values)
 
 
 def _member(contents: list[Json]) -> tuple[str, Json]:

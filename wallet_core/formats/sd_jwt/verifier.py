@@ -7,6 +7,7 @@ caller's policy and never read off the presentation (RFC 9901 7.3, step 1).
 import binascii
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from wallet_core.encoding import strict_json
@@ -17,7 +18,7 @@ from wallet_core.jose import jws
 from wallet_core.keys.algorithms import PublicKey
 from wallet_core.keys.jwk import parse_public_jwk
 from wallet_core.spec_versions import TYP_KEY_BINDING
-from wallet_core.types import Json, JsonObject, Nonce
+from wallet_core.types import JsonObject, Nonce
 
 LEEWAY: Final = timedelta(seconds=60)
 """How far the clocks of two parties may stand apart."""
@@ -61,7 +62,9 @@ class UnverifiedSdJwt:
             return ()
         if not isinstance(value, list) or not 0 < len(value) <= MAX_CERTIFICATES:
             raise MalformedError("x5c is not a short non-empty array", clause="RFC 7515 4.1.6")
-        return tuple(_certificate(element) for element in value)
+        if not all(isinstance(element, str) for element in value):
+            raise MalformedError("a certificate of x5c is not a string", clause="RFC 7515 4.1.6")
+        return tuple(_certificate(str(element)) for element in value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,23 +225,23 @@ def numeric_date(claims: JsonObject, name: str) -> float | None:
     Raises:
         MalformedError: it is not a number.
     """
-    value = claims.get(name)
-    if value is None and name not in claims:
+    if name not in claims:
         return None
+    value = claims[name]
     # rfc9901-7.1-times-are-numbers
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise MalformedError(f"{name} is not a number", clause="RFC 7519 2")
     return value
 
 
-def _certificate(value: Json) -> bytes:
+@lru_cache(maxsize=256)
+def _certificate(text: str) -> bytes:
+    """Return a certificate as DER. An issuer sends the same one with every token."""
     try:
-        if isinstance(value, str):
-            # RFC 7515 4.1.6: base64, not base64url.
-            return binascii.a2b_base64(value, strict_mode=True)
+        # RFC 7515 4.1.6: base64, not base64url.
+        return binascii.a2b_base64(text, strict_mode=True)
     except ValueError as exc:
         raise MalformedError("a certificate of x5c is not base64", clause="RFC 7515 4.1.6") from exc
-    raise MalformedError("a certificate of x5c is not a string", clause="RFC 7515 4.1.6")
 
 
 def _check_times(claims: JsonObject, now: datetime, leeway: timedelta) -> None:
