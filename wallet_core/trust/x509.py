@@ -228,7 +228,7 @@ def load_certificate(der: bytes) -> x509.Certificate:
     """Return the certificate of DER bytes, with everything in it parsed. No trust in it yet.
 
     Raises:
-        MalformedError: it does not parse, is too long, or its serial number is not positive.
+        MalformedError: it does not parse, is too long, its serial number is not positive, or its signature has unused bits.
     """
     if len(der) > MAX_CERTIFICATE:
         raise MalformedError(f"a certificate is longer than {MAX_CERTIFICATE} bytes")
@@ -240,6 +240,10 @@ def load_certificate(der: bytes) -> x509.Certificate:
     # The library only warns of it, for now.
     if certificate.serial_number <= 0:
         raise MalformedError("the serial number of a certificate is not positive", clause="RFC 5280 4.1.2.2")
+    # The library takes a signature with unused bits for the same one: two texts would stand for one certificate.
+    # x509-5280.4.1.1.3-signature
+    if not der.endswith(b"\0" + certificate.signature):
+        raise MalformedError("the signature of a certificate has unused bits", clause="RFC 5280 4.1.1.3")
     return certificate
 
 

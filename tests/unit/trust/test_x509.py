@@ -22,6 +22,7 @@ from wallet_core.trust.x509 import (
     MAX_CHAIN,
     VerdictCache,
     format_x5c,
+    load_certificate,
     parse_x5c,
     validate_dns_name,
     validate_issuer_name,
@@ -223,6 +224,17 @@ def test_an_anchor_that_is_not_self_signed_is_not_sent_either(pki: Pki) -> None:
 def test_a_certificate_too_many_is_refused(pki: Pki) -> None:
     with pytest.raises(UntrustedError):
         verify_chain([pki.issuer_leaf, pki.verifier_leaf], pki.anchors, purpose=ISSUER_PURPOSE, at=NOW)
+
+
+@pytest.mark.clause("x509-5280.4.1.1.3-signature")
+def test_a_certificate_has_one_encoding(pki: Pki) -> None:
+    """A signature that ends with a zero bit may be written with one unused bit: another text, refused."""
+    made = (leaf_by(pki) for _ in range(64))
+    der = next(each for each in made if load_certificate(each).signature[-1] & 1 == 0)
+    signature = load_certificate(der).signature
+    unused = der[: -len(signature) - 1] + b"\1" + signature
+    with pytest.raises(MalformedError, match="unused bits"):
+        load_certificate(unused)
 
 
 def test_a_changed_certificate_is_refused(pki: Pki) -> None:
