@@ -228,7 +228,8 @@ def load_certificate(der: bytes) -> x509.Certificate:
     """Return the certificate of DER bytes, with everything in it parsed. No trust in it yet.
 
     Raises:
-        MalformedError: it does not parse, is too long, its serial number is not positive, or its signature has unused bits.
+        MalformedError: it does not parse, is too long, its serial number is not positive, or its signature has bits
+            that are not used.
     """
     if len(der) > MAX_CERTIFICATE:
         raise MalformedError(f"a certificate is longer than {MAX_CERTIFICATE} bytes")
