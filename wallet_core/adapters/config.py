@@ -114,6 +114,8 @@ class AppSettings(Settings):
         insecure_allow_loopback: admits http and private addresses, for one machine's own demo and tests.
         expiry_warning_days: certificates that end within these days are reported at start-up.
         demo: switches on what only a demo may do (sign-in by printed code, consoles without a person's account).
+        tls_certificate: PEM chain of the server, leaf first, if ``serve`` itself speaks https; otherwise a proxy does.
+        tls_key: PEM file of its key.
     """
 
     public_url: Origin  # well-known paths are at the host root (OpenID4VCI 12.2.2): a path would break them
@@ -126,6 +128,8 @@ class AppSettings(Settings):
     insecure_allow_loopback: bool = False
     expiry_warning_days: int = Field(default=WARN_BEFORE.days, ge=0, le=3660)
     demo: bool = False
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
 
     @model_validator(mode="after")
     def _https_unless_insecure(self) -> Self:
@@ -133,12 +137,23 @@ class AppSettings(Settings):
             raise ValueError(f"PUBLIC_URL must be https unless {self.prefix}INSECURE_ALLOW_LOOPBACK is true")
         if self.sealing_key is not None and self.sealing_key_file is not None:
             raise ValueError("give SEALING_KEY or SEALING_KEY_FILE, not both")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("TLS_CERTIFICATE and TLS_KEY go together")
+        if self.tls_key is not None and not self.secure:
+            raise ValueError("with TLS_CERTIFICATE the PUBLIC_URL must be https")
         return self
 
     @property
     def secure(self) -> bool:
         """Whether the app is reached by https."""
         return self.public_url.startswith("https://")
+
+    @property
+    def tls(self) -> tuple[Path, Path] | None:
+        """Files of certificate chain and key with which ``serve`` speaks https; None: a proxy in front does."""
+        if self.tls_certificate is None or self.tls_key is None:
+            return None
+        return self.tls_certificate, self.tls_key
 
     def insecure_switches(self) -> list[str]:
         """Return the names of the insecure switches that are on, for a warning at start-up."""
