@@ -7,6 +7,8 @@
 BIN := .venv/bin
 ONCE_FLAG := $(if $(filter 1,$(ONCE)),--once,)
 FRESH_FLAG := $(if $(filter 1,$(FRESH)),--fresh,)
+TLS_FLAG := $(if $(filter 1,$(TLS)),--tls,)
+HOST_FLAG := $(if $(ADDRESS),--host $(ADDRESS),)
 PORT_FLAG := $(if $(BASE_PORT),--base-port $(BASE_PORT),)
 MINUTES ?= 10
 MUTATIONS ?= 40
@@ -23,8 +25,8 @@ venv:
 venv-interop: ## the second environment: other people's packages that tests/interop calls as programs
 	@sh tools/bootstrap.sh interop
 
-demo: venv-run ## the whole system on this machine; ONCE=1 ends after the story, FRESH=1 forgets the last run, BASE_PORT=8100
-	@$(BIN)/jigap demo $(ONCE_FLAG) $(FRESH_FLAG) $(PORT_FLAG)
+demo: venv-run ## the whole system on this machine; ONCE=1 ends after the story, FRESH=1 forgets the last run, BASE_PORT=8100, TLS=1 serves https, ADDRESS=a name that phones reach
+	@$(BIN)/jigap demo $(ONCE_FLAG) $(FRESH_FLAG) $(PORT_FLAG) $(TLS_FLAG) $(HOST_FLAG)
 
 test: venv ## all tests that need no service; lists every skip with its reason
 	@$(BIN)/python -m pytest -n 2 --dist loadfile

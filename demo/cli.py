@@ -19,6 +19,7 @@ from demo.seed import seed
 from demo.servers import check_ports, program, running
 from demo.story import STEPS, Story, tell
 from demo.telling import Telling
+from demo.tls import check_host, own_name, trust_page
 
 app = typer.Typer(help="The whole system on this machine: three servers, fifty invented citizens, one story.")
 
@@ -31,14 +32,23 @@ def demo(
     ] = 8100,
     once: Annotated[bool, typer.Option("--once", help="End after the story; exit 0 only if every step held.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget the last run.")] = False,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Serve https, certified by an authority made on the spot.")
+    ] = False,
+    host: Annotated[
+        str, typer.Option("--host", help="Name of this machine, so that a phone reaches it; with --tls.")
+    ] = "localhost",
 ) -> None:
     """Fill the databases, start the servers, tell the story, and serve until Ctrl-C."""
+    if host != "localhost" and not tls:
+        raise typer.BadParameter("another host than localhost is reached by https only: add --tls (TLS=1)")
+    check_host(host)
     telling = Telling()
     for ending in (signal.SIGTERM, signal.SIGHUP):
         # Ended from outside, the servers are still stopped and the temporary folder removed.
         signal.signal(ending, _end)
     with _folder(once=once, fresh=fresh) as folder:
-        deployment = Deployment(folder, base_port)
+        deployment = Deployment(folder, base_port, tls=tls, host=host.lower())
         check_ports(deployment)
         telling.say("기관과 회사, 시민 50명의 자료를 준비해요", "preparing agencies, companies, fifty citizens")
         facts = seed(deployment)
@@ -55,7 +65,8 @@ def demo(
                 typed = os.path.relpath(program())
                 telling.say("\n명령으로도 할 수 있어요", f". {settings} && {typed} issuer offer create --help")
                 telling.say("Ctrl-C로 끝내요", f"Ctrl-C ends it; scripts read {deployment.file}")
-                _wait()
+                with _phones(deployment, telling):
+                    _wait()
 
 
 @contextlib.contextmanager
@@ -67,6 +78,17 @@ def _folder(*, once: bool, fresh: bool) -> Iterator[Path]:
     if fresh and DEFAULT_FOLDER.exists():
         shutil.rmtree(DEFAULT_FOLDER)
     yield DEFAULT_FOLDER
+
+
+@contextlib.contextmanager
+def _phones(deployment: Deployment, telling: Telling) -> Iterator[None]:
+    """With https: say how a phone, and this machine's browser, learn to trust it."""
+    if not deployment.tls:
+        yield
+        return
+    with trust_page(deployment) as page:
+        telling.trust(page, deployment.tls_roots, reachable=deployment.host != "localhost", name=own_name())
+        yield
 
 
 def _end(number: int, _frame: FrameType | None) -> NoReturn:

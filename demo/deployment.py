@@ -22,11 +22,15 @@ class Deployment:
         folder: keys, databases, logs and ``demo.json``.
         base_port: of the issuer; the verifier has 100 more, the wallet 200 more.
         extra_environment: further variables for the servers, for tests.
+        tls: whether the servers speak https, with certificates made on the spot (:mod:`demo.tls`).
+        host: under which they are reached; another one than ``localhost`` needs ``tls``.
     """
 
     folder: Path
     base_port: int
     extra_environment: Mapping[str, str] = field(default_factory=dict)
+    tls: bool = False
+    host: str = "localhost"
 
     def port(self, app: str) -> int:
         """Return the port of one of :data:`APPS`."""
@@ -34,7 +38,32 @@ class Deployment:
 
     def url(self, app: str) -> str:
         """Return the origin of an app. ``localhost`` and not 127.0.0.1: a passkey will need a name."""
-        return f"http://localhost:{self.port(app)}"
+        return f"{'https' if self.tls else 'http'}://{self.host}:{self.port(app)}"
+
+    @property
+    def listen(self) -> str:
+        """The address to listen on: this machine's own unless others are to reach it."""
+        return "127.0.0.1" if self.host == "localhost" else "0.0.0.0"
+
+    @property
+    def trust_port(self) -> int:
+        """The port of the page that tells a phone how to trust the demo."""
+        return self.base_port + 100 * len(APPS)
+
+    @property
+    def tls_roots(self) -> Path:
+        """The certificate of the authority for https."""
+        return self.folder / "tls" / "ca.pem"
+
+    @property
+    def tls_certificate(self) -> Path:
+        """The certificate of the three servers."""
+        return self.folder / "tls" / "server.pem"
+
+    @property
+    def tls_key(self) -> Path:
+        """Its key."""
+        return self.folder / "tls" / "server.key"
 
     @property
     def file(self) -> Path:
@@ -94,6 +123,11 @@ class Deployment:
             "insecure_allow_loopback": "true",
             "demo": "true",
         }
+        if self.tls:
+            settings |= {
+                "tls_certificate": str(self.tls_certificate.resolve()),
+                "tls_key": str(self.tls_key.resolve()),
+            }
         if app == "issuer":
             # Short, so that whoever tries it sees a suspension take effect.
             settings |= {"status_ttl_seconds": str(STATUS_TTL_SECONDS), "status_history": "true"}
@@ -110,7 +144,9 @@ class Deployment:
     def environment(self, app: str) -> dict[str, str]:
         """Return an app's settings as the variables its server reads."""
         named = {f"JIGAP_{app.upper()}_{name.upper()}": value for name, value in self.settings(app).items()}
-        return named | dict(self.extra_environment)
+        # OpenSSL's own variable for the roots to trust: our servers fetch from one another.
+        roots = {"SSL_CERT_FILE": str(self.tls_roots.resolve())} if self.tls else {}
+        return named | roots | dict(self.extra_environment)
 
     def write_settings(self) -> None:
         """Write the settings files. They hold paths, no secrets."""

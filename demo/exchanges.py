@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from wallet_core.adapters.http import HttpClient
@@ -36,10 +37,11 @@ class RecordingClient:
 
     Args:
         watch: called before each request leaves, by tests that pull a plug at that moment.
+        tls_roots: PEM file of the roots to trust instead of the system's.
     """
 
-    def __init__(self, watch: Callable[[HttpRequest], None] | None = None) -> None:
-        self._client = HttpClient(allow_loopback=True)
+    def __init__(self, watch: Callable[[HttpRequest], None] | None = None, tls_roots: Path | None = None) -> None:
+        self._client = HttpClient(allow_loopback=True, tls_roots=tls_roots)
         self._watch = watch or (lambda _request: None)
         self.exchanges: list[Exchange] = []
         self.interrupted = False

@@ -6,12 +6,14 @@ import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from demo.deployment import APPS, DATA, Deployment
 from demo.servers import DemoError
+from demo.tls import make_certificates
 from holder_app.accounts.use_cases import create_person, create_sign_in_code
 from holder_app.dependencies import create_wallet
 from holder_app.settings import WalletSettings
@@ -81,11 +83,12 @@ def seed(deployment: Deployment) -> dict[str, Any]:
     facts = deployment.read()
     if not facts:
         facts = _fill(deployment)
-    if facts["base_port"] != deployment.base_port:
+    if facts["issuer"]["url"] != deployment.url("issuer"):
         raise DemoError(
-            "the demo's folder is for other ports",
-            detail=f"{deployment.folder} was made for port {facts['base_port']}, and its identifiers hold that port: "
-            f"use it again (BASE_PORT={facts['base_port']}), or forget the last run (FRESH=1)",
+            "the demo's folder is for other addresses",
+            detail=f"{deployment.folder} was made for {facts['issuer']['url']}, and its identifiers hold that address, "
+            f"not {deployment.url('issuer')}: use it again{_again(facts['issuer']['url'])}, "
+            "or forget the last run (FRESH=1)",
         )
     if SystemClock().now() - datetime.fromisoformat(facts["made_at"]) > MAX_AGE:
         raise DemoError(
@@ -97,6 +100,14 @@ def seed(deployment: Deployment) -> dict[str, Any]:
     return facts
 
 
+def _again(url: str) -> str:
+    """Return the variables of ``make demo`` that give an issuer this address."""
+    parts = urlsplit(url)
+    tls = "TLS=1 " if parts.scheme == "https" else ""
+    host = f"ADDRESS={parts.hostname} " if parts.hostname != "localhost" else ""
+    return f" ({tls}{host}BASE_PORT={parts.port})"
+
+
 def _fill(deployment: Deployment) -> dict[str, Any]:
     now = SystemClock().now()
     # demo.json is written last: without it, what lies here is of a filling that was cut short.
@@ -106,6 +117,8 @@ def _fill(deployment: Deployment) -> dict[str, Any]:
     for app in APPS:
         deployment.keys(app).mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_secret(deployment.sealing_key(app), new_key_text())
+    if deployment.tls:
+        make_certificates(deployment, now)
     issuers, verifiers, lists = _certification_authorities(deployment, now)
     iaca = _issuing_authority(deployment, now)
     issuer = build_issuer(IssuerSettings.from_environment(deployment.environment("issuer")))

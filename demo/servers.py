@@ -99,7 +99,7 @@ class Server:
     @property
     def answers(self) -> bool:
         """Whether ``/healthz`` answers 200 now."""
-        return _is_healthy(self.deployment.url(self.app))
+        return _is_healthy(self.deployment, self.app)
 
     def wait(self, seconds: float = START_SECONDS) -> None:
         """Wait until the server answers.
@@ -117,9 +117,10 @@ class Server:
     def _launch(self) -> None:
         self._launched = time.monotonic()
         # Appending: the reasons of earlier deaths stay readable.
+        port = self.deployment.port(self.app)
         with self.deployment.log(self.app).open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own program, found beside this interpreter
-                [program(), self.app, "serve", "--port", str(self.deployment.port(self.app))],
+                [program(), self.app, "serve", "--host", self.deployment.listen, "--port", str(port)],
                 env=child_environment(self.deployment.environment(self.app)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -175,17 +176,19 @@ def _stop_all(servers: Sequence[Server]) -> None:
 
 
 def check_ports(deployment: Deployment) -> None:
-    """Check that the three ports are free.
+    """Check that the ports are free.
 
     Raises:
         DemoError: one is not; the detail says which and what to do.
     """
-    for app in APPS:
-        port = deployment.port(app)
+    ports = {app: deployment.port(app) for app in APPS}
+    if deployment.tls:
+        ports["page for phones"] = deployment.trust_port
+    for app, port in ports.items():
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", port))
+                probe.bind((deployment.listen, port))
             except OSError as exc:
                 raise DemoError(
                     "a port is busy",
@@ -206,13 +209,14 @@ def program() -> str:
     return found
 
 
-def _is_healthy(url: str) -> bool:
+def _is_healthy(deployment: Deployment, app: str) -> bool:
     def ask() -> Flow[bool]:
-        answer = yield get(f"{url}/healthz", accept="application/json")
+        answer = yield get(f"{deployment.url(app)}/healthz", accept="application/json")
         return answer.ok
 
+    client = HttpClient(allow_loopback=True, timeout=2.0, tls_roots=deployment.tls_roots if deployment.tls else None)
     try:
-        return HttpClient(allow_loopback=True, timeout=2.0).run(ask())
+        return client.run(ask())
     except FetchError:
         return False
 

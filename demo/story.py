@@ -105,7 +105,7 @@ class Story:
         servers: Mapping[str, Server] | None = None,
     ) -> "Story":
         """Return a story that can be told on this deployment."""
-        wire = client or RecordingClient()
+        wire = client or RecordingClient(tls_roots=deployment.tls_roots if deployment.tls else None)
         trust = deployment.trust_anchors
         citizen = Citizen.open(deployment.folder / "citizen", trust=trust, client=wire)
         stranger, keys = Stranger(wire, load_trust_anchors(trust)), KeyStore(deployment.keys("issuer"))

@@ -1,8 +1,11 @@
 """How the story looks on a terminal: Korean first, a short English gloss beside it."""
 
+import io
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+import qrcode
 from rich.console import Console
 from rich.text import Text as Rich
 
@@ -49,6 +52,29 @@ class Telling:
         self._keys((key, agency["name"]["ko"]) for key, agency in agencies.items())
         self.say(f"   3 회사가 물어봐요  {verifier['url']}/console", "ask for a presentation")
         self._keys((party["api_key"], party["name"]["ko"]) for party in verifier["parties"].values())
+
+    def trust(self, page: str, certificate: Path, *, reachable: bool, name: str) -> None:
+        """Write how a browser here and a phone learn to trust the demo's https.
+
+        Args:
+            page: its address, by http.
+            certificate: file of the authority's certificate.
+            reachable: whether a phone can reach the page.
+            name: of this machine in its network, as far as it knows.
+        """
+        self.say("\nhttps를 믿게 하려면", "how to trust it (시험용)")
+        self.say(f"   이 컴퓨터  {certificate}", "import it in the browser as an authority for web sites")
+        self.say(f"   curl --cacert {certificate}", "or SSL_CERT_FILE for programs")
+        if reachable:
+            self.say(f"   휴대전화  {page}", "on the phone: open it, download, install as the page says")
+            code = qrcode.QRCode(border=2)
+            code.add_data(page)
+            drawn = io.StringIO()
+            code.print_ascii(out=drawn, invert=True)
+            self._console.print(drawn.getvalue(), markup=False)
+        else:
+            command = f"make demo TLS=1 FRESH=1 ADDRESS={name}"
+            self.say(f"   휴대전화로 하려면  {command}", "for a phone in the same network")
 
     def _keys(self, entries: Iterable[tuple[str, str]]) -> None:
         for key, whose in entries:

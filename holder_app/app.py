@@ -47,6 +47,7 @@ def create_wallet_app(wallet: Wallet) -> FastAPI:
         clock=wallet.clock,
         template_folders=_TEMPLATES,
         protocol_paths=PROTOCOL_PATHS,
+        guarded_paths=("/sign-in",),
         routers=[
             issuance_router.router,
             presentation_router.router,

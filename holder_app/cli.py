@@ -335,7 +335,7 @@ def serve(
     wallet = create_wallet(WalletSettings.from_environment())
     run_migrations(wallet.database, "holder_app")
     work = None if no_worker else create_worker(wallet).run
-    run_server("holder_app.app:create", host=host, port=port, workers=workers, work=work)
+    run_server("holder_app.app:create", host=host, port=port, workers=workers, work=work, tls=wallet.settings.tls)
 
 
 @app.command()

@@ -30,6 +30,7 @@ def create_app(issuer: Issuer) -> FastAPI:
         sealer=issuer.sealer,
         clock=issuer.clock,
         protocol_paths=(*endpoints.PROTOCOL_PATHS, *status_endpoints.PROTOCOL_PATHS),
+        guarded_paths=(*endpoints.GUARDED_PATHS, "/console/sign-in"),
         template_folders=[TEMPLATES],
         protocol_routes=[*endpoints.ROUTES, *status_endpoints.ROUTES],
         routers=[records_router, issuance_router, console_router, record_pages_router, status_pages_router],

@@ -63,7 +63,7 @@ def serve(
         app="issuer",
     )
     work = None if no_worker else create_worker(issuer).run
-    serve_app("issuer.app:create", host=host, port=port, workers=workers, work=work)
+    serve_app("issuer.app:create", host=host, port=port, workers=workers, work=work, tls=issuer.settings.tls)
 
 
 @app.command()

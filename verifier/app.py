@@ -32,6 +32,7 @@ def create_app(verifier: Verifier) -> FastAPI:
         protocol_paths=endpoints.PROTOCOL_PATHS,
         protocol_routes=endpoints.ROUTES,
         template_folders=[TEMPLATES],
+        guarded_paths=("/console/sign-in",),
         routers=[presentations_router, checks_router, console_router, file_router],
     )
     app.state.verifier = verifier

@@ -58,7 +58,7 @@ def serve(
     within = timedelta(days=verifier.settings.expiry_warning_days)
     warn_of_expiry(verifier.keys, verifier.trust.policy(now).anchors, now=now, within=within, app="verifier")
     work = None if no_worker else create_worker(verifier).run
-    serve_app("verifier.app:create", host=host, port=port, workers=workers, work=work)
+    serve_app("verifier.app:create", host=host, port=port, workers=workers, work=work, tls=verifier.settings.tls)
 
 
 @app.command()

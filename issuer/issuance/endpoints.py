@@ -24,6 +24,9 @@ PROTOCOL_PATHS = (
 )
 """Paths that wallets in a browser call."""
 
+GUARDED_PATHS = (r"/agencies/[^/]+/(oauth/.*|authorize|login.*|offers/[^/]+)",)
+"""Paths where codes are tried."""
+
 
 async def token(request: Request) -> Response:
     """Token Endpoint (OpenID4VCI 6)."""

@@ -64,7 +64,8 @@ SABOTAGES = [
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    return Deployment(tmp_path_factory.mktemp("demo") / "state", free_base_port())
+    # The story is told over https; `make demo` and the killed servers speak http.
+    return Deployment(tmp_path_factory.mktemp("demo") / "state", free_base_port(), tls=True)
 
 
 @pytest.fixture(scope="module")

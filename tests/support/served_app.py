@@ -1,4 +1,4 @@
-"""A small app served by real processes: python -m tests.support.served_app PORT WORKERS FOLDER."""
+"""A small app served by real processes: python -m tests.support.served_app PORT WORKERS FOLDER [CERTIFICATE KEY]."""
 
 import asyncio
 import os
@@ -42,4 +42,5 @@ if __name__ == "__main__":
         port=port,
         workers=workers,
         work=lambda stop: _work(folder, stop),
+        tls=(Path(sys.argv[4]), Path(sys.argv[5])) if len(sys.argv) > 4 else None,
     )

@@ -5,10 +5,11 @@ a misspelt switch that is silently ignored is how insecure deployments happen.
 """
 
 import difflib
+import ipaddress
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -36,7 +37,7 @@ class SettingsError(WalletError):
     """A setting is unknown, missing or wrong. ``detail`` names the variable and what to do."""
 
 
-def _split_paths(value: object) -> object:
+def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
@@ -52,8 +53,14 @@ def _origin(value: str) -> str:
 Origin = Annotated[str, AfterValidator(_origin)]
 """Scheme, host and port of a site, nothing after them."""
 
-Paths = Annotated[tuple[Path, ...], BeforeValidator(_split_paths)]
+Paths = Annotated[tuple[Path, ...], BeforeValidator(_split)]
 """Several paths, separated by commas in the environment."""
+
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+Networks = Annotated[tuple[Network, ...], BeforeValidator(_split)]
+"""Several networks such as ``10.0.0.0/8``, separated by commas in the environment."""
 
 
 class Settings(BaseModel):
@@ -114,6 +121,9 @@ class AppSettings(Settings):
         insecure_allow_loopback: admits http and private addresses, for one machine's own demo and tests.
         expiry_warning_days: certificates that end within these days are reported at start-up.
         demo: switches on what only a demo may do (sign-in by printed code, consoles without a person's account).
+        tls_certificate: PEM chain of the server, leaf first, if ``serve`` itself speaks https; otherwise a proxy does.
+        tls_key: PEM file of its key.
+        trusted_proxies: networks of our own proxies, whose ``X-Forwarded-For`` says who calls.
     """
 
     public_url: Origin  # well-known paths are at the host root (OpenID4VCI 12.2.2): a path would break them
@@ -126,6 +136,9 @@ class AppSettings(Settings):
     insecure_allow_loopback: bool = False
     expiry_warning_days: int = Field(default=WARN_BEFORE.days, ge=0, le=3660)
     demo: bool = False
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    trusted_proxies: Networks = ()
 
     @model_validator(mode="after")
     def _https_unless_insecure(self) -> Self:
@@ -133,12 +146,23 @@ class AppSettings(Settings):
             raise ValueError(f"PUBLIC_URL must be https unless {self.prefix}INSECURE_ALLOW_LOOPBACK is true")
         if self.sealing_key is not None and self.sealing_key_file is not None:
             raise ValueError("give SEALING_KEY or SEALING_KEY_FILE, not both")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("TLS_CERTIFICATE and TLS_KEY go together")
+        if self.tls_key is not None and not self.secure:
+            raise ValueError("with TLS_CERTIFICATE the PUBLIC_URL must be https")
         return self
 
     @property
     def secure(self) -> bool:
         """Whether the app is reached by https."""
         return self.public_url.startswith("https://")
+
+    @property
+    def tls(self) -> tuple[Path, Path] | None:
+        """Files of certificate chain and key with which ``serve`` speaks https; None: a proxy in front does."""
+        if self.tls_certificate is None or self.tls_key is None:
+            return None
+        return self.tls_certificate, self.tls_key
 
     def insecure_switches(self) -> list[str]:
         """Return the names of the insecure switches that are on, for a warning at start-up."""

@@ -34,7 +34,8 @@ MAX_URL_CHARACTERS = 8192
 """Characters of a URL; requests passed by value are the longest honest ones, about 4 kB."""
 
 # RFC 9325 4.2.1 and FAPI: with TLS 1.2 only forward secrecy and authenticated encryption (protocols.md M8).
-_TLS12_CIPHERS = "ECDHE+AESGCM"
+TLS12_CIPHERS = "ECDHE+AESGCM"
+"""OpenSSL's name for the suites of TLS 1.2 that we offer and accept."""
 
 # Addresses that only wrap an IPv4 address the check would not see.
 _WRAPPING_NETWORKS = tuple(
@@ -258,5 +259,5 @@ def tls_context(roots: Path | None) -> ssl.SSLContext:
     """Return the TLS settings of every connection we make; ``roots`` instead of the system's."""
     context = ssl.create_default_context(cafile=str(roots) if roots else None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(_TLS12_CIPHERS)
+    context.set_ciphers(TLS12_CIPHERS)
     return context

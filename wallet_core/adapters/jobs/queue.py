@@ -139,6 +139,20 @@ def next_slot(connection: Connection, tables: AppTables, key: str, *, interval: 
     return advanced - seconds * burst
 
 
+def is_free(connection: Connection, tables: AppTables, key: str, *, interval: timedelta, burst: int) -> bool:
+    """Return whether fewer than ``burst`` uses of a rate limit are open now; it takes none. Arguments as above."""
+    table, room = tables.rate, interval.total_seconds() * burst
+    crowded = select(table.c.key).where(table.c.key == key, table.c.next_at > database_now() + room)
+    return connection.execute(crowded).first() is None
+
+
+def forget_rates(connection: Connection, tables: AppTables, *, prefix: str) -> int:
+    """Delete the limits whose key begins with ``prefix`` and that nobody has to wait for; return how many."""
+    table = tables.rate
+    idle = delete(table).where(table.c.key.startswith(prefix, autoescape=True), table.c.next_at < database_now())
+    return connection.execute(idle).rowcount
+
+
 # --- the failed ones --------------------------------------------------------------------------------------------------
 
 

@@ -27,6 +27,7 @@ from wallet_core.adapters.web.answers import html, protocol_json
 from wallet_core.adapters.web.context import Clock, WebContext
 from wallet_core.adapters.web.document import describe
 from wallet_core.adapters.web.frame import Frame
+from wallet_core.adapters.web.limits import FailureLimit
 from wallet_core.adapters.web.server import end_with_parent
 
 MAX_BODY_BYTES = 512 * 1024
@@ -47,6 +48,7 @@ def create_app(
     template_folders: Sequence[Path] = (),
     protocol_paths: Sequence[str] = (),
     protocol_routes: Sequence[BaseRoute] = (),
+    guarded_paths: Sequence[str] = (),
     routers: Sequence[APIRouter] = (),
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
@@ -63,6 +65,7 @@ def create_app(
         template_folders: of the app's features.
         protocol_paths: regular expressions of paths that wallets in a browser call (CORS; protocols.md M7).
         protocol_routes: plain Starlette routes of protocol endpoints, faster than FastAPI's by a fifth.
+        guarded_paths: regular expressions of paths where secrets are tried (``limits``).
         routers: of the app's features.
         lifespan: what runs around serving.
     """
@@ -76,7 +79,11 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,  # it answers 307, and protocol endpoints never redirect (protocols.md M6)
         # Inside the frame, unlike FastAPI's own max_body_size, so that its answer has our headers too.
-        middleware=[frame, Middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY_BYTES)],
+        middleware=[
+            frame,
+            Middleware(FailureLimit, web=web, doors=guarded_paths),
+            Middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY_BYTES),
+        ],
         lifespan=lifespan,
     )
     app.state.web = web

@@ -6,9 +6,12 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
+
+from wallet_core.adapters.http import TLS12_CIPHERS
 
 GRACE_SECONDS = 10
 """Seconds that requests in flight have to end when the server stops."""
@@ -40,6 +43,7 @@ def serve(
     port: int,
     workers: int = 1,
     work: Callable[[threading.Event], None] | None = None,
+    tls: tuple[Path, Path] | None = None,
 ) -> None:
     """Serve until a signal.
 
@@ -50,6 +54,7 @@ def serve(
         workers: processes behind the port.
         work: runs durable jobs until the event is set, in a thread of this process: with several workers it only
             supervises them, so the work takes nobody's time.
+        tls: PEM files of certificate chain and key, to speak https; None for http behind a proxy.
     """
     # uvicorn raises the signal again when it has stopped; left to its default, that would end us before our work.
     signal.signal(signal.SIGTERM, _leave)
@@ -57,6 +62,7 @@ def serve(
     worker = threading.Thread(target=work, args=(stop,), name="work", daemon=True) if work else None
     if worker:
         worker.start()
+    certificate, key = tls or (None, None)
     try:
         uvicorn.run(
             factory,
@@ -73,6 +79,10 @@ def serve(
             server_header=False,
             proxy_headers=False,  # identifiers come from PUBLIC_URL, never from a header
             timeout_graceful_shutdown=GRACE_SECONDS,
+            ssl_certfile=certificate,
+            ssl_keyfile=key,
+            # protocols.md M8: Python offers nothing below TLS 1.2; of 1.2 only these, 1.3 is preferred.
+            ssl_ciphers=TLS12_CIPHERS,
         )
     finally:
         stop.set()

@@ -108,7 +108,9 @@ def clock() -> FixedClock:
 
 @pytest.fixture
 def make_app(tmp_path: Path, clock: FixedClock) -> Callable[..., FastAPI]:
-    def make(public_url: str = "https://sample.example", *, insecure: bool = False, name: str = "wallet") -> FastAPI:
+    def make(
+        public_url: str = "https://sample.example", *, insecure: bool = False, name: str = "wallet", proxies: str = ""
+    ) -> FastAPI:
         (tmp_path / "form.html").write_text('<form><input value="{{ csrf_token }}"></form>')
         metadata = MetaData()
         tables = app_tables("sample", metadata)
@@ -119,6 +121,7 @@ def make_app(tmp_path: Path, clock: FixedClock) -> Callable[..., FastAPI]:
             database_url="sqlite://",
             sealing_key=KEY,  # type: ignore[arg-type]
             insecure_allow_loopback=insecure,
+            trusted_proxies=proxies,  # type: ignore[arg-type]
         )
         return web.create_app(
             settings,
@@ -129,6 +132,7 @@ def make_app(tmp_path: Path, clock: FixedClock) -> Callable[..., FastAPI]:
             clock=clock,
             template_folders=[tmp_path],
             protocol_paths=["/wire", "/.well-known/.*"],
+            guarded_paths=["/wire", "/note"],
             routers=[_pages(), _api(tables)],
         )
 
