@@ -499,7 +499,7 @@ def _passed(
     until = [credential.valid_until for credential in presented if credential.valid_until is not None]
     details: dict[int, str] = {
         CheckStep.ISSUER_TRUSTED: issuers,
-        CheckStep.WITHIN_VALIDITY: f"until {min(until):%Y-%m-%d}" if until else "",
+        CheckStep.WITHIN_VALIDITY: f"until {min(until).date().isoformat()}" if until else "",
         CheckStep.HOLDER_PRESENT: "" if all(c.holder_bound for c in presented) else "not asked for",
         CheckStep.NOT_WITHDRAWN: "; ".join(dict.fromkeys(status_said(one.status, now) for one in presented)),
         CheckStep.QUERY_ANSWERED: f"{len(presented)} credential(s)",
