@@ -207,6 +207,9 @@ def presented_paths(
     Withheld array elements leave no hole, so an index of the query is compared with the index that the element had in
     the signed credential, which ``gaps`` tells.
     """
+    # Most paths are one name.
+    if len(path) == 1 and isinstance(name := path[0], str):
+        return ((name,),) if name in claims else ()
     try:
         if not gaps or not any(isinstance(part, int) for part in path):
             return resolve(claims, path)
