@@ -24,7 +24,7 @@ class ProtocolRoutes:
 
     Args:
         app: what answers everything else.
-        routes: in the order in which they are tried; their parameters are text.
+        routes: in the order in which they are tried; their endpoints are coroutines, their parameters text.
         max_body_size: bytes of the body of a route that names no ``max_body_size``.
     """
 
@@ -47,7 +47,8 @@ class ProtocolRoutes:
                 scope["endpoint"], scope["path_params"] = endpoint, found.groupdict()
                 request = _ReadRequest(scope)
                 try:
-                    await request.read(receive, limit)
+                    if scope["method"] == "POST":
+                        await request.read(receive, limit)
                     response = await endpoint(request)
                 except WalletError as exc:
                     response = await errors.wallet_error(request, exc)
@@ -60,6 +61,8 @@ class ProtocolRoutes:
 
 class _ReadRequest(Request):
     """A request whose body is there already."""
+
+    _body = b""
 
     async def read(self, receive: Receive, limit: int) -> None:
         """Read the body. Raises ``HTTPException`` (413) as soon as it is known to be larger than ``limit`` bytes."""
