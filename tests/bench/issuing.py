@@ -1,5 +1,6 @@
 """The issuer under load: one Credential Request for each offer, with a fresh proof of a key of its own."""
 
+import gc
 import os
 import pickle
 from dataclasses import replace
@@ -158,7 +159,16 @@ class MemoryIssuance:
 
     def advance(self, offer: Offer, state: Any) -> None:
         """Store the next state."""
-        self.by_token[state.token_digest] = replace(offer, state=state, version=offer.version + 1)
+        self.by_token[state.token_digest] = Offer(
+            offer.id,
+            offer.agency_id,
+            offer.version + 1,
+            state,
+            offer.code_digest,
+            offer.subject_id,
+            offer.sealed,
+            offer.created_at,
+        )
 
     def spend(self, digest: bytes, *, expires_at: object) -> None:
         """Record the use of a nonce with a key."""
@@ -198,6 +208,9 @@ def create_in_memory() -> FastAPI:
     assert settings.key_store is not None
     issuer: Issuer = build_issuer(settings)
     memory: Any = MemoryIssuance(pickle.loads((settings.key_store.parent / WORLD).read_bytes()))  # noqa: S301 - ours
+    # What a database would hold is no work for the garbage collector.
+    gc.collect()
+    gc.freeze()
     unit: Any = MemoryUnit()
     head = StatusListHead(AGENCY, 1, "dc+sd-jwt", 2, settings.status_list_size, 1, issuer.clock.now())
     lists: Any = MemoryStatusLists(head)

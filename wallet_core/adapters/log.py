@@ -11,6 +11,8 @@ from typing import Any, TextIO
 import orjson
 import structlog
 
+from wallet_core.adapters.clock import SystemClock
+
 trace_id: ContextVar[str] = ContextVar("trace_id", default="")
 """The trace id of the request or job being worked on; it is given to the peer with an error and stands in each line."""
 
@@ -37,7 +39,11 @@ _SECRET_TEXTS = (
 
 
 # What every pattern above needs somewhere: most lines have none of it and are let through after one look.
-_SUSPICIOUS = re.compile(r"(?i)\d{6}|01[016789]|eyJ|bearer|dpop|basic|code=|oken=|tate=|once=")
+_SUSPICIOUS_DIGITS = re.compile(r"\d(?:\d{5}|(?<=0)1[016789])")
+_SUSPICIOUS_WORDS = ("eyj", "bearer", "dpop", "basic", "code=", "oken=", "tate=", "once=")
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+_CLOCK = SystemClock()
+_LEVELS = {"warn": "warning", "exception": "error"}
 
 
 def scrub(value: Any, name: str = "") -> Any:
@@ -45,7 +51,7 @@ def scrub(value: Any, name: str = "") -> Any:
     if name and _is_secret(name) and value not in (None, "", True, False):
         return HIDDEN
     if isinstance(value, str):
-        return _scrub_text(value) if _SUSPICIOUS.search(value) else value
+        return _scrub_text(value) if _is_suspicious(value) else value
     if isinstance(value, Mapping):
         return {key: scrub(item, str(key)) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -58,6 +64,14 @@ def _is_secret(name: str) -> bool:
     return _SECRET_NAMES.search(name) is not None
 
 
+def _is_suspicious(text: str) -> bool:
+    # Beyond ASCII there are letters that differ from ours in case only to a pattern: no short cut for them.
+    if not text.isascii() or _SUSPICIOUS_DIGITS.search(text):
+        return True
+    lowered = text.lower()
+    return any(word in lowered for word in _SUSPICIOUS_WORDS)
+
+
 def _scrub_text(text: str) -> str:
     for pattern in _SECRET_TEXTS:
         text = pattern.sub(HIDDEN, text)
@@ -67,16 +81,8 @@ def _scrub_text(text: str) -> str:
 def configure(*, level: int = logging.INFO, stream: TextIO | None = None) -> None:
     """Send structlog and the standard library's logging as scrubbed JSON lines to ``stream`` (standard error)."""
     output = stream or sys.stderr
-    shared: list[structlog.typing.Processor] = [
-        structlog.processors.format_exc_info,
-        _scrub_event,
-        # After the scrubbing: what follows is ours and holds nothing to hide.
-        _add_trace_id,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
     structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer(_to_json)],
+        processors=[_line],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(output),
         cache_logger_on_first_use=False,
@@ -84,11 +90,7 @@ def configure(*, level: int = logging.INFO, stream: TextIO | None = None) -> Non
     handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(_to_json),
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _line]
         )
     )
     root = logging.getLogger()
@@ -102,15 +104,20 @@ def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
     return logger
 
 
-def _to_json(event: Any, **options: Any) -> str:
-    return orjson.dumps(event, default=options.get("default")).decode()
-
-
-def _add_trace_id(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _line(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
+    """Return the finished line. One step instead of a chain of them: there is a line for every request."""
+    if "exc_info" in event:
+        event = structlog.processors.format_exc_info(logger, method, event)
+    text = _to_json(event)
+    # JSON only adds characters: what is suspicious in a value is suspicious in its line.
+    if _is_suspicious(text) or not _PLAIN.issuperset(map(type, event.values())) or any(map(_is_secret, event)):
+        text = _to_json(scrub(event))
+    # After the scrubbing: what follows is ours and holds nothing to hide.
+    ours = {"level": _LEVELS.get(method, method), "timestamp": _CLOCK.now().isoformat().replace("+00:00", "Z")}
     if current := trace_id.get():
-        event.setdefault("trace_id", current)
-    return event
+        ours["trace_id"] = current
+    return f"{text[:-1]},{_to_json(ours)[1:]}"
 
 
-def _scrub_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {name: scrub(value, name) for name, value in event.items()}
+def _to_json(event: Any) -> str:
+    return orjson.dumps(event, default=repr).decode()

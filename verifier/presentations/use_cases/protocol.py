@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from verifier.presentations.ports import PresentationPorts, Storage, StoredPresentation
 from verifier.presentations.use_cases.requests import SECRET_BYTES, key_context
 from verifier.status.use_cases import DEFAULT_RULE, StatusLook
+from wallet_core import spec_versions as spec
 from wallet_core.encoding import base64url
 from wallet_core.encoding.claims_path import resolve, value_at
 from wallet_core.errors import (
@@ -217,7 +218,7 @@ def _validate(
         request.nonce,
         ports.verify_chain,
         verify_mdoc_chain=ports.verify_mdoc_chain,
-        session_transcript=request_transcript(request),
+        session_transcript=request_transcript(request) if _asks_for_mdoc(request.dcql_query) else None,
         may_issue=ports.may_issue,
         verify_status=refuse_status if statuses is None else statuses.under(rule),
     )
@@ -225,6 +226,10 @@ def _validate(
     if policy is not None:
         _validate_same_person(request.dcql_query, policy.must_match, validated)
     return validated
+
+
+def _asks_for_mdoc(query: DcqlQuery) -> bool:
+    return any(entry.format == spec.FORMAT_MDOC for entry in query.credentials)
 
 
 def _validate_same_person(query: DcqlQuery, groups: Sequence[Sequence[str]], validated: ValidatedResponse) -> None:

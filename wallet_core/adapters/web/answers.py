@@ -12,6 +12,9 @@ from wallet_core.adapters.web.context import context
 from wallet_core.adapters.web.sessions import check_csrf, csrf_token
 from wallet_core.encoding import strict_json
 
+_NO_STORE = (b"cache-control", b"no-store")
+_JSON = (b"content-type", b"application/json")
+
 
 def html(
     request: Request,
@@ -77,9 +80,19 @@ def page_router(**options: Any) -> APIRouter:
 
 def protocol_json(body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return ``body`` as compact JSON that no cache keeps (protocols.md M6)."""
-    return Response(
-        strict_json.dumps(body), status, {"Cache-Control": "no-store", **(headers or {})}, "application/json"
-    )
+    return _ProtocolJson(strict_json.dumps(body), status, headers)
+
+
+class _ProtocolJson(Response):
+    """JSON with a few headers, put together without looking for those that are always there."""
+
+    media_type = "application/json"
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """Set the headers of an answer."""
+        given = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()]
+        length = (b"content-length", b"%d" % len(self.body))
+        self.raw_headers = [*({_NO_STORE[0]: _NO_STORE[1]} | dict(given)).items(), length, _JSON]
 
 
 def see_other(url: str, *, headers: Mapping[str, str] | None = None) -> RedirectResponse:

@@ -24,12 +24,13 @@ _STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 413: "request_too_
 
 def install(app: FastAPI) -> None:
     """Register the mapping."""
-    app.add_exception_handler(WalletError, _wallet_error)
+    app.add_exception_handler(WalletError, wallet_error)
     app.add_exception_handler(RequestValidationError, _invalid_body)
-    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(HTTPException, http_error)
 
 
-async def _wallet_error(request: Request, error: Exception) -> Response:
+async def wallet_error(request: Request, error: Exception) -> Response:
+    """Answer a refusal of ours."""
     assert isinstance(error, WalletError)  # noqa: S101 - registered for it
     _log(request, error)
     headers = error.headers if isinstance(error, RemoteProtocolError) else {}
@@ -44,7 +45,8 @@ async def _invalid_body(request: Request, error: Exception) -> Response:
     return error_answer(request, 400, "invalid_request", _problems(error), {"fault": "you"})
 
 
-async def _http_error(request: Request, error: Exception) -> Response:
+async def http_error(request: Request, error: Exception) -> Response:
+    """Answer a refusal of the framework: no such address, another method, a body too large."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
     code = _STATUS_CODES.get(error.status_code, "invalid_request")
     headers = dict(error.headers or {})

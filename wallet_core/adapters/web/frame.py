@@ -145,7 +145,7 @@ class _Answer:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             headers: list[Header] = list(message.get("headers", ()))
-            if (b"content-type", b"text/plain; charset=utf-8") in headers and message["status"] == 413:
+            if message["status"] == 413 and (b"content-type", b"text/plain; charset=utf-8") in headers:
                 # Starlette answers a body that is too large in plain text, past every error mapping.
                 self._body = strict_json.dumps(_TOO_LARGE | own_api_members(self._scope["path"], self._trace))
                 headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(self._body))]

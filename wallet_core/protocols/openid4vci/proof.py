@@ -175,7 +175,9 @@ def _validate_issued_at(value: Json, now: datetime) -> None:
 def _validate_validity(claims: JsonObject, now: datetime) -> None:
     # RFC 7519 4.1.4, 4.1.5: neither claim is asked for, but a JWT that has them is processed as they say.
     for name, sign in (("exp", 1), ("nbf", -1)):
-        value = claims.get(name, now.timestamp() + sign)
+        if name not in claims:
+            continue
+        value = claims[name]
         # vci-F.4-validity
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise InvalidProof(f"{name} of the proof is not a number", clause="RFC 7519 2")

@@ -207,6 +207,9 @@ def presented_paths(
     Withheld array elements leave no hole, so an index of the query is compared with the index that the element had in
     the signed credential, which ``gaps`` tells.
     """
+    # Most paths are one name.
+    if len(path) == 1 and isinstance(name := path[0], str):
+        return ((name,),) if name in claims else ()
     try:
         if not gaps or not any(isinstance(part, int) for part in path):
             return resolve(claims, path)
@@ -499,7 +502,7 @@ def _passed(
     until = [credential.valid_until for credential in presented if credential.valid_until is not None]
     details: dict[int, str] = {
         CheckStep.ISSUER_TRUSTED: issuers,
-        CheckStep.WITHIN_VALIDITY: f"until {min(until):%Y-%m-%d}" if until else "",
+        CheckStep.WITHIN_VALIDITY: f"until {min(until).date().isoformat()}" if until else "",
         CheckStep.HOLDER_PRESENT: "" if all(c.holder_bound for c in presented) else "not asked for",
         CheckStep.NOT_WITHDRAWN: "; ".join(dict.fromkeys(status_said(one.status, now) for one in presented)),
         CheckStep.QUERY_ANSWERED: f"{len(presented)} credential(s)",
