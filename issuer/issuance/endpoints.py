@@ -13,6 +13,7 @@ from starlette.routing import Route
 from issuer.agencies.ports import Agency
 from issuer.dependencies import Issuer, issuer_of
 from issuer.issuance.use_cases import metadata, offers, protocol
+from issuer.issuance.use_cases.authorization import push_authorization
 from issuer.issuance.use_cases.credential import answer_credential_request
 from issuer.issuance.use_cases.token import redeem
 from wallet_core import spec_versions as spec
@@ -21,7 +22,7 @@ from wallet_core.http import ReceivedRequest
 from wallet_core.protocols.openid4vci.messages import MAX_REQUEST_BYTES
 
 PROTOCOL_PATHS = (
-    r"/agencies/[^/]+/(oauth/token|nonce|credential|notification|offers/[^/]+|types/[^/]+)",
+    r"/agencies/[^/]+/(oauth/token|oauth/par|nonce|credential|notification|offers/[^/]+|types/[^/]+)",
     r"/\.well-known/.*",
     r"/agencies/[^/]+/\.well-known/.*",
 )
@@ -32,6 +33,12 @@ async def token(request: Request) -> Response:
     """Token Endpoint (OpenID4VCI 6)."""
     issuer, agency = _tenant(request)
     return protocol_json(redeem(issuer.issuance, agency, await _received(issuer, request)))
+
+
+async def pushed_authorization(request: Request) -> Response:
+    """Pushed Authorization Request Endpoint (RFC 9126)."""
+    issuer, agency = _tenant(request)
+    return protocol_json(push_authorization(issuer.issuance, agency, await _received(issuer, request)), status=201)
 
 
 async def nonce(request: Request) -> Response:
@@ -112,6 +119,7 @@ _OPENID = spec.WELL_KNOWN_OPENID_CONFIGURATION
 
 ROUTES = [
     _post(f"{_AGENCY}/oauth/token", token),
+    _post(f"{_AGENCY}/oauth/par", pushed_authorization),
     _post(f"{_AGENCY}/nonce", nonce),
     _post(f"{_AGENCY}/credential", credential),
     _post(f"{_AGENCY}/notification", notification),

@@ -52,7 +52,7 @@ def _answer(ports: IssuancePorts, agency: Agency, received: ReceivedRequest) -> 
     live = validate_token(offer.state, now=now)
     # 2.
     request = parse_credential_request(received.media_type, received.body)
-    validate_configuration(live, request.configuration_id)
+    validate_configuration(live, request.configuration_id, by_identifier=request.by_identifier)
     issued = issued_type(ports, agency.id, request.configuration_id)
     # 3.
     keys = verify_key_proofs(
@@ -75,6 +75,7 @@ def _answer(ports: IssuancePorts, agency: Agency, received: ReceivedRequest) -> 
         copies=len(keys),
         notification_id=notification_id,
         now=now,
+        by_identifier=request.by_identifier,
     )
     storage = ports.storage()
     with storage.unit:
