@@ -208,7 +208,7 @@ def test_redirect_uris_of_the_client(sent):
     assert validate_redirect_uri(CLIENT, sent) == sent
 
 
-@pytest.mark.clause("oauth-6749.3.1.2-absolute", "oauth-fapi2.5.3.2.2-scheme")
+@pytest.mark.clause("oauth-6749.3.1.2-absolute", "oauth-FAPI2.5.3.2.2-scheme")
 @pytest.mark.parametrize(
     "value",
     [

@@ -160,7 +160,7 @@ def test_a_request_from_the_browser_has_no_request_uri_to_open():
     "oauth-6749.4.1.3-redirect-uri",
     "oauth-7636.4.6-verifier",
     "oauth-9449.10-bound",
-    "oauth-abca-instance",
+    "oauth-ABCA-instance",
 )
 def test_a_code_is_redeemed_by_whom_and_how_it_was_given():
     bound = replace(ASKED, instance=b"i", dpop=b"d")
