@@ -1,6 +1,6 @@
 """The ``jigap issuer`` commands. Settings come from ``JIGAP_ISSUER_…``."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +13,8 @@ from issuer.dependencies import Issuer, build_issuer
 from issuer.issuance.router import credential_status_json, offer_json
 from issuer.issuance.use_cases.offers import OfferOrder, create_offer
 from issuer.issuance.use_cases.withdrawal import change_credential_status
+from issuer.login.ports import Citizen
+from issuer.login.use_cases.by_code import create_one_time_code
 from issuer.records.use_cases import check_records, import_records
 from issuer.settings import IssuerSettings
 from issuer.status.use_cases.changes import StatusOrder
@@ -83,7 +85,10 @@ def migrate_tables(*, as_json: JsonFlag = False) -> None:
 
 @agency_app.command("add")
 def add_agency(
-    agency: Annotated[str, typer.Argument(help="Id of the agency in the catalogue.")], *, as_json: JsonFlag = False
+    agency: Annotated[str, typer.Argument(help="Id of the agency in the catalogue.")],
+    *,
+    haip: Annotated[bool, typer.Option("--haip", help="Serve only wallets of the high-assurance profile.")] = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Register an agency and print an API key, which is shown this once."""
     issuer = _issuer()
@@ -97,6 +102,7 @@ def add_agency(
         AgencyId(agency),
         public_url=issuer.settings.public_url,
         now=issuer.clock.now(),
+        haip=haip,
     )
     identifier, key = registered.agency.credential_issuer, registered.api_key
     answer = {"id": agency, "credential_issuer": identifier, "api_key_id": registered.api_key_id, "api_key": key}
@@ -155,7 +161,12 @@ def create(
     configuration: Annotated[list[str], typer.Argument(help="Credential configuration ids.")],
     *,
     agency: AgencyOption,
-    subject: Annotated[str, typer.Option("--subject", help="subject_id of the agency's record.")],
+    subject: Annotated[
+        str | None, typer.Option("--subject", help="subject_id of the agency's record; needed unless people log in.")
+    ] = None,
+    grant: Annotated[
+        str, typer.Option("--grant", help="pre-authorized_code, or authorization_code: the person logs in.")
+    ] = "pre-authorized_code",
     tx_code: Annotated[
         bool | None, typer.Option("--tx-code/--no-tx-code", help="Default: as the catalogue says.")
     ] = None,
@@ -164,6 +175,8 @@ def create(
     as_json: JsonFlag = False,
 ) -> None:
     """Create a Credential Offer and print its link."""
+    if grant not in {"pre-authorized_code", "authorization_code"}:
+        raise typer.BadParameter("pre-authorized_code or authorization_code", param_hint="--grant")
     issuer = _issuer()
     order = OfferOrder(
         tuple(CredentialConfigurationId(name) for name in configuration),
@@ -171,11 +184,24 @@ def create(
         subject_id=subject,
         by_reference=not by_value,
         credential_offer_endpoint=endpoint,
+        authorization_code=grant == "authorization_code",
     )
     storage = issuer.storage(issuer.database.unit())
     made = create_offer(issuer.issuance, storage, issuer.agency(agency), order)
     code = f"\ntransaction code: {made.tx_code}" if made.tx_code else ""
     out(as_json, offer_json(made), f"{made.uri}{code}\nuntil {made.expires_at.isoformat()}")
+
+
+@app.command("login-code")
+def login_code(
+    name: Annotated[str, typer.Argument(help="Name of a person of the demo.")],
+    birth_date: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Their date of birth.")],
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Print a one-time code of the test login (시험용); an older one of the same person stops working."""
+    code = create_one_time_code(_issuer().login, Citizen(name, birth_date.date()))
+    out(as_json, {"code": code}, f"one-time code: {code}")
 
 
 @credential_app.command("status")
