@@ -1,8 +1,8 @@
 """Every identifier string that a specification fixes, in one place, with the edition in force.
 
 Editions: OpenID4VCI 1.0, OpenID4VP 1.0, HAIP 1.0, RFC 9901 (SD-JWT), SD-JWT VC draft (HAIP pins -13), RFC 9449 (DPoP),
-attestation-based client authentication draft 07 (OpenID4VCI pins it); see ``specs/README.md``. A new edition is one diff of this
-file.
+attestation-based client authentication draft 07 (OpenID4VCI pins it); see ``specs/README.md``. A new edition is one
+diff of this file.
 """
 
 from typing import Final
@@ -62,6 +62,9 @@ WELL_KNOWN_OPENID_CONFIGURATION: Final = "openid-configuration"
 AUTH_METHOD_CLIENT_ATTESTATION: Final = "attest_jwt_client_auth"
 PROOF_TYPE_JWT: Final = "jwt"
 PROOF_TYPE_ATTESTATION: Final = "attestation"
+
+ATTACK_POTENTIALS: Final = ("iso_18045_high", "iso_18045_moderate", "iso_18045_enhanced-basic", "iso_18045_basic")
+"""Levels of key attestations (OpenID4VCI D.2), the strongest first: AVA_VAN 5, 4, 3, 2."""
 
 # --- HTTP headers (RFC 9449; attestation-based client authentication, draft 07) ---------------------------------------
 HEADER_DPOP: Final = "DPoP"
