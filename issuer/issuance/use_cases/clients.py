@@ -83,7 +83,7 @@ def require_dpop(agency: Agency, client: Client) -> None:
     Raises:
         InvalidDpopProof: it did not.
     """
-    # haip-4.3-dpop
+    # dpop-HAIP4.3-required
     if agency.haip and client.dpop is None:
         raise InvalidDpopProof("a DPoP proof is required here", clause="HAIP 4.3")
 
@@ -197,7 +197,7 @@ def _check_listed(ports: IssuancePorts, found: AttestedClient) -> None:
     if found.wallet is not None:
         return
     by_list = found.provider.anchor_sha256 in ports.wallet_providers().listed
-    # abca-m16-unlisted
+    # abca-M16-unlisted
     if by_list or found.client_id not in ports.clients:
         raise InvalidRequest("this wallet is not registered here")
 
