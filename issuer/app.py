@@ -10,6 +10,8 @@ from issuer.dependencies import Issuer, build_issuer
 from issuer.issuance import endpoints
 from issuer.issuance.router import router as issuance_router
 from issuer.issuance.tasks import CRONS, tasks
+from issuer.login import TEMPLATES as LOGIN_TEMPLATES
+from issuer.login.pages import router as login_router
 from issuer.records.router import router as records_router
 from issuer.settings import IssuerSettings
 from issuer.status import endpoints as status_endpoints
@@ -30,9 +32,16 @@ def create_app(issuer: Issuer) -> FastAPI:
         sealer=issuer.sealer,
         clock=issuer.clock,
         protocol_paths=(*endpoints.PROTOCOL_PATHS, *status_endpoints.PROTOCOL_PATHS),
-        template_folders=[TEMPLATES],
+        template_folders=[TEMPLATES, LOGIN_TEMPLATES],
         protocol_routes=[*endpoints.ROUTES, *status_endpoints.ROUTES],
-        routers=[records_router, issuance_router, console_router, record_pages_router, status_pages_router],
+        routers=[
+            login_router,
+            records_router,
+            issuance_router,
+            console_router,
+            record_pages_router,
+            status_pages_router,
+        ],
     )
     app.state.issuer = issuer
     return app
