@@ -9,7 +9,13 @@ from issuer.agencies.ports import Agency
 from issuer.agencies.repository import SqlAgencies, SqlApiKeys
 from issuer.agencies.use_cases import find_agency
 from issuer.issuance.ports import IssuancePorts, Secrets, Storage
-from issuer.issuance.repository import SqlAuthorizations, SqlIssuedCredentials, SqlOffers, SqlSpentNonces
+from issuer.issuance.repository import (
+    SqlAuthorizations,
+    SqlIssuedCredentials,
+    SqlOffers,
+    SqlSpentNonces,
+    SqlUsedProofs,
+)
 from issuer.issuance.use_cases.metadata import issued_types
 from issuer.login.ports import LoginPorts, LoginStorage
 from issuer.login.repository import SqlLoginSessions, SqlOneTimeCodes
@@ -24,6 +30,7 @@ from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import SettingsError, load_catalogue
 from wallet_core.adapters.keystore import KeyStore, Sealer
 from wallet_core.adapters.sql import Database, UnitOfWork
+from wallet_core.adapters.trust_files import WalletProviderFiles
 from wallet_core.catalogue.catalogue import Catalogue
 from wallet_core.errors import NotFound
 from wallet_core.types import RandomBytes
@@ -90,6 +97,7 @@ def sql_storage(unit: UnitOfWork, sealer: Sealer, citizen_key: bytes) -> Storage
         SqlRecords(unit, sealer, citizen_key),
         SqlStatusLists(unit),
         SqlAuthorizations(unit),
+        SqlUsedProofs(unit),
     )
 
 
@@ -139,10 +147,11 @@ def build_issuer(
         types=issued_types(catalogue),
         keys=keys,
         seal=sealer,
-        secrets=Secrets(sealer.derive("pre-authorized_code"), sealer.derive("tx_code"), sealer.derive("c_nonce")),
+        secrets=_secrets(sealer),
         clock=time,
         random=random,
         status=status,
+        wallet_providers=WalletProviderFiles(settings.trust_anchors, time.now).current,
         clients=settings.registered_clients(),
     )
     return Issuer(
@@ -156,6 +165,16 @@ def build_issuer(
         status,
         _login(database, settings, sealer, ports),
         citizen_key,
+    )
+
+
+def _secrets(sealer: Sealer) -> Secrets:
+    return Secrets(
+        code=sealer.derive("pre-authorized_code"),
+        tx_code=sealer.derive("tx_code"),
+        nonce=sealer.derive("c_nonce"),
+        dpop_nonce=sealer.derive("dpop_nonce"),
+        challenge=sealer.derive("attestation_challenge"),
     )
 
 

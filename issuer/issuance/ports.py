@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from issuer.agencies.ports import SigningKeys
+from issuer.agencies.ports import Agency, SigningKeys
 from issuer.ports import Clock, Seal, UnitOfWork
 from issuer.records.ports import Records
 from issuer.status.ports import StatusLists, StatusPorts
 from wallet_core.catalogue.credential_type import CredentialType, FormatEntry
+from wallet_core.errors import RemoteProtocolError
 from wallet_core.protocols.oauth2.authorization_states import AuthorizationState
 from wallet_core.protocols.oauth2.clients import RegisteredClient
 from wallet_core.protocols.openid4vci.issuance import IssuanceState
+from wallet_core.protocols.openid4vci.proof import ProofPolicy
+from wallet_core.trust.wallet_providers import WalletProviders
 from wallet_core.types import (
     AgencyId,
     ClaimsPath,
@@ -24,8 +27,26 @@ from wallet_core.types import (
 
 
 @dataclass(frozen=True, slots=True)
+class UsedProof:
+    """A proof that a request brought: a DPoP proof, or one that a client instance has its key.
+
+    Attributes:
+        digest: what is recorded, so that it is taken once.
+        expires_at: until when that must be remembered.
+        replayed: the error for whoever brings it again.
+    """
+
+    digest: bytes
+    expires_at: datetime
+    replayed: RemoteProtocolError
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
-    """A stored offer. ``sealed`` is None once the offer has ended."""
+    """A stored offer. ``sealed`` is None once the offer has ended.
+
+    ``proof`` is the DPoP proof of the request that it was found for: whatever the request stores, spends it.
+    """
 
     id: str
     agency_id: AgencyId
@@ -35,6 +56,7 @@ class Offer:
     subject_id: str | None
     sealed: bytes | None
     created_at: datetime
+    proof: UsedProof | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +99,10 @@ class Offers(Protocol):
 
     def advance(self, offer: Offer, state: IssuanceState, *, subject_id: str | None = None) -> None:
         """Store the next state, and whose it has become. Raises ``StateConflict`` if the offer moved meanwhile."""
+        ...
+
+    def keep(self, offer: Offer) -> None:
+        """Store nothing but that the proof of the request was used, where the request changes nothing else."""
         ...
 
     def forget(self, offer: Offer, state: IssuanceState) -> None:
@@ -174,6 +200,14 @@ class IssuedCredentials(Protocol):
         ...
 
 
+class UsedProofs(Protocol):
+    """Which proofs were used."""
+
+    def spend(self, proof: UsedProof) -> None:
+        """Record a use. Raises the proof's own error if it was used before."""
+        ...
+
+
 class SpentNonces(Protocol):
     """Which ``c_nonce`` was used with which key."""
 
@@ -183,23 +217,41 @@ class SpentNonces(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """How a form of a credential type is offered: its configuration in the metadata, and the proofs that are taken."""
+
+    configuration: JsonObject
+    proofs: ProofPolicy
+
+
+@dataclass(frozen=True, slots=True)
 class IssuedType:
-    """One form of a credential type as it is issued: what is the same for every credential of it."""
+    """One form of a credential type as it is issued: what is the same for every credential of it.
+
+    ``haip_terms`` are those of agencies that keep to HAIP, where keys may have to be attested; ``open_terms`` are those
+    of the others.
+    """
 
     type: CredentialType
     entry: FormatEntry
-    configuration: JsonObject
-    proof_algorithms: frozenset[str]
+    open_terms: Terms
+    haip_terms: Terms
     selectively_disclosable: tuple[ClaimsPath, ...]
+
+    def terms(self, agency: Agency) -> Terms:
+        """Return the terms of an agency."""
+        return self.haip_terms if agency.haip else self.open_terms
 
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """Keys of the MACs: pre-authorized codes, transaction codes, nonces."""
+    """Keys of the MACs: pre-authorized codes, transaction codes, nonces, DPoP nonces, attestation challenges."""
 
     code: bytes
     tx_code: bytes
     nonce: bytes
+    dpop_nonce: bytes
+    challenge: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +265,7 @@ class Storage:
     records: Records
     statuses: StatusLists
     authorizations: Authorizations
+    proofs: UsedProofs
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +273,7 @@ class IssuancePorts:
     """Everything the use cases of issuance need.
 
     ``storage`` opens a unit that writes, ``reading`` one that only reads and waits for no writer. ``clients`` are the
-    wallet products whose redirect URIs were registered.
+    wallet products whose redirect URIs were registered; ``wallet_providers`` are those trusted now.
     """
 
     storage: Callable[[], Storage]
@@ -232,4 +285,5 @@ class IssuancePorts:
     clock: Clock
     random: RandomBytes
     status: StatusPorts
+    wallet_providers: Callable[[], WalletProviders]
     clients: Mapping[ClientId, RegisteredClient]

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, insert, select, update
 
-from issuer.issuance.ports import Authorization, IssuedCredential, Offer
+from issuer.issuance.ports import Authorization, IssuedCredential, Offer, UsedProof
 from issuer.issuance.tables import AuthorizationRow, CredentialRow, OfferRow
 from issuer.tables import APP_TABLES, table_of
 from wallet_core.adapters import sql
@@ -104,6 +104,11 @@ class SqlOffers:
         optional = {"refresh_digest": refresh, "subject_id": subject_id}
         self._advance(offer, state, **columns, **{name: value for name, value in optional.items() if value is not None})
 
+    def keep(self, offer: Offer) -> None:
+        """Store nothing but that the proof of the request was used, where the request changes nothing else."""
+        if offer.proof is not None:
+            _spend_proof(self._unit, offer.proof)
+
     def forget(self, offer: Offer, state: IssuanceState) -> None:
         """Store the last state and delete what was kept about the person. Raises ``StateConflict``."""
         self._advance(offer, state, ends_at=None, token_digest=None, refresh_digest=None, sealed=None, subject_id=None)
@@ -124,6 +129,8 @@ class SqlOffers:
         return None if row is None else _offer(row)
 
     def _advance(self, offer: Offer, state: IssuanceState, **columns: Any) -> None:
+        # In the transaction of what it permits: a request that fails, or loses a race, leaves the proof unused.
+        self.keep(offer)
         sql.advance(
             self._unit.connection,
             _OFFER,
@@ -279,6 +286,26 @@ class SqlSpentNonces:
         except StateConflict as exc:
             # OpenID4VCI 8.3.1.2: a proof that was used before needs a fresh nonce.
             raise InvalidNonce("the c_nonce was used before", clause="OpenID4VCI 8.3.1.2") from exc
+
+
+class SqlUsedProofs:
+    """Which DPoP proofs and proofs of possession were used."""
+
+    def __init__(self, unit: UnitOfWork) -> None:
+        self._unit = unit
+
+    def spend(self, proof: UsedProof) -> None:
+        """Record a use. Raises the proof's own error if it was used before."""
+        _spend_proof(self._unit, proof)
+
+
+def _spend_proof(unit: UnitOfWork, proof: UsedProof) -> None:
+    try:
+        # dpop-9449.11.1-replay
+        # abca-07.12.1-replay
+        sql.spend(unit.connection, APP_TABLES.spent, proof.digest, expires_at=proof.expires_at)
+    except StateConflict as exc:
+        raise proof.replayed from exc
 
 
 def _token_digest(state: IssuanceState) -> bytes | None:

@@ -87,7 +87,8 @@ def push_authorization(ports: IssuancePorts, agency: Agency, received: ReceivedR
     """Answer a pushed authorization request; the answer goes with status 201 (RFC 9126 2).
 
     Raises:
-        InvalidClient: the client is unknown, or did not authenticate where that is asked for.
+        InvalidClient, InvalidDpopProof: the client is unknown, did not authenticate where that is asked for, or did so
+            with a proof that is wrong or was used before.
         InvalidRequest, UnsupportedResponseType, InvalidScope, InvalidTarget, InvalidAuthorizationDetails,
             RequestNotSupported: as RFC 9126 2.3 says.
     """
@@ -106,6 +107,7 @@ def push_authorization(ports: IssuancePorts, agency: Agency, received: ReceivedR
     new = Authorization(new_id(ports, now), agency.id, 1, push(asked, now=now), digest(request_uri), offer_id=offer_id)
     storage = ports.storage()
     with storage.unit:
+        clients.spend_proofs(storage, client)
         storage.authorizations.add(new, ends_at=now + REQUEST_URI_LIFETIME)
     return create_pushed_response(request_uri, lifetime=REQUEST_URI_LIFETIME)
 

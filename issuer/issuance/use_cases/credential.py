@@ -16,6 +16,7 @@ from wallet_core.http import ReceivedRequest
 from wallet_core.protocols.openid4vci.credential import create_credential, create_mdoc, mdoc_end
 from wallet_core.protocols.openid4vci.issuance import issue, validate_configuration, validate_token
 from wallet_core.protocols.openid4vci.messages import create_credential_response, parse_credential_request
+from wallet_core.protocols.openid4vci.metadata import BATCH_SIZE
 from wallet_core.protocols.openid4vci.nonce import LIFETIME, spent_digest, verify_c_nonce
 from wallet_core.protocols.openid4vci.proof import AcceptedKey, verify_key_proofs
 from wallet_core.trust.status_list.reference import StatusReference
@@ -57,10 +58,14 @@ def _answer(ports: IssuancePorts, agency: Agency, received: ReceivedRequest) -> 
     # 3.
     keys = verify_key_proofs(
         request.proofs,
+        proof_type=request.proof_type,
         audience=agency.credential_issuer,
-        algorithms=issued.proof_algorithms,
+        policy=issued.terms(agency).proofs,
+        trust=ports.wallet_providers(),
+        limit=BATCH_SIZE,
         verify_nonce=lambda nonce: verify_c_nonce(nonce, ports.secrets.nonce, agency.credential_issuer, now=now),
         now=now,
+        client_id=live.holder.client_id,
     )
     # 4.
     record = offered_record(ports, offer, request.configuration_id)
@@ -79,10 +84,11 @@ def _answer(ports: IssuancePorts, agency: Agency, received: ReceivedRequest) -> 
     )
     storage = ports.storage()
     with storage.unit:
+        # The DPoP proof goes first: who repeats a whole request learns that, and not that the nonce is used up.
+        storage.offers.advance(offer, state)
         for key in keys:
             # vci-8.3.1.2-nonce-spent
             storage.nonces.spend(spent_digest(key.nonce, key.thumbprint), expires_at=now + LIFETIME)
-        storage.offers.advance(offer, state)
         records = _records(ports, offer, request.configuration_id, keys, now, expires_at)
         storage.credentials.add(records)
         take_places(storage.statuses, agency.id, dict(zip([each.id for each in records], places, strict=True)))

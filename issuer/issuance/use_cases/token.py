@@ -50,11 +50,13 @@ def redeem(ports: IssuancePorts, agency: Agency, received: ReceivedRequest) -> J
     Raises:
         InvalidRequest, UnsupportedGrantType, InvalidAuthorizationDetails: as ``oauth2.token.parse_token_request``; or a
             transaction code too many.
-        InvalidClient: as ``clients.identify_client``; or a grant that is a client's came without ``client_id``.
+        InvalidClient, InvalidDpopProof: as ``clients.identify_client`` and ``clients.require_dpop``; or a grant that is
+            a client's came without ``client_id``.
         InvalidGrant: the code, the transaction code or the refresh token is wrong, used, expired or dead.
     """
     parameters = parse_form(received.media_type, received.body)
     client = clients.identify_client(ports, agency, received, parameters)
+    clients.require_dpop(agency, client)
     match parse_token_request(parameters, issuer=agency.credential_issuer):
         case TokenRequest() as request:
             return _redeem_pre_authorized_code(ports, agency, client, request)
@@ -89,6 +91,7 @@ def _redeem_pre_authorized_code(
         )
         storage = ports.storage()
         with storage.unit:
+            clients.spend_proofs(storage, client)
             storage.offers.advance(offer, state)
         # The counted try is committed before the refusal leaves.
         if not isinstance(state, Authorized):
@@ -123,11 +126,11 @@ def _redeem_authorization_code(
             now=now,
         )
         if isinstance(state, Replayed):
-            _revoke(ports, agency, found, state)
+            _revoke(ports, agency, client, found, state)
             raise InvalidGrant("the code was used before", clause="RFC 6749 4.1.2")
         holder = _holder(client, found.subject_id, refresh_token, now)
         granted = _grant(state, request, holder, token, now)
-        _store(ports, agency, found, state, granted, now)
+        _store(ports, agency, client, found, state, granted, now)
         return _answer(granted, token, refresh_token, _scopes(ports, agency, state, granted))
 
     return until_no_race(attempt)
@@ -159,6 +162,7 @@ def _grant(
 def _store(
     ports: IssuancePorts,
     agency: Agency,
+    client: Client,
     found: Authorization,
     state: Redeemed,
     granted: Authorized,
@@ -167,6 +171,7 @@ def _store(
     """Spend the code and store what it gave, in one transaction: of two simultaneous redemptions one wins."""
     storage = ports.storage()
     with storage.unit:
+        clients.spend_proofs(storage, client)
         storage.authorizations.advance(found, state)
         if found.offer_id is None:
             # Found by its tokens only; the code's digest keeps the column unique.
@@ -180,9 +185,10 @@ def _store(
         storage.offers.advance(offer, granted, subject_id=found.subject_id)
 
 
-def _revoke(ports: IssuancePorts, agency: Agency, found: Authorization, state: Replayed) -> None:
+def _revoke(ports: IssuancePorts, agency: Agency, client: Client, found: Authorization, state: Replayed) -> None:
     storage = ports.storage()
     with storage.unit:
+        clients.spend_proofs(storage, client)
         storage.authorizations.advance(found, state)
         offer = storage.offers.find(agency.id, state.grant_id)
         if offer is not None and isinstance(offer.state, Authorized | Issued):
@@ -203,6 +209,7 @@ def _refresh(ports: IssuancePorts, agency: Agency, client: Client, request: Refr
         state = refresh(offer.state, token_digest=digest(token), holder=who, now=now)
         storage = ports.storage()
         with storage.unit:
+            clients.spend_proofs(storage, client)
             storage.offers.advance(offer, state)
         # M1: the refresh token is not rotated; RFC 6749 6: none in the answer means that the old one stays.
         return _answer(state, token, None)

@@ -176,8 +176,16 @@ def create_token_response(
     return body
 
 
-def parse_bearer_token(authorization: Sequence[str]) -> str:
-    """Return the access token of the ``Authorization`` headers of a request (RFC 6750 2.1).
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """An access token as a request brought it: the scheme is :data:`BEARER` or :data:`DPOP`."""
+
+    scheme: str
+    token: str
+
+
+def parse_access_token(authorization: Sequence[str]) -> AccessToken:
+    """Return the access token of the ``Authorization`` headers of a request (RFC 6750 2.1, RFC 9449 7.1).
 
     Args:
         authorization: every value of the header, in order.
@@ -185,17 +193,29 @@ def parse_bearer_token(authorization: Sequence[str]) -> str:
     Raises:
         InvalidToken: no header, more than one, another scheme, or not a token.
     """
-    # RFC 6750 2: "Clients MUST NOT use more than one method to transmit the token in each request."
     # oauth-6750.2-one
     if len(authorization) != 1:
         text = "exactly one Authorization header with an access token is needed"
         raise InvalidToken(text, missing=not authorization, clause="RFC 6750 2")
-    scheme, _, token = authorization[0].partition(" ")
+    name, _, token = authorization[0].partition(" ")
     # RFC 9110 11.1: scheme names are case-insensitive.
+    scheme = _TOKEN_TYPES.get(name.lower())
     # oauth-6750.2.1-bearer
-    if scheme.lower() != "bearer" or len(token) > MAX_TOKEN_CHARACTERS or not _B64TOKEN.match(token):
+    if scheme is None or len(token) > MAX_TOKEN_CHARACTERS or not _B64TOKEN.match(token):
+        raise InvalidToken("the Authorization header holds no access token", clause="RFC 6750 2.1")
+    return AccessToken(scheme, token)
+
+
+def parse_bearer_token(authorization: Sequence[str]) -> str:
+    """Return the access token of the ``Authorization`` headers of a request, if it is a Bearer token (RFC 6750 2.1).
+
+    Raises:
+        InvalidToken: as :func:`parse_access_token`, or another scheme.
+    """
+    found = parse_access_token(authorization)
+    if found.scheme != BEARER:
         raise InvalidToken("the Authorization header holds no Bearer token", clause="RFC 6750 2.1")
-    return token
+    return found.token
 
 
 def create_token_request(token_endpoint: str, *, pre_authorized_code: str, tx_code: str | None) -> HttpRequest:
