@@ -15,6 +15,8 @@ WalletError                     code: the registered error name
 │  ├─ PeerRefusal               the peer answered our request with an error
 │  └─ RemoteProtocolError       the peer broke it (HTTP 4xx)
 │     ├─ InvalidRequest InvalidClient InvalidGrant InvalidToken InsufficientScope UnsupportedGrantType AccessDenied
+│     │  UnsupportedResponseType InvalidScope InvalidTarget InvalidAuthorizationDetails InvalidRequestUri
+│     │  RequestNotSupported
 │     ├─ InvalidCredentialRequest UnknownCredentialConfiguration UnknownCredentialIdentifier InvalidProof
 │     │  InvalidNonce InvalidEncryptionParameters CredentialRequestDenied InvalidNotificationId
 │     │  InvalidNotificationRequest
@@ -196,6 +198,42 @@ class UnsupportedGrantType(RemoteProtocolError):
     """RFC 6749 5.2: the grant type is not offered here."""
 
     code = "unsupported_grant_type"
+
+
+class UnsupportedResponseType(RemoteProtocolError):
+    """RFC 6749 4.1.2.1: another response type than ``code``."""
+
+    code = "unsupported_response_type"
+
+
+class InvalidScope(RemoteProtocolError):
+    """RFC 6749 4.1.2.1: nothing that is issued here was asked for."""
+
+    code = "invalid_scope"
+
+
+class InvalidTarget(RemoteProtocolError):
+    """RFC 8707 2: the resource is not the one this server speaks for."""
+
+    code = "invalid_target"
+
+
+class InvalidAuthorizationDetails(RemoteProtocolError):
+    """RFC 9396 5: an authorization detail is malformed, of an unknown type, or names what is not issued here."""
+
+    code = "invalid_authorization_details"
+
+
+class InvalidRequestUri(RemoteProtocolError):
+    """RFC 9101 7, RFC 9126 4: the ``request_uri`` is unknown, expired, used, or another client's."""
+
+    code = "invalid_request_uri"
+
+
+class RequestNotSupported(RemoteProtocolError):
+    """OpenID Connect Core 3.1.2.6: request objects are not taken here."""
+
+    code = "request_not_supported"
 
 
 class InvalidToken(RemoteProtocolError):

@@ -10,10 +10,13 @@ from issuer.ports import Clock, Seal, UnitOfWork
 from issuer.records.ports import Records
 from issuer.status.ports import StatusLists, StatusPorts
 from wallet_core.catalogue.credential_type import CredentialType, FormatEntry
+from wallet_core.protocols.oauth2.authorization_states import AuthorizationState
+from wallet_core.protocols.oauth2.clients import RegisteredClient
 from wallet_core.protocols.openid4vci.issuance import IssuanceState
 from wallet_core.types import (
     AgencyId,
     ClaimsPath,
+    ClientId,
     CredentialConfigurationId,
     JsonObject,
     RandomBytes,
@@ -53,7 +56,7 @@ class Offers(Protocol):
     """Offers, found by id or by the digest of a secret, never by the secret."""
 
     def add(self, offer: Offer) -> None:
-        """Store a new offer."""
+        """Store a new offer, in whatever state it begins."""
         ...
 
     def find(self, agency_id: AgencyId, offer_id: str) -> Offer | None:
@@ -68,8 +71,12 @@ class Offers(Protocol):
         """Return the agency's offer with this access token, None if there is none."""
         ...
 
-    def advance(self, offer: Offer, state: IssuanceState) -> None:
-        """Store the next state. Raises ``StateConflict`` if the offer moved since it was read."""
+    def find_by_refresh(self, agency_id: AgencyId, refresh_digest: bytes) -> Offer | None:
+        """Return the agency's offer with this refresh token, None if there is none."""
+        ...
+
+    def advance(self, offer: Offer, state: IssuanceState, *, subject_id: str | None = None) -> None:
+        """Store the next state, and whose it has become. Raises ``StateConflict`` if the offer moved meanwhile."""
         ...
 
     def forget(self, offer: Offer, state: IssuanceState) -> None:
@@ -82,6 +89,62 @@ class Offers(Protocol):
 
     def latest(self, agency_id: AgencyId, *, before: str, limit: int) -> Sequence[Offer]:
         """Return an agency's offers, newest first, from the one before the id ``before`` (empty: the newest)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """A stored authorization request.
+
+    Attributes:
+        request_digest: of its ``request_uri``; None if it was not pushed.
+        code_digest: of its code; None before consent.
+        subject_id: whose certificates they are; None before consent.
+        offer_id: of the offer it began with; None if the wallet began by itself.
+    """
+
+    id: str
+    agency_id: AgencyId
+    version: int
+    state: AuthorizationState
+    request_digest: bytes | None = None
+    code_digest: bytes | None = None
+    subject_id: str | None = None
+    offer_id: str | None = None
+
+
+class Authorizations(Protocol):
+    """Authorization requests, found by id or by the digest of a secret, never by the secret."""
+
+    def add(self, authorization: Authorization, *, ends_at: datetime) -> None:
+        """Store a new one."""
+        ...
+
+    def find(self, agency_id: AgencyId, authorization_id: str) -> Authorization | None:
+        """Return an agency's authorization, None if there is none."""
+        ...
+
+    def find_by_request(self, agency_id: AgencyId, request_digest: bytes) -> Authorization | None:
+        """Return the agency's authorization with this ``request_uri``, None if there is none."""
+        ...
+
+    def find_by_code(self, agency_id: AgencyId, code_digest: bytes) -> Authorization | None:
+        """Return the agency's authorization with this code, None if there is none."""
+        ...
+
+    def advance(
+        self,
+        authorization: Authorization,
+        state: AuthorizationState,
+        *,
+        code_digest: bytes | None = None,
+        subject_id: str | None = None,
+    ) -> None:
+        """Store the next state, and with it code and person. Raises ``StateConflict`` if it moved meanwhile."""
+        ...
+
+    def forget(self, *, now: datetime, limit: int) -> int:
+        """Delete those whose time is over, and return how many."""
         ...
 
 
@@ -149,13 +212,15 @@ class Storage:
     nonces: SpentNonces
     records: Records
     statuses: StatusLists
+    authorizations: Authorizations
 
 
 @dataclass(frozen=True, slots=True)
 class IssuancePorts:
     """Everything the use cases of issuance need.
 
-    ``storage`` opens a unit that writes, ``reading`` one that only reads and waits for no writer.
+    ``storage`` opens a unit that writes, ``reading`` one that only reads and waits for no writer. ``clients`` are the
+    wallet products whose redirect URIs were registered.
     """
 
     storage: Callable[[], Storage]
@@ -167,3 +232,4 @@ class IssuancePorts:
     clock: Clock
     random: RandomBytes
     status: StatusPorts
+    clients: Mapping[ClientId, RegisteredClient]

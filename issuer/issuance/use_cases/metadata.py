@@ -42,7 +42,7 @@ def credential_issuer_metadata(ports: IssuancePorts, agency: Agency) -> JsonObje
     """Return the Credential Issuer metadata (OpenID4VCI 12.2)."""
     return create_credential_issuer_metadata(
         agency.credential_issuer,
-        configurations={id_: issued.configuration for id_, issued in _types(ports, agency).items()},
+        configurations={id_: issued.configuration for id_, issued in issued_by(ports, agency).items()},
         display=[{"name": agency.name.get(language), "locale": language} for language in ("ko", "en")],
     )
 
@@ -51,8 +51,10 @@ def authorization_server_metadata(ports: IssuancePorts, agency: Agency) -> JsonO
     """Return the Authorization Server metadata (RFC 8414)."""
     return create_authorization_server_metadata(
         agency.credential_issuer,
-        token_endpoint=f"{agency.credential_issuer}/oauth/token",
-        scopes=[issued.entry.scope for issued in _types(ports, agency).values()],
+        scopes=[issued.entry.scope for issued in issued_by(ports, agency).values()],
+        require_pushed=agency.haip,
+        anonymous_pre_authorized=not agency.haip,
+        auth_methods=["attest_jwt_client_auth"] if agency.haip else ["none"],
         status_list_aggregation_endpoint=aggregation_uri(agency),
     )
 
@@ -74,13 +76,14 @@ def type_metadata(ports: IssuancePorts, agency: Agency, type_id: str) -> JsonObj
     Raises:
         NotFound: it issues no such type.
     """
-    for issued in _types(ports, agency).values():
+    for issued in issued_by(ports, agency).values():
         if issued.type.id == type_id:
             return issued.type.type_metadata()
     raise NotFound("no such credential type")
 
 
-def _types(ports: IssuancePorts, agency: Agency) -> Mapping[CredentialConfigurationId, IssuedType]:
+def issued_by(ports: IssuancePorts, agency: Agency) -> Mapping[CredentialConfigurationId, IssuedType]:
+    """Return what the agency issues now, by configuration."""
     every = ports.types.get(agency.id, {})
     return {id_: issued for id_, issued in every.items() if is_issued(ports, agency.id, issued)}
 

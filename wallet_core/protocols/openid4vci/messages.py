@@ -20,6 +20,7 @@ from wallet_core.errors import (
 )
 from wallet_core.http import DEFAULT_RESPONSE_LIMIT, HttpRequest, HttpResponse, post_json
 from wallet_core.protocols.oauth2.answers import parse_answer, peer_refusal
+from wallet_core.protocols.oauth2.details import identified_configuration
 from wallet_core.protocols.openid4vci import members
 from wallet_core.protocols.openid4vci.metadata import BATCH_SIZE
 from wallet_core.types import CredentialConfigurationId, Json, JsonObject, Nonce
@@ -41,10 +42,14 @@ class NotificationEvent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CredentialRequest:
-    """A Credential Request for one configuration, with the ``jwt`` proofs it came with, not yet verified."""
+    """A Credential Request for one configuration, with the ``jwt`` proofs it came with, not yet verified.
+
+    ``by_identifier`` says that it named the configuration by a ``credential_identifier`` of the token response.
+    """
 
     configuration_id: CredentialConfigurationId
     proofs: tuple[str, ...]
+    by_identifier: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ def parse_credential_request(media_type: str, body: bytes) -> CredentialRequest:
 
     Raises:
         InvalidCredentialRequest: not JSON, no configuration, both kinds of identifier, or proofs of a wrong shape.
-        UnknownCredentialIdentifier: a ``credential_identifier``: we never give one out.
+        UnknownCredentialIdentifier: a ``credential_identifier`` that is none of ours.
         InvalidEncryptionParameters: an encrypted request, or an encrypted response is asked for.
         InvalidProof: ``proofs`` is empty.
     """
@@ -97,14 +102,14 @@ def parse_credential_request(media_type: str, body: bytes) -> CredentialRequest:
         raise InvalidCredentialRequest(f"the body is not {spec.JSON}", clause="OpenID4VCI 8.2")
     try:
         request = strict_json.loads_object(body, what="Credential Request", max_bytes=MAX_REQUEST_BYTES)
-        configuration_id = _requested_configuration(request)
+        configuration_id, by_identifier = _requested_configuration(request)
         proofs = members.optional_object(request, "proofs", clause="OpenID4VCI 8.2")
     except MalformedError as exc:
         raise InvalidCredentialRequest(exc.description, clause=exc.clause or "OpenID4VCI 8.2") from exc
     # vci-8.2-response-encryption
     if "credential_response_encryption" in request:
         raise InvalidEncryptionParameters("encrypted responses are not supported here", clause="OpenID4VCI 8.2")
-    return CredentialRequest(configuration_id, _jwt_proofs(proofs))
+    return CredentialRequest(configuration_id, _jwt_proofs(proofs), by_identifier)
 
 
 def create_credential_response(credentials: Sequence[str], *, notification_id: str) -> JsonObject:
@@ -199,18 +204,21 @@ def create_notification_request(
     return post_json(endpoint, body, headers={"Authorization": f"Bearer {access_token}"})
 
 
-def _requested_configuration(request: JsonObject) -> CredentialConfigurationId:
+def _requested_configuration(request: JsonObject) -> tuple[CredentialConfigurationId, bool]:
     # OpenID4VCI 8.2: credential_identifier and credential_configuration_id exclude each other; one is there.
     if "credential_identifier" in request:
         # vci-8.2-identifier-excludes
         if "credential_configuration_id" in request:
             raise MalformedError("both kinds of identifier are there", clause="OpenID4VCI 8.2")
-        # OpenID4VCI 8.3.1.2: our token responses return no identifiers, so none is known.
+        identifier = members.string(request, "credential_identifier", clause="OpenID4VCI 8.2")
+        found = identified_configuration(identifier)
         # vci-8.3.1.2-unknown-identifier
-        raise UnknownCredentialIdentifier("no such credential identifier", clause="OpenID4VCI 8.3.1.2")
+        if found is None:
+            raise UnknownCredentialIdentifier("no such credential identifier", clause="OpenID4VCI 8.3.1.2")
+        return found, True
     # vci-8.2-configuration
     name = members.string(request, "credential_configuration_id", clause="OpenID4VCI 8.2")
-    return CredentialConfigurationId(name)
+    return CredentialConfigurationId(name), False
 
 
 def _jwt_proofs(proofs: JsonObject | None) -> tuple[str, ...]:
