@@ -10,6 +10,7 @@ from issuer.dependencies import Issuer, build_issuer
 from issuer.issuance import endpoints
 from issuer.issuance.router import router as issuance_router
 from issuer.issuance.tasks import CRONS, tasks
+from issuer.login.presentation import endpoints as presentation_endpoints
 from issuer.records.router import router as records_router
 from issuer.settings import IssuerSettings
 from issuer.status import endpoints as status_endpoints
@@ -17,6 +18,9 @@ from issuer.tables import APP_TABLES
 from wallet_core.adapters import log
 from wallet_core.adapters.jobs import Worker
 from wallet_core.adapters.web import create_app as create_web_app
+
+PROTOCOL_MODULES = (endpoints, status_endpoints, presentation_endpoints)
+"""Where the endpoints are that wallets call."""
 
 
 def create_app(issuer: Issuer) -> FastAPI:
@@ -29,9 +33,9 @@ def create_app(issuer: Issuer) -> FastAPI:
         tables=APP_TABLES,
         sealer=issuer.sealer,
         clock=issuer.clock,
-        protocol_paths=(*endpoints.PROTOCOL_PATHS, *status_endpoints.PROTOCOL_PATHS),
+        protocol_paths=[path for module in PROTOCOL_MODULES for path in module.PROTOCOL_PATHS],
         template_folders=[TEMPLATES],
-        protocol_routes=[*endpoints.ROUTES, *status_endpoints.ROUTES],
+        protocol_routes=[route for module in PROTOCOL_MODULES for route in module.ROUTES],
         routers=[records_router, issuance_router, console_router, record_pages_router, status_pages_router],
     )
     app.state.issuer = issuer

@@ -11,6 +11,9 @@ from issuer.agencies.use_cases import find_agency
 from issuer.issuance.ports import IssuancePorts, Secrets, Storage
 from issuer.issuance.repository import SqlAuthorizations, SqlIssuedCredentials, SqlOffers, SqlSpentNonces
 from issuer.issuance.use_cases.metadata import issued_types
+from issuer.login.assembly import OUTSIDE_TIMEOUT, presentation_login, provider_account
+from issuer.login.openid.ports import ProviderAccount
+from issuer.login.presentation.ports import PresentationLoginPorts
 from issuer.ports import Clock
 from issuer.records.repository import SqlRecords
 from issuer.settings import IssuerSettings
@@ -19,6 +22,7 @@ from issuer.status.repository import SqlStatusLists
 from issuer.status.use_cases.publishing import SignedLists
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import SettingsError, load_catalogue
+from wallet_core.adapters.http import HttpClient
 from wallet_core.adapters.keystore import KeyStore, Sealer
 from wallet_core.adapters.sql import Database, UnitOfWork
 from wallet_core.catalogue.catalogue import Catalogue
@@ -39,6 +43,9 @@ class Issuer:
     issuance: IssuancePorts
     status: StatusPorts
     citizen_key: bytes
+    http: HttpClient
+    presentation_login: PresentationLoginPorts | None
+    openid_account: ProviderAccount | None
     known: dict[str, Agency] = field(default_factory=dict)
     signed_lists: SignedLists = field(default_factory=SignedLists)
 
@@ -122,7 +129,12 @@ def build_issuer(
         status=status,
         clients=settings.registered_clients(),
     )
-    return Issuer(settings, database, time, sealer, catalogue, keys, ports, status, citizen_key)
+    http = HttpClient(allow_loopback=settings.insecure_allow_loopback, timeout=OUTSIDE_TIMEOUT)
+    presentation = presentation_login(settings, database, sealer, catalogue, keys, time, random)
+    account = provider_account(settings, keys)
+    return Issuer(
+        settings, database, time, sealer, catalogue, keys, ports, status, citizen_key, http, presentation, account
+    )
 
 
 def issuer_of(connection: HTTPConnection) -> Issuer:

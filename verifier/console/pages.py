@@ -12,6 +12,7 @@ from verifier.console.desk import (
     SESSION_PARTY,
     SIGN_IN,
     Desk,
+    asked_by_companies,
     check_open,
     session_digest,
     staff,
@@ -34,8 +35,8 @@ WAITING = frozenset({"requested", "retrieved", "answered"})
 @router.get("/")
 async def landing(request: Request) -> Response:
     """Show what can be asked here."""
-    policies = verifier_of(request).catalogue.policies.values()
-    return html(request, "console/landing.html", policies=list(policies))
+    policies = asked_by_companies(verifier_of(request).catalogue.policies.values())
+    return html(request, "console/landing.html", policies=policies)
 
 
 @router.get(SIGN_IN)

@@ -138,3 +138,12 @@ def way_back(target: str, code: str) -> str:
     if target.endswith("#"):
         return f"{target}response_code={code}"
     return f"{target}{'&' if '?' in target else '?'}response_code={code}"
+
+
+def match_number(request: AuthorizationRequest) -> str:
+    """Return the two digits that both screens show of one cross-device request, for a person to compare.
+
+    A convention of ours: drawn from what both sides hold, so that nothing more has to travel.
+    """
+    drawn = hashlib.sha256(f"jigap match {request.client_id.full} {request.nonce}".encode()).digest()
+    return f"{int.from_bytes(drawn[:8], 'big') % 100:02d}"
