@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from issuer.login.ports import LoginStorage
+from issuer.login.ports import LoginPorts
 from issuer.ports import Clock, Seal
 from wallet_core.keys.signer import Signer
 from wallet_core.types import RandomBytes
@@ -24,7 +24,7 @@ class ProviderAccount:
 class OpenIdLoginPorts:
     """Everything the use cases of this login need."""
 
-    storage: Callable[[], LoginStorage]
+    login: LoginPorts
     account: ProviderAccount
     seal: Seal
     clock: Clock

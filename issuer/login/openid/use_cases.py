@@ -5,14 +5,15 @@ and are taken out once, before anything is asked of the provider.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from issuer.agencies.ports import Agency
 from issuer.login.citizens import create_citizen
 from issuer.login.openid.ports import OpenIdLoginPorts
-from issuer.login.ports import Choosing, LoginSession
+from issuer.login.ports import Choosing, LoginMethod, LoginSession
+from issuer.login.use_cases import remember
 from issuer.records.ports import Citizen
+from wallet_core.catalogue.text import Text
 from wallet_core.encoding import base64url, strict_json
 from wallet_core.errors import MalformedError, StateConflict
 from wallet_core.http import Flow
@@ -27,7 +28,18 @@ from wallet_core.protocols.oauth2.openid_connect import (
 )
 
 METHOD: Final = "openid"
-"""Id of this method, and its place in the memo of a session."""
+"""Id of this method, and the place of its memo in a session."""
+
+_SEALED: Final = "sealed"
+
+def method(provider: Text) -> LoginMethod:
+    """Return this method as the page that lets the person choose shows it."""
+    return LoginMethod(
+        METHOD,
+        provider,
+        Text("이 기관의 계정으로 누구인지 확인해요.", "Your account there tells us who you are."),
+    )
+
 
 CALLBACK_PATH: Final = "/login/openid/callback"
 """Below an agency's address: where the provider sends the browser back. To be registered there for each agency."""
@@ -44,29 +56,31 @@ def begin(ports: OpenIdLoginPorts, agency: Agency) -> Flow[AuthenticationRequest
     return create_authentication_request(provider, _client(ports, agency), random=ports.random)
 
 
-def remember(ports: OpenIdLoginPorts, session: LoginSession, request: AuthenticationRequest) -> None:
+def remember_request(ports: OpenIdLoginPorts, session: LoginSession, request: AuthenticationRequest) -> None:
     """Keep what the answer will be compared with; an earlier try of the same session is forgotten.
 
     Raises:
-        StateConflict: somebody has logged in meanwhile.
+        NotFound: somebody has logged in meanwhile.
+        StateConflict: another request moved the session meanwhile.
     """
     kept = {"state": request.state, "nonce": request.nonce, "code_verifier": request.code_verifier}
     sealed = base64url.encode(ports.seal.seal(strict_json.dumps(kept), _context(session)))
-    _store_memo(ports, session, sealed)
+    remember(ports.login, session, METHOD, {_SEALED: sealed})
 
 
-def take_request(ports: OpenIdLoginPorts, session: LoginSession) -> AuthenticationRequest:
-    """Return what was remembered, once: of two answers one finds nothing.
+def take_request(ports: OpenIdLoginPorts, session: LoginSession) -> tuple[AuthenticationRequest, LoginSession]:
+    """Return what was remembered, once, and the session without it: of two answers one finds nothing.
 
     Raises:
         StateConflict: this session awaits no answer.
     """
-    if not isinstance(session.state, Choosing) or METHOD not in session.state.memo:
+    memo = session.state.memo.get(METHOD) if isinstance(session.state, Choosing) else None
+    sealed = memo.get(_SEALED) if isinstance(memo, dict) else None
+    if not isinstance(sealed, str):
         raise StateConflict("this login awaits no answer")
-    sealed = base64url.decode(str(session.state.memo[METHOD]))
-    _store_memo(ports, session, None)
-    kept = strict_json.loads_object(ports.seal.open(sealed, _context(session)), what="a stored login")
-    return AuthenticationRequest(str(kept["state"]), str(kept["nonce"]), str(kept["code_verifier"]), "")
+    moved = remember(ports.login, session, METHOD, {})
+    kept = strict_json.loads_object(ports.seal.open(base64url.decode(sealed), _context(session)), what="a stored login")
+    return AuthenticationRequest(str(kept["state"]), str(kept["nonce"]), str(kept["code_verifier"]), ""), moved
 
 
 def finish(
@@ -120,17 +134,6 @@ def _client(ports: OpenIdLoginPorts, agency: Agency) -> OpenIdClient:
     signer = account.signer() if account.signer else None
     redirect_uri = f"{agency.credential_issuer}{CALLBACK_PATH}"
     return OpenIdClient(account.client_id, redirect_uri, account.secret, signer, account.key_id)
-
-
-def _store_memo(ports: OpenIdLoginPorts, session: LoginSession, sealed: str | None) -> None:
-    if not isinstance(session.state, Choosing):
-        raise StateConflict("somebody has logged in meanwhile")
-    memo = {name: value for name, value in session.state.memo.items() if name != METHOD}
-    if sealed is not None:
-        memo[METHOD] = sealed
-    storage = ports.storage()
-    with storage.unit:
-        storage.sessions.advance(session, replace(session.state, memo=memo))
 
 
 def _context(session: LoginSession) -> str:

@@ -17,8 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from issuer.agencies.ports import Agency
 from issuer.login.citizens import create_citizen
 from issuer.login.presentation.ports import LoginRequest, LoginRequestStorage, PresentationLoginPorts
+from issuer.login.ports import LoginMethod
 from issuer.records.ports import Citizen
 from wallet_core import spec_versions as spec
+from wallet_core.catalogue.text import Text
 from wallet_core.encoding.claims_path import resolve, value_at
 from wallet_core.errors import InvalidRequest, NotFound, QueryNotSatisfied, StateConflict, VerificationError
 from wallet_core.http import Flow
@@ -58,6 +60,13 @@ from wallet_core.protocols.openid4vp.validation import (
     validate_vp_token,
 )
 from wallet_core.types import Nonce, QueryId
+
+METHOD: Final = LoginMethod(
+    "presentation",
+    Text("지갑의 신분증으로 로그인", "Show a card of your wallet"),
+    Text("운전면허증이나 주민등록증을 지갑에서 보여 줘요.", "Show your driving licence or resident card from your wallet."),
+)
+"""This method as the page that lets the person choose shows it."""
 
 KEPT: Final = timedelta(minutes=5)
 """How long an answer waits for its browser, and a refusal for being read; then the row goes."""

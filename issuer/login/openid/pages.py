@@ -1,0 +1,93 @@
+"""Pages of the login at an OpenID provider: the way there, and the way back."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from issuer.login.desk import Desk, LoginDesk
+from issuer.login.openid import use_cases
+from issuer.login.openid.ports import OpenIdLoginPorts
+from issuer.login.openid.use_cases import MissingClaims
+from issuer.login.use_cases import check_method, complete_login
+from wallet_core.adapters import log
+from wallet_core.adapters.web import html, page_router, see_other
+from wallet_core.errors import AccessDenied, NotFound, OutsideError, PeerRefusal, StateConflict, WalletError
+from wallet_core.types import Json
+
+router = page_router(prefix="/agencies/{agency_id}/login/openid")
+
+_MAX_PARAMETERS = 16
+
+
+@router.get("")
+async def leave(request: Request, desk: LoginDesk) -> Response:
+    """Send the browser to the provider; what its answer must fit is kept in the login session."""
+    ports = _ports(desk)
+    try:
+        asked = await desk.issuer.http.arun(use_cases.begin(ports, desk.agency))
+    except WalletError as exc:
+        return _failed(request, desk, "away", exc)
+    use_cases.remember_request(ports, desk.session, asked)
+    return see_other(asked.url)
+
+
+@router.get("/callback")
+async def come_back(request: Request, desk: LoginDesk) -> Response:
+    """Take the browser that the provider sent back, and log the person in."""
+    ports = _ports(desk)
+    try:
+        asked, session = use_cases.take_request(ports, desk.session)
+        parameters = _parameters(request)
+        citizen = await desk.issuer.http.arun(use_cases.finish(ports, desk.agency, asked, parameters))
+    except WalletError as exc:
+        return _failed(request, desk, _problem(exc), exc)
+    complete_login(desk.ports, session, citizen, use_cases.METHOD)
+    return see_other(desk.login_path, headers={"Referrer-Policy": "no-referrer"})
+
+
+def _ports(desk: Desk) -> OpenIdLoginPorts:
+    ports = desk.issuer.openid_login
+    if ports is None:
+        raise NotFound("there is no OpenID provider here")
+    check_method(desk.ports, desk.agency, desk.session, use_cases.METHOD)
+    return ports
+
+
+def _parameters(request: Request) -> dict[str, str]:
+    pairs = request.query_params.multi_items()
+    parameters = dict(pairs)
+    # RFC 6749 3.1: "Request and response parameters MUST NOT be included more than once."
+    if len(parameters) != len(pairs) or len(pairs) > _MAX_PARAMETERS:
+        raise StateConflict("a parameter of the answer is there twice", clause="RFC 6749 3.1")
+    return parameters
+
+
+def _problem(error: WalletError) -> str:
+    match error:
+        case MissingClaims():
+            return "missing"
+        case AccessDenied():
+            return "declined"
+        case StateConflict():
+            return "over"
+        case PeerRefusal():
+            return "refused"
+        case OutsideError():
+            return "away"
+        case _:
+            return "refused"
+
+
+def _failed(request: Request, desk: Desk, problem: str, error: WalletError) -> Response:
+    said: dict[str, Json] = {"problem": problem, "kind": type(error).__name__, "detail": error.detail or error.description}
+    log.get_logger("issuer.login").warning("login at the OpenID provider failed", **said)
+    status = 502 if problem == "away" else 403
+    return html(
+        request,
+        "login/openid_failed.html",
+        status=status,
+        agency=desk.agency,
+        provider=desk.issuer.settings.openid_name,
+        problem=problem,
+        at=f"{desk.login_path}/openid",
+        others=desk.login_path,
+    )
