@@ -10,7 +10,11 @@ from issuer.dependencies import Issuer, build_issuer
 from issuer.issuance import endpoints
 from issuer.issuance.router import router as issuance_router
 from issuer.issuance.tasks import CRONS, tasks
+from issuer.login import TEMPLATES as LOGIN_TEMPLATES
+from issuer.login.openid.pages import router as openid_router
+from issuer.login.pages import router as login_router
 from issuer.login.presentation import endpoints as presentation_endpoints
+from issuer.login.presentation.pages import router as presentation_router
 from issuer.records.router import router as records_router
 from issuer.settings import IssuerSettings
 from issuer.status import endpoints as status_endpoints
@@ -34,9 +38,18 @@ def create_app(issuer: Issuer) -> FastAPI:
         sealer=issuer.sealer,
         clock=issuer.clock,
         protocol_paths=[path for module in PROTOCOL_MODULES for path in module.PROTOCOL_PATHS],
-        template_folders=[TEMPLATES],
+        template_folders=[TEMPLATES, LOGIN_TEMPLATES],
         protocol_routes=[route for module in PROTOCOL_MODULES for route in module.ROUTES],
-        routers=[records_router, issuance_router, console_router, record_pages_router, status_pages_router],
+        routers=[
+            login_router,
+            openid_router,
+            presentation_router,
+            records_router,
+            issuance_router,
+            console_router,
+            record_pages_router,
+            status_pages_router,
+        ],
     )
     app.state.issuer = issuer
     return app

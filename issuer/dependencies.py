@@ -12,8 +12,13 @@ from issuer.issuance.ports import IssuancePorts, Secrets, Storage
 from issuer.issuance.repository import SqlAuthorizations, SqlIssuedCredentials, SqlOffers, SqlSpentNonces
 from issuer.issuance.use_cases.metadata import issued_types
 from issuer.login.assembly import OUTSIDE_TIMEOUT, presentation_login, provider_account
-from issuer.login.openid.ports import ProviderAccount
+from issuer.login.openid.ports import OpenIdLoginPorts, ProviderAccount
+from issuer.login.openid.use_cases import method as openid_method
+from issuer.login.ports import LoginPorts, LoginStorage
 from issuer.login.presentation.ports import PresentationLoginPorts
+from issuer.login.presentation.use_cases import METHOD as PRESENTATION
+from issuer.login.repository import SqlLoginSessions, SqlOneTimeCodes
+from issuer.login.use_cases.session import TEST
 from issuer.ports import Clock
 from issuer.records.repository import SqlRecords
 from issuer.settings import IssuerSettings
@@ -42,10 +47,11 @@ class Issuer:
     keys: KeyStore
     issuance: IssuancePorts
     status: StatusPorts
+    login: LoginPorts
     citizen_key: bytes
     http: HttpClient
     presentation_login: PresentationLoginPorts | None
-    openid_account: ProviderAccount | None
+    openid_login: OpenIdLoginPorts | None
     known: dict[str, Agency] = field(default_factory=dict)
     signed_lists: SignedLists = field(default_factory=SignedLists)
 
@@ -74,6 +80,14 @@ class Issuer:
         """Return what issuance does in ``unit``."""
         return sql_storage(unit, self.sealer, self.citizen_key)
 
+    def login_storage(self, unit: UnitOfWork) -> LoginStorage:
+        """Return what the login does in ``unit``."""
+        return _login_storage(unit)
+
+
+def _login_storage(unit: UnitOfWork) -> LoginStorage:
+    return LoginStorage(unit, SqlLoginSessions(unit), SqlOneTimeCodes(unit))
+
 
 def sql_storage(unit: UnitOfWork, sealer: Sealer, citizen_key: bytes) -> Storage:
     """Return the storage of issuance in one unit of work."""
@@ -85,6 +99,27 @@ def sql_storage(unit: UnitOfWork, sealer: Sealer, citizen_key: bytes) -> Storage
         SqlRecords(unit, sealer, citizen_key),
         SqlStatusLists(unit),
         SqlAuthorizations(unit),
+    )
+
+
+def _login(
+    database: Database,
+    settings: IssuerSettings,
+    sealer: Sealer,
+    issuance: IssuancePorts,
+    presentation: PresentationLoginPorts | None,
+    account: ProviderAccount | None,
+) -> LoginPorts:
+    # Anybody who reads the terminal can be anybody: only in a demo, whose people are invented.
+    offered = [TEST] if settings.demo else []
+    offered += [PRESENTATION] if presentation else []
+    offered += [openid_method(settings.openid_name)] if account else []
+    return LoginPorts(
+        storage=lambda: _login_storage(database.unit()),
+        reading=lambda: _login_storage(database.reader()),
+        issuance=issuance,
+        methods={each.id: each for each in offered},
+        code_key=sealer.derive("test_login"),
     )
 
 
@@ -132,8 +167,21 @@ def build_issuer(
     http = HttpClient(allow_loopback=settings.insecure_allow_loopback, timeout=OUTSIDE_TIMEOUT)
     presentation = presentation_login(settings, database, sealer, catalogue, keys, time, random)
     account = provider_account(settings, keys)
+    login = _login(database, settings, sealer, ports, presentation, account)
     return Issuer(
-        settings, database, time, sealer, catalogue, keys, ports, status, citizen_key, http, presentation, account
+        settings,
+        database,
+        time,
+        sealer,
+        catalogue,
+        keys,
+        ports,
+        status,
+        login,
+        citizen_key,
+        http,
+        presentation,
+        None if account is None else OpenIdLoginPorts(login, account, sealer, time, random),
     )
 
 

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from issuer.status.ports import StatusTerms
 from wallet_core.adapters.config import AppSettings, Origin, SettingsError
+from wallet_core.catalogue.text import Text
 from wallet_core.protocols.oauth2.clients import RegisteredClient, parse_registered_clients
 from wallet_core.types import ClientId
 
@@ -79,6 +80,11 @@ class IssuerSettings(AppSettings):
                 "OPENID_ISSUER needs OPENID_CLIENT_ID, and one of OPENID_CLIENT_SECRET_FILE and OPENID_CLIENT_KEY"
             )
         return self
+
+    @property
+    def openid_name(self) -> Text:
+        """What pages call the OpenID provider."""
+        return Text(self.openid_name_ko, self.openid_name_en)
 
     def status_terms(self, decoy_key: bytes) -> StatusTerms:
         """Return how lists are made and published."""

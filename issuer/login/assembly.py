@@ -59,6 +59,7 @@ def presentation_login(
         storage=lambda: _storage(database, sealer, writing=True),
         reading=lambda: _storage(database, sealer, writing=False),
         policy=catalogue.policies[POLICY],
+        types=catalogue.types,
         keys=keys,
         key_name=settings.login_key,
         wallet_endpoint=f"{settings.wallet}{_WALLET_PATH}" if settings.wallet else spec.REQUEST_SCHEME,

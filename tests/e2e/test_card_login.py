@@ -18,6 +18,7 @@ from wallet_core.protocols.openid4vp.response import create_response
 
 JIWOO = Citizen("한지우", date(1993, 5, 14))
 LOGIN, OTHER = "login-1", "login-2"
+CARDS = ("drivers-licence", "resident-card")
 CI = f"{HOST}/agencies/city-tax"
 
 
@@ -41,9 +42,9 @@ def agency(login: CardLogin, agency_id: str = "city-tax") -> Agency:
     return login.under_test.issuer.agency(agency_id)
 
 
-def begin(login: CardLogin, login_id: str = LOGIN) -> LoginView:
+def begin(login: CardLogin, login_id: str = LOGIN, types: tuple[str, ...] = CARDS) -> LoginView:
     until = login.under_test.clock.now() + timedelta(minutes=15)
-    use_cases.start(login.ports, agency(login), login_id, until=until)
+    use_cases.start(login.ports, agency(login), login_id, types=types, until=until)
     return show(login, login_id)
 
 

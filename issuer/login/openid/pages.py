@@ -3,15 +3,15 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from issuer.login.desk import Desk, LoginDesk
 from issuer.login.openid import use_cases
 from issuer.login.openid.ports import OpenIdLoginPorts
 from issuer.login.openid.use_cases import MissingClaims
+from issuer.login.pages import Current, Login
+from issuer.login.ports import Choosing
 from issuer.login.use_cases import check_method, complete_login
 from wallet_core.adapters import log
 from wallet_core.adapters.web import html, page_router, see_other
 from wallet_core.errors import AccessDenied, NotFound, OutsideError, PeerRefusal, StateConflict, WalletError
-from wallet_core.types import Json
 
 router = page_router(prefix="/agencies/{agency_id}/login/openid")
 
@@ -19,36 +19,40 @@ _MAX_PARAMETERS = 16
 
 
 @router.get("")
-async def leave(request: Request, desk: LoginDesk) -> Response:
+async def leave(request: Request, here: Current) -> Response:
     """Send the browser to the provider; what its answer must fit is kept in the login session."""
-    ports = _ports(desk)
+    if not isinstance(here.session.state, Choosing):
+        return see_other(_root(here))
+    ports = _ports(here)
     try:
-        asked = await desk.issuer.http.arun(use_cases.begin(ports, desk.agency))
+        asked = await here.issuer.http.arun(use_cases.begin(ports, here.agency))
     except WalletError as exc:
-        return _failed(request, desk, "away", exc)
-    use_cases.remember_request(ports, desk.session, asked)
+        return _failed(request, here, "away", exc)
+    use_cases.remember_request(ports, here.session, asked)
     return see_other(asked.url)
 
 
 @router.get("/callback")
-async def come_back(request: Request, desk: LoginDesk) -> Response:
+async def come_back(request: Request, here: Current) -> Response:
     """Take the browser that the provider sent back, and log the person in."""
-    ports = _ports(desk)
+    if not isinstance(here.session.state, Choosing):
+        return see_other(_root(here))
+    ports = _ports(here)
     try:
-        asked, session = use_cases.take_request(ports, desk.session)
         parameters = _parameters(request)
-        citizen = await desk.issuer.http.arun(use_cases.finish(ports, desk.agency, asked, parameters))
+        asked, session = use_cases.take_request(ports, here.session, parameters.get("state", ""))
+        citizen = await here.issuer.http.arun(use_cases.finish(ports, here.agency, asked, parameters))
     except WalletError as exc:
-        return _failed(request, desk, _problem(exc), exc)
-    complete_login(desk.ports, session, citizen, use_cases.METHOD)
-    return see_other(desk.login_path, headers={"Referrer-Policy": "no-referrer"})
+        return _failed(request, here, _problem(exc), exc)
+    complete_login(here.ports, session, citizen, use_cases.METHOD)
+    return see_other(_root(here), headers={"Referrer-Policy": "no-referrer"})
 
 
-def _ports(desk: Desk) -> OpenIdLoginPorts:
-    ports = desk.issuer.openid_login
+def _ports(here: Login) -> OpenIdLoginPorts:
+    ports = here.issuer.openid_login
     if ports is None:
         raise NotFound("there is no OpenID provider here")
-    check_method(desk.ports, desk.agency, desk.session, use_cases.METHOD)
+    check_method(here.ports, here.agency, here.session, use_cases.METHOD)
     return ports
 
 
@@ -77,17 +81,21 @@ def _problem(error: WalletError) -> str:
             return "refused"
 
 
-def _failed(request: Request, desk: Desk, problem: str, error: WalletError) -> Response:
-    said: dict[str, Json] = {"problem": problem, "kind": type(error).__name__, "detail": error.detail or error.description}
-    log.get_logger("issuer.login").warning("login at the OpenID provider failed", **said)
+def _failed(request: Request, here: Login, problem: str, error: WalletError) -> Response:
+    said = error.detail or error.description
+    log.get_logger("issuer.login").warning("failed at the OpenID provider", kind=type(error).__name__, detail=said)
     status = 502 if problem == "away" else 403
     return html(
         request,
         "login/openid_failed.html",
         status=status,
-        agency=desk.agency,
-        provider=desk.issuer.settings.openid_name,
+        agency=here.agency,
+        provider=here.issuer.settings.openid_name,
         problem=problem,
-        at=f"{desk.login_path}/openid",
-        others=desk.login_path,
+        at=f"{_root(here)}/openid",
+        others=_root(here),
     )
+
+
+def _root(here: Login) -> str:
+    return f"{here.root}/login"

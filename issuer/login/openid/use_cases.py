@@ -4,6 +4,7 @@
 and are taken out once, before anything is asked of the provider.
 """
 
+import hmac
 from collections.abc import Mapping
 from typing import Final
 
@@ -31,6 +32,7 @@ METHOD: Final = "openid"
 """Id of this method, and the place of its memo in a session."""
 
 _SEALED: Final = "sealed"
+
 
 def method(provider: Text) -> LoginMethod:
     """Return this method as the page that lets the person choose shows it."""
@@ -68,18 +70,25 @@ def remember_request(ports: OpenIdLoginPorts, session: LoginSession, request: Au
     remember(ports.login, session, METHOD, {_SEALED: sealed})
 
 
-def take_request(ports: OpenIdLoginPorts, session: LoginSession) -> tuple[AuthenticationRequest, LoginSession]:
+def take_request(
+    ports: OpenIdLoginPorts, session: LoginSession, state: str
+) -> tuple[AuthenticationRequest, LoginSession]:
     """Return what was remembered, once, and the session without it: of two answers one finds nothing.
 
+    An answer with another ``state`` takes nothing away: any page can send this browser to our address.
+
     Raises:
-        StateConflict: this session awaits no answer.
+        StateConflict: this session awaits no answer, or not this one.
     """
     memo = session.state.memo.get(METHOD) if isinstance(session.state, Choosing) else None
     sealed = memo.get(_SEALED) if isinstance(memo, dict) else None
     if not isinstance(sealed, str):
         raise StateConflict("this login awaits no answer")
-    moved = remember(ports.login, session, METHOD, {})
     kept = strict_json.loads_object(ports.seal.open(base64url.decode(sealed), _context(session)), what="a stored login")
+    # oidc-10.12-bound
+    if not hmac.compare_digest(str(kept["state"]).encode(), state.encode("utf-8", "surrogatepass")):
+        raise StateConflict("this login awaits another answer", clause="RFC 6749 10.12")
+    moved = remember(ports.login, session, METHOD, {})
     return AuthenticationRequest(str(kept["state"]), str(kept["nonce"]), str(kept["code_verifier"]), ""), moved
 
 

@@ -1,13 +1,15 @@
 """Pages of the login by showing a card: what is asked, code and link, and where a wallet sends the browser back."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from issuer.dependencies import issuer_of
-from issuer.login.desk import Desk, LoginDesk, find_desk
+from issuer.issuance.use_cases.authorization import show_authorization
+from issuer.login.pages import Current, Login, current
+from issuer.login.ports import Choosing
 from issuer.login.presentation import use_cases
 from issuer.login.presentation.ports import PresentationLoginPorts
 from issuer.login.use_cases import check_method, complete_login
@@ -18,32 +20,35 @@ router = page_router(prefix="/agencies/{agency_id}/login/presentation")
 
 
 @router.get("")
-async def card_page(request: Request, desk: LoginDesk) -> Response:
+async def card_page(request: Request, here: Current) -> Response:
     """Show what is asked; the code while a wallet is awaited; or log the person in once it has answered."""
-    ports = _ports(desk)
-    view = use_cases.show(ports, desk.agency, desk.session.id)
+    if not isinstance(here.session.state, Choosing):
+        return see_other(_root(here))
+    ports = _ports(here)
+    view = use_cases.show(ports, here.agency, here.session.id)
     match view.state:
         case "new":
-            return html(request, "login/card.html", **_shown(desk), policy=ports.policy)
+            return html(request, "login/card.html", **_shown(here), policy=ports.policy)
         case "verified":
-            return _log_in(request, desk, ports)
+            return _log_in(request, here, ports)
         case "refused" | "expired":
-            return html(request, "login/card_failed.html", **_shown(desk), problem=view.problem or "late")
+            return html(request, "login/card_failed.html", **_shown(here), problem=view.problem or "late")
         case _:
-            return html(request, "login/card_waiting.html", **_shown(desk), view=view)
+            return html(request, "login/card_waiting.html", **_shown(here), view=view)
 
 
 @router.post("")
-async def start(desk: LoginDesk) -> Response:
+async def start(here: Current) -> Response:
     """Make the two requests: a QR code for another device, a link for this one (protocols.md M23)."""
-    use_cases.start(_ports(desk), desk.agency, desk.session.id, until=desk.session.expires_at)
-    return see_other(_at(desk))
+    ports, until = _ports(here), here.session.expires_at
+    use_cases.start(ports, here.agency, here.session.id, types=_good_enough(here), until=until)
+    return see_other(_at(here))
 
 
 @router.get("/state")
-async def state(desk: LoginDesk) -> Response:
+async def state(here: Current) -> Response:
     """Tell the open page whether it moved on."""
-    return protocol_json({"state": use_cases.show(_ports(desk), desk.agency, desk.session.id).state})
+    return protocol_json({"state": use_cases.show(_ports(here), here.agency, here.session.id).state})
 
 
 @router.get("/return")
@@ -60,20 +65,18 @@ async def come_back(
     issuer = issuer_of(request)
     if issuer.presentation_login is None:
         raise NotFound("nobody logs in by showing a card here")
-    agency, desk = issuer.agency(agency_id), find_desk(request, agency_id)
-    login_id = None if desk is None else desk.session.id
+    agency, here = issuer.agency(agency_id), await _begun(request, agency_id)
+    login_id = None if here is None else here.session.id
     try:
-        same_browser = use_cases.return_in_browser(
-            issuer.presentation_login, agency, response_code, login_id=login_id
-        )
+        same_browser = use_cases.return_in_browser(issuer.presentation_login, agency, response_code, login_id=login_id)
     except (NotFound, StateConflict):
         # A refusal comes back with a code that nobody waits for; this browser's own page tells what happened.
-        if desk is not None:
-            return see_other(_at(desk))
+        if here is not None:
+            return see_other(_at(here))
         return html(request, "login/card_back.html", status=404, kind="over")
-    if not same_browser or desk is None:
+    if not same_browser or here is None:
         return html(request, "login/card_back.html", status=403, kind="stranger")
-    return see_other(_at(desk), headers={"Referrer-Policy": "no-referrer"})
+    return see_other(_at(here), headers={"Referrer-Policy": "no-referrer"})
 
 
 @router.get("/elsewhere")
@@ -82,25 +85,43 @@ async def go_on_elsewhere(request: Request) -> Response:
     return html(request, "login/card_back.html", kind="elsewhere")
 
 
-def _log_in(request: Request, desk: Desk, ports: PresentationLoginPorts) -> Response:
-    citizen = use_cases.take_citizen(ports, desk.agency, desk.session.id)
+def _log_in(request: Request, here: Login, ports: PresentationLoginPorts) -> Response:
+    citizen = use_cases.take_citizen(ports, here.agency, here.session.id)
     if citizen is None:
-        return html(request, "login/card_failed.html", **_shown(desk), problem="late")
-    complete_login(desk.ports, desk.session, citizen, use_cases.METHOD.id)
-    return see_other(desk.login_path)
+        return html(request, "login/card_failed.html", **_shown(here), problem="late")
+    complete_login(here.ports, here.session, citizen, use_cases.METHOD.id)
+    return see_other(_root(here))
 
 
-def _ports(desk: Desk) -> PresentationLoginPorts:
-    ports = desk.issuer.presentation_login
+def _good_enough(here: Login) -> set[str]:
+    """Return which cards the catalogue accepts for everything that the wallet asked for."""
+    shown = show_authorization(here.issuer.issuance, here.agency, here.session.authorization_id)
+    return set.intersection(*(set(each.type.issuance.login_by_credential) for each in shown.issued))
+
+
+async def _begun(request: Request, agency_id: str) -> Login | None:
+    """Return the login of this browser, if it has one."""
+    try:
+        return await current(request, agency_id)
+    except NotFound:
+        return None
+
+
+def _ports(here: Login) -> PresentationLoginPorts:
+    ports = here.issuer.presentation_login
     if ports is None:
         raise NotFound("nobody logs in by showing a card here")
-    check_method(desk.ports, desk.agency, desk.session, use_cases.METHOD.id)
+    check_method(here.ports, here.agency, here.session, use_cases.METHOD.id)
     return ports
 
 
-def _at(desk: Desk) -> str:
-    return f"{desk.login_path}/presentation"
+def _at(here: Login) -> str:
+    return f"{_root(here)}/presentation"
 
 
-def _shown(desk: Desk) -> dict[str, object]:
-    return {"agency": desk.agency, "at": _at(desk), "others": desk.login_path}
+def _shown(here: Login) -> dict[str, Any]:
+    return {"agency": here.agency, "at": _at(here), "others": _root(here)}
+
+
+def _root(here: Login) -> str:
+    return f"{here.root}/login"

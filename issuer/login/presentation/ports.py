@@ -1,11 +1,12 @@
 """What the login by presentation needs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from issuer.ports import Clock, Seal, UnitOfWork
+from wallet_core.catalogue.credential_type import CredentialType
 from wallet_core.catalogue.policy import Policy
 from wallet_core.keys.signer import CertifiedSigner
 from wallet_core.protocols.openid4vp.presentation import Presentation
@@ -102,7 +103,8 @@ class PresentationLoginPorts:
     Attributes:
         storage: opens a unit that writes.
         reading: opens one that only reads and waits for no writer.
-        policy: what is asked.
+        policy: what is asked, whichever card answers it.
+        types: the catalogue's credential types by id.
         keys: where the issuer's access key is.
         key_name: its name.
         wallet_endpoint: Authorization Endpoint of a web wallet, or a scheme, for the link on the same device.
@@ -118,6 +120,7 @@ class PresentationLoginPorts:
     storage: Callable[[], LoginRequestStorage]
     reading: Callable[[], LoginRequestStorage]
     policy: Policy
+    types: Mapping[str, CredentialType]
     keys: AccessKeys
     key_name: str
     wallet_endpoint: str

@@ -7,7 +7,7 @@ verified ──take_citizen──▶ name and date of birth, once; every row of 
 ```
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
@@ -16,10 +16,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from issuer.agencies.ports import Agency
 from issuer.login.citizens import create_citizen
-from issuer.login.presentation.ports import LoginRequest, LoginRequestStorage, PresentationLoginPorts
 from issuer.login.ports import LoginMethod
+from issuer.login.presentation.ports import LoginRequest, LoginRequestStorage, PresentationLoginPorts
 from issuer.records.ports import Citizen
 from wallet_core import spec_versions as spec
+from wallet_core.catalogue.credential_type import CredentialType
 from wallet_core.catalogue.text import Text
 from wallet_core.encoding.claims_path import resolve, value_at
 from wallet_core.errors import InvalidRequest, NotFound, QueryNotSatisfied, StateConflict, VerificationError
@@ -59,12 +60,15 @@ from wallet_core.protocols.openid4vp.validation import (
     ValidatedResponse,
     validate_vp_token,
 )
-from wallet_core.types import Nonce, QueryId
+from wallet_core.types import Json, JsonObject, Nonce, QueryId
 
 METHOD: Final = LoginMethod(
     "presentation",
     Text("지갑의 신분증으로 로그인", "Show a card of your wallet"),
-    Text("운전면허증이나 주민등록증을 지갑에서 보여 줘요.", "Show your driving licence or resident card from your wallet."),
+    Text(
+        "운전면허증이나 주민등록증을 지갑에서 보여 줘요.",
+        "Show your driving licence or resident card from your wallet.",
+    ),
 )
 """This method as the page that lets the person choose shows it."""
 
@@ -134,23 +138,30 @@ class Verdict:
     error: VerificationError | None = None
 
 
-def start(ports: PresentationLoginPorts, agency: Agency, login_id: str, *, until: datetime) -> None:
+def start(
+    ports: PresentationLoginPorts, agency: Agency, login_id: str, *, types: Collection[str], until: datetime
+) -> None:
     """Make the two requests of a login's page; those of an earlier try are forgotten (M23).
 
     Args:
         ports: what is needed.
         agency: at whose authorization endpoint.
         login_id: of the login session.
+        types: ids of the credential types that are good enough for what the wallet asked for.
         until: when the login session ends.
 
     Raises:
+        NotFound: none is.
         KeyUnavailable: the issuer has no access key.
     """
+    names = {name for each in types if each in ports.types for name in _names(ports.types[each])}
+    query = parse_dcql_query(narrow_query(ports.policy.dcql_query, names))
+    validate_own_query(query)
     storage = ports.storage()
     with storage.unit:
         storage.requests.delete_of_login(login_id)
         for flow in (PresentationFlow.CROSS_DEVICE, PresentationFlow.SAME_DEVICE):
-            storage.requests.add(_new_request(ports, agency, login_id, flow, until))
+            storage.requests.add(_new_request(ports, agency, login_id, query, flow, until))
 
 
 def show(ports: PresentationLoginPorts, agency: Agency, login_id: str) -> LoginView:
@@ -322,6 +333,22 @@ def delete_old(storage: LoginRequestStorage, *, now: datetime) -> int:
     return storage.requests.delete_old(now=now, limit=BATCH)
 
 
+def narrow_query(query: JsonObject, names: Collection[str]) -> JsonObject:
+    """Return the policy's query for these types only, by ``vct`` and doctype; the whole one is returned as it is.
+
+    Raises:
+        NotFound: it asks for none of them.
+    """
+    entries = query["credentials"]
+    fitting = {str(each["id"]): each for each in _objects(entries) if not _named(each).isdisjoint(names)}
+    if len(fitting) == len(_objects(entries)):
+        return query
+    options: list[Json] = [[name] for name in fitting]
+    if not options:
+        raise NotFound("no card is good enough for what the wallet asked for")
+    return {**query, "credentials": [*fitting.values()], "credential_sets": [{"options": options}]}
+
+
 def read_citizen(query: DcqlQuery, credentials: Mapping[QueryId, tuple[PresentedCredential, ...]]) -> Citizen:
     """Return the one person that all presented cards speak of.
 
@@ -334,6 +361,22 @@ def read_citizen(query: DcqlQuery, credentials: Mapping[QueryId, tuple[Presented
     if len(people) != 1:
         raise QueryNotSatisfied("the cards speak of different people", step=CheckStep.QUERY_ANSWERED)
     return people.pop()
+
+
+def _names(of: CredentialType) -> tuple[str, ...]:
+    return (of.vct, *(entry.doctype for entry in of.formats if entry.doctype))
+
+
+def _named(entry: JsonObject) -> set[str]:
+    meta = entry["meta"]
+    if not isinstance(meta, dict):
+        return set()
+    types = meta.get("vct_values")
+    return {str(each) for each in types} if isinstance(types, list) else {str(meta.get("doctype_value"))}
+
+
+def _objects(entries: Json) -> list[JsonObject]:
+    return [each for each in entries if isinstance(each, dict)] if isinstance(entries, list) else []
 
 
 def _citizen_of(query: DcqlQuery, query_id: QueryId, credential: PresentedCredential) -> Citizen:
@@ -350,11 +393,14 @@ def _citizen_of(query: DcqlQuery, query_id: QueryId, credential: PresentedCreden
 
 
 def _new_request(
-    ports: PresentationLoginPorts, agency: Agency, login_id: str, flow: PresentationFlow, until: datetime
+    ports: PresentationLoginPorts,
+    agency: Agency,
+    login_id: str,
+    query: DcqlQuery,
+    flow: PresentationFlow,
+    until: datetime,
 ) -> LoginRequest:
     now, request_id = ports.clock.now(), new_secret(ports.random)
-    query = parse_dcql_query(ports.policy.dcql_query)
-    validate_own_query(query)
     answer_to = f"{agency.credential_issuer}/openid4vp/responses/{request_id}"
     leaf = ports.keys.signing_key(ports.key_name).chain[0]
     private_key = ec.generate_private_key(ec.SECP256R1())
