@@ -12,6 +12,8 @@ APPS: Final = ("issuer", "verifier", "wallet")
 DATA: Final = Path(__file__).parent / "data"
 DEFAULT_FOLDER: Final = Path(".demo")
 STATUS_TTL_SECONDS: Final = 10
+LOGIN_KEY: Final = "login"
+"""Name of the issuer's own access key, with which it asks people for a card while they log in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ class Deployment:
         if app == "issuer":
             # Short, so that whoever tries it sees a suspension take effect.
             settings |= {"status_ttl_seconds": str(STATUS_TTL_SECONDS), "status_history": "true"}
+            # "Show your licence to get your tax certificate."
+            settings["login_key"] = LOGIN_KEY
         if app == "verifier":
             settings["trust_list"] = str(self.trust_list.resolve())
         # Pages of the other two link to the wallet.
@@ -105,7 +109,10 @@ class Deployment:
     def trust_files(self, app: str) -> tuple[Path, ...]:
         """Return what makes an app trust whom: issuers come from the trust list, everybody else from root files."""
         _, verifiers, _ = self.trust_anchors
-        return (verifiers, self.list_operator, self.trust_list) if app == "wallet" else (verifiers, self.list_operator)
+        # The verifier fetches the list by itself.
+        return (
+            (verifiers, self.list_operator) if app == "verifier" else (verifiers, self.list_operator, self.trust_list)
+        )
 
     def environment(self, app: str) -> dict[str, str]:
         """Return an app's settings as the variables its server reads."""

@@ -14,6 +14,7 @@ from issuer.login import TEMPLATES as LOGIN_TEMPLATES
 from issuer.login.openid.pages import router as openid_router
 from issuer.login.pages import router as login_router
 from issuer.login.presentation import endpoints as presentation_endpoints
+from issuer.login.presentation import tasks as presentation_tasks
 from issuer.login.presentation.pages import router as presentation_router
 from issuer.records.router import router as records_router
 from issuer.settings import IssuerSettings
@@ -57,7 +58,8 @@ def create_app(issuer: Issuer) -> FastAPI:
 
 def create_worker(issuer: Issuer) -> Worker:
     """Return a worker for the issuer's durable jobs."""
-    return Worker(issuer.database, APP_TABLES, tasks(issuer), crons=CRONS)
+    every = tasks(issuer) | presentation_tasks.tasks(issuer)
+    return Worker(issuer.database, APP_TABLES, every, crons=(*CRONS, *presentation_tasks.CRONS))
 
 
 def create() -> FastAPI:

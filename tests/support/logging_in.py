@@ -1,7 +1,7 @@
 """An issuer at which people log in by showing a card of another agency: invented, with keys made here (시험용)."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,7 @@ class CardLogin:
     anchors: TrustAnchors
     holder: SoftwareSigner
     down: bool = False
+    others: dict[str | None, Any] = field(default_factory=dict)
 
     @property
     def ports(self) -> PresentationLoginPorts:
@@ -93,7 +94,9 @@ class CardLogin:
         """Serve what the issuer fetches."""
         if self.down:
             raise FetchError("the other server could not be reached")
-        return self.under_test.send(request)
+        other = self.others.get(urlsplit(request.url).hostname)
+        found: HttpResponse = other(request) if other else self.under_test.send(request)
+        return found
 
     def licence(self, configuration: str = LICENCE, **record: Any) -> HeldCredential:
         """A licence that the police issue to this person's key; ``record`` is different from the example."""

@@ -116,6 +116,7 @@ async def check_page(request: Request, desk: Staff, check_id: str) -> Response:
     shown |= {
         "uri": links.across,
         "wallet_uri": links.beside,
+        "match_number": links.match_number,
         "created_at": links.created_at,
         "expires_at": links.expires_at,
     }
