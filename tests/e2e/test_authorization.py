@@ -1,13 +1,16 @@
 """The authorization code flow over the whole app, with a raw client: PAR, login, consent, token, credential."""
 
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
+from issuer.issuance.use_cases.authorization import approve_authorization, begin_authorization
 from tests.support.authorizing import CALLBACK, LICENCE, SUBJECT, WALLET, Town, answer_of, prove_clients, start_town
 from tests.support.issuing import HOST
 from tests.support.simultaneous import at_once
 from wallet_core.encoding import base64url, strict_json
+from wallet_core.errors import InvalidRequest
 from wallet_core.keys.jwk import public_jwk
 from wallet_core.keys.signer import SoftwareSigner
 
@@ -74,6 +77,7 @@ def test_without_par_the_browser_brings_the_request(town: Town) -> None:
     assert town.token(code=answer["code"]).status_code == 200
 
 
+@pytest.mark.clause("vci-5.1.3-issuer-state")
 def test_an_offer_that_asks_to_log_in(town: Town) -> None:
     offer = town.under_test.api(
         "POST",
@@ -105,6 +109,21 @@ def test_an_offer_that_asks_to_log_in(town: Town) -> None:
     assert town.under_test.api("GET", f"/offers/{made['id']}").json()["state"] == "authorized"
     again = town.push(issuer_state=state)
     assert (again.status_code, again.json()["error"]) == (400, "invalid_request")
+
+
+@pytest.mark.clause("vci-5.1.3-injected")
+def test_even_a_login_that_let_somebody_by_gives_them_nothing(town: Town) -> None:
+    body = {"credential_configuration_ids": [LICENCE], "grant": "authorization_code", "subject_id": SUBJECT}
+    made = town.under_test.api("POST", "/offers", json=body).json()
+    town.put("p03", name="김시험", birth_date="1980-02-03")
+    query = town.parameters(issuer_state=made["credential_offer"]["grants"]["authorization_code"]["issuer_state"])
+    issuer = town.under_test.issuer
+    agency = issuer.agency("police")
+    begun = begin_authorization(issuer.issuance, agency, urlencode(query).encode())
+    assert isinstance(begun, str)
+    with pytest.raises(InvalidRequest):
+        approve_authorization(issuer.issuance, agency, begun, subject_id="p03")
+    assert "code=" in approve_authorization(issuer.issuance, agency, begun, subject_id=SUBJECT)
 
 
 def test_an_offer_for_everybody_is_taken_once(town: Town) -> None:
@@ -154,6 +173,7 @@ def test_of_two_browsers_with_one_request_uri_one_wins(town: Town) -> None:
     assert "location" not in late.headers
 
 
+@pytest.mark.clause("oauth-9449.7.2-bearer", "oauth-6749.6-unknown", "oauth-6749.4.1.3-named")
 def test_a_bound_client_gets_a_longer_token_and_refreshes_it(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     prove_clients(monkeypatch)
     keys = {"x-instance": "instance", "x-dpop": "dpop"}

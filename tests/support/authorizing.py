@@ -134,6 +134,7 @@ class Browser:
     town: Town
     client: TestClient
     page: Any = None
+    csrf_token: str = ""
 
     def open(self, *, agency: str = "police", **parameters: str | None) -> Any:
         """Open the authorization endpoint, and the login if it leads there."""
@@ -150,8 +151,9 @@ class Browser:
 
     def post(self, path: str, data: dict[str, str] | None = None) -> Any:
         """Send a form of the page that is open."""
-        token = TOKEN.search(self.page.text)
-        fields = {"csrf_token": token[1] if token else "", **(data or {})}
+        if token := TOKEN.search(self.page.text):
+            self.csrf_token = token[1]
+        fields = {"csrf_token": self.csrf_token, **(data or {})}
         headers = {"origin": HOST, "sec-fetch-site": "same-origin", "accept": "text/html"}
         answer = self.client.post(path, data=fields, headers=headers)
         if answer.status_code == 303 and answer.headers["location"].startswith("/"):
@@ -185,7 +187,7 @@ def start_town(folder: Path, database_url: str, **more: Any) -> Town:
     """Build an issuer with a demo's test login."""
     file = folder / "clients.toml"
     file.write_text(CLIENTS)
-    under_test = start_issuer(folder, database_url, clients=file, demo=True, **more)
+    under_test = start_issuer(folder, database_url, clients=file, **{"demo": True, **more})
     town = Town(under_test, Citizen("", date(2000, 1, 1)))
     town.person = town.put(SUBJECT)
     return town
