@@ -95,6 +95,7 @@ def test_a_licence_logs_in_on_the_same_device(login: CardLogin, configuration: s
     assert rows(login) == 0
 
 
+@pytest.mark.clause("vp-5.2-fresh-nonce")
 def test_the_request_is_what_haip_asks_for(sqlite_login: CardLogin) -> None:
     view = begin(sqlite_login)
     across, beside = (sqlite_login.resolve(link).request for link in (view.across, view.beside))

@@ -74,12 +74,20 @@ def log_in(
     return run_flow(flow(), provider)
 
 
-def refused(kind: type[WalletError], provider: SimulatedProvider, step: int | None = None, **options: Any) -> None:
-    """The login fails at this step."""
+def refused(
+    kind: type[WalletError],
+    provider: SimulatedProvider,
+    step: int | None = None,
+    clause: str | None = None,
+    **options: Any,
+) -> None:
+    """The login fails at this step, and by this clause if one is named: PyJWT would notice some of it as well."""
     with pytest.raises(kind) as caught:
         log_in(provider, **options)
     if step is not None:
         assert getattr(caught.value, "step", None) == step
+    if clause is not None:
+        assert caught.value.clause == clause
 
 
 # --- an honest provider -----------------------------------------------------------------------------------------------
@@ -240,7 +248,7 @@ def test_a_token_under_no_key_of_the_provider(provider: SimulatedProvider) -> No
     ids=["PS256", "RS512", "key RS512", "HS256", "oct", "EC as RS256"],
 )
 def test_a_token_that_chooses_its_algorithm(provider: SimulatedProvider) -> None:
-    refused(VerificationError, provider, 2)
+    refused(VerificationError, provider, 2, "RFC 8725 3.1")
 
 
 @pytest.mark.clause("oidc-8725.3.1-alg")
@@ -248,12 +256,12 @@ def test_a_token_without_signature() -> None:
     def unsigned(token: str) -> str:
         return jwt.encode(jwt.decode(token, options={"verify_signature": False}), None, "none", {"kid": "r1"})  # type: ignore[arg-type]
 
-    refused(VerificationError, SimulatedProvider(change_token=unsigned), 2)
+    refused(VerificationError, SimulatedProvider(change_token=unsigned), 2, "RFC 8725 3.1")
 
 
 @pytest.mark.clause("oidc-7515.4.1.11-crit")
 def test_a_token_with_a_critical_extension() -> None:
-    refused(VerificationError, SimulatedProvider(header={"crit": ["b64"], "b64": True}), 2)
+    refused(VerificationError, SimulatedProvider(header={"crit": ["b64"], "b64": True}), 2, "RFC 7515 4.1.11")
 
 
 @pytest.mark.clause("oidc-7518.3.3-size")
