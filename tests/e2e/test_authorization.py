@@ -47,7 +47,7 @@ def test_a_wallet_begins_and_ends_with_a_credential(town: Town) -> None:
     assert got.status_code == 200
     assert got.headers["cache-control"] == "no-store"
     body = got.json()
-    assert set(body) == {"access_token", "token_type", "expires_in"}  # a public client gets no refresh token
+    assert set(body) == {"access_token", "token_type", "expires_in", "scope"}  # a public client gets no refresh token
     assert (body["token_type"], body["expires_in"]) == ("Bearer", 300)
     issued = ask(town, body["access_token"], credential_configuration_id=LICENCE)
     assert issued.status_code == 200, issued.text
@@ -69,12 +69,13 @@ def test_details_are_asked_for_by_identifier(town: Town) -> None:
     assert ask(town, body["access_token"], credential_identifier=identifier).status_code == 200
 
 
+@pytest.mark.clause("oauth-6749.5.1-scope")
 def test_without_par_the_browser_brings_the_request(town: Town) -> None:
     browser = town.browser()
     browser.open(**town.parameters(scope=f"unknown {LICENCE}"))
     browser.log_in()
     answer = browser.consent()
-    assert town.token(code=answer["code"]).status_code == 200
+    assert town.token(code=answer["code"]).json()["scope"] == LICENCE
 
 
 @pytest.mark.clause("vci-5.1.3-issuer-state")
@@ -241,6 +242,17 @@ def test_a_login_of_one_agency_is_none_at_another(town: Town) -> None:
     browser.open(**town.parameters())
     assert browser.get("/agencies/police/login").status_code == 200
     assert browser.get("/agencies/city-tax/login").status_code == 404
+
+
+def test_the_authorization_endpoint_is_for_browsers_only(town: Town) -> None:
+    answer = town.client.get(f"{CI}/authorize", params=town.parameters(), follow_redirects=False)
+    assert answer.status_code == 303
+    assert "access-control-allow-origin" not in answer.headers
+    assert answer.headers["cache-control"] == "no-store"
+    (cookie,) = [each for each in answer.headers.get_list("set-cookie") if "login" in each]
+    assert cookie.startswith("__Host-jigap-issuer-login=")
+    assert all(part in cookie for part in ("HttpOnly", "Secure", "Path=/", "SameSite=lax"))
+    assert "Domain" not in cookie
 
 
 def test_metadata_of_the_server(town: Town) -> None:

@@ -5,10 +5,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from issuer.login.presentation.use_cases import LoginView
+from issuer.login.use_cases.session import TEST
 from wallet_core.adapters.config import load_catalogue
 from wallet_core.adapters.ui.claims import ClaimLine
 from wallet_core.catalogue import Text
 from wallet_core.errors import VerificationError
+from wallet_core.protocols.oauth2.clients import RegisteredClient
 from wallet_core.protocols.openid4vp.checks import CHECKS, Check, CheckStep, ListCopy, failed_checks
 
 NOW = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
@@ -206,6 +208,29 @@ ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
         f"offer-{state}": ("offer.html", {"offer": offer(state)})
         for state in ("offered", "authorized", "deferred", "issued", "refused", "expired")
     },
+}
+WALLET_CLIENT = RegisteredClient(
+    "https://wallet.example/client", "남의 지갑 (시험용)", LONG_NAME, ("https://wallet.example/callback",)
+)
+ASKED = [
+    {"type": load_catalogue().by_configuration(each), "entry": load_catalogue().by_configuration(each).sd_jwt}
+    for each in ("drivers-licence-sd-jwt", "income-certificate-sd-jwt")
+]
+SHOWN = {"client": WALLET_CLIENT, "issued": ASKED, "target": "https://wallet.example"}
+TYPED = {"name": "한지우", "birth_date": "19930514", "left": None, "malformed": False}
+LOGIN: dict[str, tuple[str, dict[str, Any]]] = {
+    "choose": ("choose.html", {"shown": SHOWN, "methods": [TEST]}),
+    "choose-nothing": ("choose.html", {"shown": SHOWN, "methods": []}),
+    "by-code": ("by_code.html", TYPED | {"name": "", "birth_date": ""}),
+    "by-code-wrong": ("by_code.html", TYPED | {"left": 4}),
+    "by-code-malformed": ("by_code.html", TYPED | {"malformed": True}),
+    "consent": ("consent.html", {"consent": {"shown": SHOWN, "given": ASKED, "missing": []}, "person": "한*우"}),
+    "consent-some": (
+        "consent.html",
+        {"consent": {"shown": SHOWN, "given": ASKED[:1], "missing": ASKED[1:]}, "person": "한*우"},
+    ),
+    "consent-nothing": ("consent.html", {"consent": {"shown": SHOWN, "given": [], "missing": ASKED}, "person": "p02"}),
+    "stranger": ("stranger.html", {}),
 }
 VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
     "landing": ("landing.html", {"policies": [POLICY]}),

@@ -1,5 +1,6 @@
 """The Token Endpoint with its three grants (OpenID4VCI 6, RFC 6749 4.1.3, 6)."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from issuer.agencies.ports import Agency
@@ -7,6 +8,7 @@ from issuer.issuance.ports import Authorization, IssuancePorts, Offer
 from issuer.issuance.use_cases import clients
 from issuer.issuance.use_cases.clients import Client
 from issuer.issuance.use_cases.dataset import new_id
+from issuer.issuance.use_cases.metadata import issued_by
 from issuer.issuance.use_cases.races import read, until_no_race
 from wallet_core.errors import InvalidClient, InvalidGrant
 from wallet_core.http import ReceivedRequest
@@ -126,9 +128,16 @@ def _redeem_authorization_code(
         holder = _holder(client, found.subject_id, refresh_token, now)
         granted = _grant(state, request, holder, token, now)
         _store(ports, agency, found, state, granted, now)
-        return _answer(granted, token, refresh_token)
+        return _answer(granted, token, refresh_token, _scopes(ports, agency, state, granted))
 
     return until_no_race(attempt)
+
+
+def _scopes(ports: IssuancePorts, agency: Agency, state: Redeemed, granted: Authorized) -> list[str]:
+    """Return the scopes of the request that were granted: unknown ones, and those without a record, were not."""
+    asked, every = state.asked.request.scopes, issued_by(ports, agency)
+    given = {every[each].entry.scope for each in granted.configuration_ids if each in every}
+    return [scope for scope in asked if scope in given]
 
 
 def _grant(
@@ -219,7 +228,9 @@ def _holder(client: Client, subject_id: str | None, refresh_token: str, now: dat
     )
 
 
-def _answer(state: Authorized | Issued, token: str, refresh_token: str | None) -> JsonObject:
+def _answer(
+    state: Authorized | Issued, token: str, refresh_token: str | None, scopes: Sequence[str] = ()
+) -> JsonObject:
     holder = state.holder
     return create_token_response(
         token,
@@ -227,6 +238,7 @@ def _answer(state: Authorized | Issued, token: str, refresh_token: str | None) -
         token_type=BEARER if holder.dpop is None else DPOP,
         refresh_token=None if holder.refresh_digest is None else refresh_token,
         identified=holder.identified,
+        scopes=scopes,
     )
 
 

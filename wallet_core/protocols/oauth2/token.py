@@ -139,6 +139,7 @@ def create_token_response(
     token_type: str = BEARER,
     refresh_token: str | None = None,
     identified: Sequence[CredentialConfigurationId] = (),
+    scopes: Sequence[str] = (),
 ) -> JsonObject:
     """Return the body of a successful answer (RFC 6749 5.1, OpenID4VCI 6.2).
 
@@ -148,6 +149,7 @@ def create_token_response(
         token_type: ``Bearer`` or ``DPoP``.
         refresh_token: to give out with it.
         identified: configurations that are asked for by identifier afterwards.
+        scopes: that were granted, where scopes were asked for.
 
     Raises:
         ValueError: ``lifetime`` is longer than a Bearer token may live here.
@@ -163,6 +165,10 @@ def create_token_response(
     }
     if refresh_token is not None:
         body["refresh_token"] = refresh_token
+    # RFC 6749 5.1: scope is REQUIRED if it is not what was asked for.
+    # oauth-6749.5.1-scope
+    if scopes:
+        body["scope"] = " ".join(scopes)
     # OpenID4VCI 6.2: REQUIRED when authorization_details were used in the authorization or token request.
     # vci-6.2-details
     if identified:

@@ -34,12 +34,6 @@ def test_pages_bear_longer_words(name: str) -> None:
     assert_whole(page(name, "en", PSEUDO))
 
 
-def test_every_template_of_a_method_has_its_sample() -> None:
-    used = {template for template, _ in LOGIN_METHODS.values()}
-    found = {file.name for file in (TEMPLATES / "login").glob("*.html")}
-    assert used == {name for name in found if name.startswith(("card", "openid"))}
-
-
 def test_a_page_that_waits_asks_and_one_that_does_not_shows_no_code() -> None:
     for state in ("requested", "retrieved", "answered"):
         assert 'data-module="poll"' in page(f"card-{state}")
