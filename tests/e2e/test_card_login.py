@@ -89,7 +89,7 @@ def test_a_licence_logs_in_on_the_same_device(login: CardLogin, configuration: s
     redirect_uri = login.present(view.beside, login.licence(configuration))
     assert redirect_uri.startswith(f"{CI}/login/presentation/return?response_code=")
     # Nobody is logged in before the browser is back.
-    assert (show(login).state, take(login)) == ("answered", None)
+    assert (show(login).state, show(login).match_number, take(login)) == ("answered", "", None)
     assert come_back(login, redirect_uri)
     assert take(login) == JIWOO
     assert rows(login) == 0
@@ -212,11 +212,11 @@ def test_an_answer_in_clear_changes_nothing(sqlite_login: CardLogin) -> None:
 # --- cards that are refused -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.clause("tsl-8.3-first-the-token")
 @pytest.mark.parametrize("configuration", [LICENCE, MDOC])
-@pytest.mark.parametrize("status", ["invalid"])
-def test_a_revoked_licence_is_refused(login: CardLogin, configuration: str, status: str) -> None:
+def test_a_revoked_licence_is_refused(login: CardLogin, configuration: str) -> None:
     card = login.licence(configuration)
-    login.set_status(status)
+    login.set_status("invalid")
     assert login.refused(begin(login).across, card).status == 400
     assert (show(login).state, show(login).problem) == ("refused", "withdrawn")
     assert take(login) is None
@@ -270,6 +270,21 @@ def test_a_wallet_that_declines(login: CardLogin) -> None:
     # Nobody waits for the code: the browser's own page tells what happened.
     with pytest.raises(NotFound):
         come_back(login, sent.redirect_uri)
+
+
+@pytest.mark.clause("tsl-8.3-first-the-token")
+def test_cards_of_two_people_are_refused_before_any_list_is_fetched(sqlite_login: CardLogin) -> None:
+    resolved = sqlite_login.resolve(begin(sqlite_login).across)
+    cards = sqlite_login.licence(), sqlite_login.licence(MDOC, name="오시험")
+    vp_token: dict[str, list[str]] = {}
+    for card in cards:
+        vp_token |= sqlite_login.vp_token(sqlite_login.prepare(resolved, card))
+    assert set(vp_token) == {"licence", "licence_mdoc"}
+    answer = sqlite_login.under_test.client.post(
+        resolved.request.response_uri, data=create_response(resolved.request, vp_token)
+    )
+    assert answer.status_code == 400
+    assert (show(sqlite_login).problem, sqlite_login.asked) == ("other", [])
 
 
 # --- time -------------------------------------------------------------------------------------------------------------

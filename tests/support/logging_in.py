@@ -67,6 +67,7 @@ class CardLogin:
     anchors: TrustAnchors
     holder: SoftwareSigner
     down: bool = False
+    asked: list[str] = field(default_factory=list)
     others: dict[str | None, Any] = field(default_factory=dict)
 
     @property
@@ -92,6 +93,7 @@ class CardLogin:
 
     def answer(self, request: HttpRequest) -> HttpResponse:
         """Serve what the issuer fetches."""
+        self.asked.append(request.url)
         if self.down:
             raise FetchError("the other server could not be reached")
         other = self.others.get(urlsplit(request.url).hostname)

@@ -42,6 +42,7 @@ from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, create_cli
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery, parse_dcql_query, validate_own_query
 from wallet_core.protocols.openid4vp.mdoc import request_transcript
 from wallet_core.protocols.openid4vp.presentation import (
+    Answered,
     Presentation,
     PresentationFlow,
     Refused,
@@ -106,7 +107,7 @@ class LoginView:
         state: of the request that got furthest; ``new`` before there is one.
         across: link for a wallet on another device, for a QR code.
         beside: link for a wallet on this device.
-        match_number: what both screens show of the request across devices.
+        match_number: what both screens show of the request across devices; empty once a wallet on this device has it.
         created_at: when they were made; None for ``new``.
         expires_at: until when one can be answered; None for ``new``.
         problem: why it was refused: declined, expired, withdrawn, issuer, browser or other; empty if it was not.
@@ -178,7 +179,8 @@ def show(ports: PresentationLoginPorts, agency: Agency, login_id: str) -> LoginV
         furthest.kind,
         _link(agency, across, spec.REQUEST_SCHEME),
         _link(agency, beside, ports.wallet_endpoint),
-        match_number(across.state.terms.request),
+        # Once a wallet on this device has the request there is no other screen.
+        "" if _is_here(furthest) else match_number(across.state.terms.request),
         furthest.terms.created_at,
         furthest.terms.expires_at,
         _problem(furthest) if isinstance(furthest, Refused) else "",
@@ -464,6 +466,10 @@ def _link(agency: Agency, stored: LoginRequest, endpoint: str) -> str:
     terms = stored.state.terms
     uri = f"{agency.credential_issuer}/openid4vp/requests/{stored.id}"
     return create_request_uri_link(endpoint, terms.request.client_id, uri, method=terms.request_uri_method)
+
+
+def _is_here(state: Presentation) -> bool:
+    return isinstance(state, Retrieved | Answered) and state.terms.flow is PresentationFlow.SAME_DEVICE
 
 
 def _problem(state: Refused) -> str:

@@ -127,7 +127,9 @@ def look_up_statuses(
         current = StatusLook(lists, tried)
         result = look(current)
         # tsl-8.3-first-the-token
-        if is_refused(result) or not current.wanted:
+        if is_refused(result):
+            return result
+        if not current.wanted:
             return result
         for name in sorted(current.wanted):
             try:
