@@ -12,6 +12,8 @@ APPS: Final = ("issuer", "verifier", "wallet")
 DATA: Final = Path(__file__).parent / "data"
 DEFAULT_FOLDER: Final = Path(".demo")
 STATUS_TTL_SECONDS: Final = 10
+LOGIN_KEY: Final = "login"
+"""Name of the issuer's own access key, with which it asks people for a card while they log in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,8 @@ class Deployment:
         if app == "issuer":
             # Short, so that whoever tries it sees a suspension take effect.
             settings |= {"status_ttl_seconds": str(STATUS_TTL_SECONDS), "status_history": "true"}
+            # "Show your licence to get your tax certificate."
+            settings["login_key"] = LOGIN_KEY
             settings["clients"] = str(self.clients.resolve())
         if app == "verifier":
             settings["trust_list"] = str(self.trust_list.resolve())

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from demo.deployment import APPS, DATA, Deployment
+from demo.deployment import APPS, DATA, LOGIN_KEY, Deployment
 from demo.servers import DemoError
 from demo.tls import make_certificates
 from holder_app.accounts.use_cases import create_person, create_sign_in_code
@@ -98,6 +98,10 @@ def seed(deployment: Deployment) -> dict[str, Any]:
         raise DemoError(
             "the demo's certificates are about to end", detail=f"{deployment.folder} is old: forget it (FRESH=1)"
         )
+    if not any(deployment.keys("issuer").glob(f"{LOGIN_KEY}.*")):
+        raise DemoError(
+            "the demo's folder is of an earlier version", detail=f"{deployment.folder} lacks a key: forget it (FRESH=1)"
+        )
     _invite(deployment, facts)
     deployment.write_settings()
     deployment.write(facts)
@@ -126,10 +130,11 @@ def _fill(deployment: Deployment) -> dict[str, Any]:
     deployment.write_clients()
     issuers, verifiers, lists, wallets = _certification_authorities(deployment, now)
     iaca = _issuing_authority(deployment, now)
-    issuer = build_issuer(IssuerSettings.from_environment(deployment.environment("issuer")))
+    issuer = _unfinished_issuer(deployment)
     agencies = _agencies(deployment, issuer, issuers, now)
     _document_signers(deployment, issuer, iaca, now)
     _wallet_provider(deployment, wallets, now)
+    _login_key(deployment, issuer, verifiers, now)
     _trust_list(deployment, issuer, lists, now)
     return {
         "notice": {
@@ -147,6 +152,27 @@ def _fill(deployment: Deployment) -> dict[str, Any]:
         "wallet": {"url": deployment.url("wallet")},
         "people": [],
     }
+
+
+def _unfinished_issuer(deployment: Deployment) -> Issuer:
+    """Return the issuer before its keys and the trust list are made, without the login that needs both."""
+    settings = deployment.environment("issuer")
+    del settings["JIGAP_ISSUER_LOGIN_KEY"]
+    return build_issuer(IssuerSettings.from_environment(settings))
+
+
+def _login_key(deployment: Deployment, issuer: Issuer, ca: CertificateAuthority, now: datetime) -> None:
+    """Give the issuer its own access key: at a login it asks for a card as companies do."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = create_verifier_certificate(
+        ca,
+        response_uri=deployment.url("issuer"),
+        organization="기관 로그인 (시험용)",
+        public_key=PublicKey(key.public_key()),
+        now=now,
+        random=os.urandom,
+    )
+    issuer.keys.add(LOGIN_KEY, key, [certificate.public_bytes(Encoding.DER)])
 
 
 def _certification_authorities(deployment: Deployment, now: datetime) -> tuple[CertificateAuthority, ...]:

@@ -17,7 +17,12 @@ from issuer.issuance.repository import (
     SqlUsedProofs,
 )
 from issuer.issuance.use_cases.metadata import issued_types
+from issuer.login.assembly import OUTSIDE_TIMEOUT, presentation_login, provider_account
+from issuer.login.openid.ports import OpenIdLoginPorts, ProviderAccount
+from issuer.login.openid.use_cases import method as openid_method
 from issuer.login.ports import LoginPorts, LoginStorage
+from issuer.login.presentation.ports import PresentationLoginPorts
+from issuer.login.presentation.use_cases import METHOD as PRESENTATION
 from issuer.login.repository import SqlLoginSessions, SqlOneTimeCodes
 from issuer.login.use_cases.session import TEST
 from issuer.ports import Clock
@@ -28,6 +33,7 @@ from issuer.status.repository import SqlStatusLists
 from issuer.status.use_cases.publishing import SignedLists
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import SettingsError, load_catalogue
+from wallet_core.adapters.http import HttpClient
 from wallet_core.adapters.keystore import KeyStore, Sealer
 from wallet_core.adapters.sql import Database, UnitOfWork
 from wallet_core.adapters.trust_files import WalletProviderFiles
@@ -50,6 +56,9 @@ class Issuer:
     status: StatusPorts
     login: LoginPorts
     citizen_key: bytes
+    http: HttpClient
+    presentation_login: PresentationLoginPorts | None
+    openid_login: OpenIdLoginPorts | None
     known: dict[str, Agency] = field(default_factory=dict)
     signed_lists: SignedLists = field(default_factory=SignedLists)
 
@@ -101,13 +110,23 @@ def sql_storage(unit: UnitOfWork, sealer: Sealer, citizen_key: bytes) -> Storage
     )
 
 
-def _login(database: Database, settings: IssuerSettings, sealer: Sealer, issuance: IssuancePorts) -> LoginPorts:
+def _login(
+    database: Database,
+    settings: IssuerSettings,
+    sealer: Sealer,
+    issuance: IssuancePorts,
+    presentation: PresentationLoginPorts | None,
+    account: ProviderAccount | None,
+) -> LoginPorts:
+    # Anybody who reads the terminal can be anybody: only in a demo, whose people are invented.
+    offered = [TEST] if settings.demo else []
+    offered += [PRESENTATION] if presentation else []
+    offered += [openid_method(settings.openid_name)] if account else []
     return LoginPorts(
         storage=lambda: _login_storage(database.unit()),
         reading=lambda: _login_storage(database.reader()),
         issuance=issuance,
-        # Anybody who reads the terminal can be anybody: only in a demo, whose people are invented.
-        methods={TEST.id: TEST} if settings.demo else {},
+        methods={each.id: each for each in offered},
         code_key=sealer.derive("test_login"),
     )
 
@@ -154,6 +173,10 @@ def build_issuer(
         wallet_providers=WalletProviderFiles(settings.trust_anchors, time.now).current,
         clients=settings.registered_clients(),
     )
+    http = HttpClient(allow_loopback=settings.insecure_allow_loopback, timeout=OUTSIDE_TIMEOUT)
+    presentation = presentation_login(settings, database, sealer, catalogue, keys, time, random)
+    account = provider_account(settings, keys)
+    login = _login(database, settings, sealer, ports, presentation, account)
     return Issuer(
         settings,
         database,
@@ -163,8 +186,11 @@ def build_issuer(
         keys,
         ports,
         status,
-        _login(database, settings, sealer, ports),
+        login,
         citizen_key,
+        http,
+        presentation,
+        None if account is None else OpenIdLoginPorts(login, account, sealer, time, random),
     )
 
 

@@ -20,6 +20,7 @@ from holder_app.credentials.ports import Card, CardStatus
 from holder_app.presentation.choices import Extra, Group, Pick, create_groups
 from wallet_core.catalogue import Catalogue, CredentialType, Policy
 from wallet_core.encoding.claims_path import ConcretePath, value_at
+from wallet_core.protocols.openid4vp.asking import match_number
 from wallet_core.protocols.openid4vp.matching import TECHNICAL_CLAIMS, Candidate, Matches
 from wallet_core.protocols.openid4vp.pending import ResolvedRequest, VerifierIdentity
 from wallet_core.spec_versions import FORMAT_MDOC
@@ -81,13 +82,17 @@ class GroupView:
 
 @dataclass(frozen=True, slots=True)
 class RequestView:
-    """A request in words. ``policy`` is the catalogue's, where it knows exactly this query."""
+    """A request in words. ``policy`` is the catalogue's, where it knows exactly this query.
+
+    ``match_number`` is what the screen with the QR code shows as well, if it is one of ours.
+    """
 
     verifier: VerifierIdentity
     policy: Policy | None
     kept_until: datetime | None
     groups: tuple[GroupView, ...]
     satisfiable: bool
+    match_number: str = ""
 
     @property
     def asked_count(self) -> int:
@@ -113,7 +118,8 @@ def describe_request(
         _group_view(number, group, candidates, cards, catalogue, policy)
         for number, group in enumerate(create_groups(matches) if matches.satisfiable else ())
     )
-    return RequestView(resolved.verifier, policy, kept_until(policy, now), groups, matches.satisfiable)
+    number = match_number(resolved.request)
+    return RequestView(resolved.verifier, policy, kept_until(policy, now), groups, matches.satisfiable, number)
 
 
 def policy_of(resolved: ResolvedRequest, catalogue: Catalogue) -> Policy | None:

@@ -166,7 +166,15 @@ def _page(request: Request, wallet: Wallet, presentation: Presentation, *, unrea
             view = review_request(wallet.presentation_ports(), presentation)
             template = "consent.html" if view.satisfiable else "no_match.html"
             targets = [presentation.origin] if presentation.same_device and presentation.origin else []
-            return html(request, template, form_action=targets, view=view, at=here, failed=unreachable)
+            return html(
+                request,
+                template,
+                form_action=targets,
+                view=view,
+                at=here,
+                failed=unreachable,
+                scanned=not presentation.same_device,
+            )
         case Answering():
             return html(request, "answer_waiting.html", at=here, failed=unreachable)
         case Blocked(reason, detail, host):

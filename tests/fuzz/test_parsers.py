@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, note
 from hypothesis import strategies as st
 
+from tests.simulators.openid_provider import ISSUER as PROVIDER_ID
+from tests.simulators.openid_provider import SimulatedProvider, rsa_jwk
 from tests.support import mdoc, vectors
 from tests.support import sd_jwt as samples
 from tests.support.cbor_mutation import CborBytes, CborValue, as_mdoc, as_sign1, verify_mac0, verify_sign1
@@ -59,6 +61,12 @@ from wallet_core.protocols.oauth2.details import parse_authorization_details
 from wallet_core.protocols.oauth2.dpop import create_dpop_proof, verify_dpop_proof
 from wallet_core.protocols.oauth2.form import parse_form, parse_query
 from wallet_core.protocols.oauth2.metadata import parse_authorization_server_metadata
+from wallet_core.protocols.oauth2.openid_connect import (
+    parse_authentication_response,
+    parse_provider_keys,
+    parse_provider_metadata,
+    verify_id_token,
+)
 from wallet_core.protocols.oauth2.par import check_pushed_parameters, parse_pushed_response, parse_request_uri
 from wallet_core.protocols.oauth2.token import parse_bearer_token, parse_token_request, parse_token_response
 from wallet_core.protocols.openid4vci.messages import (
@@ -377,6 +385,44 @@ def attested_proof(text: str) -> str:
     return jws.attach_signature(data, samples.HOLDER.sign(data))
 
 
+OPENID = parse_provider_metadata(SimulatedProvider().document(), issuer=PROVIDER_ID)
+ID_CLAIMS = {
+    "iss": PROVIDER_ID,
+    "sub": "s",
+    "aud": "client",
+    "azp": "client",
+    "iat": int(samples.NOW.timestamp()),
+    "exp": int(samples.NOW.timestamp()) + 60,
+    "nonce": samples.NONCE,
+    "name": "n",
+    "birthdate": "1993-05-14",
+}
+PROVIDER_KEY = {**public_jwk(samples.ISSUER.public_key), "kid": "k", "use": "sig", "alg": "ES256"}
+
+
+def as_id_token(random: Random) -> tuple[str, list[Any]]:
+    """An ID Token with changed header, claims or key, signed again."""
+    header, claims, key = {"alg": "ES256", "kid": "k"}, ID_CLAIMS, PROVIDER_KEY
+    changed = random.randrange(3)
+    data = ".".join(
+        encode(mutate_json(random, part) if position == changed else part)
+        for position, part in enumerate((header, claims))
+    ).encode()
+    return jws.attach_signature(data, samples.ISSUER.sign(data)), [mutate_json(random, key) if changed == 2 else key]
+
+
+def verify_identity(token_and_keys: tuple[str, list[Any]]) -> None:
+    token, keys = token_and_keys
+    verify_id_token(
+        token,
+        parse_provider_keys({"keys": keys}),
+        issuer=PROVIDER_ID,
+        client_id="client",
+        nonce=samples.NONCE,
+        now=samples.NOW,
+    )
+
+
 def answer(parser: Callable[[HttpResponse], object]) -> Callable[[bytes], object]:
     return lambda body: parser(HttpResponse(200, {"content-type": JSON}, body))
 
@@ -583,6 +629,15 @@ TARGETS = {
     "authorization_server": Target(
         lambda value: parse_authorization_server_metadata(value, issuer=ISSUER_ID), Members(SERVER_METADATA)
     ),
+    "openid.provider": Target(
+        lambda value: parse_provider_metadata(value, issuer=PROVIDER_ID), Members(SimulatedProvider().document())
+    ),
+    "openid.keys": Target(parse_provider_keys, Members({"keys": [rsa_jwk(), PROVIDER_KEY]})),
+    "openid.answer": Target(
+        lambda value: parse_authentication_response(value, state="s", provider=OPENID),
+        Parameters({"state": "s", "code": "c", "iss": PROVIDER_ID}),
+    ),
+    "openid.id_token": Target(verify_identity, as_id_token),
     "token_request": Target(
         lambda body: parse_token_request(parse_form(FORM, body), issuer=ISSUER_ID), Form({**TOKEN_FORM, "tx_code": "1"})
     ),

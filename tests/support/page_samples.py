@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from issuer.login.presentation.use_cases import LoginView
 from issuer.login.use_cases.session import TEST
 from wallet_core.adapters.config import load_catalogue
 from wallet_core.adapters.ui.claims import ClaimLine
@@ -46,7 +47,8 @@ def check(state: str, **changes: Any) -> dict[str, Any]:
     return {
         "id": "c-3c91", "policy": POLICY, "state": state, "created_at": NOW, "at": NOW,
         "expires_at": NOW + timedelta(minutes=5), "uri": REQUEST,
-        "wallet_uri": "http://localhost:8300/authorize", "kept_until": date(2027, 2, 20), "declined": False,
+        "wallet_uri": "http://localhost:8300/authorize", "match_number": "82",
+        "kept_until": date(2027, 2, 20), "declined": False,
         "passed": state == "verified", "credentials": [], "checks": [],
     } | changes  # fmt: skip
 
@@ -100,6 +102,40 @@ def credential(state: str, *possible: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+CARD_LOGIN = {
+    "agency": {"name": {"ko": "가람시 세무과 (시험용)", "en": "Garam City Tax Office (test)"}},
+    "at": "/agencies/city-tax/login/presentation",
+    "others": "/agencies/city-tax/login",
+    "root": "/agencies/city-tax",
+}
+
+
+def awaited(state: str) -> LoginView:
+    """Return a login that waits for a wallet."""
+    return LoginView(
+        state, REQUEST, "http://localhost:8300/authorize?client_id=x", "47", NOW, NOW + timedelta(minutes=5)
+    )
+
+
+LOGIN_METHODS: dict[str, tuple[str, dict[str, Any]]] = {
+    "card": ("card.html", CARD_LOGIN | {"policy": load_catalogue().policies["issuer-login"]}),
+    **{
+        f"card-{state}": ("card_waiting.html", CARD_LOGIN | {"view": awaited(state)})
+        for state in ("requested", "retrieved", "answered")
+    },
+    **{
+        f"card-failed-{problem}": ("card_failed.html", CARD_LOGIN | {"problem": problem})
+        for problem in ("declined", "expired", "withdrawn", "issuer", "browser", "late", "other")
+    },
+    **{f"card-{kind}": ("card_back.html", {"kind": kind}) for kind in ("elsewhere", "stranger", "over")},
+    **{
+        f"openid-{problem}": (
+            "openid_failed.html",
+            CARD_LOGIN | {"provider": {"ko": "바깥 인증 (시험용)", "en": "Outside log-in (test)"}, "problem": problem},
+        )
+        for problem in ("away", "declined", "missing", "refused", "over")
+    },
+}
 ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
     "landing": ("landing.html", {"agencies": [AGENCY["agency"] | {"types": [TYPE]}]}),
     "landing-empty": ("landing.html", {"agencies": []}),

@@ -36,7 +36,7 @@ IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_-]+\Z")
 _SD: Final = ("always", "allowed", "never")
 _WHO: Final = ("self", "household_member", "spouse", "parent", "child", "guardian_of_minor")
 _GRANTS: Final = ("authorization_code", "pre-authorized_code")
-_CHANNELS: Final = ("counter_qr", "static_qr", "same_device", "dc_api", "proximity")
+_CHANNELS: Final = ("counter_qr", "static_qr", "same_device", "dc_api", "proximity", "login")
 _COUNTED_FROM: Final = ("answer", "last_use", "end_of_contract", "end_of_procedure")
 _STRANGE_PATH: Final[ClaimsPath] = ("?",)
 # Kept in the files for those who edit them; nothing is derived from them.

@@ -244,7 +244,7 @@ def test_the_command_says_file_line_and_reason_and_ends_with_1(texts: dict[str, 
 def test_the_command_is_content_with_our_own_catalogue() -> None:
     result = CliRunner().invoke(app, ["check", "--json"])
     assert (result.exit_code, json.loads(result.stdout)["credential_types"]) == (0, 20)
-    assert len(json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)["policies"]) == 14
+    assert len(json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)["policies"]) == 15
 
 
 @given(st.data())

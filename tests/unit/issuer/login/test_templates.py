@@ -7,7 +7,7 @@ import pytest
 
 import issuer.login
 from tests.support.html import assert_whole
-from tests.support.page_samples import AGENCY, LOGIN
+from tests.support.page_samples import AGENCY, LOGIN, LOGIN_METHODS
 from wallet_core.adapters.ui.display import Display
 from wallet_core.adapters.ui.environment import create_pages
 from wallet_core.adapters.ui.messages import load_messages, pseudo_locale
@@ -38,7 +38,8 @@ def test_pages_bear_longer_words(name: str) -> None:
 
 
 def test_every_template_has_its_sample() -> None:
-    assert {template for template, _ in LOGIN.values()} == {file.name for file in (FOLDER / "login").glob("*.html")}
+    samples = LOGIN | LOGIN_METHODS
+    assert {template for template, _ in samples.values()} == {file.name for file in (FOLDER / "login").glob("*.html")}
 
 
 def test_the_test_login_says_that_it_is_one() -> None:
