@@ -3,10 +3,10 @@
 The invariant: only :func:`verify_key_proof` makes an :class:`AcceptedKey`, and a credential is bound to nothing else.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Self
 
 from wallet_core import spec_versions as spec
 from wallet_core.encoding import strict_json
@@ -35,6 +35,16 @@ class AcceptedKey:
     key: PublicKey
     thumbprint: bytes
     nonce: Nonce
+
+    def to_json(self) -> JsonObject:
+        """Return the key as it is stored with a deferred request."""
+        return {"jwk": public_jwk(self.key), "nonce": self.nonce}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Json]) -> Self:
+        """Return what :meth:`to_json` wrote once the proof had been verified. Only for what we stored ourselves."""
+        key = parse_public_jwk(value.get("jwk"))
+        return cls(key, thumbprint(key), Nonce(str(value["nonce"])))
 
 
 def proof_signing_input(
