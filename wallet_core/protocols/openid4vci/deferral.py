@@ -10,8 +10,8 @@ Waiting ──ready──▶ Ready          Waiting ──denied──▶ Denied
  Lapsed
 ```
 
-The proven keys are kept with the state: their nonce was spent when the request was deferred, and credentials are made for
-them when the wallet asks again. States hold no personal data and no secret in clear; the claims lie sealed beside them.
+The proven keys are kept with the state: their nonce was spent when the request was deferred, and credentials are made
+for them when the wallet asks again. States hold no personal data and no secret in clear; the claims lie sealed beside.
 """
 
 from collections.abc import Mapping
