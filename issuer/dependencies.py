@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from starlette.requests import HTTPConnection
 
@@ -9,7 +10,7 @@ from issuer.agencies.ports import Agency
 from issuer.agencies.repository import SqlAgencies, SqlApiKeys
 from issuer.agencies.use_cases import find_agency
 from issuer.issuance.ports import IssuancePorts, Secrets, Storage
-from issuer.issuance.repository import SqlIssuedCredentials, SqlOffers, SqlSpentNonces
+from issuer.issuance.repository import SqlDeferrals, SqlIssuedCredentials, SqlOffers, SqlSpentNonces
 from issuer.issuance.use_cases.metadata import issued_types
 from issuer.ports import Clock
 from issuer.records.repository import SqlRecords
@@ -26,10 +27,13 @@ from wallet_core.catalogue.catalogue import Catalogue
 from wallet_core.errors import NotFound
 from wallet_core.types import RandomBytes
 
+REMEMBERED = timedelta(seconds=10)
+"""How long an agency is not looked up again: what it switches is in force in every process after that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """The parts of one issuer process. Registered agencies are remembered: none is ever removed."""
+    """The parts of one issuer process. Registered agencies are remembered for ``REMEMBERED``: none is ever removed."""
 
     settings: IssuerSettings
     database: Database
@@ -39,17 +43,19 @@ class Issuer:
     keys: KeyStore
     issuance: IssuancePorts
     status: StatusPorts
-    known: dict[str, Agency] = field(default_factory=dict)
+    known: dict[str, tuple[Agency, datetime]] = field(default_factory=dict)
     signed_lists: SignedLists = field(default_factory=SignedLists)
 
     def agency(self, agency_id: str) -> Agency:
         """Return a registered agency. Raises ``NotFound``."""
-        if agency_id not in self.known:
+        now = self.clock.now()
+        known = self.known.get(agency_id)
+        if known is None or now >= known[1] + REMEMBERED:
             if agency_id not in self.catalogue.agencies:
                 raise NotFound("no such agency")
             unit = self.database.reader()
-            self.known[agency_id] = find_agency(unit, self.agencies(unit), agency_id)
-        return self.known[agency_id]
+            known = self.known[agency_id] = find_agency(unit, self.agencies(unit), agency_id), now
+        return known[0]
 
     def agencies(self, unit: UnitOfWork) -> SqlAgencies:
         """Return the agencies of ``unit``."""
@@ -73,6 +79,7 @@ def sql_storage(unit: UnitOfWork, sealer: Sealer) -> Storage:
     return Storage(
         unit,
         SqlOffers(unit),
+        SqlDeferrals(unit),
         SqlIssuedCredentials(unit),
         SqlSpentNonces(unit),
         SqlRecords(unit, sealer),
@@ -119,6 +126,7 @@ def build_issuer(
         random=random,
         status=status,
         wallet_providers=WalletProviderFiles(settings.trust_anchors, time.now).current,
+        deferral=settings.deferral_terms,
     )
     return Issuer(settings, database, time, sealer, catalogue, keys, ports, status)
 
@@ -130,6 +138,7 @@ def _secrets(sealer: Sealer) -> Secrets:
         nonce=sealer.derive("c_nonce"),
         dpop_nonce=sealer.derive("dpop_nonce"),
         challenge=sealer.derive("attestation_challenge"),
+        encryption=sealer.derive("request_encryption"),
     )
 
 

@@ -17,3 +17,4 @@ class AgencyRow(IssuerBase, table=True):
     name_ko: str = Field(max_length=200)
     name_en: str = Field(max_length=200)
     created_at: datetime = Field(sa_type=UtcDateTime)
+    encrypted: bool = False

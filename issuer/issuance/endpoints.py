@@ -14,14 +14,15 @@ from issuer.agencies.ports import Agency
 from issuer.dependencies import Issuer, issuer_of
 from issuer.issuance.use_cases import metadata, offers, protocol
 from issuer.issuance.use_cases.credential import answer_credential_request
+from issuer.issuance.use_cases.deferred import answer_deferred_request
 from issuer.issuance.use_cases.token import redeem
 from wallet_core import spec_versions as spec
 from wallet_core.adapters.web import protocol_json
-from wallet_core.http import ReceivedRequest
+from wallet_core.http import HttpResponse, ReceivedRequest
 from wallet_core.protocols.openid4vci.encryption import MAX_ENCRYPTED_REQUEST_BYTES
 
 PROTOCOL_PATHS = (
-    r"/agencies/[^/]+/(oauth/token|nonce|credential|notification|offers/[^/]+|types/[^/]+)",
+    r"/agencies/[^/]+/(oauth/token|nonce|credential|deferred|notification|offers/[^/]+|types/[^/]+)",
     r"/\.well-known/.*",
     r"/agencies/[^/]+/\.well-known/.*",
 )
@@ -43,7 +44,13 @@ async def nonce(request: Request) -> Response:
 async def credential(request: Request) -> Response:
     """Credential Endpoint (OpenID4VCI 8)."""
     issuer, agency = _tenant(request)
-    return protocol_json(answer_credential_request(issuer.issuance, agency, await _received(issuer, request)))
+    return _answered(answer_credential_request(issuer.issuance, agency, await _received(issuer, request)))
+
+
+async def deferred(request: Request) -> Response:
+    """Deferred Credential Endpoint (OpenID4VCI 9)."""
+    issuer, agency = _tenant(request)
+    return _answered(answer_deferred_request(issuer.issuance, agency, await _received(issuer, request)))
 
 
 async def notification(request: Request) -> Response:
@@ -98,6 +105,11 @@ async def _received(issuer: Issuer, request: Request) -> ReceivedRequest:
     return ReceivedRequest(request.method, url, headers, await request.body())
 
 
+def _answered(answer: HttpResponse) -> Response:
+    """Return an answer of the core, that no cache keeps (protocols.md M6)."""
+    return Response(answer.body, answer.status, {**answer.headers, "cache-control": "no-store"})
+
+
 def _post(path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> Route:
     return Route(path, endpoint, methods=["POST"], max_body_size=MAX_ENCRYPTED_REQUEST_BYTES)
 
@@ -114,6 +126,7 @@ ROUTES = [
     _post(f"{_AGENCY}/oauth/token", token),
     _post(f"{_AGENCY}/nonce", nonce),
     _post(f"{_AGENCY}/credential", credential),
+    _post(f"{_AGENCY}/deferred", deferred),
     _post(f"{_AGENCY}/notification", notification),
     Route(f"{_AGENCY}/offers/{{offer_id}}", offer),
     Route(f"{_AGENCY}/types/{{type_id}}", credential_type),

@@ -52,6 +52,7 @@ def test_a_credential_from_offer_to_notification(issuer: IssuerUnderTest) -> Non
             "copies": 3,
             "issued_at": NOW.isoformat(),
             "event": "credential_accepted",
+            "event_description": "",
         }
     ]
 

@@ -8,6 +8,8 @@ from datetime import datetime
 from issuer.agencies.ports import Agency
 from issuer.issuance.ports import IssuancePorts, IssuedCredential, Offer, Storage
 from issuer.issuance.use_cases.dataset import check_claims, issued_type, open_dataset, seal_dataset, subject_record
+from issuer.issuance.use_cases.decisions import DeferredStatus, deferred_status, overall_state
+from issuer.issuance.use_cases.races import read
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.credential_type import seoul_day
 from wallet_core.catalogue.records import is_subject_id
@@ -50,7 +52,8 @@ _SCHEME = re.compile(r"(?!(?:javascript|data|vbscript|file|blob|about|https?):)[
 class OfferOrder:
     """What an agency wants to offer to one person. Either ``claims`` or ``subject_id`` says what will be signed.
 
-    ``tx_code`` None asks for a transaction code if the catalogue demands one of any of the types.
+    ``tx_code`` None asks for a transaction code if the catalogue demands one of any of the types. ``deferred``: the
+    wallet is asked to come back, and somebody decides.
     """
 
     configuration_ids: tuple[CredentialConfigurationId, ...]
@@ -59,6 +62,7 @@ class OfferOrder:
     subject_id: str | None = None
     by_reference: bool = True
     credential_offer_endpoint: str = spec.OFFER_SCHEME
+    deferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ class CreatedOffer:
 
 @dataclass(frozen=True, slots=True)
 class OfferStatus:
-    """What became of an offer: ``state`` is offered, authorized, issued, refused or expired."""
+    """What became of an offer: ``state`` is offered, authorized, deferred, issued, refused or expired."""
 
     id: str
     state: str
@@ -93,6 +97,7 @@ class OfferStatus:
     issued: tuple[JsonObject, ...]
     created_at: datetime
     subject_id: str | None
+    deferred: tuple[DeferredStatus, ...] = ()
 
 
 def create_offer(ports: IssuancePorts, storage: Storage, agency: Agency, order: OfferOrder) -> CreatedOffer:
@@ -111,7 +116,7 @@ def create_offer(ports: IssuancePorts, storage: Storage, agency: Agency, order: 
     tx_code = create_tx_code(ports.random) if _wants_tx_code(ports, agency, order) else None
     sent = None if tx_code is None else digest_tx_code(ports.secrets.tx_code, offer_id, tx_code)
     state = create_offered(order.configuration_ids, tx_code_digest=sent, now=now)
-    sealed = seal_dataset(ports, agency.id, offer_id, claims=order.claims, tx_code=tx_code)
+    sealed = seal_dataset(ports, agency.id, offer_id, claims=order.claims, tx_code=tx_code, deferred=order.deferred)
     offer = Offer(offer_id, agency.id, 1, state, digest(code), order.subject_id, sealed, now)
     with storage.unit:
         _check_data(ports, storage, agency, order, now)
@@ -150,7 +155,8 @@ def offer_status(ports: IssuancePorts, agency: Agency, offer_id: str) -> OfferSt
     Raises:
         NotFound: the agency has no such offer.
     """
-    return _status(_find(ports, agency, offer_id), ports.clock.now())
+    offer = _find(ports, agency, offer_id)
+    return _statuses(ports, agency, [offer])[0]
 
 
 def list_offers(ports: IssuancePorts, agency: Agency, *, before: str = "") -> tuple[list[OfferStatus], str | None]:
@@ -158,8 +164,7 @@ def list_offers(ports: IssuancePorts, agency: Agency, *, before: str = "") -> tu
     storage = ports.reading()
     with storage.unit:
         offers = storage.offers.latest(agency.id, before=before, limit=PAGE + 1)
-    now = ports.clock.now()
-    return [_status(offer, now) for offer in offers[:PAGE]], offers[PAGE - 1].id if len(offers) > PAGE else None
+    return _statuses(ports, agency, offers[:PAGE]), offers[PAGE - 1].id if len(offers) > PAGE else None
 
 
 def list_credentials(
@@ -256,12 +261,19 @@ def _created(
     return CreatedOffer(offer.id, link, credential_offer, reference, tx_code, state.expires_at)
 
 
-def _status(offer: Offer, now: datetime) -> OfferStatus:
+def _statuses(ports: IssuancePorts, agency: Agency, offers: Sequence[Offer]) -> list[OfferStatus]:
+    found = read(ports, lambda storage: storage.deferrals.of_offers(agency.id, [offer.id for offer in offers]))
+    now = ports.clock.now()
+    deferred = [deferred_status(each, now) for each in found]
+    return [_status(offer, [each for each in deferred if each.offer_id == offer.id], now) for offer in offers]
+
+
+def _status(offer: Offer, deferred: Sequence[DeferredStatus], now: datetime) -> OfferStatus:
     state = expire(offer.state, now=now)
     issuances = state.issuances if isinstance(state, Issued) else ()
     return OfferStatus(
         offer.id,
-        state_kind(state),
+        overall_state(state_kind(state), [each.state for each in deferred]),
         state.configuration_ids,
         state.tries_left if isinstance(state, Offered) else None,
         tuple(
@@ -270,9 +282,11 @@ def _status(offer: Offer, now: datetime) -> OfferStatus:
                 "copies": issuance.copies,
                 "issued_at": issuance.issued_at.isoformat(),
                 "event": issuance.event,
+                "event_description": issuance.description,
             }
             for issuance in issuances
         ),
         offer.created_at,
         offer.subject_id,
+        tuple(deferred),
     )

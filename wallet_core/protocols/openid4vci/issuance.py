@@ -65,6 +65,7 @@ class Issuance:
     copies: int
     issued_at: datetime
     event: NotificationEvent | None = None
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +212,9 @@ def issue(
     return Issued(live.configuration_ids, live.token_digest, live.token_expires_at, (*before, latest))
 
 
-def notify(state: IssuanceState, *, notification_id: str, event: NotificationEvent, now: datetime) -> Issued:
+def notify(
+    state: IssuanceState, *, notification_id: str, event: NotificationEvent, now: datetime, description: str = ""
+) -> Issued:
     """Return the state after a notification (OpenID4VCI 11). A repeated one changes nothing (11.1).
 
     Raises:
@@ -226,7 +229,10 @@ def notify(state: IssuanceState, *, notification_id: str, event: NotificationEve
         raise InvalidNotificationId("no such notification_id", clause="OpenID4VCI 11.3")
     return replace(
         live,
-        issuances=tuple(replace(i, event=event) if i.notification_id == notification_id else i for i in issuances),
+        issuances=tuple(
+            replace(i, event=event, description=description) if i.notification_id == notification_id else i
+            for i in issuances
+        ),
     )
 
 
@@ -330,6 +336,7 @@ def _issuance_to_json(issuance: Issuance) -> JsonObject:
         "copies": issuance.copies,
         "issued_at": issuance.issued_at.isoformat(),
         "event": issuance.event,
+        "description": issuance.description,
     }
 
 
@@ -341,6 +348,7 @@ def _issuance_from_json(body: Mapping[str, Json]) -> Issuance:
         int(str(body["copies"])),
         _time(body["issued_at"]),
         None if event is None else NotificationEvent(str(event)),
+        str(body.get("description", "")),
     )
 
 
