@@ -53,6 +53,7 @@ HANDOVER_DCAPI: Final = "dcapi"
 # --- OAuth and OpenID4VCI --------------------------------------------------------------------------------------------
 GRANT_PRE_AUTHORIZED_CODE: Final = "urn:ietf:params:oauth:grant-type:pre-authorized_code"
 GRANT_AUTHORIZATION_CODE: Final = "authorization_code"
+GRANT_REFRESH_TOKEN: Final = "refresh_token"
 OFFER_SCHEME: Final = "openid-credential-offer://"
 WELL_KNOWN_CREDENTIAL_ISSUER: Final = "openid-credential-issuer"
 WELL_KNOWN_AUTHORIZATION_SERVER: Final = "oauth-authorization-server"

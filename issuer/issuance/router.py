@@ -20,7 +20,6 @@ from wallet_core.adapters.api_keys import ApiKey
 from wallet_core.adapters.idempotency import Answer
 from wallet_core.adapters.qr import qr_svg
 from wallet_core.adapters.web import idempotent, protocol_json, require_api_key
-from wallet_core.errors import InvalidRequest
 from wallet_core.protocols.openid4vci.deferral import MAX_REASON as MAX_REFUSAL
 from wallet_core.types import CredentialConfigurationId, Json, JsonObject
 
@@ -30,7 +29,11 @@ Cursor = Annotated[str, Query(pattern=r"^[0-9a-f]{0,44}$")]
 
 
 class OfferBody(BaseModel):
-    """An offer to one person: `subject_id` names the agency's own record, or `claims` brings the data."""
+    """An offer to one person: `subject_id` names the agency's own record, or `claims` brings the data.
+
+    With the grant `authorization_code` the person logs in: `subject_id` says who may take the offer, and without it
+    everybody takes their own.
+    """
 
     model_config = ConfigDict(extra="forbid")
     credential_configuration_ids: list[str]
@@ -44,8 +47,6 @@ class OfferBody(BaseModel):
 
     def order(self) -> OfferOrder:
         """Return the order. Raises ``InvalidRequest`` for what is not supported yet."""
-        if self.grant != "pre-authorized_code":
-            raise InvalidRequest("the grant authorization_code is not supported yet")
         return OfferOrder(
             tuple(CredentialConfigurationId(name) for name in self.credential_configuration_ids),
             tx_code=self.tx_code,
@@ -53,6 +54,7 @@ class OfferBody(BaseModel):
             subject_id=self.subject_id,
             by_reference=self.by_reference,
             credential_offer_endpoint=self.credential_offer_endpoint,
+            authorization_code=self.grant == "authorization_code",
             deferred=self.deferred,
         )
 

@@ -63,7 +63,7 @@ def _answer(ports: IssuancePorts, agency: Agency, received: ReceivedRequest) -> 
     live = validate_token(offer.state, now=now)
     # 2.
     request = parse_credential_request(received.media_type, received.body, decryption_of(ports, agency))
-    validate_configuration(live, request.configuration_id)
+    validate_configuration(live, request.configuration_id, by_identifier=request.by_identifier)
     issued = issued_type(ports, agency.id, request.configuration_id)
     # 3.
     keys = verify_key_proofs(
@@ -75,6 +75,7 @@ def _answer(ports: IssuancePorts, agency: Agency, received: ReceivedRequest) -> 
         limit=BATCH_SIZE,
         verify_nonce=lambda nonce: verify_c_nonce(nonce, ports.secrets.nonce, agency.credential_issuer, now=now),
         now=now,
+        client_id=live.holder.client_id,
     )
     if must_wait(ports, offer, issued):
         return _defer(ports, agency, offer, request, keys, now)
@@ -93,11 +94,13 @@ def _answer(ports: IssuancePorts, agency: Agency, received: ReceivedRequest) -> 
         copies=len(keys),
         notification_id=notification_id,
         now=now,
+        by_identifier=request.by_identifier,
     )
     storage = ports.storage()
     with storage.unit:
-        _spend_nonces(storage, keys, now)
+        # The DPoP proof goes first: who repeats a whole request learns that, and not that the nonce is used up.
         storage.offers.advance(offer, state)
+        _spend_nonces(storage, keys, now)
         records = issued_records(ports, offer, request.configuration_id, keys, now, expires_at, notification_id)
         storage.credentials.add(records)
         take_places(storage.statuses, agency.id, dict(zip([each.id for each in records], places, strict=True)))

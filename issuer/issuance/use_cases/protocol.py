@@ -38,9 +38,13 @@ def record_notification(ports: IssuancePorts, agency: Agency, received: Received
             now=now,
         )
         # OpenID4VCI 11.1: a repeated notification is answered like the first one and changes nothing.
-        if state != offer.state:
-            storage = ports.storage()
-            with storage.unit:
+        if state == offer.state and offer.proof is None:
+            return
+        storage = ports.storage()
+        with storage.unit:
+            if state == offer.state:
+                storage.offers.keep(offer)
+            else:
                 storage.offers.advance(offer, state)
                 storage.credentials.note_event(agency.id, offer.id, request.notification_id, request.event)
 
