@@ -117,6 +117,7 @@ def _defer(
 ) -> HttpResponse:
     storage = ports.storage()
     with storage.unit:
+        storage.offers.keep(offer)
         # M10: spent now, because the proofs are not looked at again.
         _spend_nonces(storage, keys, now)
         body = hold(ports, storage, agency, offer, request.configuration_id, keys, now)

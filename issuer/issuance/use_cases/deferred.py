@@ -58,11 +58,12 @@ def _answer(ports: IssuancePorts, agency: Agency, received: ReceivedRequest) -> 
     state = ask(deferred.state, now=now)
     # 3.
     if isinstance(state, Denied):
-        _store(ports, deferred, state)
+        _note_told(ports, offer, deferred, state)
         raise denial()
     if isinstance(state, Waiting):
         # M19: a conformance test asks once and at once.
         if not ports.deferral.approve_at_once:
+            _keep(ports, offer)
             body = create_deferral(request.transaction_id, interval=ports.deferral.interval)
             return create_answer(body, request.response_encryption, status=202)
         state = approve(state, decided_by=_BY_TEST, now=now)
@@ -116,7 +117,18 @@ def _find(ports: IssuancePorts, agency: Agency, offer: Offer, request: DeferredR
     return found
 
 
-def _store(ports: IssuancePorts, deferred: DeferredIssuance, state: Denied) -> None:
+def _keep(ports: IssuancePorts, offer: Offer) -> None:
+    # Only a DPoP proof has something to be remembered of it: a question of a Bearer token writes nothing.
+    if offer.proof is None:
+        return
     storage = ports.storage()
     with storage.unit:
-        storage.deferrals.advance(deferred, state)
+        storage.offers.keep(offer)
+
+
+def _note_told(ports: IssuancePorts, offer: Offer, deferred: DeferredIssuance, state: Denied) -> None:
+    storage = ports.storage()
+    with storage.unit:
+        storage.offers.keep(offer)
+        # The decision can no longer be taken back, so the data have no purpose any more.
+        storage.deferrals.forget(deferred, state)
