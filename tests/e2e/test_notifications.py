@@ -42,6 +42,7 @@ def failed(issuer: IssuerUnderTest) -> int:
 @pytest.mark.parametrize("event", NotificationEvent)
 def test_every_event_reaches_the_agency_and_counts_once(issuer: IssuerUnderTest, event: NotificationEvent) -> None:
     offer_id, found = issued(issuer)
+    issuer.clock.advance(1)
     _, untold = issued(issuer)
     for _ in range(3):
         assert say(issuer, found, event, "could not store it").status == 204
