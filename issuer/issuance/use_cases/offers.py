@@ -203,6 +203,11 @@ def list_credentials(
     return found[:PAGE], found[PAGE - 1].id if len(found) > PAGE else None
 
 
+def count_failed(ports: IssuancePorts, agency: Agency) -> int:
+    """Return how many of an agency's answers failed in the citizen's wallet, as the wallet said."""
+    return read(ports, lambda storage: storage.credentials.count_failed(agency.id))
+
+
 def offer_uri(agency: Agency, offer_id: str) -> str:
     """Return where an offer by reference lies."""
     return f"{agency.credential_issuer}/offers/{offer_id}"
