@@ -85,8 +85,17 @@ PROBLEMS = [
 REPORT = {"rows": 12_480, "good": 12_431, "bad": 49, "faults": 60}
 GOOD_REPORT = {"rows": 50, "good": 50, "bad": 0, "faults": 0}
 ROW = {"id": "o-1", "subject": "한*우", "types": [LICENCE], "state": "issued", "created_at": NOW}
-ISSUED = {"id": "i-1", "subject": "한*우", "type": LICENCE, "issued_at": NOW, "expires_at": NOW, "state": "valid"}
+ISSUED = {
+    "id": "i-1",
+    "subject": "한*우",
+    "type": LICENCE,
+    "issued_at": NOW,
+    "expires_at": NOW,
+    "state": "valid",
+    "event": None,
+}
 FAILED = ISSUED | {"event": "credential_failure"}
+FIGURES = {"records": "39", "open": "1", "waiting": 2, "issued": "50+", "failed": 1}
 WAITING = {"id": "d-1", "subject": "한*우", "type": LICENCE, "state": "waiting", "requested_at": NOW}
 
 
@@ -94,7 +103,8 @@ def deferred(state: str, *possible: str, **changes: Any) -> dict[str, Any]:
     """Return a deferred request as its own page shows it."""
     decided = state in ("ready", "denied", "delivered")
     return WAITING | {
-        "state": state, "offer_id": "o-8k2d", "copies": 10, "expires_at": NOW if state in ("waiting", "ready") else None,
+        "state": state, "offer_id": "o-8k2d", "copies": 10,
+        "expires_at": NOW if state in ("waiting", "ready") else None,
         "decided_at": NOW if decided else None, "decided_by": "console" if decided else "",
         "reason": LONG_NAME if state == "denied" else "", "claims": [] if state == "lapsed" else CLAIMS,
         "ended": False, "possible": possible,
@@ -118,11 +128,11 @@ ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
     "sign-in-refused": ("sign_in.html", {"error": True, "demo": True}),
     "overview": (
         "overview.html",
-        {"figures": {"records": "39", "open": "1", "waiting": 2, "issued": "50+", "failed": 1}, "offers": [ROW]},
+        {"figures": FIGURES, "offers": [ROW]},
     ),
     "overview-empty": (
         "overview.html",
-        {"figures": {"records": "0", "open": "0", "waiting": 0, "issued": "0", "failed": 0}, "offers": []},
+        {"figures": dict.fromkeys(FIGURES, 0), "offers": []},
     ),
     "offers": ("offers.html", {"offers": [ROW, ROW | {"state": "offered", "subject": ""}], "next_cursor": "x"}),
     "offers-empty": ("offers.html", {"offers": []}),
