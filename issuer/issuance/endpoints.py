@@ -85,9 +85,11 @@ async def offer(request: Request) -> Response:
 
 
 async def credential_issuer(request: Request) -> Response:
-    """Credential Issuer metadata (OpenID4VCI 12.2)."""
+    """Credential Issuer metadata (OpenID4VCI 12.2), plain or signed, in the order of the languages asked for."""
     issuer, agency = _tenant(request)
-    return protocol_json(metadata.credential_issuer_metadata(issuer.issuance, agency))
+    accept, language = request.headers.get("accept", ""), request.headers.get("accept-language", "")
+    answer = metadata.negotiated_metadata(issuer.issuance, agency, accept=accept, accept_language=language)
+    return Response(answer.body, answer.status, answer.headers)
 
 
 async def authorization_server(request: Request) -> Response:

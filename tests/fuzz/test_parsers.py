@@ -42,7 +42,7 @@ from wallet_core.http import HttpResponse
 from wallet_core.jose import jwe, jws
 from wallet_core.keys.cose_key import cose_key, parse_cose_key
 from wallet_core.keys.jwk import parse_private_jwk, parse_public_jwk, public_jwk
-from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.keys.signer import CertifiedSigner, SoftwareSigner
 from wallet_core.protocols.oauth2.client_attestation import (
     create_client_attestation_pop,
     parse_challenge_response,
@@ -80,6 +80,12 @@ from wallet_core.protocols.openid4vci.proof import (
     verify_key_proof,
     verify_key_proofs,
 )
+from wallet_core.protocols.openid4vci.signed_metadata import (
+    create_signed_metadata,
+    preferred_languages,
+    verify_signed_metadata,
+    wants_signed,
+)
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, create_client_id
 from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
 from wallet_core.protocols.openid4vp.request import parse_authorization_request, parse_request_members
@@ -93,7 +99,7 @@ from wallet_core.trust.anchors import (
     format_trust_anchors,
     parse_trust_anchors,
 )
-from wallet_core.trust.certificates import create_ca, create_verifier_certificate
+from wallet_core.trust.certificates import create_ca, create_issuer_certificate, create_verifier_certificate
 from wallet_core.trust.profiles import CertificateRole
 from wallet_core.trust.trust_list import trust_list_payload, verify_trust_list
 from wallet_core.trust.vical import Vical, VicalCertificate, create_vical, verify_vical
@@ -452,6 +458,22 @@ REQUEST_OBJECT = {
 }
 
 
+ISSUER_ANCHORS = TrustAnchors([TrustAnchor(CA.certificate, AnchorPurpose.CREDENTIAL_ISSUER)])
+ISSUER_SIGNER = CertifiedSigner(
+    samples.ISSUER,
+    (
+        create_issuer_certificate(
+            CA,
+            issuer=ISSUER_ID,
+            organization="Test",
+            public_key=samples.ISSUER.public_key,
+            now=samples.NOW,
+            random=os.urandom,
+        ).public_bytes(Encoding.DER),
+    ),
+)
+
+
 def check_chain(der: bytes) -> None:
     verify_chain([der], ANCHORS, purpose=AnchorPurpose.VERIFIER_ACCESS, at=AT)
 
@@ -604,6 +626,14 @@ TARGETS = {
         Token(
             encrypt_message({"credentials": [{"credential": "a~"}]}, VCI_JWK, enc="A128GCM", zip_=None, max_bytes=9999)
         ),
+    ),
+    "signed_metadata": Target(
+        lambda text: verify_signed_metadata(text, credential_issuer=ISSUER_ID, anchors=ISSUER_ANCHORS, at=AT),
+        Token(create_signed_metadata(ISSUER_METADATA, ISSUER_SIGNER, now=samples.NOW)),
+    ),
+    "languages": Target(
+        lambda text: (wants_signed(text), preferred_languages(text, ("ko", "en"))),
+        Text("application/jwt;q=0.5, en-GB;q=0.7, *;q=0.1"),
     ),
     "issuer_encryption": Target(
         lambda value: (parse_request_encryption(value), parse_response_encryption(value)), Members(VCI_ENCRYPTION)
