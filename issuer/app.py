@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from issuer.console import TEMPLATES
+from issuer.console.deferral_pages import router as deferral_pages_router
 from issuer.console.pages import router as console_router
 from issuer.console.record_pages import router as record_pages_router
 from issuer.console.status_pages import router as status_pages_router
@@ -51,6 +52,7 @@ def create_app(issuer: Issuer) -> FastAPI:
             console_router,
             record_pages_router,
             status_pages_router,
+            deferral_pages_router,
         ],
     )
     app.state.issuer = issuer

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from starlette.requests import HTTPConnection
 
@@ -11,6 +12,7 @@ from issuer.agencies.use_cases import find_agency
 from issuer.issuance.ports import IssuancePorts, Secrets, Storage
 from issuer.issuance.repository import (
     SqlAuthorizations,
+    SqlDeferrals,
     SqlIssuedCredentials,
     SqlOffers,
     SqlSpentNonces,
@@ -41,10 +43,13 @@ from wallet_core.catalogue.catalogue import Catalogue
 from wallet_core.errors import NotFound
 from wallet_core.types import RandomBytes
 
+REMEMBERED = timedelta(seconds=10)
+"""How long an agency is not looked up again: what it switches is in force in every process after that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """The parts of one issuer process. Registered agencies are remembered: none is ever removed."""
+    """The parts of one issuer process. Registered agencies are remembered for ``REMEMBERED``: none is ever removed."""
 
     settings: IssuerSettings
     database: Database
@@ -59,17 +64,19 @@ class Issuer:
     http: HttpClient
     presentation_login: PresentationLoginPorts | None
     openid_login: OpenIdLoginPorts | None
-    known: dict[str, Agency] = field(default_factory=dict)
+    known: dict[str, tuple[Agency, datetime]] = field(default_factory=dict)
     signed_lists: SignedLists = field(default_factory=SignedLists)
 
     def agency(self, agency_id: str) -> Agency:
         """Return a registered agency. Raises ``NotFound``."""
-        if agency_id not in self.known:
+        now = self.clock.now()
+        known = self.known.get(agency_id)
+        if known is None or now >= known[1] + REMEMBERED:
             if agency_id not in self.catalogue.agencies:
                 raise NotFound("no such agency")
             unit = self.database.reader()
-            self.known[agency_id] = find_agency(unit, self.agencies(unit), agency_id)
-        return self.known[agency_id]
+            known = self.known[agency_id] = find_agency(unit, self.agencies(unit), agency_id), now
+        return known[0]
 
     def agencies(self, unit: UnitOfWork) -> SqlAgencies:
         """Return the agencies of ``unit``."""
@@ -101,6 +108,7 @@ def sql_storage(unit: UnitOfWork, sealer: Sealer, citizen_key: bytes) -> Storage
     return Storage(
         unit,
         SqlOffers(unit),
+        SqlDeferrals(unit),
         SqlIssuedCredentials(unit),
         SqlSpentNonces(unit),
         SqlRecords(unit, sealer, citizen_key),
@@ -172,6 +180,7 @@ def build_issuer(
         status=status,
         wallet_providers=WalletProviderFiles(settings.trust_anchors, time.now).current,
         clients=settings.registered_clients(),
+        deferral=settings.deferral_terms,
     )
     http = HttpClient(allow_loopback=settings.insecure_allow_loopback, timeout=OUTSIDE_TIMEOUT)
     presentation = presentation_login(settings, database, sealer, catalogue, keys, time, random)
@@ -201,6 +210,7 @@ def _secrets(sealer: Sealer) -> Secrets:
         nonce=sealer.derive("c_nonce"),
         dpop_nonce=sealer.derive("dpop_nonce"),
         challenge=sealer.derive("attestation_challenge"),
+        encryption=sealer.derive("request_encryption"),
     )
 
 

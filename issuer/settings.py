@@ -6,6 +6,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
+from issuer.issuance.ports import DeferralTerms
 from issuer.status.ports import StatusTerms
 from wallet_core.adapters.config import AppSettings, Origin, SettingsError
 from wallet_core.catalogue.text import Text
@@ -30,6 +31,10 @@ class IssuerSettings(AppSettings):
         openid_client_secret_file: a file with the secret it gave us, or
         openid_client_key: name of the key in the key store that proves us there (``private_key_jwt``).
         openid_name_ko, openid_name_en: what pages call the provider.
+        deferred_interval_seconds: how long a wallet waits before it asks again for what a clerk must decide. An access
+            token lives 300 seconds, so that it is good for the next question.
+        deferred_notifications: whether deferred answers have a ``notification_id``, which some wallets refuse there.
+        insecure_approve_deferred: the first question finds everything approved; for conformance tests only.
         status_history: whether lists of the past are handed out, which tells more about people than lists of today.
     """
 
@@ -48,12 +53,22 @@ class IssuerSettings(AppSettings):
     openid_client_key: str | None = Field(default=None, min_length=1, max_length=100)
     openid_name_ko: str = Field(default="외부 인증 기관", min_length=1, max_length=60)
     openid_name_en: str = Field(default="Outside provider", min_length=1, max_length=60)
+    deferred_interval_seconds: int = Field(default=30, ge=1, le=240)
+    deferred_notifications: bool = False
+    insecure_approve_deferred: bool = False
 
     @model_validator(mode="after")
     def _life_after_ttl(self) -> Self:
         if self.status_life_seconds <= self.status_ttl_seconds:
             raise ValueError("STATUS_LIFE_SECONDS must be more than STATUS_TTL_SECONDS")
         return self
+
+    @property
+    def deferral_terms(self) -> DeferralTerms:
+        """How deferred requests are handled."""
+        return DeferralTerms(
+            self.deferred_interval_seconds, self.insecure_approve_deferred, self.deferred_notifications
+        )
 
     def registered_clients(self) -> dict[ClientId, RegisteredClient]:
         """Return the wallets of the file ``clients``; none without one.

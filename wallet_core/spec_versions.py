@@ -25,6 +25,7 @@ TYP_DPOP: Final = "dpop+jwt"
 TYP_CLIENT_ATTESTATION: Final = "oauth-client-attestation+jwt"
 TYP_CLIENT_ATTESTATION_POP: Final = "oauth-client-attestation-pop+jwt"
 TYP_REQUEST_OBJECT: Final = "oauth-authz-req+jwt"
+TYP_ISSUER_METADATA: Final = "openidvci-issuer-metadata+jwt"
 TYP_TRUST_LIST: Final = "jigap-trust-list+jwt"
 TYP_STATUS_LIST_JWT: Final = "statuslist+jwt"
 

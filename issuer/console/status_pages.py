@@ -59,6 +59,7 @@ def _shown(desk: Desk, found: CredentialStatus) -> Mapping[str, Any]:
         "issued_at": credential.issued_at,
         "expires_at": credential.expires_at,
         "state": "over" if credential.expires_at <= desk.issuer.clock.now() else credential.status,
+        "event": credential.event,
         "history": found.history,
         "possible": found.possible,
         "ttl": desk.issuer.settings.status_ttl_seconds,

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from issuer.dependencies import Issuer
-from issuer.issuance.use_cases.expiry import BATCH, expire_offers, forget_authorizations
+from issuer.issuance.use_cases.expiry import BATCH, expire_deferrals, expire_offers, forget_authorizations
 from issuer.tables import APP_TABLES
 from wallet_core.adapters.idempotency import forget_answers
 from wallet_core.adapters.jobs import Cron, Job, Task, enqueue
@@ -12,6 +12,7 @@ from wallet_core.adapters.sql import UnitOfWork, forget_spent
 
 CRONS = (
     Cron("issuance.expire_offers", every=timedelta(seconds=30)),
+    Cron("issuance.expire_deferrals", every=timedelta(minutes=10)),
     Cron("issuance.forget", every=timedelta(hours=1)),
 )
 """Work that comes back."""
@@ -25,6 +26,10 @@ def tasks(issuer: Issuer) -> dict[str, Task]:
             # More is due: another job at once, so that no transaction grows with the backlog.
             enqueue(unit.connection, APP_TABLES, "issuance.expire_offers")
 
+    def lapse(_job: Job, unit: UnitOfWork, _prepared: Any) -> None:
+        if expire_deferrals(issuer.storage(unit), now=issuer.clock.now()) == BATCH:
+            enqueue(unit.connection, APP_TABLES, "issuance.expire_deferrals")
+
     def forget(_job: Job, unit: UnitOfWork, _prepared: Any) -> None:
         now = issuer.clock.now()
         if forget_authorizations(issuer.storage(unit), now=now) == BATCH:
@@ -33,4 +38,8 @@ def tasks(issuer: Issuer) -> dict[str, Task]:
         forget_spent(unit.connection, APP_TABLES.spent, now=now)
         forget_answers(unit.connection, APP_TABLES, now=now)
 
-    return {"issuance.expire_offers": Task(expire), "issuance.forget": Task(forget)}
+    return {
+        "issuance.expire_offers": Task(expire),
+        "issuance.expire_deferrals": Task(lapse),
+        "issuance.forget": Task(forget),
+    }

@@ -45,7 +45,7 @@ from wallet_core.http import HttpResponse
 from wallet_core.jose import jwe, jws
 from wallet_core.keys.cose_key import cose_key, parse_cose_key
 from wallet_core.keys.jwk import parse_private_jwk, parse_public_jwk, public_jwk
-from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.keys.signer import CertifiedSigner, SoftwareSigner
 from wallet_core.protocols.oauth2.authorization import (
     parse_authorization_request as parse_oauth_request,
 )
@@ -69,9 +69,22 @@ from wallet_core.protocols.oauth2.openid_connect import (
 )
 from wallet_core.protocols.oauth2.par import check_pushed_parameters, parse_pushed_response, parse_request_uri
 from wallet_core.protocols.oauth2.token import parse_bearer_token, parse_token_request, parse_token_response
+from wallet_core.protocols.openid4vci.encryption import (
+    MessageEncryption,
+    RequestDecryption,
+    create_request_encryption,
+    create_response_encryption,
+    encrypt_message,
+    encryption_jwk,
+    parse_encryption_parameters,
+    parse_request_encryption,
+    parse_response_encryption,
+)
 from wallet_core.protocols.openid4vci.messages import (
     parse_credential_request,
     parse_credential_response,
+    parse_deferred_request,
+    parse_deferred_response,
     parse_nonce_response,
     parse_notification_request,
 )
@@ -83,6 +96,12 @@ from wallet_core.protocols.openid4vci.proof import (
     proof_signing_input,
     verify_key_proof,
     verify_key_proofs,
+)
+from wallet_core.protocols.openid4vci.signed_metadata import (
+    create_signed_metadata,
+    preferred_languages,
+    verify_signed_metadata,
+    wants_signed,
 )
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, create_client_id
 from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
@@ -97,7 +116,7 @@ from wallet_core.trust.anchors import (
     format_trust_anchors,
     parse_trust_anchors,
 )
-from wallet_core.trust.certificates import create_ca, create_verifier_certificate
+from wallet_core.trust.certificates import create_ca, create_issuer_certificate, create_verifier_certificate
 from wallet_core.trust.profiles import CertificateRole
 from wallet_core.trust.trust_list import trust_list_payload, verify_trust_list
 from wallet_core.trust.vical import Vical, VicalCertificate, create_vical, verify_vical
@@ -182,6 +201,26 @@ HELD = index_sd_jwt(samples.issue())
 PRESENTATION = samples.bind(HELD, [("address",), ("licence_classes", 0)])
 JWE_KEY = samples.HOLDER.private_key
 JWE_TOKEN = jwe.encrypt(b'{"vp_token":{}}', {**public_jwk(samples.HOLDER.public_key), "kid": "1"}, enc="A128GCM")
+
+VCI_JWK = encryption_jwk(JWE_KEY)
+DECRYPTION = RequestDecryption({str(VCI_JWK["kid"]): JWE_KEY})
+ENCRYPTION = MessageEncryption(VCI_JWK, "A128GCM", None, response_key=JWE_KEY)
+VCI_ENCRYPTION = {
+    "credential_request_encryption": create_request_encryption([JWE_KEY], required=True),
+    "credential_response_encryption": create_response_encryption(required=True),
+}
+CREDENTIAL_REQUEST = {
+    "credential_configuration_id": "licence",
+    "proofs": {"jwt": ["a.b.c"]},
+    "credential_response_encryption": {"jwk": VCI_JWK, "enc": "A256GCM", "zip": "DEF"},
+}
+VCI_TOKEN = encrypt_message(CREDENTIAL_REQUEST, VCI_JWK, enc="A128GCM", zip_="DEF", max_bytes=9999)
+
+
+def as_encrypted_request(random: Random) -> bytes:
+    """A request with members changed, encrypted as it should be."""
+    changed = mutate_json(random, CREDENTIAL_REQUEST)
+    return jwe.encrypt(json_bytes(changed), VCI_JWK, enc="A128GCM", deflate=True).encode()
 
 
 @dataclass(frozen=True)
@@ -474,6 +513,22 @@ REQUEST_OBJECT = {
 }
 
 
+ISSUER_ANCHORS = TrustAnchors([TrustAnchor(CA.certificate, AnchorPurpose.CREDENTIAL_ISSUER)])
+ISSUER_SIGNER = CertifiedSigner(
+    samples.ISSUER,
+    (
+        create_issuer_certificate(
+            CA,
+            issuer=ISSUER_ID,
+            organization="Test",
+            public_key=samples.ISSUER.public_key,
+            now=samples.NOW,
+            random=os.urandom,
+        ).public_bytes(Encoding.DER),
+    ),
+)
+
+
 def check_chain(der: bytes) -> None:
     verify_chain([der], ANCHORS, purpose=AnchorPurpose.VERIFIER_ACCESS, at=AT)
 
@@ -672,6 +727,40 @@ TARGETS = {
         lambda body: parse_credential_request(JSON, body),
         JsonBytes({"credential_configuration_id": "licence", "proofs": {"jwt": ["a.b.c", "d.e.f"]}}),
     ),
+    "credential_request.encrypted": Target(
+        lambda body: parse_credential_request("application/jwt", body.encode(errors="surrogatepass"), DECRYPTION),
+        Token(VCI_TOKEN),
+    ),
+    "credential_request.sealed": Target(
+        lambda body: parse_credential_request("application/jwt", body, DECRYPTION), as_encrypted_request
+    ),
+    "deferred_request": Target(
+        lambda body: parse_deferred_request("application/json", body, DECRYPTION), JsonBytes({"transaction_id": "t"})
+    ),
+    "deferred_response": Target(
+        lambda body: parse_deferred_response(HttpResponse(202, {"content-type": JSON}, body), transaction_id="t"),
+        JsonBytes({"transaction_id": "t", "interval": 5}),
+    ),
+    "credential_response.encrypted": Target(
+        lambda text: parse_credential_response(
+            HttpResponse(200, {"content-type": "application/jwt"}, text.encode(errors="surrogatepass")), ENCRYPTION
+        ),
+        Token(
+            encrypt_message({"credentials": [{"credential": "a~"}]}, VCI_JWK, enc="A128GCM", zip_=None, max_bytes=9999)
+        ),
+    ),
+    "signed_metadata": Target(
+        lambda text: verify_signed_metadata(text, credential_issuer=ISSUER_ID, anchors=ISSUER_ANCHORS, at=AT),
+        Token(create_signed_metadata(ISSUER_METADATA, ISSUER_SIGNER, now=samples.NOW)),
+    ),
+    "languages": Target(
+        lambda text: (wants_signed(text), preferred_languages(text, ("ko", "en"))),
+        Text("application/jwt;q=0.5, en-GB;q=0.7, *;q=0.1"),
+    ),
+    "issuer_encryption": Target(
+        lambda value: (parse_request_encryption(value), parse_response_encryption(value)), Members(VCI_ENCRYPTION)
+    ),
+    "response_encryption": Target(parse_encryption_parameters, Value({"jwk": VCI_JWK, "enc": "A128GCM", "zip": "DEF"})),
     "credential_response": Target(
         answer(parse_credential_response), JsonBytes({"credentials": [{"credential": "a~"}], "notification_id": "n"})
     ),

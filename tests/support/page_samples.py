@@ -89,7 +89,30 @@ PROBLEMS = [
 REPORT = {"rows": 12_480, "good": 12_431, "bad": 49, "faults": 60}
 GOOD_REPORT = {"rows": 50, "good": 50, "bad": 0, "faults": 0}
 ROW = {"id": "o-1", "subject": "한*우", "types": [LICENCE], "state": "issued", "created_at": NOW}
-ISSUED = {"id": "i-1", "subject": "한*우", "type": LICENCE, "issued_at": NOW, "expires_at": NOW, "state": "valid"}
+ISSUED = {
+    "id": "i-1",
+    "subject": "한*우",
+    "type": LICENCE,
+    "issued_at": NOW,
+    "expires_at": NOW,
+    "state": "valid",
+    "event": None,
+}
+FAILED = ISSUED | {"event": "credential_failure"}
+FIGURES = {"records": "39", "open": "1", "waiting": 2, "issued": "50+", "failed": 1}
+WAITING = {"id": "d-1", "subject": "한*우", "type": LICENCE, "state": "waiting", "requested_at": NOW}
+
+
+def deferred(state: str, *possible: str, **changes: Any) -> dict[str, Any]:
+    """Return a deferred request as its own page shows it."""
+    decided = state in ("ready", "denied", "delivered")
+    return WAITING | {
+        "state": state, "offer_id": "o-8k2d", "copies": 10,
+        "expires_at": NOW if state in ("waiting", "ready") else None,
+        "decided_at": NOW if decided else None, "decided_by": "console" if decided else "",
+        "reason": LONG_NAME if state == "denied" else "", "claims": [] if state == "lapsed" else CLAIMS,
+        "ended": False, "possible": possible,
+    } | changes  # fmt: skip
 
 
 def credential(state: str, *possible: str) -> dict[str, Any]:
@@ -141,14 +164,52 @@ ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
     "landing-empty": ("landing.html", {"agencies": []}),
     "sign-in": ("sign_in.html", {}),
     "sign-in-refused": ("sign_in.html", {"error": True, "demo": True}),
-    "overview": ("overview.html", {"figures": {"records": "39", "open": "1", "issued": "50+"}, "offers": [ROW]}),
-    "overview-empty": ("overview.html", {"figures": {"records": "0", "open": "0", "issued": "0"}, "offers": []}),
+    "overview": (
+        "overview.html",
+        {"figures": FIGURES, "offers": [ROW]},
+    ),
+    "overview-empty": (
+        "overview.html",
+        {"figures": dict.fromkeys(FIGURES, 0), "offers": []},
+    ),
     "offers": ("offers.html", {"offers": [ROW, ROW | {"state": "offered", "subject": ""}], "next_cursor": "x"}),
     "offers-empty": ("offers.html", {"offers": []}),
     "credentials": (
         "credentials.html",
-        {"credentials": [ISSUED, ISSUED | {"state": "over", "subject": LONG_NAME}, ISSUED | {"state": "suspended"}]},
+        {"credentials": [ISSUED, ISSUED | {"state": "over", "subject": LONG_NAME}, FAILED | {"state": "suspended"}]},
     ),
+    "issuances": (
+        "issuances.html",
+        {"issuances": [WAITING, WAITING | {"subject": LONG_NAME}], "next_cursor": "x", "decided": False},
+    ),
+    "issuances-empty": ("issuances.html", {"issuances": [], "decided": False}),
+    "issuances-decided": (
+        "issuances.html",
+        {
+            "issuances": [WAITING | {"state": each} for each in ("ready", "denied", "delivered", "lapsed")],
+            "next_cursor": "x",
+            "decided": True,
+        },
+    ),
+    "issuances-decided-empty": ("issuances.html", {"issuances": [], "decided": True}),
+    **{
+        f"issuance-{state}": ("issuance.html", {"issuance": deferred(state, *possible)})
+        for state, possible in {
+            "waiting": ("ready", "denied"),
+            "ready": ("waiting",),
+            "denied": (),
+            "delivered": (),
+            "lapsed": (),
+        }.items()
+    },
+    "issuance-ended": ("issuance.html", {"issuance": deferred("waiting", "denied", ended=True)}),
+    **{
+        f"issuance-to-{to}": (
+            "issuance_confirm.html",
+            {"issuance": deferred("waiting", "ready", "denied"), "wanted": to},
+        )
+        for to in ("ready", "denied", "waiting")
+    },
     "credentials-empty": ("credentials.html", {"credentials": []}),
     **{
         f"credential-{state}": ("credential.html", {"credential": credential(state, *possible)})

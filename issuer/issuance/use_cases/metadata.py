@@ -5,11 +5,14 @@ from collections.abc import Mapping
 from issuer.agencies.ports import Agency
 from issuer.issuance.ports import IssuancePorts, IssuedType, Terms
 from issuer.issuance.use_cases.dataset import is_issued
+from issuer.issuance.use_cases.encryption import encryption_metadata
 from issuer.status.use_cases.publishing import aggregation_uri
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.catalogue import Catalogue
 from wallet_core.catalogue.credential_type import CredentialType, FormatEntry
+from wallet_core.encoding import strict_json
 from wallet_core.errors import DPOP_ALGORITHM, NotFound
+from wallet_core.http import HttpResponse
 from wallet_core.keys.algorithms import public_key
 from wallet_core.protocols.oauth2.client_attestation import ALGORITHMS
 from wallet_core.protocols.oauth2.metadata import create_authorization_server_metadata
@@ -19,8 +22,20 @@ from wallet_core.protocols.openid4vci.metadata import (
     parse_credential_issuer_metadata,
 )
 from wallet_core.protocols.openid4vci.proof import parse_proof_types
+from wallet_core.protocols.openid4vci.signed_metadata import (
+    create_signed_metadata,
+    in_languages,
+    preferred_languages,
+    wants_signed,
+)
 from wallet_core.trust.x509 import load_certificate
 from wallet_core.types import AgencyId, CredentialConfigurationId, CredentialIssuerId, JsonObject
+
+LANGUAGES = ("ko", "en")
+"""What metadata are written in."""
+
+KEPT_SECONDS = 60
+"""How long anybody may keep metadata: what an agency switches is in force everywhere after that."""
 
 _ANY_ISSUER = CredentialIssuerId("https://issuer.example/agencies/any")
 
@@ -46,8 +61,38 @@ def credential_issuer_metadata(ports: IssuancePorts, agency: Agency) -> JsonObje
     return create_credential_issuer_metadata(
         agency.credential_issuer,
         configurations={id_: issued.terms(agency).configuration for id_, issued in issued_by(ports, agency).items()},
-        display=[{"name": agency.name.get(language), "locale": language} for language in ("ko", "en")],
+        display=[{"name": agency.name.get(language), "locale": language} for language in LANGUAGES],
+        encryption=encryption_metadata(ports, agency),
     )
+
+
+def negotiated_metadata(ports: IssuancePorts, agency: Agency, *, accept: str, accept_language: str) -> HttpResponse:
+    """Return the Credential Issuer metadata as a wallet would rather have them: signed, its language first.
+
+    Raises:
+        KeyUnavailable: the agency's key cannot sign now.
+    """
+    languages = preferred_languages(accept_language, LANGUAGES)
+    document = credential_issuer_metadata(ports, agency)
+    if languages != LANGUAGES:
+        document = _in_order(document, languages)
+    headers = {
+        "content-type": spec.JSON,
+        # OpenID4VCI 12.2.2: both languages are in it, the one that was asked for first.
+        # vci-12.2.2-language
+        "content-language": ", ".join(languages),
+        "vary": "Accept, Accept-Language",
+        "cache-control": f"public, max-age={KEPT_SECONDS}",
+    }
+    if not wants_signed(accept):
+        return HttpResponse(200, headers, strict_json.dumps(document))
+    signed = create_signed_metadata(document, ports.keys.signing_key(agency.id), now=ports.clock.now())
+    return HttpResponse(200, {**headers, "content-type": spec.JWT_MEDIA_TYPE}, signed.encode())
+
+
+def _in_order(document: JsonObject, languages: tuple[str, ...]) -> JsonObject:
+    ordered = in_languages(document, languages)
+    return ordered if isinstance(ordered, dict) else document
 
 
 def authorization_server_metadata(ports: IssuancePorts, agency: Agency) -> JsonObject:

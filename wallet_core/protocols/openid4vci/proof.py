@@ -7,7 +7,7 @@ credential is bound to nothing else.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Self
 
 from wallet_core import spec_versions as spec
 from wallet_core.encoding import strict_json
@@ -58,6 +58,16 @@ class AcceptedKey:
     key: PublicKey
     thumbprint: bytes
     nonce: Nonce
+
+    def to_json(self) -> JsonObject:
+        """Return the key as it is stored with a deferred request."""
+        return {"jwk": public_jwk(self.key), "nonce": self.nonce}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Json]) -> Self:
+        """Return what :meth:`to_json` wrote once the proof had been verified. Only for what we stored ourselves."""
+        key = parse_public_jwk(value.get("jwk"))
+        return cls(key, thumbprint(key), Nonce(str(value["nonce"])))
 
 
 def parse_proof_types(configuration: JsonObject) -> ProofPolicy:
