@@ -8,6 +8,7 @@ from issuer.console.record_pages import router as record_pages_router
 from issuer.console.status_pages import router as status_pages_router
 from issuer.dependencies import Issuer, build_issuer
 from issuer.issuance import endpoints
+from issuer.issuance.reissue_router import router as reissue_router
 from issuer.issuance.router import router as issuance_router
 from issuer.issuance.tasks import CRONS, tasks
 from issuer.records.router import router as records_router
@@ -32,7 +33,14 @@ def create_app(issuer: Issuer) -> FastAPI:
         protocol_paths=(*endpoints.PROTOCOL_PATHS, *status_endpoints.PROTOCOL_PATHS),
         template_folders=[TEMPLATES],
         protocol_routes=[*endpoints.ROUTES, *status_endpoints.ROUTES],
-        routers=[records_router, issuance_router, console_router, record_pages_router, status_pages_router],
+        routers=[
+            records_router,
+            issuance_router,
+            reissue_router,
+            console_router,
+            record_pages_router,
+            status_pages_router,
+        ],
     )
     app.state.issuer = issuer
     return app

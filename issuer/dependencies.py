@@ -9,7 +9,7 @@ from issuer.agencies.ports import Agency
 from issuer.agencies.repository import SqlAgencies, SqlApiKeys
 from issuer.agencies.use_cases import find_agency
 from issuer.issuance.ports import IssuancePorts, Secrets, Storage
-from issuer.issuance.repository import SqlIssuedCredentials, SqlOffers, SqlSpentNonces
+from issuer.issuance.repository import SqlBulkReissuances, SqlIssuedCredentials, SqlOffers, SqlSpentNonces
 from issuer.issuance.use_cases.metadata import issued_types
 from issuer.ports import Clock
 from issuer.records.repository import SqlRecords
@@ -76,6 +76,7 @@ def sql_storage(unit: UnitOfWork, sealer: Sealer) -> Storage:
         SqlSpentNonces(unit),
         SqlRecords(unit, sealer),
         SqlStatusLists(unit),
+        SqlBulkReissuances(unit),
     )
 
 

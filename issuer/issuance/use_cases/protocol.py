@@ -11,6 +11,7 @@ from typing import TypeVar
 from issuer.agencies.ports import Agency, document_signer_key
 from issuer.issuance.ports import IssuancePorts, IssuedCredential, IssuedType, Offer, Storage
 from issuer.issuance.use_cases.dataset import issued_type, offered_record
+from issuer.issuance.use_cases.reissuance import replace_old_copies
 from issuer.status.use_cases.places import StatusPlace, draw_places, take_places
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.credential_type import seoul_day
@@ -106,8 +107,8 @@ def answer_credential_request(
         2. The request has the right shape and names a configuration of the offer.
         3. Every proof is valid, for this issuer, with one fresh nonce.
         4. The claims are prepared and signed, one credential for each proven key, each with a status place of its own.
-        5. In one transaction: the nonce is spent for each key, the state moves on, the issue is recorded, the places
-           are taken.
+        5. In one transaction: the nonce is spent for each key, the state moves on, copies that are to be replaced are
+           revoked, the issue is recorded, the places are taken.
 
     Raises:
         InvalidToken: step 1 failed.
@@ -183,6 +184,7 @@ def _answer(
             # vci-8.3.1.2-nonce-spent
             storage.nonces.spend(spent_digest(key.nonce, key.thumbprint), expires_at=now + LIFETIME)
         storage.offers.advance(offer, state)
+        replace_old_copies(ports, storage, offer, request.configuration_id)
         records = _records(ports, offer, request.configuration_id, keys, now, expires_at)
         storage.credentials.add(records)
         take_places(storage.statuses, agency.id, dict(zip([each.id for each in records], places, strict=True)))

@@ -54,6 +54,7 @@ class RefusalReason(StrEnum):
     """Why an offer was refused for good."""
 
     TOO_MANY_TRIES = "too_many_tries"
+    WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +206,8 @@ def issue(
     live = validate_token(state, now=now)
     validate_configuration(live, configuration_id)
     before = live.issuances if isinstance(live, Issued) else ()
+    # Protocols M9: asking again is normal, but not without end.
+    # vci-M9-asked-too-often
     if len(before) >= MAX_ISSUANCES:
         raise CredentialRequestDenied("this access token has asked too often", clause="OpenID4VCI 8.3.1.2")
     latest = Issuance(notification_id, configuration_id, copies, now)
@@ -235,6 +238,18 @@ def expire(state: IssuanceState, *, now: datetime) -> IssuanceState:
     end = ends_at(state)
     if isinstance(state, Offered | Authorized) and end is not None and now >= end:
         return Expired(state.configuration_ids)
+    return state
+
+
+def end_access(state: IssuanceState, *, now: datetime) -> IssuanceState:
+    """Return the state after the issuer took back what an offer gives: no code and no token is good any more.
+
+    What was issued stays on record; revoking it is the status list's.
+    """
+    if isinstance(state, Offered | Authorized):
+        return Refused(state.configuration_ids, RefusalReason.WITHDRAWN)
+    if isinstance(state, Issued):
+        return replace(state, token_expires_at=min(now, state.token_expires_at))
     return state
 
 
