@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from issuer.console import TEMPLATES
 from issuer.console.pages import router as console_router
 from issuer.console.record_pages import router as record_pages_router
+from issuer.console.reissue_pages import router as reissue_pages_router
 from issuer.console.status_pages import router as status_pages_router
 from issuer.dependencies import Issuer, build_issuer
 from issuer.issuance import endpoints
@@ -40,6 +41,7 @@ def create_app(issuer: Issuer) -> FastAPI:
             console_router,
             record_pages_router,
             status_pages_router,
+            reissue_pages_router,
         ],
     )
     app.state.issuer = issuer

@@ -61,5 +61,6 @@ def _shown(desk: Desk, found: CredentialStatus) -> Mapping[str, Any]:
         "state": "over" if credential.expires_at <= desk.issuer.clock.now() else credential.status,
         "history": found.history,
         "possible": found.possible,
+        "replace_by": credential.replace_by,
         "ttl": desk.issuer.settings.status_ttl_seconds,
     }

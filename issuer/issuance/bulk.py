@@ -11,7 +11,7 @@ pause resume ╲cancel
 What was marked stays marked when an order is paused or cancelled: those people's wallets fetch new copies all the same.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
@@ -137,6 +137,10 @@ def cancel(state: BulkState) -> Cancelled:
     if isinstance(state, Done):
         raise StateConflict("the re-issuance has ended")
     return Cancelled(state.order, state.progress)
+
+
+MOVES: Final[Mapping[str, Callable[[BulkState], BulkState]]] = {"pause": pause, "resume": resume, "cancel": cancel}
+"""What people can do with an order, by the words of our API."""
 
 
 def bulk_kind(state: BulkState) -> str:

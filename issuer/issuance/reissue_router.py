@@ -1,6 +1,5 @@
 """Our own API for agencies: have copies replaced, of one person or of many, and take back what a lost device holds."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Literal
 
@@ -10,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from issuer.dependencies import issuer_of
-from issuer.issuance.bulk import BulkOrder, BulkReissuance, BulkState, bulk_kind, cancel, pause, resume
+from issuer.issuance.bulk import MOVES, BulkOrder, BulkReissuance, bulk_kind
 from issuer.issuance.use_cases.bulk_reissuance import count_bulk, list_bulks, move_bulk, show_bulk, start_bulk
 from issuer.issuance.use_cases.reissuance import (
     GRACE,
@@ -31,9 +30,6 @@ router = APIRouter(prefix="/api/v1/agencies/{agency_id}", tags=["re-issuance"])
 
 MayWrite = Annotated[ApiKey, Depends(require_api_key("credentials:write", owner_path="agency_id"))]
 MayRead = Annotated[ApiKey, Depends(require_api_key("credentials:read", owner_path="agency_id"))]
-
-MOVES: dict[str, Callable[[BulkState], BulkState]] = {"pause": pause, "resume": resume, "cancel": cancel}
-"""What can be done with an order to replace the copies of many people."""
 
 
 class ReplaceBody(BaseModel):

@@ -242,8 +242,9 @@ class SqlIssuedCredentials:
         self, agency_id: AgencyId, configuration_ids: Collection[CredentialConfigurationId], *, now: datetime
     ) -> tuple[int, int]:
         """Return how many people have live credentials of these configurations, and how many credentials they are."""
-        counted: Select[Any] = select(func.count(_CREDENTIAL.c.subject_id.distinct()), func.count())
-        row = self._unit.connection.execute(_of_people(counted, agency_id, configuration_ids, now)).one()
+        columns: list[Any] = [func.count(_CREDENTIAL.c.subject_id.distinct()), func.count()]
+        counted = _of_people(select(*columns), agency_id, configuration_ids, now)
+        row = self._unit.connection.execute(counted).one()
         return int(row[0]), int(row[1])
 
     def of_subject(
