@@ -12,6 +12,7 @@ import typer
 from holder_app.accounts.ports import Account
 from holder_app.accounts.use_cases import create_person, create_sign_in_code, list_people
 from holder_app.cli_views import Words, card_json, record_json
+from holder_app.credentials.refreshing import refresh_card
 from holder_app.credentials.status import check_cards_soon
 from holder_app.credentials.use_cases import delete_card, list_cards, list_history, show_card, show_record, view_card
 from holder_app.dependencies import Wallet, create_wallet
@@ -21,6 +22,7 @@ from holder_app.issuance.states import Failed, Issuance, Kept, Preview, Reviewed
 from holder_app.issuance.use_cases import accept_offer, decline_offer, fetch_offer, keep_cards, take_offer_link
 from holder_app.presentation import states as presentation_states
 from holder_app.presentation.describe import RequestView
+from holder_app.presentation.sending import reuse_field
 from holder_app.presentation.states import Answered, Blocked, Presentation
 from holder_app.presentation.use_cases import (
     answer_request,
@@ -41,7 +43,7 @@ app.add_typer(people, name="person")
 
 DEFAULT_HOME = Path("~/.jigap/wallet")
 
-_WITH_HOME = ("accept", "present", "list", "show", "delete", "history")
+_WITH_HOME = ("accept", "present", "list", "show", "refresh", "delete", "history")
 Home = Annotated[Path, typer.Option("--home", help="Folder of the wallet.")]
 Trust = Annotated[
     list[Path] | None, typer.Option("--trust", help="PEM file of roots, trust list or VICAL; may be repeated.")
@@ -209,6 +211,9 @@ async def _present(desk: _Desk, uri: str, answers: dict[str, str], *, ask: bool)
     if not view.satisfiable:
         await decline_request(ports, owner, presentation.id)
         raise QueryNotSatisfied("no card of this wallet answers the request", detail=desk.words.say("no_match"))
+    # What was just printed says so: who goes on was told.
+    picks = [pick for group in view.groups for alternative in group.alternatives for pick in alternative]
+    answers |= {reuse_field(pick.card_id): "on" for pick in picks if pick.used_up}
     if ask:
         answers |= _ask(desk, view)
         if not typer.confirm(desk.words.say("confirm_send"), err=True):
@@ -269,6 +274,23 @@ def delete(
         raise AccessDenied("declined")
     delete_card(desk.wallet.card_ports(), desk.owner.id, card_id)
     out(as_json, {"deleted": card_id}, desk.words.say("deleted"))
+
+
+@app.command()
+def refresh(
+    card_id: str,
+    home: Home = DEFAULT_HOME,
+    trust: Trust = None,
+    lang: Lang = "ko",
+    loopback: Loopback = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Get new copies of a card from its agency."""
+    desk = _desk(home, trust, lang, loopback=loopback)
+    wallet, owner = desk.wallet, desk.owner.id
+    done = asyncio.run(refresh_card(wallet.card_ports, wallet.reissuer(), owner, card_id, asked=True))
+    card = show_card(wallet.card_ports(), owner, card_id)
+    out(as_json, {"refreshed": done, "card": card_json(card)}, desk.words.say(f"refreshed_{done}"))
 
 
 @app.command()
