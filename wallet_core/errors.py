@@ -321,6 +321,12 @@ class CredentialRequestDenied(RemoteProtocolError):
     code = "credential_request_denied"
 
 
+class InvalidTransactionId(RemoteProtocolError):
+    """OpenID4VCI 9.3: the ``transaction_id`` is unknown, or its credentials were already fetched."""
+
+    code = "invalid_transaction_id"
+
+
 class InvalidNotificationId(RemoteProtocolError):
     """OpenID4VCI 11.3: the ``notification_id`` is unknown."""
 

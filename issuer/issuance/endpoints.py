@@ -18,7 +18,7 @@ from issuer.issuance.use_cases.token import redeem
 from wallet_core import spec_versions as spec
 from wallet_core.adapters.web import protocol_json
 from wallet_core.http import ReceivedRequest
-from wallet_core.protocols.openid4vci.messages import MAX_REQUEST_BYTES
+from wallet_core.protocols.openid4vci.encryption import MAX_ENCRYPTED_REQUEST_BYTES
 
 PROTOCOL_PATHS = (
     r"/agencies/[^/]+/(oauth/token|nonce|credential|notification|offers/[^/]+|types/[^/]+)",
@@ -99,7 +99,7 @@ async def _received(issuer: Issuer, request: Request) -> ReceivedRequest:
 
 
 def _post(path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> Route:
-    return Route(path, endpoint, methods=["POST"], max_body_size=MAX_REQUEST_BYTES)
+    return Route(path, endpoint, methods=["POST"], max_body_size=MAX_ENCRYPTED_REQUEST_BYTES)
 
 
 _AGENCY = "/agencies/{agency_id}"

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from wallet_core import spec_versions as spec
-from wallet_core.errors import InvalidNonce, MalformedError, PeerRefusal
+from wallet_core.errors import InvalidNonce, MalformedError, PeerRefusal, VerificationError
 from wallet_core.http import Flow, HttpRequest, HttpResponse, get
 from wallet_core.jose import jws
 from wallet_core.keys.algorithms import PublicKey
@@ -24,7 +24,8 @@ from wallet_core.protocols.oauth2.metadata import (
 from wallet_core.protocols.oauth2.metadata import metadata_locations as authorization_server_locations
 from wallet_core.protocols.oauth2.token import create_token_request, parse_token_response
 from wallet_core.protocols.openid4vci import messages
-from wallet_core.protocols.openid4vci.messages import NotificationEvent
+from wallet_core.protocols.openid4vci.encryption import MessageEncryption, choose_encryption
+from wallet_core.protocols.openid4vci.messages import Deferral, NotificationEvent
 from wallet_core.protocols.openid4vci.metadata import (
     CredentialIssuerMetadata,
     metadata_locations,
@@ -82,8 +83,8 @@ def resolve_offer(link: str) -> Flow[ResolvedOffer]:
     # vci-4.1.1-known-configuration
     if any(id_ not in issuer.configurations for id_ in offer.configuration_ids):
         raise MalformedError("the offer names a configuration that the issuer does not have", clause="OpenID4VCI 4.1.1")
-    # vci-12.2.4-encryption-demanded
-    _require_no_encryption(issuer)
+    # What cannot be answered in the way the issuer demands is refused before the person is asked.
+    choose_encryption(issuer.request_encryption, issuer.response_encryption)
     server = yield from _resolve_authorization_server(_authorization_server(offer, issuer))
     return ResolvedOffer(offer, issuer, server)
 
@@ -153,17 +154,23 @@ def receive_credentials(
         (proof.configuration_id, jws.attach_signature(proof.signing_input, signature))
         for proof, signature in zip(pending.proofs, signatures, strict=True)
     ]
-    issued, failures = list(pending.issued), dict[CredentialConfigurationId, PeerRefusal | MalformedError]()
+    issued, failures = (
+        list(pending.issued),
+        dict[CredentialConfigurationId, PeerRefusal | MalformedError | VerificationError](),
+    )
     for position, name in enumerate(pending.pending):
-        response = yield _credential_request(pending, name, [jwt for owner, jwt in signed if owner == name])
+        issuer = pending.offer.issuer
+        encryption = choose_encryption(issuer.request_encryption, issuer.response_encryption)
+        proofs = [jwt for owner, jwt in signed if owner == name]
+        response = yield _credential_request(pending, name, proofs, encryption)
         # OpenID4VCI 8.3.1.2: on invalid_nonce fetch a new nonce and sign again; once, so that it ends.
         # vci-8.3.1.2-fresh-nonce
         if messages.is_invalid_nonce(response) and not pending.renewed:
             left = replace(pending, pending=pending.pending[position:], issued=tuple(issued))
             return (yield from _renew_nonce(left, now=now))
         try:
-            issued.append(_issued_batch(pending, name, response))
-        except (PeerRefusal, MalformedError) as exc:
+            issued.append(_issued_batch(pending, name, response, encryption))
+        except (PeerRefusal, MalformedError, VerificationError) as exc:
             failures[name] = exc
     # What came is kept even if something else did not come.
     if not issued:
@@ -221,11 +228,6 @@ def _resolve_authorization_server(issuer: str) -> Flow[AuthorizationServer]:
     return parse_authorization_server_metadata(document, issuer=issuer)
 
 
-def _require_no_encryption(issuer: CredentialIssuerMetadata) -> None:
-    if issuer.encryption_required:
-        raise MalformedError("the issuer demands encrypted messages, which are not supported yet")
-
-
 def _validate_keys(offer: ResolvedOffer, keys: Mapping[CredentialConfigurationId, Sequence[PublicKey]]) -> None:
     if not keys or not set(keys) <= set(offer.offer.configuration_ids):
         raise ValueError("keys are for configurations of the offer, at least one")
@@ -268,7 +270,12 @@ def _renew_nonce(pending: ProofsToSign, *, now: datetime) -> Flow[ProofsToSign]:
     return replace(pending, proofs=proofs, renewed=True)
 
 
-def _credential_request(pending: ProofsToSign, name: CredentialConfigurationId, proofs: Sequence[str]) -> HttpRequest:
+def _credential_request(
+    pending: ProofsToSign,
+    name: CredentialConfigurationId,
+    proofs: Sequence[str],
+    encryption: MessageEncryption | None,
+) -> HttpRequest:
     # OpenID4VCI 8.2: identifiers of the token response must be used where there are some.
     identifiers = pending.token.credential_identifiers.get(name, ())
     # vci-8.2-use-identifiers
@@ -278,11 +285,19 @@ def _credential_request(pending: ProofsToSign, name: CredentialConfigurationId, 
         configuration_id=name,
         credential_identifier=identifiers[0] if identifiers else None,
         proofs=proofs,
+        encryption=encryption,
     )
 
 
-def _issued_batch(pending: ProofsToSign, name: CredentialConfigurationId, response: HttpResponse) -> IssuedBatch:
-    answer = messages.parse_credential_response(response)
+def _issued_batch(
+    pending: ProofsToSign,
+    name: CredentialConfigurationId,
+    response: HttpResponse,
+    encryption: MessageEncryption | None,
+) -> IssuedBatch:
+    answer = messages.parse_credential_response(response, encryption)
+    if isinstance(answer, Deferral):
+        raise MalformedError("the issuer defers the credential, which is not supported yet", clause="OpenID4VCI 9")
     asked = sum(proof.configuration_id == name for proof in pending.proofs)
     # OpenID4VCI 8.3: never more credentials than keys.
     # vci-8.3-no-more-than-keys
