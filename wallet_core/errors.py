@@ -15,6 +15,8 @@ WalletError                     code: the registered error name
 │  ├─ PeerRefusal               the peer answered our request with an error
 │  └─ RemoteProtocolError       the peer broke it (HTTP 4xx)
 │     ├─ InvalidRequest InvalidClient InvalidGrant InvalidToken InsufficientScope UnsupportedGrantType AccessDenied
+│     ├─ InvalidDpopProof UseDpopNonce
+│     ├─ InvalidClientAttestation UseAttestationChallenge UseFreshAttestation
 │     ├─ InvalidCredentialRequest UnknownCredentialConfiguration UnknownCredentialIdentifier InvalidProof
 │     │  InvalidNonce InvalidEncryptionParameters CredentialRequestDenied InvalidNotificationId
 │     │  InvalidNotificationRequest
@@ -31,9 +33,12 @@ Wrong arguments of our own code are plain ``TypeError`` or ``ValueError`` and st
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal, Self
 
 Fault = Literal["you", "us", "peer"]
+
+DPOP_ALGORITHM: Final = "ES256"
+"""What a DPoP proof is signed with here (``dpop_signing_alg_values_supported``, ``algs`` of a challenge)."""
 
 # OpenID4VCI 8.3.1.2 and RFC 6749 5.2: %x20-21 / %x23-5B / %x5D-7E.
 _DESCRIPTION_CHARACTERS = frozenset(chr(c) for c in range(0x20, 0x7F)) - {'"', "\\"}
@@ -52,7 +57,7 @@ class WalletError(Exception):
     """
 
     code: ClassVar[str] = "server_error"
-    http_status: ClassVar[int] = 500
+    http_status: int = 500
     fault: ClassVar[Fault] = "us"
 
     def __init__(self, description: str, *, detail: str | None = None, clause: str | None = None) -> None:
@@ -186,6 +191,26 @@ class InvalidClient(RemoteProtocolError):
     http_status = 401
 
 
+class InvalidClientAttestation(InvalidClient):
+    """Attestation-based client authentication 07, 6: the attestation or its proof of possession does not verify."""
+
+    code = "invalid_client_attestation"
+
+
+class UseAttestationChallenge(InvalidClient):
+    """The same: the proof of possession lacks a challenge of ours that is still good. The answer carries a new one."""
+
+    code = "use_attestation_challenge"
+    http_status = 400
+
+
+class UseFreshAttestation(InvalidClient):
+    """The same: the client attestation is too old to be taken; get a new one from its maker."""
+
+    code = "use_fresh_attestation"
+    http_status = 400
+
+
 class InvalidGrant(RemoteProtocolError):
     """RFC 6749 5.2: the code is wrong, expired or used."""
 
@@ -214,6 +239,30 @@ class InvalidToken(RemoteProtocolError):
         challenge = "Bearer" if missing else challenge
         # oauth-6750.3-challenge
         super().__init__(description, detail=detail, clause=clause, headers={"WWW-Authenticate": challenge})
+
+
+class InvalidDpopProof(RemoteProtocolError):
+    """RFC 9449 5, 7.1: the proof of the DPoP key is missing, malformed or for another request.
+
+    400 at an authorization server; see :meth:`at_resource_server`.
+    """
+
+    code = "invalid_dpop_proof"
+
+    def at_resource_server(self) -> Self:
+        """Return the same error as a resource server answers it: 401 with a challenge (RFC 9449 7.1)."""
+        challenge = f'DPoP error="{self.code}", error_description="{self.description}", algs="{DPOP_ALGORITHM}"'
+        # dpop-9449.7.1-challenge
+        headers = {"WWW-Authenticate": challenge}
+        error = type(self)(self.description, detail=self.detail, clause=self.clause, headers=headers)
+        error.http_status = 401
+        return error
+
+
+class UseDpopNonce(InvalidDpopProof):
+    """RFC 9449 8, 9: the proof lacks a nonce of ours that is still good. The answer carries a new one."""
+
+    code = "use_dpop_nonce"
 
 
 class InsufficientScope(InvalidToken):
@@ -270,6 +319,12 @@ class CredentialRequestDenied(RemoteProtocolError):
     """OpenID4VCI 8.3.1.2: refused for good; do not retry."""
 
     code = "credential_request_denied"
+
+
+class InvalidTransactionId(RemoteProtocolError):
+    """OpenID4VCI 9.3: the ``transaction_id`` is unknown, or its credentials were already fetched."""
+
+    code = "invalid_transaction_id"
 
 
 class InvalidNotificationId(RemoteProtocolError):

@@ -13,9 +13,12 @@ from starlette.routing import Route
 from issuer.agencies.ports import Agency
 from issuer.dependencies import Issuer, issuer_of
 from issuer.issuance.use_cases import metadata, offers, protocol
+from issuer.issuance.use_cases.credential import answer_credential_request
+from issuer.issuance.use_cases.token import redeem
 from wallet_core import spec_versions as spec
 from wallet_core.adapters.web import protocol_json
-from wallet_core.protocols.openid4vci.messages import MAX_REQUEST_BYTES
+from wallet_core.http import ReceivedRequest
+from wallet_core.protocols.openid4vci.encryption import MAX_ENCRYPTED_REQUEST_BYTES
 
 PROTOCOL_PATHS = (
     r"/agencies/[^/]+/(oauth/token|nonce|credential|notification|offers/[^/]+|types/[^/]+)",
@@ -28,7 +31,7 @@ PROTOCOL_PATHS = (
 async def token(request: Request) -> Response:
     """Token Endpoint (OpenID4VCI 6)."""
     issuer, agency = _tenant(request)
-    return protocol_json(protocol.redeem(issuer.issuance, agency, _media_type(request), await request.body()))
+    return protocol_json(redeem(issuer.issuance, agency, await _received(issuer, request)))
 
 
 async def nonce(request: Request) -> Response:
@@ -40,19 +43,13 @@ async def nonce(request: Request) -> Response:
 async def credential(request: Request) -> Response:
     """Credential Endpoint (OpenID4VCI 8)."""
     issuer, agency = _tenant(request)
-    body = await request.body()
-    authorization = request.headers.getlist("authorization")
-    return protocol_json(
-        protocol.answer_credential_request(issuer.issuance, agency, authorization, _media_type(request), body)
-    )
+    return protocol_json(answer_credential_request(issuer.issuance, agency, await _received(issuer, request)))
 
 
 async def notification(request: Request) -> Response:
     """Notification Endpoint (OpenID4VCI 11): 204, as 11.2 recommends."""
     issuer, agency = _tenant(request)
-    body = await request.body()
-    authorization = request.headers.getlist("authorization")
-    protocol.record_notification(issuer.issuance, agency, authorization, _media_type(request), body)
+    protocol.record_notification(issuer.issuance, agency, await _received(issuer, request))
     return Response(status_code=204)
 
 
@@ -91,12 +88,18 @@ def _tenant(request: Request) -> tuple[Issuer, Agency]:
     return issuer, issuer.agency(request.path_params["agency_id"])
 
 
-def _media_type(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+async def _received(issuer: Issuer, request: Request) -> ReceivedRequest:
+    """Return the request as the core sees it."""
+    headers: dict[str, tuple[str, ...]] = {}
+    for raw_name, raw_value in request.headers.raw:
+        name = raw_name.decode("latin-1")
+        headers[name] = (*headers.get(name, ()), raw_value.decode("latin-1"))
+    url = f"{issuer.settings.public_url}{request.url.path}"
+    return ReceivedRequest(request.method, url, headers, await request.body())
 
 
 def _post(path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> Route:
-    return Route(path, endpoint, methods=["POST"], max_body_size=MAX_REQUEST_BYTES)
+    return Route(path, endpoint, methods=["POST"], max_body_size=MAX_ENCRYPTED_REQUEST_BYTES)
 
 
 _AGENCY = "/agencies/{agency_id}"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from issuer.app import create_worker
-from issuer.issuance.use_cases import bulk_reissuance, protocol, reissuance
+from issuer.issuance.use_cases import bulk_reissuance, credential, reissuance
 from tests.e2e.test_status import fetch
 from tests.support.issuing import NOW, IssuerUnderTest, add_document_signer
 from tests.support.mdoc_presentations import new_iaca
@@ -142,13 +142,13 @@ def test_a_request_that_read_the_old_data_begins_again(people: IssuerUnderTest, 
             assert reissue(people).status_code == 200
         return ports.random(size)
 
-    real = protocol._sign
+    real = credential._sign
 
     def sign(*arguments: Any) -> Any:
         random(1)
         return real(*arguments)
 
-    monkeypatch.setattr(protocol, "_sign", sign)
+    monkeypatch.setattr(credential, "_sign", sign)
     (new,) = wallet.ask(1)
     assert claim(new, "name") == "한새봄"
     assert statuses(people, "p-1") == ["invalid", "valid"]

@@ -45,9 +45,22 @@ from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.oauth2.form import parse_form
 from wallet_core.protocols.oauth2.metadata import parse_authorization_server_metadata
 from wallet_core.protocols.oauth2.token import parse_bearer_token, parse_token_request, parse_token_response
+from wallet_core.protocols.openid4vci.encryption import (
+    MessageEncryption,
+    RequestDecryption,
+    create_request_encryption,
+    create_response_encryption,
+    encrypt_message,
+    encryption_jwk,
+    parse_encryption_parameters,
+    parse_request_encryption,
+    parse_response_encryption,
+)
 from wallet_core.protocols.openid4vci.messages import (
     parse_credential_request,
     parse_credential_response,
+    parse_deferred_request,
+    parse_deferred_response,
     parse_nonce_response,
     parse_notification_request,
 )
@@ -152,6 +165,26 @@ HELD = index_sd_jwt(samples.issue())
 PRESENTATION = samples.bind(HELD, [("address",), ("licence_classes", 0)])
 JWE_KEY = samples.HOLDER.private_key
 JWE_TOKEN = jwe.encrypt(b'{"vp_token":{}}', {**public_jwk(samples.HOLDER.public_key), "kid": "1"}, enc="A128GCM")
+
+VCI_JWK = encryption_jwk(JWE_KEY)
+DECRYPTION = RequestDecryption({str(VCI_JWK["kid"]): JWE_KEY})
+ENCRYPTION = MessageEncryption(VCI_JWK, "A128GCM", None, response_key=JWE_KEY)
+VCI_ENCRYPTION = {
+    "credential_request_encryption": create_request_encryption([JWE_KEY], required=True),
+    "credential_response_encryption": create_response_encryption(required=True),
+}
+CREDENTIAL_REQUEST = {
+    "credential_configuration_id": "licence",
+    "proofs": {"jwt": ["a.b.c"]},
+    "credential_response_encryption": {"jwk": VCI_JWK, "enc": "A256GCM", "zip": "DEF"},
+}
+VCI_TOKEN = encrypt_message(CREDENTIAL_REQUEST, VCI_JWK, enc="A128GCM", zip_="DEF", max_bytes=9999)
+
+
+def as_encrypted_request(random: Random) -> bytes:
+    """A request with members changed, encrypted as it should be."""
+    changed = mutate_json(random, CREDENTIAL_REQUEST)
+    return jwe.encrypt(json_bytes(changed), VCI_JWK, enc="A128GCM", deflate=True).encode()
 
 
 @dataclass(frozen=True)
@@ -472,6 +505,32 @@ TARGETS = {
         lambda body: parse_credential_request(JSON, body),
         JsonBytes({"credential_configuration_id": "licence", "proofs": {"jwt": ["a.b.c", "d.e.f"]}}),
     ),
+    "credential_request.encrypted": Target(
+        lambda body: parse_credential_request("application/jwt", body.encode(errors="surrogatepass"), DECRYPTION),
+        Token(VCI_TOKEN),
+    ),
+    "credential_request.sealed": Target(
+        lambda body: parse_credential_request("application/jwt", body, DECRYPTION), as_encrypted_request
+    ),
+    "deferred_request": Target(
+        lambda body: parse_deferred_request("application/json", body, DECRYPTION), JsonBytes({"transaction_id": "t"})
+    ),
+    "deferred_response": Target(
+        lambda body: parse_deferred_response(HttpResponse(202, {"content-type": JSON}, body), transaction_id="t"),
+        JsonBytes({"transaction_id": "t", "interval": 5}),
+    ),
+    "credential_response.encrypted": Target(
+        lambda text: parse_credential_response(
+            HttpResponse(200, {"content-type": "application/jwt"}, text.encode(errors="surrogatepass")), ENCRYPTION
+        ),
+        Token(
+            encrypt_message({"credentials": [{"credential": "a~"}]}, VCI_JWK, enc="A128GCM", zip_=None, max_bytes=9999)
+        ),
+    ),
+    "issuer_encryption": Target(
+        lambda value: (parse_request_encryption(value), parse_response_encryption(value)), Members(VCI_ENCRYPTION)
+    ),
+    "response_encryption": Target(parse_encryption_parameters, Value({"jwk": VCI_JWK, "enc": "A128GCM", "zip": "DEF"})),
     "credential_response": Target(
         answer(parse_credential_response), JsonBytes({"credentials": [{"credential": "a~"}], "notification_id": "n"})
     ),

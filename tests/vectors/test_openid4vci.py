@@ -155,7 +155,20 @@ def credentials_as_objects(case: Any) -> None:
 
 
 def a_deferral(case: Any) -> None:
-    refused(lambda: messages.parse_credential_response(response(case)), MalformedError)
+    body = case["body"]
+    expected = messages.Deferral(body["transaction_id"], body["interval"])
+    assert messages.parse_credential_response(response(case)) == expected
+    again = messages.parse_deferred_response(response(case), transaction_id=body["transaction_id"])
+    assert again == expected
+    assert messages.create_deferral(expected.transaction_id, interval=expected.interval) == body
+
+
+def a_deferred_request(case: Any) -> None:
+    body = json.dumps(case["body"]).encode()
+    request = messages.parse_deferred_request(media_type(case), body)
+    assert request.transaction_id == case["body"]["transaction_id"]
+    made = messages.create_deferred_request(ISSUER, "token", transaction_id=request.transaction_id)
+    assert json.loads(made.body) == case["body"]
 
 
 def a_notification(case: Any) -> None:
@@ -221,6 +234,10 @@ OUTCOMES: dict[str, Callable[[Any], None]] = {
     "l_985": credentials_as_text,
     "l_1001": credentials_as_text,
     "l_1020": a_deferral,
+    "l_1101": a_deferred_request,
+    "l_1132": credentials_as_text,
+    "l_1151": a_deferral,
+    "l_1171": an_error,
     "l_1061": an_error,
     "l_1221": a_notification,
     "l_1235": a_notification,

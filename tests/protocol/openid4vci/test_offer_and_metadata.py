@@ -153,8 +153,8 @@ def test_our_metadata_are_metadata():
     assert parsed.nonce_endpoint == f"{ISSUER}/nonce"
     assert parsed.batch_size == 10
     assert parsed.configurations["licence"].proof_algorithms == ("ES256",)
-    # Encryption, deferral and other grants are not built yet, so nothing speaks of them.
-    assert not [name for name in document if "encryption" in name or "deferred" in name]
+    assert parsed.deferred_endpoint == f"{ISSUER}/deferred"
+    assert not [name for name in document if "encryption" in name]
 
 
 def test_metadata_locations_keep_a_final_slash():

@@ -1,4 +1,4 @@
-"""Authorization Server metadata (RFC 8414) for the pre-authorized code grant (OpenID4VCI 12.3).
+"""Authorization Server metadata (RFC 8414, OpenID4VCI 12.3).
 
 One identifier names an agency as Credential Issuer and as its own Authorization Server.
 """
@@ -19,21 +19,42 @@ from wallet_core.types import Json, JsonObject
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationServer:
-    """What a wallet needs to know of an Authorization Server."""
+    """What a wallet needs to know of an Authorization Server. Lists that the server left out are empty."""
 
     issuer: str
     token_endpoint: str
     grant_types: tuple[str, ...]
     anonymous_pre_authorized: bool
+    authorization_endpoint: str | None = None
+    pushed_authorization_request_endpoint: str | None = None
+    requires_pushed_requests: bool = False
+    challenge_endpoint: str | None = None
+    client_authentication_methods: tuple[str, ...] = ()
+    code_challenge_methods: tuple[str, ...] = ()
+    dpop_algorithms: tuple[str, ...] = ()
+    authorization_details_types: tuple[str, ...] = ()
+    promises_iss: bool = False
 
     def to_json(self) -> JsonObject:
         """Return the members of RFC 8414 that this object came from."""
-        return {
+        members: JsonObject = {
             "issuer": self.issuer,
             "token_endpoint": self.token_endpoint,
             "grant_types_supported": list(self.grant_types),
             "pre-authorized_grant_anonymous_access_supported": self.anonymous_pre_authorized,
+            "require_pushed_authorization_requests": self.requires_pushed_requests,
+            "authorization_response_iss_parameter_supported": self.promises_iss,
         }
+        optional: JsonObject = {
+            "authorization_endpoint": self.authorization_endpoint,
+            "pushed_authorization_request_endpoint": self.pushed_authorization_request_endpoint,
+            "challenge_endpoint": self.challenge_endpoint,
+            "token_endpoint_auth_methods_supported": list(self.client_authentication_methods),
+            "code_challenge_methods_supported": list(self.code_challenge_methods),
+            "dpop_signing_alg_values_supported": list(self.dpop_algorithms),
+            "authorization_details_types_supported": list(self.authorization_details_types),
+        }
+        return members | {name: value for name, value in optional.items() if value}
 
 
 def create_authorization_server_metadata(
@@ -80,15 +101,32 @@ def parse_authorization_server_metadata(document: Mapping[str, Json], *, issuer:
     # oauth-8414.3.3-issuer
     if parse_identifier(document.get("issuer"), what="issuer of the authorization server") != issuer:
         raise MalformedError("the authorization server metadata name another issuer", clause="RFC 8414 3.3")
-    anonymous = document.get("pre-authorized_grant_anonymous_access_supported", False)
-    if not isinstance(anonymous, bool):
-        raise MalformedError("pre-authorized_grant_anonymous_access_supported is not a boolean")
     return AuthorizationServer(
         issuer=issuer,
         token_endpoint=parse_url(document.get("token_endpoint"), what="token_endpoint"),
         grant_types=_strings(document, "grant_types_supported", default=(spec.GRANT_AUTHORIZATION_CODE, "implicit")),
-        anonymous_pre_authorized=anonymous,
+        anonymous_pre_authorized=_boolean(document, "pre-authorized_grant_anonymous_access_supported"),
+        authorization_endpoint=_optional_url(document, "authorization_endpoint"),
+        pushed_authorization_request_endpoint=_optional_url(document, "pushed_authorization_request_endpoint"),
+        requires_pushed_requests=_boolean(document, "require_pushed_authorization_requests"),
+        challenge_endpoint=_optional_url(document, "challenge_endpoint"),
+        client_authentication_methods=_strings(document, "token_endpoint_auth_methods_supported", default=()),
+        code_challenge_methods=_strings(document, "code_challenge_methods_supported", default=()),
+        dpop_algorithms=_strings(document, "dpop_signing_alg_values_supported", default=()),
+        authorization_details_types=_strings(document, "authorization_details_types_supported", default=()),
+        promises_iss=_boolean(document, "authorization_response_iss_parameter_supported"),
     )
+
+
+def _optional_url(document: Mapping[str, Json], member: str) -> str | None:
+    return parse_url(document[member], what=member) if member in document else None
+
+
+def _boolean(document: Mapping[str, Json], member: str) -> bool:
+    value = document.get(member, False)
+    if not isinstance(value, bool):
+        raise MalformedError(f"{member} is not a boolean", clause="RFC 8414 2")
+    return value
 
 
 def _strings(document: Mapping[str, Json], member: str, *, default: tuple[str, ...]) -> tuple[str, ...]:

@@ -36,17 +36,24 @@ class TokenResponse:
     """A successful answer of a token endpoint (OpenID4VCI 6.2).
 
     ``credential_identifiers`` holds, per credential configuration, the identifiers the server returned; empty if none.
+    ``is_bound`` tells a DPoP token, which needs a proof of the client's key with every use (RFC 9449 7.1), from a
+    Bearer token.
     """
 
     access_token: str
     expires_in: int | None
     credential_identifiers: Mapping[str, tuple[str, ...]]
+    is_bound: bool = False
+    refresh_token: str | None = None
 
     def to_json(self) -> JsonObject:
         """Return the answer as :func:`parse_token_members` reads it."""
-        members: JsonObject = {"access_token": self.access_token, "token_type": "Bearer"}
+        token_type = "DPoP" if self.is_bound else "Bearer"
+        members: JsonObject = {"access_token": self.access_token, "token_type": token_type}
         if self.expires_in is not None:
             members["expires_in"] = self.expires_in
+        if self.refresh_token is not None:
+            members["refresh_token"] = self.refresh_token
         if self.credential_identifiers:
             members["authorization_details"] = [
                 {"type": "openid_credential", "credential_configuration_id": name, "credential_identifiers": list(ids)}
@@ -121,32 +128,48 @@ def create_token_request(token_endpoint: str, *, pre_authorized_code: str, tx_co
     return post_form(token_endpoint, fields)
 
 
-def parse_token_response(response: HttpResponse) -> TokenResponse:
+def parse_token_response(response: HttpResponse, *, bound: bool = False) -> TokenResponse:
     """Return a token endpoint's answer.
+
+    Args:
+        response: of the token endpoint.
+        bound: the request carried a DPoP proof, so the token is to be a DPoP token; without one, a Bearer token.
 
     Raises:
         PeerRefusal: the server refused.
-        MalformedError: the answer lacks what OpenID4VCI 6.2 demands, or the token is not a Bearer token.
+        MalformedError: the answer lacks what OpenID4VCI 6.2 demands, or the token is of the other type.
     """
-    return parse_token_members(parse_answer(response, who="the token endpoint"))
+    token = parse_token_members(parse_answer(response, who="the token endpoint"))
+    # RFC 9449 5: a client whose token is to be bound to its key takes no Bearer token instead; without a proof a DPoP
+    # token could not be used.
+    # oauth-9449.5-no-downgrade
+    if token.is_bound != bound:
+        raise MalformedError("the access token is not of the type that was asked for", clause="RFC 9449 5")
+    return token
 
 
 def parse_token_members(members: Mapping[str, Json]) -> TokenResponse:
     """Return the token response in a JSON object. Unknown members are ignored (OpenID4VCI 6.2).
 
     Raises:
-        MalformedError: a member is missing or of the wrong type, or the token is not a Bearer token.
+        MalformedError: a member is missing or of the wrong type, or the token is neither a Bearer nor a DPoP token.
     """
     token, token_type, expires_in = members.get("access_token"), members.get("token_type"), members.get("expires_in")
     if not isinstance(token, str) or len(token) > MAX_TOKEN_CHARACTERS or not _B64TOKEN.match(token):
         raise MalformedError("the answer holds no access token", clause="RFC 6749 5.1")
     # RFC 6749 7.1: "The client MUST NOT use an access token if it does not understand the token type."
     # oauth-6749.7.1-token-type
-    if not isinstance(token_type, str) or token_type.lower() != "bearer":
-        raise MalformedError("the access token is not a Bearer token", clause="RFC 6749 7.1")
+    if not isinstance(token_type, str) or token_type.lower() not in {"bearer", "dpop"}:
+        raise MalformedError("the access token is neither a Bearer nor a DPoP token", clause="RFC 6749 7.1")
     if expires_in is not None and (isinstance(expires_in, bool) or not isinstance(expires_in, int) or expires_in <= 0):
         raise MalformedError("expires_in is not a positive integer", clause="RFC 6749 5.1")
-    return TokenResponse(token, expires_in, _credential_identifiers(members.get("authorization_details")))
+    refresh_token = members.get("refresh_token")
+    if refresh_token is not None and (
+        not isinstance(refresh_token, str) or not 0 < len(refresh_token) <= MAX_TOKEN_CHARACTERS
+    ):
+        raise MalformedError("refresh_token is not a token", clause="RFC 6749 5.1")
+    identifiers = _credential_identifiers(members.get("authorization_details"))
+    return TokenResponse(token, expires_in, identifiers, token_type.lower() == "dpop", refresh_token)
 
 
 def _credential_identifiers(details: Json) -> dict[str, tuple[str, ...]]:

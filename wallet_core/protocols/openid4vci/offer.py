@@ -47,14 +47,32 @@ class TxCodeInput:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthorizationCodeGrant:
+    """What an offer says for the authorization code grant (OpenID4VCI 4.1.1)."""
+
+    issuer_state: str | None = None
+    authorization_server: str | None = None
+
+    def to_json(self) -> JsonObject:
+        """Return the grant's object in an offer."""
+        members: JsonObject = {"issuer_state": self.issuer_state, "authorization_server": self.authorization_server}
+        return {name: value for name, value in members.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
 class CredentialOffer:
-    """A Credential Offer. ``pre_authorized_code`` is None if the offer does not carry that grant."""
+    """A Credential Offer.
+
+    ``pre_authorized_code`` is None if the offer does not carry that grant, whose are also ``tx_code`` and
+    ``authorization_server``; ``authorization_code`` is the other grant. An offer may carry both, or none.
+    """
 
     credential_issuer: CredentialIssuerId
     configuration_ids: tuple[CredentialConfigurationId, ...]
     pre_authorized_code: str | None = None
     tx_code: TxCodeInput | None = None
     authorization_server: str | None = None
+    authorization_code: AuthorizationCodeGrant | None = None
 
     def to_json(self) -> JsonObject:
         """Return the offer as it goes on the wire (OpenID4VCI 4.1.1)."""
@@ -62,14 +80,17 @@ class CredentialOffer:
             "credential_issuer": self.credential_issuer,
             "credential_configuration_ids": list(self.configuration_ids),
         }
+        grants: JsonObject = {}
+        if self.authorization_code is not None:
+            grants[spec.GRANT_AUTHORIZATION_CODE] = self.authorization_code.to_json()
         if self.pre_authorized_code is not None:
             grant: JsonObject = {"pre-authorized_code": self.pre_authorized_code}
             if self.tx_code is not None:
                 grant["tx_code"] = self.tx_code.to_json()
             if self.authorization_server is not None:
                 grant["authorization_server"] = self.authorization_server
-            offer["grants"] = {spec.GRANT_PRE_AUTHORIZED_CODE: grant}
-        return offer
+            grants[spec.GRANT_PRE_AUTHORIZED_CODE] = grant
+        return {**offer, "grants": grants} if grants else offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +156,12 @@ def parse_credential_offer(value: Json) -> CredentialOffer:
     grants = members.optional_object(value, "grants", clause="OpenID4VCI 4.1.1") or {}
     code, tx_code, server = _pre_authorized_grant(grants)
     return CredentialOffer(
-        CredentialIssuerId(issuer), tuple(CredentialConfigurationId(i) for i in ids), code, tx_code, server
+        CredentialIssuerId(issuer),
+        tuple(CredentialConfigurationId(i) for i in ids),
+        code,
+        tx_code,
+        server,
+        _authorization_code_grant(grants),
     )
 
 
@@ -163,12 +189,22 @@ def _pre_authorized_grant(grants: Mapping[str, Json]) -> tuple[str | None, TxCod
     # OpenID4VCI 4.1.1: pre-authorized_code is REQUIRED within its grant.
     # vci-4.1.1-code
     code = members.string(grant, "pre-authorized_code", clause="OpenID4VCI 4.1.1")
+    return code, _tx_code_input(grant), _named_server(grant)
+
+
+def _authorization_code_grant(grants: Mapping[str, Json]) -> AuthorizationCodeGrant | None:
+    grant = members.optional_object(grants, spec.GRANT_AUTHORIZATION_CODE, clause="OpenID4VCI 4.1.1")
+    if grant is None:
+        return None
+    # OpenID4VCI 4.1.1: issuer_state is an opaque string.
+    # vci-4.1.1-issuer-state
+    issuer_state = members.optional_string(grant, "issuer_state", clause="OpenID4VCI 4.1.1")
+    return AuthorizationCodeGrant(issuer_state, _named_server(grant))
+
+
+def _named_server(grant: Mapping[str, Json]) -> str | None:
     server = grant.get("authorization_server")
-    return (
-        code,
-        _tx_code_input(grant),
-        parse_identifier(server, what="authorization_server") if server is not None else None,
-    )
+    return parse_identifier(server, what="authorization_server") if server is not None else None
 
 
 def _tx_code_input(grant: Mapping[str, Json]) -> TxCodeInput | None:
