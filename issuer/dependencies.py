@@ -21,6 +21,7 @@ from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import SettingsError, load_catalogue
 from wallet_core.adapters.keystore import KeyStore, Sealer
 from wallet_core.adapters.sql import Database, UnitOfWork
+from wallet_core.adapters.trust_files import WalletProviderFiles
 from wallet_core.catalogue.catalogue import Catalogue
 from wallet_core.errors import NotFound
 from wallet_core.types import RandomBytes
@@ -114,12 +115,23 @@ def build_issuer(
         types=issued_types(catalogue),
         keys=keys,
         seal=sealer,
-        secrets=Secrets(sealer.derive("pre-authorized_code"), sealer.derive("tx_code"), sealer.derive("c_nonce")),
+        secrets=_secrets(sealer),
         clock=time,
         random=random,
         status=status,
+        wallet_providers=WalletProviderFiles(settings.trust_anchors, time.now).current,
     )
     return Issuer(settings, database, time, sealer, catalogue, keys, ports, status)
+
+
+def _secrets(sealer: Sealer) -> Secrets:
+    return Secrets(
+        code=sealer.derive("pre-authorized_code"),
+        tx_code=sealer.derive("tx_code"),
+        nonce=sealer.derive("c_nonce"),
+        dpop_nonce=sealer.derive("dpop_nonce"),
+        challenge=sealer.derive("attestation_challenge"),
+    )
 
 
 def issuer_of(connection: HTTPConnection) -> Issuer:

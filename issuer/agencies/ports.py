@@ -15,11 +15,16 @@ SCOPES = ("records:write", "offers:write", "offers:read", "credentials:read", "c
 
 @dataclass(frozen=True, slots=True)
 class Agency:
-    """An agency that issues here. It is one Credential Issuer and its own Authorization Server."""
+    """An agency that issues here. It is one Credential Issuer and its own Authorization Server.
+
+    ``haip``: it serves only wallets that keep to the OpenID4VC High Assurance Interoperability Profile, with pushed
+    requests, DPoP and client attestation; otherwise public clients are served too.
+    """
 
     id: AgencyId
     credential_issuer: CredentialIssuerId
     name: Text
+    haip: bool = False
 
 
 def document_signer_key(agency_id: AgencyId) -> str:

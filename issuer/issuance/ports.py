@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from issuer.agencies.ports import SigningKeys
+from issuer.agencies.ports import Agency, SigningKeys
 from issuer.issuance.bulk import BulkReissuance, BulkState
 from issuer.ports import Clock, Seal, UnitOfWork
 from issuer.records.ports import Records
 from issuer.status.ports import StatusLists, StatusPorts
 from wallet_core.catalogue.credential_type import CredentialType, FormatEntry
 from wallet_core.protocols.openid4vci.issuance import IssuanceState
+from wallet_core.protocols.openid4vci.proof import ProofPolicy
+from wallet_core.trust.wallet_providers import WalletProviders
 from wallet_core.types import (
     AgencyId,
     ClaimsPath,
@@ -213,23 +215,41 @@ class SpentNonces(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """How a form of a credential type is offered: its configuration in the metadata, and the proofs that are taken."""
+
+    configuration: JsonObject
+    proofs: ProofPolicy
+
+
+@dataclass(frozen=True, slots=True)
 class IssuedType:
-    """One form of a credential type as it is issued: what is the same for every credential of it."""
+    """One form of a credential type as it is issued: what is the same for every credential of it.
+
+    ``haip_terms`` are those of agencies that keep to HAIP, where keys may have to be attested; ``open_terms`` are those
+    of the others.
+    """
 
     type: CredentialType
     entry: FormatEntry
-    configuration: JsonObject
-    proof_algorithms: frozenset[str]
+    open_terms: Terms
+    haip_terms: Terms
     selectively_disclosable: tuple[ClaimsPath, ...]
+
+    def terms(self, agency: Agency) -> Terms:
+        """Return the terms of an agency."""
+        return self.haip_terms if agency.haip else self.open_terms
 
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """Keys of the MACs: pre-authorized codes, transaction codes, nonces."""
+    """Keys of the MACs: pre-authorized codes, transaction codes, nonces, DPoP nonces, attestation challenges."""
 
     code: bytes
     tx_code: bytes
     nonce: bytes
+    dpop_nonce: bytes
+    challenge: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +269,8 @@ class Storage:
 class IssuancePorts:
     """Everything the use cases of issuance need.
 
-    ``storage`` opens a unit that writes, ``reading`` one that only reads and waits for no writer.
+    ``storage`` opens a unit that writes, ``reading`` one that only reads and waits for no writer. ``wallet_providers``
+    are those trusted now.
     """
 
     storage: Callable[[], Storage]
@@ -261,3 +282,4 @@ class IssuancePorts:
     clock: Clock
     random: RandomBytes
     status: StatusPorts
+    wallet_providers: Callable[[], WalletProviders]

@@ -41,7 +41,7 @@ def credential_configuration(credential_type: "CredentialType", entry: "FormatEn
 
 
 def accepted_levels(levels: Iterable[str]) -> tuple[str, ...]:
-    """Return ``levels`` and every stronger one, the strongest first: whoever resists more resists less as well (D.2)."""
+    """Return ``levels`` and every stronger one, the strongest first: who resists more resists less as well (D.2)."""
     known = [ATTACK_POTENTIALS.index(level) for level in levels]
     return ATTACK_POTENTIALS[: max(known) + 1] if known else ()
 

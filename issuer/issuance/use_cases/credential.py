@@ -17,6 +17,7 @@ from wallet_core.http import ReceivedRequest
 from wallet_core.protocols.openid4vci.credential import create_credential, create_mdoc, mdoc_end
 from wallet_core.protocols.openid4vci.issuance import issue, validate_configuration, validate_token
 from wallet_core.protocols.openid4vci.messages import create_credential_response, parse_credential_request
+from wallet_core.protocols.openid4vci.metadata import BATCH_SIZE
 from wallet_core.protocols.openid4vci.nonce import LIFETIME, spent_digest, verify_c_nonce
 from wallet_core.protocols.openid4vci.proof import AcceptedKey, verify_key_proofs
 from wallet_core.trust.status_list.reference import StatusReference
@@ -58,8 +59,11 @@ def _answer(ports: IssuancePorts, agency: Agency, received: ReceivedRequest) -> 
     # 3.
     keys = verify_key_proofs(
         request.proofs,
+        proof_type=request.proof_type,
         audience=agency.credential_issuer,
-        algorithms=issued.proof_algorithms,
+        policy=issued.terms(agency).proofs,
+        trust=ports.wallet_providers(),
+        limit=BATCH_SIZE,
         verify_nonce=lambda nonce: verify_c_nonce(nonce, ports.secrets.nonce, agency.credential_issuer, now=now),
         now=now,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from issuer.agencies.ports import Agency
-from issuer.issuance.ports import IssuancePorts, IssuedType
+from issuer.issuance.ports import IssuancePorts, IssuedType, Terms
 from issuer.issuance.use_cases.dataset import is_issued
 from issuer.status.use_cases.publishing import aggregation_uri
 from wallet_core.catalogue.catalogue import Catalogue
@@ -16,6 +16,7 @@ from wallet_core.protocols.openid4vci.metadata import (
     create_jwt_vc_issuer_metadata,
     parse_credential_issuer_metadata,
 )
+from wallet_core.protocols.openid4vci.proof import parse_proof_types
 from wallet_core.trust.x509 import load_certificate
 from wallet_core.types import AgencyId, CredentialConfigurationId, CredentialIssuerId, JsonObject
 
@@ -42,7 +43,7 @@ def credential_issuer_metadata(ports: IssuancePorts, agency: Agency) -> JsonObje
     """Return the Credential Issuer metadata (OpenID4VCI 12.2)."""
     return create_credential_issuer_metadata(
         agency.credential_issuer,
-        configurations={id_: issued.configuration for id_, issued in _types(ports, agency).items()},
+        configurations={id_: issued.terms(agency).configuration for id_, issued in _types(ports, agency).items()},
         display=[{"name": agency.name.get(language), "locale": language} for language in ("ko", "en")],
     )
 
@@ -86,12 +87,15 @@ def _types(ports: IssuancePorts, agency: Agency) -> Mapping[CredentialConfigurat
 
 
 def _issued_type(credential_type: CredentialType, entry: FormatEntry) -> IssuedType:
-    configuration = credential_type.credential_configuration(entry)
+    open_terms, haip_terms = (_terms(credential_type, entry, haip=haip) for haip in (False, True))
+    return IssuedType(credential_type, entry, open_terms, haip_terms, credential_type.selectively_disclosable)
+
+
+def _terms(credential_type: CredentialType, entry: FormatEntry, *, haip: bool) -> Terms:
+    configuration = credential_type.credential_configuration(entry, haip=haip)
     # Read back as a wallet would: a catalogue that makes bad metadata stops the start, not the first wallet.
     document = create_credential_issuer_metadata(
         _ANY_ISSUER, configurations={entry.configuration_id: configuration}, display=[]
     )
-    parsed = parse_credential_issuer_metadata(document, credential_issuer=_ANY_ISSUER)
-    algorithms = parsed.configurations[entry.configuration_id].proof_algorithms or ()
-    hidden = credential_type.selectively_disclosable
-    return IssuedType(credential_type, entry, configuration, frozenset(algorithms), hidden)
+    parse_credential_issuer_metadata(document, credential_issuer=_ANY_ISSUER)
+    return Terms(configuration, parse_proof_types(configuration))

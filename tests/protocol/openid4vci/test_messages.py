@@ -71,7 +71,7 @@ def test_proofs_may_be_left_out_of_the_message():
         (JSON, request(proofs=[]), InvalidCredentialRequest),
         (JSON, request(proofs={}), InvalidCredentialRequest),
         (JSON, request(proofs={"jwt": ["a"], "di_vp": []}), InvalidCredentialRequest),
-        (JSON, request(proofs={"attestation": ["a"]}), InvalidCredentialRequest),
+        (JSON, request(proofs={"di_vp": ["a"]}), InvalidCredentialRequest),
         (JSON, request(proofs={"jwt": "a.b.c"}), InvalidCredentialRequest),
         (JSON, request(proofs={"jwt": [1]}), InvalidCredentialRequest),
         (JSON, request(proofs={"jwt": ["a"] * (BATCH_SIZE + 1)}), InvalidCredentialRequest),

@@ -1,13 +1,13 @@
-"""Key proofs of types ``jwt`` and ``attestation`` (OpenID4VCI F.1, F.3, F.4), made by the wallet, checked by the issuer.
+"""Key proofs, types ``jwt`` and ``attestation`` (OpenID4VCI F.1, F.3, F.4): made by the wallet, checked by the issuer.
 
 The invariant: only :func:`verify_key_proof` and :func:`verify_key_proofs` make an :class:`AcceptedKey`, and a
 credential is bound to nothing else.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Self
 
 from wallet_core import spec_versions as spec
 from wallet_core.encoding import strict_json
@@ -15,9 +15,11 @@ from wallet_core.errors import InvalidNonce, InvalidProof, MalformedError, Verif
 from wallet_core.jose import jws
 from wallet_core.keys.algorithms import PublicKey
 from wallet_core.keys.jwk import parse_public_jwk, public_jwk, thumbprint
+from wallet_core.protocols.openid4vci import members
 from wallet_core.protocols.openid4vci.key_attestation import (
     KeyAttestation,
     KeyAttestationRequirements,
+    parse_key_attestation_requirements,
     verify_key_attestation,
 )
 from wallet_core.trust.wallet_providers import WalletProviders
@@ -29,6 +31,7 @@ MAX_AGE: Final = timedelta(minutes=5)
 MAX_AHEAD: Final = timedelta(seconds=60)
 """How far ahead of ours a wallet's clock may be."""
 
+_PROOF_TYPES: Final = (spec.PROOF_TYPE_JWT, spec.PROOF_TYPE_ATTESTATION)
 _KEY_MEMBERS: Final = ("jwk", "kid", "x5c")
 
 NonceCheck = Callable[[Nonce], object]
@@ -42,12 +45,10 @@ class ProofPolicy:
     Attributes:
         algorithms: ``proof_signing_alg_values_supported`` by proof type; a type that is not there is not taken.
         required: what is asked of the keys; None if they need no attestation.
-        trust: whom we trust to attest keys. An attestation that comes unasked must hold as well.
     """
 
     algorithms: Mapping[str, Collection[str]]
     required: KeyAttestationRequirements | None = None
-    trust: WalletProviders = field(default_factory=WalletProviders)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,36 @@ class AcceptedKey:
     key: PublicKey
     thumbprint: bytes
     nonce: Nonce
+
+    def to_json(self) -> JsonObject:
+        """Return the key as it is stored with a deferred request."""
+        return {"jwk": public_jwk(self.key), "nonce": self.nonce}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Json]) -> Self:
+        """Return what :meth:`to_json` wrote once the proof had been verified. Only for what we stored ourselves."""
+        key = parse_public_jwk(value.get("jwk"))
+        return cls(key, thumbprint(key), Nonce(str(value["nonce"])))
+
+
+def parse_proof_types(configuration: JsonObject) -> ProofPolicy:
+    """Return what proofs a configuration of the metadata takes, of the types known here (OpenID4VCI 12.2.4).
+
+    Where two types ask for different levels, those of the first count for both: an issuer of ours writes them alike.
+
+    Raises:
+        MalformedError: a member is missing or of the wrong type.
+    """
+    clause = "OpenID4VCI 12.2.4"
+    proof_types = members.optional_object(configuration, "proof_types_supported", clause=clause) or {}
+    known = {name: members.optional_object(proof_types, name, clause=clause) for name in _PROOF_TYPES}
+    taken = {name: value for name, value in known.items() if value is not None}
+    algorithms = {
+        name: members.strings(value, "proof_signing_alg_values_supported", clause=clause)
+        for name, value in taken.items()
+    }
+    required = [parse_key_attestation_requirements(value) for value in taken.values()]
+    return ProofPolicy(algorithms, next((each for each in required if each is not None), None))
 
 
 def proof_signing_input(
@@ -161,6 +192,7 @@ def verify_key_proofs(
     proof_type: str,
     audience: CredentialIssuerId,
     policy: ProofPolicy,
+    trust: WalletProviders,
     verify_nonce: NonceCheck,
     now: datetime,
     client_id: str | None = None,
@@ -177,6 +209,7 @@ def verify_key_proofs(
         proof_type: the member they stood in.
         audience: our Credential Issuer Identifier.
         policy: what the configuration takes.
+        trust: whom we trust to attest keys; an attestation that comes unasked must hold as well.
         verify_nonce: raises ``InvalidNonce`` unless a nonce is ours and fresh.
         now: the time.
         client_id: the client that the access token was given to; None if it is anonymous.
@@ -194,7 +227,7 @@ def verify_key_proofs(
     # vci-12.2.4-proof-type
     if algorithms is None:
         raise InvalidProof("proofs of this type are not taken for this credential", clause="OpenID4VCI 12.2.4")
-    check = _Check(audience, algorithms, policy, verify_nonce, now, client_id)
+    check = _Check(audience, algorithms, policy.required, trust, verify_nonce, now, client_id)
     found = check.attested_keys(proofs) if proof_type == spec.PROOF_TYPE_ATTESTATION else check.proven_keys(proofs)
     accepted: dict[bytes, AcceptedKey] = {}
     for key in found:
@@ -212,7 +245,8 @@ class _Check:
 
     audience: CredentialIssuerId
     algorithms: Collection[str]
-    policy: ProofPolicy
+    required: KeyAttestationRequirements | None
+    trust: WalletProviders
     verify_nonce: NonceCheck
     now: datetime
     client_id: str | None
@@ -235,7 +269,7 @@ class _Check:
     def _proven(self, proof: str, attestations: dict[str, KeyAttestation]) -> AcceptedKey:
         text = _attestation_of(proof)
         # vci-12.2.4-attestation-required
-        if text is None and self.policy.required is not None:
+        if text is None and self.required is not None:
             raise InvalidProof("the proof has no key attestation, which is required here", clause="OpenID4VCI 12.2.4")
         if text is not None and text not in attestations:
             attestations[text] = self._attestation(text, with_proof=True)
@@ -255,8 +289,8 @@ class _Check:
             algorithms=self.algorithms,
             verify_nonce=self.verify_nonce,
             now=self.now,
-            trust=self.policy.trust,
-            required=self.policy.required or KeyAttestationRequirements(),
+            trust=self.trust,
+            required=self.required or KeyAttestationRequirements(),
             with_proof=with_proof,
         )
 
