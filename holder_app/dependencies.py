@@ -12,9 +12,11 @@ from fastapi import Depends, Request
 from holder_app.accounts.ports import Account
 from holder_app.accounts.repository import SqlAccounts
 from holder_app.accounts.use_cases import AccountPorts, resolve_session
+from holder_app.credentials.ports import Reissuer
 from holder_app.credentials.repository import SqlCards, SqlHistory
 from holder_app.credentials.use_cases import CardPorts
 from holder_app.issuance.receiving import IssuancePorts
+from holder_app.issuance.reissuing import FlowReissuer
 from holder_app.issuance.repository import SqlIssuances
 from holder_app.ports import Clock, Fetch
 from holder_app.presentation.repository import SqlPresentations
@@ -61,6 +63,10 @@ class Wallet:
         unit = self.database.reader() if read_only else self.database.unit()
         cards, history = SqlCards(unit, self.sealer), SqlHistory(unit, self.sealer)
         return CardPorts(unit, cards, history, self.catalogue, self.clock, self.random)
+
+    def reissuer(self) -> Reissuer:
+        """Return what fetches new copies of cards."""
+        return FlowReissuer(self.fetch, self.anchors, self.issuers, self.clock, self.random)
 
     def issuance_ports(self) -> IssuancePorts:
         """Return what the use cases of issuance need."""

@@ -37,7 +37,7 @@ BUSY: Final = timedelta(minutes=2)
 """For how long a card counts as being refreshed; longer than all requests of one refresh may take."""
 
 HIDE_USE: Final = timedelta(minutes=10)
-"""Within this time after a use, at random, copies are refilled: an issuer that is asked at once would know of the use."""
+"""Within this time after a use, at random, copies are refilled: a request at once would tell the issuer of the use."""
 
 GRANT_OVER: Final = frozenset({"invalid_grant", "invalid_client", "unauthorized_client"})
 """Errors after which the grant is never good again (RFC 6749 5.2)."""
@@ -78,7 +78,7 @@ def refill_time(card: Card, now: datetime, random: RandomBytes) -> datetime | No
 
 
 def next_refresh(card: Card, now: datetime, random: RandomBytes) -> datetime | None:
-    """Return when the issuer is asked again after copies came: when it is time to look, or to renew if that is sooner."""
+    """Return when the issuer is asked again after copies came: to look, or to renew if that is sooner."""
     if card.grant is None:
         return None
     # Not all wallets of a batch on the same minute: a tenth sooner or later.

@@ -7,14 +7,16 @@ which the person goes on. No transaction is open while a server is waited for.
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from holder_app.accounts.ports import AccountId
 from holder_app.credentials.ports import Card, CardCopy, Cards, History, RecordKind
+from holder_app.credentials.refreshing import copies_wanted, next_refresh
 from holder_app.credentials.use_cases import new_record
 from holder_app.issuance.describe import configuration_display, describe_receipt
 from holder_app.issuance.ports import Issuances
+from holder_app.issuance.reissuing import grant_of
 from holder_app.issuance.states import Failed, Issuance, IssuanceState, Preview, Redeeming, Reviewed, Signing
 from holder_app.issuance.verification import VerifiedCredential, verify_issued
 from holder_app.ports import Clock, Fetch, UnitOfWork
@@ -45,9 +47,6 @@ PREVIEWED = timedelta(hours=24)
 """How long received cards wait to be looked at."""
 RETRY_AFTER = timedelta(seconds=30)
 """After this a code that seems to be on its way is sent again: three times the client's time limit."""
-MAX_COPIES = 3
-"""Copies of one card, so that the next verifiers cannot link what they got; more cost the issuer and our storage."""
-
 _TRIES_LEFT = re.compile(r"\b(\d{1,2}) (?:tries|try|attempts?) (?:are |is )?(?:left|remain)")
 
 
@@ -85,7 +84,7 @@ async def redeem(ports: IssuancePorts, issuance: Issuance, tx_code: str | None) 
     code = (tx_code or "").strip() if state.offer.needs_tx_code else None
     if code == "":  # an empty form must not cost one of the tries
         return advance(ports, issuance, Reviewed(state.offer, state.wrong_codes))
-    signers = _new_signers(state.offer)
+    signers = _new_signers(state.offer, ports.catalogue)
     keys = {name: [signer.public_key for signer in group] for name, group in signers.items()}
     flow = wallet.request_proofs(state.offer, keys, tx_code=code, now=ports.clock.now())
     try:
@@ -173,7 +172,11 @@ def _card(
     # OpenID4VCI 8.3: at most one credential per key.
     if len({thumbprint(copy.signer.public_key) for copy in copies}) != len(copies):
         raise VerificationError("two copies are bound to one key", clause="OpenID4VCI 8.3")
-    return _new_card(ports, account_id, issuer, configuration, copies) if copies else None
+    if not copies:
+        return None
+    card = _new_card(ports, account_id, issuer, configuration, copies)
+    kept = replace(card, grant=grant_of(issued, batch, None, None))
+    return replace(kept, refresh_at=next_refresh(kept, now, ports.random))
 
 
 def _new_card(
@@ -221,14 +224,19 @@ async def notify(ports: IssuancePorts, issued: IssuedCredentials, event: Notific
         await ports.fetch.arun(wallet.notify(issued, event))
 
 
-def _new_signers(offer: ResolvedOffer) -> dict[CredentialConfigurationId, list[SoftwareSigner]]:
+def _new_signers(offer: ResolvedOffer, catalogue: Catalogue) -> dict[CredentialConfigurationId, list[SoftwareSigner]]:
     """Return fresh P-256 keys, one for each copy of each card."""
-    copies = min(offer.issuer.batch_size, MAX_COPIES)
     return {
-        configuration.id: [SoftwareSigner.generate() for _ in range(copies)]
+        configuration.id: [SoftwareSigner.generate() for _ in range(_copies(offer, configuration, catalogue))]
         for configuration in offer.configurations
         if is_supported(configuration)
     }
+
+
+def _copies(offer: ResolvedOffer, configuration: CredentialConfiguration, catalogue: Catalogue) -> int:
+    """Return how many copies to ask for: as many as the wallet holds, and no more than the issuer gives at once."""
+    type_ = configuration.document.get("doctype" if configuration.format == spec.FORMAT_MDOC else "vct", "")
+    return min(offer.issuer.batch_size, copies_wanted(configuration.format, str(type_), catalogue))
 
 
 def _signing(pending: ProofsToSign, signers: Sequence[SoftwareSigner]) -> Signing:

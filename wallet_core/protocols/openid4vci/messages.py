@@ -65,7 +65,7 @@ class NotificationEvent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CredentialRequest:
-    """A Credential Request for one configuration, with the ``jwt`` proofs it came with, not yet verified.
+    """A Credential Request for one configuration, with the proofs it came with, of one type, not yet verified.
 
     ``response_encryption`` says how to encrypt the answer; None for an answer in clear.
     """
@@ -73,6 +73,7 @@ class CredentialRequest:
     configuration_id: CredentialConfigurationId
     proofs: tuple[str, ...]
     response_encryption: EncryptionParameters | None = None
+    proof_type: str = spec.PROOF_TYPE_JWT
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,8 @@ def parse_credential_request(
     except MalformedError as exc:
         raise InvalidCredentialRequest(exc.description, clause=exc.clause or "OpenID4VCI 8.2") from exc
     encryption = _response_encryption(request, decryption, is_encrypted=is_encrypted)
-    return CredentialRequest(configuration_id, _jwt_proofs(proofs), encryption)
+    proof_type, values = _proofs(proofs)
+    return CredentialRequest(configuration_id, values, encryption, proof_type)
 
 
 def parse_deferred_request(
@@ -437,22 +439,23 @@ def _requested_configuration(request: JsonObject) -> CredentialConfigurationId:
     return CredentialConfigurationId(name)
 
 
-def _jwt_proofs(proofs: JsonObject | None) -> tuple[str, ...]:
+def _proofs(proofs: JsonObject | None) -> tuple[str, tuple[str, ...]]:
+    """Return the type of the proofs and the proofs."""
     if proofs is None:
-        return ()
+        return spec.PROOF_TYPE_JWT, ()
     # OpenID4VCI 8.2: exactly one member, named by the proof type, whose value is an array.
     # vci-8.2-one-proof-type
-    if set(proofs) != {"jwt"}:
-        raise InvalidCredentialRequest("proofs has exactly one member, jwt", clause="OpenID4VCI 8.2")
-    jwts = proofs["jwt"]
+    if len(proofs) != 1 or not proofs.keys() <= {spec.PROOF_TYPE_JWT, spec.PROOF_TYPE_ATTESTATION}:
+        raise InvalidCredentialRequest("proofs has exactly one member, jwt or attestation", clause="OpenID4VCI 8.2")
+    proof_type, jwts = next(iter(proofs.items()))
     # vci-8.2-proofs-array
     if not isinstance(jwts, list) or not all(isinstance(jwt, str) for jwt in jwts):
-        raise InvalidCredentialRequest("proofs.jwt is not an array of strings", clause="OpenID4VCI 8.2")
+        raise InvalidCredentialRequest("proofs holds something else than an array of strings", clause="OpenID4VCI 8.2")
     # vci-8.2-proofs-empty
     if not jwts:
-        raise InvalidProof("proofs.jwt is empty", clause="OpenID4VCI 8.2")
+        raise InvalidProof("proofs is empty", clause="OpenID4VCI 8.2")
     # OpenID4VCI 12.2.4: batch_size is the longest array; refused before any signature is looked at.
     # vci-12.2.4-batch-limit
     if len(jwts) > BATCH_SIZE:
         raise InvalidCredentialRequest(f"at most {BATCH_SIZE} proofs in one request", clause="OpenID4VCI 12.2.4")
-    return tuple(str(jwt) for jwt in jwts)
+    return proof_type, tuple(str(jwt) for jwt in jwts)
