@@ -62,8 +62,13 @@ class Deployment:
         return self.ca_keys / "lists.anchor.pem"
 
     @property
+    def wallet_providers(self) -> Path:
+        """The anchor file of those who certify wallet providers."""
+        return self.ca_keys / "wallets.anchor.pem"
+
+    @property
     def trust_list(self) -> Path:
-        """The trust list: which agency may issue what (specs/trust-list.md)."""
+        """The trust list: which agency may issue what, which wallets there are (specs/trust-list.md)."""
         return self.ca_keys / "trust-list.jwt"
 
     def keys(self, app: str) -> Path:
@@ -103,9 +108,13 @@ class Deployment:
         return settings if app == "wallet" else {**settings, "wallet": self.url("wallet")}
 
     def trust_files(self, app: str) -> tuple[Path, ...]:
-        """Return what makes an app trust whom: issuers come from the trust list, everybody else from root files."""
+        """Return what makes an app trust whom: issuers and wallets come from the trust list, verifiers from root files.
+
+        The verifier has the list as a setting of its own.
+        """
         _, verifiers, _ = self.trust_anchors
-        return (verifiers, self.list_operator, self.trust_list) if app == "wallet" else (verifiers, self.list_operator)
+        roots = (verifiers, self.list_operator)
+        return roots if app == "verifier" else (*roots, self.trust_list)
 
     def environment(self, app: str) -> dict[str, str]:
         """Return an app's settings as the variables its server reads."""

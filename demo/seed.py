@@ -41,9 +41,10 @@ from wallet_core.trust.certificates import (
     create_issuer_certificate,
     create_operator_certificate,
     create_verifier_certificate,
+    create_wallet_provider_certificate,
 )
 from wallet_core.trust.profiles import CertificateRole
-from wallet_core.trust.trust_list import TrustList, create_trust_list
+from wallet_core.trust.trust_list import ListedWallet, TrustList, create_trust_list
 from wallet_core.types import AgencyId
 
 FILES: Final = {
@@ -64,6 +65,7 @@ CA_PURPOSES: Final = (
     AnchorPurpose.CREDENTIAL_ISSUER,
     AnchorPurpose.VERIFIER_ACCESS,
     AnchorPurpose.TRUST_LIST_OPERATOR,
+    AnchorPurpose.WALLET_PROVIDER,
 )
 """What the demo's certification authorities are for, in the order of their anchor files."""
 
@@ -106,11 +108,12 @@ def _fill(deployment: Deployment) -> dict[str, Any]:
     for app in APPS:
         deployment.keys(app).mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_secret(deployment.sealing_key(app), new_key_text())
-    issuers, verifiers, lists = _certification_authorities(deployment, now)
+    issuers, verifiers, lists, wallets = _certification_authorities(deployment, now)
     iaca = _issuing_authority(deployment, now)
     issuer = build_issuer(IssuerSettings.from_environment(deployment.environment("issuer")))
     agencies = _agencies(deployment, issuer, issuers, now)
     _document_signers(deployment, issuer, iaca, now)
+    _wallet_provider(deployment, wallets, now)
     _trust_list(deployment, issuer, lists, now)
     return {
         "notice": {
@@ -134,7 +137,7 @@ def _certification_authorities(deployment: Deployment, now: datetime) -> tuple[C
     """Make one CA for each purpose, with its anchor file: who certifies companies must not make agencies."""
     made: list[CertificateAuthority] = []
     issuers, verifiers, _ = deployment.trust_anchors
-    paths = (issuers, verifiers, deployment.list_operator)
+    paths = (issuers, verifiers, deployment.list_operator, deployment.wallet_providers)
     for path, purpose in zip(paths, CA_PURPOSES, strict=True):
         name = path.name.removesuffix(".anchor.pem")
         ca = create_ca(
@@ -190,7 +193,7 @@ def _document_signers(deployment: Deployment, issuer: Issuer, iaca: CertificateA
 
 
 def _trust_list(deployment: Deployment, issuer: Issuer, ca: CertificateAuthority, now: datetime) -> None:
-    """Sign the list of the agencies: each may issue what the catalogue says. It counts as long as the folder does."""
+    """Sign the list: agencies, which may issue what the catalogue says, and our wallet. It is good as long as the folder."""
     operator, key = deployment.url("issuer"), ec.generate_private_key(ec.SECP256R1())
     certificate = create_operator_certificate(
         ca,
@@ -204,11 +207,31 @@ def _trust_list(deployment: Deployment, issuer: Issuer, ca: CertificateAuthority
     chain = [certificate.public_bytes(Encoding.DER)]
     KeyStore(deployment.ca_keys).add("trust-list", key, chain)
     leaves = {agency_id: issuer.keys.published(agency_id) for agency_id in issuer.catalogue.agencies}
-    roots = load_trust_anchors([deployment.trust_anchors[0], deployment.iaca]).anchors
+    roots = load_trust_anchors([deployment.trust_anchors[0], deployment.iaca, deployment.wallet_providers]).anchors
+    agencies = list_agencies(issuer.catalogue, leaves)
     begin = now.replace(microsecond=0)
-    content = TrustList(operator, 1, begin, begin + MAX_AGE, roots, list_agencies(issuer.catalogue, leaves))
+    content = TrustList(operator, 1, begin, begin + MAX_AGE, roots, agencies, (_listed_wallet(deployment),))
     signed = create_trust_list(content, signer=SoftwareSigner.from_key(key), chain=chain)
     deployment.trust_list.write_text(signed, encoding="ascii")
+
+
+def _wallet_provider(deployment: Deployment, ca: CertificateAuthority, now: datetime) -> None:
+    """Give the wallet the key with which it attests its instances and the keys they keep."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = create_wallet_provider_certificate(
+        ca,
+        provider=deployment.url("wallet"),
+        organization="Jigap 시험용 지갑",
+        public_key=PublicKey(key.public_key()),
+        now=now,
+        random=os.urandom,
+    )
+    KeyStore(deployment.keys("wallet")).add("wallet-provider", key, [certificate.public_bytes(Encoding.DER)])
+
+
+def _listed_wallet(deployment: Deployment) -> ListedWallet:
+    url = deployment.url("wallet")
+    return ListedWallet(url, {"ko": "지갑 Jigap (시험용)", "en": "Jigap wallet (test)"}, url, (f"{url}/callback",))
 
 
 def _agencies(deployment: Deployment, issuer: Issuer, ca: CertificateAuthority, now: datetime) -> dict[str, Any]:

@@ -21,11 +21,13 @@ from holder_app.issuance.repository import SqlIssuances
 from holder_app.ports import Clock, Fetch
 from holder_app.presentation.repository import SqlPresentations
 from holder_app.presentation.sending import PresentationPorts
+from holder_app.provider.ports import ProviderPorts, WalletProvider
+from holder_app.provider.use_cases import LocalWalletProvider
 from holder_app.settings import WalletSettings
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import load_catalogue
 from wallet_core.adapters.http import HttpClient
-from wallet_core.adapters.keystore import Sealer
+from wallet_core.adapters.keystore import KeyStore, Sealer
 from wallet_core.adapters.sql import Database
 from wallet_core.adapters.trust_files import load_issuer_policy
 from wallet_core.adapters.web import context, session
@@ -47,6 +49,7 @@ class Wallet:
     fetch: Fetch
     clock: Clock
     random: RandomBytes = os.urandom
+    provider: WalletProvider | None = None
 
     @property
     def anchors(self) -> TrustAnchors:
@@ -124,7 +127,20 @@ def create_wallet(
         read_issuer_policy(settings.trust_anchors, now=time.now()),
         fetch or HttpClient(allow_loopback=settings.insecure_allow_loopback),
         time,
+        provider=_wallet_provider(settings, time),
     )
+
+
+def _wallet_provider(settings: WalletSettings, clock: Clock) -> WalletProvider | None:
+    """Return what attests this wallet's instances and keys; None if it has no key for that, as a public client."""
+    keys = None if settings.key_store is None else KeyStore(settings.key_store)
+    if keys is None or settings.provider_key not in keys.names():
+        return None
+    sealer = settings.sealer()
+    ports = ProviderPorts(
+        settings.provider_terms(), lambda: keys.signing_key(settings.provider_key), sealer.derive, clock
+    )
+    return LocalWalletProvider(ports)
 
 
 def read_issuer_policy(files: Iterable[Path], *, now: datetime) -> IssuerPolicy:

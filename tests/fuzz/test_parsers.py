@@ -24,6 +24,7 @@ from tests.support.cbor_mutation import CborBytes, CborValue, as_mdoc, as_sign1,
 from tests.support.fuzzing import DRAWN, repeatedly
 from tests.support.mutation import encode, json_bytes, mutate_json, mutate_text, mutate_token
 from tests.support.trust import ListOperator, listed, new_list
+from tests.support.wallet_providers import Provider
 from wallet_core.cose import mac0, sign1
 from wallet_core.encoding import base64url, cbor, strict_json
 from wallet_core.encoding.claims_path import parse_claims_path, resolve
@@ -42,6 +43,12 @@ from wallet_core.jose import jwe, jws
 from wallet_core.keys.cose_key import cose_key, parse_cose_key
 from wallet_core.keys.jwk import parse_private_jwk, parse_public_jwk, public_jwk
 from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.protocols.oauth2.client_attestation import (
+    create_client_attestation_pop,
+    parse_challenge_response,
+    verify_client_attestation,
+)
+from wallet_core.protocols.oauth2.dpop import create_dpop_proof, verify_dpop_proof
 from wallet_core.protocols.oauth2.form import parse_form
 from wallet_core.protocols.oauth2.metadata import parse_authorization_server_metadata
 from wallet_core.protocols.oauth2.token import parse_bearer_token, parse_token_request, parse_token_response
@@ -66,7 +73,13 @@ from wallet_core.protocols.openid4vci.messages import (
 )
 from wallet_core.protocols.openid4vci.metadata import parse_credential_issuer_metadata
 from wallet_core.protocols.openid4vci.offer import parse_credential_offer, parse_offer_link
-from wallet_core.protocols.openid4vci.proof import proof_signing_input, verify_key_proof
+from wallet_core.protocols.openid4vci.proof import (
+    ProofPolicy,
+    parse_proof_types,
+    proof_signing_input,
+    verify_key_proof,
+    verify_key_proofs,
+)
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, create_client_id
 from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
 from wallet_core.protocols.openid4vp.request import parse_authorization_request, parse_request_members
@@ -326,6 +339,68 @@ def verify_proof(proof: str) -> None:
     )
 
 
+def resigned(random: Random, token: str, signer: SoftwareSigner) -> str:
+    """A token with header or claims changed, whose signature fits again."""
+    header, claims = (strict_json.loads(base64url.decode(part)) for part in token.split(".")[:2])
+    if random.random() < 0.3:
+        header = mutate_json(random, header)
+    else:
+        claims = mutate_json(random, claims)
+    data = f"{encode(header)}.{encode(claims)}".encode()
+    return jws.attach_signature(data, signer.sign(data))
+
+
+WALLET_PROVIDER = Provider(samples.NOW)
+WALLET_PROVIDERS = WALLET_PROVIDER.trusted()
+ATTESTATION = WALLET_PROVIDER.attest_instance(samples.HOLDER)
+KEY_ATTESTATION = WALLET_PROVIDER.attest_keys(samples.HOLDER, nonce=samples.NONCE)
+DPOP = create_dpop_proof(
+    samples.HOLDER, method="POST", url=ISSUER_ID, issued_at=samples.NOW, random=os.urandom, access_token="t"
+)
+POP = create_client_attestation_pop(
+    samples.HOLDER,
+    client_id=WALLET_PROVIDER.client_id,
+    audience=ISSUER_ID,
+    issued_at=samples.NOW,
+    random=os.urandom,
+    challenge="c",
+)
+
+
+def check_dpop(text: str) -> None:
+    verify_dpop_proof([text], method="POST", url=ISSUER_ID, now=AT, verify_nonce=lambda _: None, access_token="t")
+
+
+def check_client(attestation: str, pop: str) -> None:
+    verify_client_attestation(
+        [attestation], [pop], audience=ISSUER_ID, now=AT, trust=WALLET_PROVIDERS, verify_challenge=lambda _: None
+    )
+
+
+def check_proofs(proof_type: str, text: str) -> None:
+    verify_key_proofs(
+        [text],
+        proof_type=proof_type,
+        audience=ISSUER_ID,
+        policy=ProofPolicy({proof_type: ["ES256"]}),
+        trust=WALLET_PROVIDERS,
+        verify_nonce=lambda _: None,
+        now=AT,
+        limit=10,
+    )
+
+
+def attested_proof(text: str) -> str:
+    data = proof_signing_input(
+        samples.HOLDER.public_key,
+        audience=ISSUER_ID,
+        nonce=samples.NONCE,
+        issued_at=samples.NOW,
+        key_attestation=text,
+    )
+    return jws.attach_signature(data, samples.HOLDER.sign(data))
+
+
 def answer(parser: Callable[[HttpResponse], object]) -> Callable[[bytes], object]:
     return lambda body: parser(HttpResponse(200, {"content-type": JSON}, body))
 
@@ -418,6 +493,7 @@ TRUST_LIST = new_list(
     samples.NOW,
     TrustAnchor(CA.certificate, AnchorPurpose.CREDENTIAL_ISSUER),
     agencies=(listed(ISSUER_ID, "urn:jigap:vct:test:1", certificates=(b"\x01" * 32,), authorities=(b"\x02" * 32,)),),
+    wallets=(WALLET_PROVIDER.wallet(),),
 )
 
 
@@ -546,6 +622,40 @@ TARGETS = {
         parse_offer_link, Text("openid-credential-offer://?credential_offer=" + quote(json_bytes(OFFER).decode()))
     ),
     "key_proof": Target(verify_proof, as_proof),
+    "dpop": Target(check_dpop, Token(DPOP)),
+    "dpop.signed": Target(check_dpop, lambda random: resigned(random, DPOP, samples.HOLDER)),
+    "client_attestation": Target(lambda text: check_client(text, POP), Token(ATTESTATION)),
+    "client_attestation.signed": Target(
+        lambda text: check_client(text, POP), lambda random: resigned(random, ATTESTATION, WALLET_PROVIDER.signer)
+    ),
+    "client_attestation_pop": Target(lambda text: check_client(ATTESTATION, text), Token(POP)),
+    "client_attestation_pop.signed": Target(
+        lambda text: check_client(ATTESTATION, text), lambda random: resigned(random, POP, samples.HOLDER)
+    ),
+    "challenge_response": Target(answer(parse_challenge_response), JsonBytes({"attestation_challenge": "c" * 43})),
+    "key_attestation": Target(lambda text: check_proofs("attestation", text), Token(KEY_ATTESTATION)),
+    "key_attestation.signed": Target(
+        lambda text: check_proofs("attestation", text),
+        lambda random: resigned(random, KEY_ATTESTATION, WALLET_PROVIDER.signer),
+    ),
+    "key_attestation.proof": Target(
+        lambda text: check_proofs("jwt", text),
+        lambda random: resigned(random, attested_proof(KEY_ATTESTATION), samples.HOLDER),
+    ),
+    "proof_types": Target(
+        parse_proof_types,
+        Members(
+            {
+                "proof_types_supported": {
+                    "jwt": {
+                        "proof_signing_alg_values_supported": ["ES256"],
+                        "key_attestations_required": {"key_storage": ["iso_18045_basic"]},
+                    },
+                    "attestation": {"proof_signing_alg_values_supported": ["ES256"]},
+                }
+            }
+        ),
+    ),
     "dcql": Target(parse_dcql_query, Value(DCQL)),
     "authorization_request": Target(parse_authorization_request, Parameters(request_parameters(REQUEST))),
     "authorization_request.nested": Target(
@@ -589,6 +699,11 @@ def test_what_is_signed_again_can_be_good() -> None:
         "sd_jwt.signed",
         "sd_jwt.holder",
         "key_proof",
+        "dpop.signed",
+        "client_attestation.signed",
+        "client_attestation_pop.signed",
+        "key_attestation.signed",
+        "key_attestation.proof",
         "request_object",
         "trust_list.signed",
         "mdoc.signed",

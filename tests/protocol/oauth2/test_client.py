@@ -20,7 +20,7 @@ NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 AS = "https://as.example"
 CLIENT = ClientInstance("https://wallet.example/client", "https://wallet.example/callback", SoftwareSigner.generate())
 ATTESTED = ClientInstance(CLIENT.client_id, CLIENT.redirect_uri, CLIENT.signer, "the-attestation")
-TOKEN = TokenResponse("token", 300, {}, is_bound=True)
+TOKEN = TokenResponse("token", 300, {}, token_type="DPoP")
 
 
 def server(**changes) -> AuthorizationServer:
@@ -29,7 +29,7 @@ def server(**changes) -> AuthorizationServer:
         "token_endpoint": f"{AS}/token",
         "grant_types": (),
         "anonymous_pre_authorized": True,
-        "client_authentication_methods": ("none", "attest_jwt_client_auth"),
+        "auth_methods": ("none", "attest_jwt_client_auth"),
         "dpop_algorithms": ("ES256",),
         **changes,
     }
@@ -189,8 +189,8 @@ def test_a_challenge_that_is_none_is_refused(body):
 
 def test_an_attestation_is_shown_only_to_a_server_that_takes_one():
     script = Script(answer(), answer())
-    run_flow(session(ATTESTED, client_authentication_methods=("none",)).post_form(f"{AS}/token", {}), script)
-    run_flow(session(ATTESTED, client_authentication_methods=()).post_form(f"{AS}/token", {}), script)
+    run_flow(session(ATTESTED, auth_methods=("none",)).post_form(f"{AS}/token", {}), script)
+    run_flow(session(ATTESTED, auth_methods=()).post_form(f"{AS}/token", {}), script)
     assert all("OAuth-Client-Attestation" not in request.headers for request in script.seen)
 
 
@@ -198,7 +198,7 @@ def test_an_attestation_is_shown_only_to_a_server_that_takes_one():
 @pytest.mark.parametrize("methods", [("attest_jwt_client_auth",), ("client_secret_basic", "private_key_jwt")])
 def test_a_server_that_wants_what_we_do_not_have_is_not_asked(methods):
     with pytest.raises(MalformedError, match="no way"):
-        run_flow(session(client_authentication_methods=methods).post_form(f"{AS}/par", {}), Script())
+        run_flow(session(auth_methods=methods).post_form(f"{AS}/par", {}), Script())
 
 
 def test_the_memory_survives_storage_and_nonsense_in_it_is_forgotten():

@@ -139,7 +139,7 @@ class ClientSession:
 
     def _attestation(self, client: ClientInstance | None) -> str | None:
         """Return the attestation to authenticate with; None where the server takes public clients, or says nothing."""
-        methods = self.server.client_authentication_methods
+        methods = self.server.auth_methods
         if client is None or not methods:
             return None
         if client.attestation is not None and spec.AUTH_METHOD_CLIENT_ATTESTATION in methods:

@@ -26,14 +26,14 @@ class AuthorizationServer:
     grant_types: tuple[str, ...]
     anonymous_pre_authorized: bool
     authorization_endpoint: str | None = None
-    pushed_authorization_request_endpoint: str | None = None
-    requires_pushed_requests: bool = False
+    pushed_endpoint: str | None = None
+    require_pushed: bool = False
     challenge_endpoint: str | None = None
-    client_authentication_methods: tuple[str, ...] = ()
+    auth_methods: tuple[str, ...] = ()
     code_challenge_methods: tuple[str, ...] = ()
     dpop_algorithms: tuple[str, ...] = ()
-    authorization_details_types: tuple[str, ...] = ()
-    promises_iss: bool = False
+    details_types: tuple[str, ...] = ()
+    iss_promised: bool = False
 
     def to_json(self) -> JsonObject:
         """Return the members of RFC 8414 that this object came from."""
@@ -42,17 +42,17 @@ class AuthorizationServer:
             "token_endpoint": self.token_endpoint,
             "grant_types_supported": list(self.grant_types),
             "pre-authorized_grant_anonymous_access_supported": self.anonymous_pre_authorized,
-            "require_pushed_authorization_requests": self.requires_pushed_requests,
-            "authorization_response_iss_parameter_supported": self.promises_iss,
+            "require_pushed_authorization_requests": self.require_pushed,
+            "authorization_response_iss_parameter_supported": self.iss_promised,
         }
         optional: JsonObject = {
             "authorization_endpoint": self.authorization_endpoint,
-            "pushed_authorization_request_endpoint": self.pushed_authorization_request_endpoint,
+            "pushed_authorization_request_endpoint": self.pushed_endpoint,
             "challenge_endpoint": self.challenge_endpoint,
-            "token_endpoint_auth_methods_supported": list(self.client_authentication_methods),
+            "token_endpoint_auth_methods_supported": list(self.auth_methods),
             "code_challenge_methods_supported": list(self.code_challenge_methods),
             "dpop_signing_alg_values_supported": list(self.dpop_algorithms),
-            "authorization_details_types_supported": list(self.authorization_details_types),
+            "authorization_details_types_supported": list(self.details_types),
         }
         return members | {name: value for name, value in optional.items() if value}
 
@@ -107,14 +107,14 @@ def parse_authorization_server_metadata(document: Mapping[str, Json], *, issuer:
         grant_types=_strings(document, "grant_types_supported", default=(spec.GRANT_AUTHORIZATION_CODE, "implicit")),
         anonymous_pre_authorized=_boolean(document, "pre-authorized_grant_anonymous_access_supported"),
         authorization_endpoint=_optional_url(document, "authorization_endpoint"),
-        pushed_authorization_request_endpoint=_optional_url(document, "pushed_authorization_request_endpoint"),
-        requires_pushed_requests=_boolean(document, "require_pushed_authorization_requests"),
+        pushed_endpoint=_optional_url(document, "pushed_authorization_request_endpoint"),
+        require_pushed=_boolean(document, "require_pushed_authorization_requests"),
         challenge_endpoint=_optional_url(document, "challenge_endpoint"),
-        client_authentication_methods=_strings(document, "token_endpoint_auth_methods_supported", default=()),
+        auth_methods=_strings(document, "token_endpoint_auth_methods_supported", default=()),
         code_challenge_methods=_strings(document, "code_challenge_methods_supported", default=()),
         dpop_algorithms=_strings(document, "dpop_signing_alg_values_supported", default=()),
-        authorization_details_types=_strings(document, "authorization_details_types_supported", default=()),
-        promises_iss=_boolean(document, "authorization_response_iss_parameter_supported"),
+        details_types=_strings(document, "authorization_details_types_supported", default=()),
+        iss_promised=_boolean(document, "authorization_response_iss_parameter_supported"),
     )
 
 

@@ -19,6 +19,10 @@ ACCESS_TOKEN_LIFETIME: Final = timedelta(seconds=300)
 MAX_TOKEN_CHARACTERS: Final = 8192
 """Longest access token that is kept; a JWT access token is about 1 kB."""
 
+BEARER: Final = "Bearer"
+DPOP: Final = "DPoP"
+_TOKEN_TYPES: Final = {"bearer": BEARER, "dpop": DPOP}
+
 # RFC 6750 2.1: b64token.
 _B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*\Z")
 
@@ -36,20 +40,23 @@ class TokenResponse:
     """A successful answer of a token endpoint (OpenID4VCI 6.2).
 
     ``credential_identifiers`` holds, per credential configuration, the identifiers the server returned; empty if none.
-    ``is_bound`` tells a DPoP token, which needs a proof of the client's key with every use (RFC 9449 7.1), from a
-    Bearer token.
+    ``token_type`` is ``Bearer`` or ``DPoP``.
     """
 
     access_token: str
     expires_in: int | None
     credential_identifiers: Mapping[str, tuple[str, ...]]
-    is_bound: bool = False
+    token_type: str = BEARER
     refresh_token: str | None = None
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether every use needs a proof of the client's key (RFC 9449 7.1)."""
+        return self.token_type == DPOP
 
     def to_json(self) -> JsonObject:
         """Return the answer as :func:`parse_token_members` reads it."""
-        token_type = "DPoP" if self.is_bound else "Bearer"
-        members: JsonObject = {"access_token": self.access_token, "token_type": token_type}
+        members: JsonObject = {"access_token": self.access_token, "token_type": self.token_type}
         if self.expires_in is not None:
             members["expires_in"] = self.expires_in
         if self.refresh_token is not None:
@@ -159,7 +166,8 @@ def parse_token_members(members: Mapping[str, Json]) -> TokenResponse:
         raise MalformedError("the answer holds no access token", clause="RFC 6749 5.1")
     # RFC 6749 7.1: "The client MUST NOT use an access token if it does not understand the token type."
     # oauth-6749.7.1-token-type
-    if not isinstance(token_type, str) or token_type.lower() not in {"bearer", "dpop"}:
+    known = _TOKEN_TYPES.get(token_type.lower()) if isinstance(token_type, str) else None
+    if known is None:
         raise MalformedError("the access token is neither a Bearer nor a DPoP token", clause="RFC 6749 7.1")
     if expires_in is not None and (isinstance(expires_in, bool) or not isinstance(expires_in, int) or expires_in <= 0):
         raise MalformedError("expires_in is not a positive integer", clause="RFC 6749 5.1")
@@ -169,7 +177,7 @@ def parse_token_members(members: Mapping[str, Json]) -> TokenResponse:
     ):
         raise MalformedError("refresh_token is not a token", clause="RFC 6749 5.1")
     identifiers = _credential_identifiers(members.get("authorization_details"))
-    return TokenResponse(token, expires_in, identifiers, token_type.lower() == "dpop", refresh_token)
+    return TokenResponse(token, expires_in, identifiers, known, refresh_token)
 
 
 def _credential_identifiers(details: Json) -> dict[str, tuple[str, ...]]:

@@ -79,16 +79,16 @@ def start_authorization(
     state, verifier = base64url.encode(random(_STATE_BYTES)), base64url.encode(random(_VERIFIER_BYTES))
     parameters = _request_parameters(offer, client, names, state=state, code_challenge=_code_challenge(verifier))
     expires_at = now + ANSWER_WITHIN
-    if server.pushed_authorization_request_endpoint is not None:
+    if server.pushed_endpoint is not None:
         # haip-4-par-wallet
-        response = yield from talk.post_form(server.pushed_authorization_request_endpoint, parameters)
+        response = yield from talk.post_form(server.pushed_endpoint, parameters)
         request_uri, lifetime = _parse_pushed(response)
         # RFC 9126 4: only client_id and the reference go through the browser.
         parameters = {"client_id": client.client_id, "request_uri": request_uri}
         expires_at = max(expires_at, now + lifetime)
     # RFC 9126 5: a server may take pushed requests only.
     # oauth-9126.5-required
-    elif server.requires_pushed_requests:
+    elif server.require_pushed:
         raise MalformedError("the server wants pushed requests but has no endpoint for them", clause="RFC 9126 5")
     elif talk.uses_dpop:
         # RFC 9449 10: the code is bound to the key before it exists.
@@ -127,7 +127,7 @@ def finish_authorization(
     """
     offer = started.offer
     code = validate_authorization_response(
-        callback, state=started.state, issuer=offer.server.issuer, promises_iss=offer.server.promises_iss
+        callback, state=started.state, issuer=offer.server.issuer, promises_iss=offer.server.iss_promised
     )
     validate_keys_of(offer, keys)
     talk = open_session(offer, client, now=now, random=random, memory=started.memory)
@@ -205,11 +205,10 @@ def _request_parameters(
         "code_challenge_method": spec.CODE_CHALLENGE_S256,
         **_what_is_asked(offer, names),
     }
-    grant = offer.offer.authorization_code
     # OpenID4VCI 5.1.3: issuer_state of the offer MUST be copied.
     # vci-5.1.3-issuer-state
-    if grant is not None and grant.issuer_state is not None:
-        parameters["issuer_state"] = grant.issuer_state
+    if offer.offer.issuer_state is not None:
+        parameters["issuer_state"] = offer.offer.issuer_state
     return parameters
 
 
@@ -238,7 +237,7 @@ def _what_is_asked(offer: ResolvedOffer, names: Sequence[CredentialConfiguration
 def _authorization_details(offer: ResolvedOffer, names: Sequence[CredentialConfigurationId], *, listed: bool) -> str:
     # OpenID4VCI 12.2.4: a configuration without scope needs authorization_details, which the server must list.
     # vci-5.1.1-details-supported
-    if spec.DETAIL_OPENID_CREDENTIAL not in offer.server.authorization_details_types:
+    if spec.DETAIL_OPENID_CREDENTIAL not in offer.server.details_types:
         raise MalformedError("a configuration can be asked for in no way the server takes", clause="OpenID4VCI 5.1.1")
     details: list[Json] = []
     for name in names:

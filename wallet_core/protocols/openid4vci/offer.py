@@ -47,24 +47,10 @@ class TxCodeInput:
 
 
 @dataclass(frozen=True, slots=True)
-class AuthorizationCodeGrant:
-    """What an offer says for the authorization code grant (OpenID4VCI 4.1.1)."""
-
-    issuer_state: str | None = None
-    authorization_server: str | None = None
-
-    def to_json(self) -> JsonObject:
-        """Return the grant's object in an offer."""
-        members: JsonObject = {"issuer_state": self.issuer_state, "authorization_server": self.authorization_server}
-        return {name: value for name, value in members.items() if value is not None}
-
-
-@dataclass(frozen=True, slots=True)
 class CredentialOffer:
-    """A Credential Offer.
+    """A Credential Offer. ``pre_authorized_code`` is None if the offer does not carry that grant.
 
-    ``pre_authorized_code`` is None if the offer does not carry that grant, whose are also ``tx_code`` and
-    ``authorization_server``; ``authorization_code`` is the other grant. An offer may carry both, or none.
+    ``authorization_code`` says that it carries that one, ``issuer_state`` what goes into the authorization request.
     """
 
     credential_issuer: CredentialIssuerId
@@ -72,7 +58,8 @@ class CredentialOffer:
     pre_authorized_code: str | None = None
     tx_code: TxCodeInput | None = None
     authorization_server: str | None = None
-    authorization_code: AuthorizationCodeGrant | None = None
+    authorization_code: bool = False
+    issuer_state: str | None = None
 
     def to_json(self) -> JsonObject:
         """Return the offer as it goes on the wire (OpenID4VCI 4.1.1)."""
@@ -81,15 +68,17 @@ class CredentialOffer:
             "credential_configuration_ids": list(self.configuration_ids),
         }
         grants: JsonObject = {}
-        if self.authorization_code is not None:
-            grants[spec.GRANT_AUTHORIZATION_CODE] = self.authorization_code.to_json()
+        server: JsonObject = (
+            {} if self.authorization_server is None else {"authorization_server": self.authorization_server}
+        )
+        if self.authorization_code:
+            state: JsonObject = {} if self.issuer_state is None else {"issuer_state": self.issuer_state}
+            grants[spec.GRANT_AUTHORIZATION_CODE] = {**state, **server}
         if self.pre_authorized_code is not None:
             grant: JsonObject = {"pre-authorized_code": self.pre_authorized_code}
             if self.tx_code is not None:
                 grant["tx_code"] = self.tx_code.to_json()
-            if self.authorization_server is not None:
-                grant["authorization_server"] = self.authorization_server
-            grants[spec.GRANT_PRE_AUTHORIZED_CODE] = grant
+            grants[spec.GRANT_PRE_AUTHORIZED_CODE] = {**grant, **server}
         return {**offer, "grants": grants} if grants else offer
 
 
@@ -155,13 +144,15 @@ def parse_credential_offer(value: Json) -> CredentialOffer:
         raise MalformedError("credential_configuration_ids repeat or are too many", clause="OpenID4VCI 4.1.1")
     grants = members.optional_object(value, "grants", clause="OpenID4VCI 4.1.1") or {}
     code, tx_code, server = _pre_authorized_grant(grants)
+    has_code_flow, issuer_state, other_server = _authorization_code_grant(grants)
     return CredentialOffer(
         CredentialIssuerId(issuer),
         tuple(CredentialConfigurationId(i) for i in ids),
         code,
         tx_code,
-        server,
-        _authorization_code_grant(grants),
+        server or other_server,
+        has_code_flow,
+        issuer_state,
     )
 
 
@@ -169,17 +160,25 @@ def create_credential_offer(
     credential_issuer: CredentialIssuerId,
     configuration_ids: Sequence[CredentialConfigurationId],
     *,
-    pre_authorized_code: str,
-    tx_code: TxCodeInput | None,
+    pre_authorized_code: str | None = None,
+    tx_code: TxCodeInput | None = None,
+    issuer_state: str | None = None,
 ) -> CredentialOffer:
-    """Return an offer under the pre-authorized code grant.
+    """Return an offer under the pre-authorized code grant, the authorization code grant, or both.
 
     Raises:
         ValueError: no configuration, or one twice.
     """
     if not configuration_ids or len(set(configuration_ids)) != len(configuration_ids):
         raise ValueError("an offer names at least one configuration, each once")
-    return CredentialOffer(credential_issuer, tuple(configuration_ids), pre_authorized_code, tx_code)
+    return CredentialOffer(
+        credential_issuer,
+        tuple(configuration_ids),
+        pre_authorized_code,
+        tx_code,
+        authorization_code=issuer_state is not None,
+        issuer_state=issuer_state,
+    )
 
 
 def _pre_authorized_grant(grants: Mapping[str, Json]) -> tuple[str | None, TxCodeInput | None, str | None]:
@@ -189,22 +188,23 @@ def _pre_authorized_grant(grants: Mapping[str, Json]) -> tuple[str | None, TxCod
     # OpenID4VCI 4.1.1: pre-authorized_code is REQUIRED within its grant.
     # vci-4.1.1-code
     code = members.string(grant, "pre-authorized_code", clause="OpenID4VCI 4.1.1")
-    return code, _tx_code_input(grant), _named_server(grant)
+    server = grant.get("authorization_server")
+    return (
+        code,
+        _tx_code_input(grant),
+        parse_identifier(server, what="authorization_server") if server is not None else None,
+    )
 
 
-def _authorization_code_grant(grants: Mapping[str, Json]) -> AuthorizationCodeGrant | None:
+def _authorization_code_grant(grants: Mapping[str, Json]) -> tuple[bool, str | None, str | None]:
     grant = members.optional_object(grants, spec.GRANT_AUTHORIZATION_CODE, clause="OpenID4VCI 4.1.1")
     if grant is None:
-        return None
-    # OpenID4VCI 4.1.1: issuer_state is an opaque string.
+        return False, None, None
+    # OpenID4VCI 4.1.1: issuer_state is OPTIONAL, and a string.
     # vci-4.1.1-issuer-state
     issuer_state = members.optional_string(grant, "issuer_state", clause="OpenID4VCI 4.1.1")
-    return AuthorizationCodeGrant(issuer_state, _named_server(grant))
-
-
-def _named_server(grant: Mapping[str, Json]) -> str | None:
     server = grant.get("authorization_server")
-    return parse_identifier(server, what="authorization_server") if server is not None else None
+    return True, issuer_state, None if server is None else parse_identifier(server, what="authorization_server")
 
 
 def _tx_code_input(grant: Mapping[str, Json]) -> TxCodeInput | None:

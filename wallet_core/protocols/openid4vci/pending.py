@@ -52,13 +52,9 @@ class ResolvedOffer:
     @property
     def can_authorize(self) -> bool:
         """Whether the person can be sent to the authorization server: the offer says so, or says nothing of grants."""
-        grant = self.offer.authorization_code
-        if grant is None:
-            # OpenID4VCI 4.1.1: without grants the metadata decide.
-            # vci-4.1.1-no-grants
-            allowed = self.offer.pre_authorized_code is None
-        else:
-            allowed = grant.authorization_server in {None, self.server.issuer}
+        # OpenID4VCI 4.1.1: without grants the metadata decide.
+        # vci-4.1.1-no-grants
+        allowed = self.offer.authorization_code or self.offer.pre_authorized_code is None
         return allowed and supports_authorization(self.server)
 
     def to_json(self) -> JsonObject:

@@ -134,7 +134,7 @@ def _first_document(locations: Sequence[str], *, who: str) -> Flow[JsonObject]:
 
 def _find_server(offer: CredentialOffer, issuer: CredentialIssuerMetadata) -> Flow[AuthorizationServer]:
     """Return the metadata of the server the offer names, or of the first one that has the grant that is needed."""
-    named = _named_server(offer)
+    named = offer.authorization_server
     # OpenID4VCI 4.1.1: authorization_server must be one that the metadata list; otherwise stop.
     # vci-4.1.1-server-listed
     if named is not None and named not in issuer.authorization_servers:
@@ -146,12 +146,6 @@ def _find_server(offer: CredentialOffer, issuer: CredentialIssuerMetadata) -> Fl
         if supports_authorization(server) if offer.pre_authorized_code is None else _has_pre_authorized(server):
             return server
     return (yield from _resolve_authorization_server(candidates[-1]))
-
-
-def _named_server(offer: CredentialOffer) -> str | None:
-    if offer.pre_authorized_code is not None:
-        return offer.authorization_server
-    return offer.authorization_code.authorization_server if offer.authorization_code is not None else None
 
 
 def _has_pre_authorized(server: AuthorizationServer) -> bool:
