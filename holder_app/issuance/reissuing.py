@@ -13,7 +13,7 @@ from wallet_core.errors import NotSupported, VerificationError, WalletError
 from wallet_core.keys.jwk import thumbprint
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.oauth2.client import ClientInstance
-from wallet_core.protocols.oauth2.token import TokenResponse
+from wallet_core.protocols.oauth2.token import BEARER, DPOP, TokenResponse
 from wallet_core.protocols.openid4vci import wallet
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
 from wallet_core.protocols.openid4vci.pending import IssuedBatch, IssuedCredentials, ProofsToSign, ResolvedOffer
@@ -165,7 +165,7 @@ def grant_of(
 def _token(grant: Grant) -> TokenResponse:
     named = grant.credential_identifiers
     identifiers: dict[str, tuple[str, ...]] = {grant.configuration_id: named} if named else {}
-    return TokenResponse(_NO_ACCESS, None, identifiers, grant.is_bound, grant.refresh_token)
+    return TokenResponse(_NO_ACCESS, None, identifiers, DPOP if grant.is_bound else BEARER, grant.refresh_token)
 
 
 def _texts(batches: Sequence[IssuedBatch]) -> list[str]:

@@ -24,6 +24,7 @@ from wallet_core.errors import (
 )
 from wallet_core.http import HttpRequest, HttpResponse, post_json
 from wallet_core.protocols.oauth2.answers import parse_answer, peer_refusal
+from wallet_core.protocols.oauth2.details import identified_configuration
 from wallet_core.protocols.openid4vci import members
 from wallet_core.protocols.openid4vci.encryption import (
     MAX_ENCRYPTED_REQUEST_BYTES,
@@ -68,11 +69,13 @@ class CredentialRequest:
     """A Credential Request for one configuration, with the proofs it came with, of one type, not yet verified.
 
     ``response_encryption`` says how to encrypt the answer; None for an answer in clear.
+    ``by_identifier`` says that it named the configuration by a ``credential_identifier`` of the token response.
     """
 
     configuration_id: CredentialConfigurationId
     proofs: tuple[str, ...]
     response_encryption: EncryptionParameters | None = None
+    by_identifier: bool = False
     proof_type: str = spec.PROOF_TYPE_JWT
 
 
@@ -137,19 +140,19 @@ def parse_credential_request(
 
     Raises:
         InvalidCredentialRequest: not JSON, no configuration, both kinds of identifier, or proofs of a wrong shape.
-        UnknownCredentialIdentifier: a ``credential_identifier``: we never give one out.
+        UnknownCredentialIdentifier: a ``credential_identifier`` that is none of ours.
         InvalidEncryptionParameters: the request or its answer is not encrypted as the metadata say.
         InvalidProof: ``proofs`` is empty.
     """
     request, is_encrypted = _open_request(media_type, body, decryption, what="Credential Request")
     try:
-        configuration_id = _requested_configuration(request)
+        configuration_id, by_identifier = _requested_configuration(request)
         proofs = members.optional_object(request, "proofs", clause="OpenID4VCI 8.2")
     except MalformedError as exc:
         raise InvalidCredentialRequest(exc.description, clause=exc.clause or "OpenID4VCI 8.2") from exc
     encryption = _response_encryption(request, decryption, is_encrypted=is_encrypted)
     proof_type, values = _proofs(proofs)
-    return CredentialRequest(configuration_id, values, encryption, proof_type)
+    return CredentialRequest(configuration_id, values, encryption, by_identifier, proof_type)
 
 
 def parse_deferred_request(
@@ -425,18 +428,21 @@ def _open_response(response: HttpResponse, encryption: MessageEncryption | None)
     return encryption.decrypt_response(text)
 
 
-def _requested_configuration(request: JsonObject) -> CredentialConfigurationId:
+def _requested_configuration(request: JsonObject) -> tuple[CredentialConfigurationId, bool]:
     # OpenID4VCI 8.2: credential_identifier and credential_configuration_id exclude each other; one is there.
     if "credential_identifier" in request:
         # vci-8.2-identifier-excludes
         if "credential_configuration_id" in request:
             raise MalformedError("both kinds of identifier are there", clause="OpenID4VCI 8.2")
-        # OpenID4VCI 8.3.1.2: our token responses return no identifiers, so none is known.
+        identifier = members.string(request, "credential_identifier", clause="OpenID4VCI 8.2")
+        found = identified_configuration(identifier)
         # vci-8.3.1.2-unknown-identifier
-        raise UnknownCredentialIdentifier("no such credential identifier", clause="OpenID4VCI 8.3.1.2")
+        if found is None:
+            raise UnknownCredentialIdentifier("no such credential identifier", clause="OpenID4VCI 8.3.1.2")
+        return found, True
     # vci-8.2-configuration
     name = members.string(request, "credential_configuration_id", clause="OpenID4VCI 8.2")
-    return CredentialConfigurationId(name)
+    return CredentialConfigurationId(name), False
 
 
 def _proofs(proofs: JsonObject | None) -> tuple[str, tuple[str, ...]]:
