@@ -1,4 +1,4 @@
-"""The wallet's durable jobs: forget what is over, fetch new copies of cards in time."""
+"""The wallet's durable jobs: forget what is over, fetch new copies of cards in time, ask agencies that decide later."""
 
 import asyncio
 from contextlib import suppress
@@ -10,12 +10,13 @@ from holder_app.accounts.repository import SqlAccounts
 from holder_app.credentials.refreshing import refresh_card
 from holder_app.credentials.repository import SqlCards
 from holder_app.dependencies import Wallet
-from holder_app.issuance.repository import SqlIssuances
+from holder_app.issuance.repository import ASK_AGAIN, ASK_QUEUE, SqlIssuances, SqlLogins
+from holder_app.issuance.waiting import ask_again
 from holder_app.presentation.repository import SqlPresentations
 from holder_app.tables import APP_TABLES
 from wallet_core.adapters.jobs import DEFAULT_QUEUE, Cron, Job, Task, Worker, enqueue
 from wallet_core.adapters.sql import UnitOfWork, forget_spent
-from wallet_core.errors import NotFound
+from wallet_core.errors import NotFound, StateConflict
 from wallet_core.types import JsonObject
 
 FORGET_EXPIRED = "forget_expired"
@@ -41,9 +42,17 @@ def create_worker(wallet: Wallet) -> Worker:
         # All of it lies outside the transaction of the job: each step commits for itself, and a card that is being
         # refreshed is claimed, so that a job that comes twice does it once.
         REFRESH: Task(lambda _job, _unit, _prepared: None, prepare=lambda job: refresh(wallet, job)),
+        # The same holds for asking an issuer again.
+        ASK_AGAIN: Task(lambda _job, _unit, _prepared: None, prepare=lambda job: ask(wallet, job)),
     }
     crons = [Cron(FORGET_EXPIRED, EVERY), Cron(FIND_DUE, FIND_EVERY)]
-    return Worker(wallet.database, APP_TABLES, tasks, crons=crons, queues={DEFAULT_QUEUE: 1, REFRESH_QUEUE: AT_ONCE})
+    return Worker(
+        wallet.database,
+        APP_TABLES,
+        tasks,
+        crons=crons,
+        queues={DEFAULT_QUEUE: 1, REFRESH_QUEUE: AT_ONCE, ASK_QUEUE: AT_ONCE},
+    )
 
 
 def find_due(wallet: Wallet, unit: UnitOfWork) -> None:
@@ -60,10 +69,18 @@ def refresh(wallet: Wallet, job: Job) -> None:
         asyncio.run(refresh_card(wallet.card_ports, wallet.reissuer(), account_id, card_id))
 
 
+def ask(wallet: Wallet, job: Job) -> None:
+    """Ask an issuer again that decides later, unless nobody waits any more or somebody else is asking."""
+    account_id, issuance_id = AccountId(str(job.payload["account_id"])), str(job.payload["issuance_id"])
+    with suppress(NotFound, StateConflict):
+        asyncio.run(ask_again(wallet.issuance_ports(), account_id, issuance_id, reminded=True))
+
+
 def forget_expired(wallet: Wallet, _job: Job, unit: UnitOfWork, _prepared: Any) -> None:
     """Remove sign-in codes, sessions, and offers and requests that waited too long."""
     now = wallet.clock.now()
     SqlAccounts(unit, wallet.sealer).forget_expired(now)
     SqlIssuances(unit, wallet.sealer).forget_expired(now)
+    SqlLogins(unit).forget_expired(now)
     SqlPresentations(unit, wallet.sealer).forget_expired(now)
     forget_spent(unit.connection, APP_TABLES.spent, now=now)

@@ -34,7 +34,14 @@ async def home(request: Request, account: CurrentAccount, wallet: CurrentWallet)
     """Show the cards and what happened last."""
     ports = wallet.card_ports(read_only=True)
     records = list_history(ports, account.id)[:RECENT]
-    return html(request, "home.html", account=account, cards=list_cards(ports, account.id), records=records)
+    return html(
+        request,
+        "home.html",
+        account=account,
+        cards=list_cards(ports, account.id),
+        records=records,
+        waiting=wallet.waiting(account.id),
+    )
 
 
 @router.get("/cards/{card_id}")

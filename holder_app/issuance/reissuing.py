@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from holder_app.credentials.ports import Card, CardCopy, Grant, NewCopies
 from holder_app.issuance.describe import configuration_display
 from holder_app.issuance.verification import VerifiedCredential, verify_issued
 from holder_app.ports import Clock, Fetch
+from holder_app.provider.ports import WalletProvider
 from wallet_core.errors import NotSupported, VerificationError, WalletError
 from wallet_core.keys.jwk import thumbprint
 from wallet_core.keys.signer import SoftwareSigner
@@ -28,28 +28,16 @@ _NO_ACCESS = "-"
 """In place of an access token: the stored one ended long ago."""
 
 
-class Attester(Protocol):
-    """The wallet provider, which vouches for this instance and for holder keys."""
-
-    def attest_client(self, client: ClientInstance) -> ClientInstance:
-        """Return the client with a fresh attestation of its key; as it is where none is to be had."""
-        ...
-
-    def attest_keys(self, pending: ProofsToSign) -> ProofsToSign:
-        """Return the proofs with the attestations of keys that the issuer demands."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class FlowReissuer:
-    """Fulfils ``credentials.ports.Reissuer`` with flows. ``attester`` is None for a wallet without provider."""
+    """Fulfils ``credentials.ports.Reissuer`` with flows. ``provider`` is None for a wallet that nobody attests."""
 
     flows: Fetch
     anchors: TrustAnchors
     issuers: IssuerPolicy | None
     clock: Clock
     random: RandomBytes
-    attester: Attester | None = None
+    provider: WalletProvider | None = None
 
     async def fetch(self, card: Card, grant: Grant, count: int, keep: Callable[[Grant], None]) -> NewCopies:
         """Return up to ``count`` new copies of the card, each verified.
@@ -80,8 +68,7 @@ class FlowReissuer:
         self, pending: ProofsToSign, signers: Mapping[bytes, SoftwareSigner], client: ClientInstance | None
     ) -> IssuedCredentials:
         while True:
-            if pending.unattested and self.attester is not None:
-                pending = self.attester.attest_keys(pending)
+            pending = self._attested(pending)
             signatures = [signers[thumbprint(proof.key)].sign(proof.signing_input) for proof in pending.proofs]
             answer = await self.flows.arun(
                 wallet.receive_credentials(pending, signatures, now=self.clock.now(), client=client, random=self.random)
@@ -131,35 +118,18 @@ class FlowReissuer:
     def _client(self, grant: Grant) -> ClientInstance | None:
         if grant.client_id is None or grant.instance is None:
             return None
-        client = ClientInstance(grant.client_id, grant.redirect_uri, grant.instance)
-        return client if self.attester is None else self.attester.attest_client(client)
+        key = grant.instance.public_key
+        attestation = None if self.provider is None else self.provider.attest_instance(key)
+        return ClientInstance(grant.client_id, grant.redirect_uri, grant.instance, attestation)
 
-
-def grant_of(
-    issued: IssuedCredentials, batch: IssuedBatch, client: ClientInstance | None, instance: SoftwareSigner | None
-) -> Grant | None:
-    """Return with what new copies of a batch can be fetched later; None if the server gave no refresh token.
-
-    Args:
-        issued: what came.
-        batch: the copies of one card.
-        client: as which client it was asked for, None for nobody in particular.
-        instance: the key of that client.
-    """
-    token = issued.token
-    if token.refresh_token is None:
-        return None
-    return Grant(
-        issued.offer.issuer.credential_issuer,
-        issued.offer.server.issuer,
-        batch.configuration_id,
-        tuple(token.credential_identifiers.get(batch.configuration_id, ())),
-        token.refresh_token,
-        token.is_bound,
-        None if client is None else client.client_id,
-        "" if client is None else client.redirect_uri,
-        instance,
-    )
+    def _attested(self, pending: ProofsToSign) -> ProofsToSign:
+        """Return the proofs with what the issuer wants to know of the keys, as far as somebody attests them."""
+        if self.provider is None or not pending.unattested:
+            return pending
+        attestations = {
+            keys.configuration_id: self.provider.attest_keys(keys.keys, keys.nonce) for keys in pending.unattested
+        }
+        return wallet.attach_key_attestations(pending, attestations, now=self.clock.now())
 
 
 def _token(grant: Grant) -> TokenResponse:
