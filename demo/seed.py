@@ -193,7 +193,7 @@ def _document_signers(deployment: Deployment, issuer: Issuer, iaca: CertificateA
 
 
 def _trust_list(deployment: Deployment, issuer: Issuer, ca: CertificateAuthority, now: datetime) -> None:
-    """Sign the list: agencies, which may issue what the catalogue says, and our wallet. It is good as long as the folder."""
+    """Sign the list: agencies with what the catalogue lets them issue, our wallet. It counts as long as the folder."""
     operator, key = deployment.url("issuer"), ec.generate_private_key(ec.SECP256R1())
     certificate = create_operator_certificate(
         ca,

@@ -12,10 +12,12 @@ from fastapi import Depends, Request
 from holder_app.accounts.ports import Account, AccountId
 from holder_app.accounts.repository import SqlAccounts
 from holder_app.accounts.use_cases import AccountPorts, resolve_session
+from holder_app.credentials.ports import Reissuer
 from holder_app.credentials.repository import SqlCards, SqlHistory
 from holder_app.credentials.use_cases import CardPorts
 from holder_app.issuance.describe import issuer_display
 from holder_app.issuance.receiving import ClientIdentity, IssuancePorts
+from holder_app.issuance.reissuing import FlowReissuer
 from holder_app.issuance.repository import SqlIssuances, SqlLogins, SqlReminders
 from holder_app.issuance.states import Waiting
 from holder_app.issuance.waiting import list_waiting
@@ -78,6 +80,10 @@ class Wallet:
         unit = self.database.reader() if read_only else self.database.unit()
         cards, history = SqlCards(unit, self.sealer), SqlHistory(unit, self.sealer)
         return CardPorts(unit, cards, history, self.catalogue, self.clock, self.random)
+
+    def reissuer(self) -> Reissuer:
+        """Return what fetches new copies of cards."""
+        return FlowReissuer(self.fetch, self.anchors, self.issuers, self.clock, self.random, self.provider)
 
     def issuance_ports(self) -> IssuancePorts:
         """Return what the use cases of issuance need."""

@@ -85,7 +85,10 @@ def migrate_tables(*, as_json: JsonFlag = False) -> None:
 
 @agency_app.command("add")
 def add_agency(
-    agency: Annotated[str, typer.Argument(help="Id of the agency in the catalogue.")], *, as_json: JsonFlag = False
+    agency: Annotated[str, typer.Argument(help="Id of the agency in the catalogue.")],
+    *,
+    haip: Annotated[bool, typer.Option("--haip", help="Serve only wallets of the high-assurance profile.")] = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Register an agency and print an API key, which is shown this once."""
     issuer = _issuer()
@@ -99,6 +102,7 @@ def add_agency(
         AgencyId(agency),
         public_url=issuer.settings.public_url,
         now=issuer.clock.now(),
+        haip=haip,
     )
     identifier, key = registered.agency.credential_issuer, registered.api_key
     answer = {"id": agency, "credential_issuer": identifier, "api_key_id": registered.api_key_id, "api_key": key}
@@ -157,7 +161,12 @@ def create(
     configuration: Annotated[list[str], typer.Argument(help="Credential configuration ids.")],
     *,
     agency: AgencyOption,
-    subject: Annotated[str, typer.Option("--subject", help="subject_id of the agency's record.")],
+    subject: Annotated[
+        str | None, typer.Option("--subject", help="subject_id of the agency's record; needed unless people log in.")
+    ] = None,
+    grant: Annotated[
+        str, typer.Option("--grant", help="pre-authorized_code, or authorization_code: the person logs in.")
+    ] = "pre-authorized_code",
     tx_code: Annotated[
         bool | None, typer.Option("--tx-code/--no-tx-code", help="Default: as the catalogue says.")
     ] = None,
@@ -166,6 +175,8 @@ def create(
     as_json: JsonFlag = False,
 ) -> None:
     """Create a Credential Offer and print its link."""
+    if grant not in {"pre-authorized_code", "authorization_code"}:
+        raise typer.BadParameter("pre-authorized_code or authorization_code", param_hint="--grant")
     issuer = _issuer()
     order = OfferOrder(
         tuple(CredentialConfigurationId(name) for name in configuration),
@@ -173,6 +184,7 @@ def create(
         subject_id=subject,
         by_reference=not by_value,
         credential_offer_endpoint=endpoint,
+        authorization_code=grant == "authorization_code",
     )
     storage = issuer.storage(issuer.database.unit())
     made = create_offer(issuer.issuance, storage, issuer.agency(agency), order)

@@ -9,7 +9,14 @@ from issuer.agencies.ports import Agency
 from issuer.agencies.repository import SqlAgencies, SqlApiKeys
 from issuer.agencies.use_cases import find_agency
 from issuer.issuance.ports import IssuancePorts, Secrets, Storage
-from issuer.issuance.repository import SqlBulkReissuances, SqlIssuedCredentials, SqlOffers, SqlSpentNonces
+from issuer.issuance.repository import (
+    SqlAuthorizations,
+    SqlBulkReissuances,
+    SqlIssuedCredentials,
+    SqlOffers,
+    SqlSpentNonces,
+    SqlUsedProofs,
+)
 from issuer.issuance.use_cases.metadata import issued_types
 from issuer.ports import Clock
 from issuer.records.repository import SqlRecords
@@ -39,6 +46,7 @@ class Issuer:
     keys: KeyStore
     issuance: IssuancePorts
     status: StatusPorts
+    citizen_key: bytes
     known: dict[str, Agency] = field(default_factory=dict)
     signed_lists: SignedLists = field(default_factory=SignedLists)
 
@@ -61,23 +69,25 @@ class Issuer:
 
     def records(self, unit: UnitOfWork) -> SqlRecords:
         """Return the records of ``unit``."""
-        return SqlRecords(unit, self.sealer)
+        return SqlRecords(unit, self.sealer, self.citizen_key)
 
     def storage(self, unit: UnitOfWork) -> Storage:
         """Return what issuance does in ``unit``."""
-        return sql_storage(unit, self.sealer)
+        return sql_storage(unit, self.sealer, self.citizen_key)
 
 
-def sql_storage(unit: UnitOfWork, sealer: Sealer) -> Storage:
+def sql_storage(unit: UnitOfWork, sealer: Sealer, citizen_key: bytes) -> Storage:
     """Return the storage of issuance in one unit of work."""
     return Storage(
         unit,
         SqlOffers(unit),
         SqlIssuedCredentials(unit),
         SqlSpentNonces(unit),
-        SqlRecords(unit, sealer),
+        SqlRecords(unit, sealer, citizen_key),
         SqlStatusLists(unit),
         SqlBulkReissuances(unit),
+        SqlAuthorizations(unit),
+        SqlUsedProofs(unit),
     )
 
 
@@ -100,6 +110,7 @@ def build_issuer(
     if settings.key_store is None:
         raise SettingsError(f"set {settings.prefix}KEY_STORE to the folder of the agencies' signing keys")
     database, sealer, catalogue = Database(settings.database_url), settings.sealer(), load_catalogue(settings.catalogue)
+    citizen_key = sealer.derive("citizen")
     keys, time = KeyStore(settings.key_store), clock or SystemClock()
     status = StatusPorts(
         storage=lambda: _status_storage(database.unit()),
@@ -110,8 +121,8 @@ def build_issuer(
         random=random,
     )
     ports = IssuancePorts(
-        storage=lambda: sql_storage(database.unit(), sealer),
-        reading=lambda: sql_storage(database.reader(), sealer),
+        storage=lambda: sql_storage(database.unit(), sealer, citizen_key),
+        reading=lambda: sql_storage(database.reader(), sealer, citizen_key),
         types=issued_types(catalogue),
         keys=keys,
         seal=sealer,
@@ -120,8 +131,9 @@ def build_issuer(
         random=random,
         status=status,
         wallet_providers=WalletProviderFiles(settings.trust_anchors, time.now).current,
+        clients=settings.registered_clients(),
     )
-    return Issuer(settings, database, time, sealer, catalogue, keys, ports, status)
+    return Issuer(settings, database, time, sealer, catalogue, keys, ports, status, citizen_key)
 
 
 def _secrets(sealer: Sealer) -> Secrets:

@@ -15,6 +15,8 @@ WalletError                     code: the registered error name
 │  ├─ PeerRefusal               the peer answered our request with an error
 │  └─ RemoteProtocolError       the peer broke it (HTTP 4xx)
 │     ├─ InvalidRequest InvalidClient InvalidGrant InvalidToken InsufficientScope UnsupportedGrantType AccessDenied
+│     │  UnsupportedResponseType InvalidScope InvalidTarget InvalidAuthorizationDetails InvalidRequestUri
+│     │  RequestNotSupported
 │     ├─ InvalidDpopProof UseDpopNonce
 │     ├─ InvalidClientAttestation UseAttestationChallenge UseFreshAttestation
 │     ├─ InvalidCredentialRequest UnknownCredentialConfiguration UnknownCredentialIdentifier InvalidProof
@@ -223,6 +225,42 @@ class UnsupportedGrantType(RemoteProtocolError):
     code = "unsupported_grant_type"
 
 
+class UnsupportedResponseType(RemoteProtocolError):
+    """RFC 6749 4.1.2.1: another response type than ``code``."""
+
+    code = "unsupported_response_type"
+
+
+class InvalidScope(RemoteProtocolError):
+    """RFC 6749 4.1.2.1: nothing that is issued here was asked for."""
+
+    code = "invalid_scope"
+
+
+class InvalidTarget(RemoteProtocolError):
+    """RFC 8707 2: the resource is not the one this server speaks for."""
+
+    code = "invalid_target"
+
+
+class InvalidAuthorizationDetails(RemoteProtocolError):
+    """RFC 9396 5: an authorization detail is malformed, of an unknown type, or names what is not issued here."""
+
+    code = "invalid_authorization_details"
+
+
+class InvalidRequestUri(RemoteProtocolError):
+    """RFC 9101 7, RFC 9126 4: the ``request_uri`` is unknown, expired, used, or another client's."""
+
+    code = "invalid_request_uri"
+
+
+class RequestNotSupported(RemoteProtocolError):
+    """OpenID Connect Core 3.1.2.6: request objects are not taken here."""
+
+    code = "request_not_supported"
+
+
 class InvalidToken(RemoteProtocolError):
     """RFC 6750 3.1: the access token is missing, malformed, expired or for another resource."""
 
@@ -233,12 +271,21 @@ class InvalidToken(RemoteProtocolError):
         self, description: str, *, missing: bool = False, detail: str | None = None, clause: str | None = None
     ) -> None:
         """As :class:`WalletError`; ``missing`` says that there was no token at all."""
+        self.missing = missing
         challenge = f'Bearer error="{self.code}", error_description="{peer_text(description)}"'
         # RFC 6750 3.1: whoever sent no token is asked for one and told of no error.
         # oauth-6750.3.1-no-token
         challenge = "Bearer" if missing else challenge
         # oauth-6750.3-challenge
         super().__init__(description, detail=detail, clause=clause, headers={"WWW-Authenticate": challenge})
+
+    def with_dpop(self) -> Self:
+        """Return the same error for a token that is, or must be, bound to a DPoP key (RFC 9449 7.1)."""
+        error = type(self)(self.description, missing=self.missing, detail=self.detail, clause=self.clause)
+        said = "" if self.missing else f'error="{self.code}", error_description="{self.description}", '
+        # dpop-9449.7.1-scheme
+        error.headers["WWW-Authenticate"] = f'DPoP {said}algs="{DPOP_ALGORITHM}"'
+        return error
 
 
 class InvalidDpopProof(RemoteProtocolError):

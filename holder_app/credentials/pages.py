@@ -53,7 +53,7 @@ async def card_page(request: Request, card_id: str, account: CurrentAccount, wal
     used = [record for record in list_history(ports, account.id, FILTERS["sent"]) if _names(record, card_id)]
     changes = [record for record in list_history(ports, account.id, (RecordKind.UPDATED,)) if _names(record, card_id)]
     refreshed = request.query_params.get("refreshed", "")
-    shown = refreshed if refreshed in Refreshed else ""
+    shown = refreshed if refreshed in {each.value for each in Refreshed} else ""
     return html(request, "card.html", card=card, records=used[:RECENT], changes=changes[:RECENT], refreshed=shown)
 
 

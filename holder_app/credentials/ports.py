@@ -103,7 +103,7 @@ class Card:
         So what can be linked then are the showings of that one copy, and of no other.
         """
         # protocols.md 8, HAIP: copies of a batch are there so that verifiers cannot link what they got.
-        # haip-4.2-copy-once
+        # haip-4-copy-once
         return next(iter(self.unused), self.copies[-1])
 
 

@@ -37,7 +37,7 @@ BUSY: Final = timedelta(minutes=2)
 """For how long a card counts as being refreshed; longer than all requests of one refresh may take."""
 
 HIDE_USE: Final = timedelta(minutes=10)
-"""Within this time after a use, at random, copies are refilled: an issuer that is asked at once would know of the use."""
+"""Within this time after a use, at random, copies are refilled: a request at once would tell the issuer of the use."""
 
 GRANT_OVER: Final = frozenset({"invalid_grant", "invalid_client", "unauthorized_client"})
 """Errors after which the grant is never good again (RFC 6749 5.2)."""
@@ -78,7 +78,7 @@ def refill_time(card: Card, now: datetime, random: RandomBytes) -> datetime | No
 
 
 def next_refresh(card: Card, now: datetime, random: RandomBytes) -> datetime | None:
-    """Return when the issuer is asked again after copies came: when it is time to look, or to renew if that is sooner."""
+    """Return when the issuer is asked again after copies came: to look, or to renew if that is sooner."""
     if card.grant is None:
         return None
     # Not all wallets of a batch on the same minute: a tenth sooner or later.
@@ -198,8 +198,8 @@ def _store(ports: CardPorts, card: Card, new: NewCopies, changed: tuple[Text, ..
         renewed = _with(present, new, now)
         if whole:
             ports.cards.renew(renewed)
-        elif claims_of(present) == claims_of(renewed) and len(present.unused) < _most(ports, card):
-            # A look cost a copy; it is as good as the others.
+        elif len(present.unused) < _most(ports, card):
+            # A look cost a copy that says the same; it is as good as the others.
             ports.cards.add_copies(present, new.copies)
         at = next_refresh(renewed if whole else present, now, ports.random)
         ports.cards.plan_refresh(card.account_id, card.id, at)

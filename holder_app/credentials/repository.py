@@ -62,7 +62,7 @@ class SqlCards:
         """Note that a copy is presented; false if it is gone, or was presented since it was read."""
         mine = (_COPY.c.account_id == account_id, _COPY.c.id == copy.id, _COPY.c.uses == copy.uses)
         # Of two simultaneous presentations one finds the number it read.
-        # haip-4.2-taken-once
+        # haip-4-taken-once
         return self._unit.connection.execute(update(_COPY).where(*mine).values(uses=copy.uses + 1)).rowcount == 1
 
     def renew(self, card: Card) -> None:

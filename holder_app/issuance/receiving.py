@@ -7,11 +7,12 @@ which the person goes on. No transaction is open while a server is waited for.
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from holder_app.accounts.ports import AccountId
 from holder_app.credentials.ports import Card, CardCopy, Cards, Grant, History, RecordKind
+from holder_app.credentials.refreshing import copies_wanted, next_refresh
 from holder_app.credentials.use_cases import new_record
 from holder_app.issuance.describe import configuration_display, describe_receipt
 from holder_app.issuance.ports import Issuances, Logins, Reminders
@@ -59,9 +60,6 @@ WAITED = timedelta(days=90)
 """How long an agency is waited for."""
 RETRY_AFTER = timedelta(seconds=30)
 """After this a code that seems to be on its way is sent again: three times the client's time limit."""
-MAX_COPIES = 3
-"""Copies of one card, so that the next verifiers cannot link what they got; more cost the issuer and our storage."""
-
 _TRIES_LEFT = re.compile(r"\b(\d{1,2}) (?:tries|try|attempts?) (?:are |is )?(?:left|remain)")
 
 
@@ -286,9 +284,9 @@ def _new_card(
     configuration: CredentialConfiguration,
     copies: Sequence[VerifiedCredential],
 ) -> Card:
-    first, issuer = copies[0], issued.offer.offer.credential_issuer
+    first, issuer, now = copies[0], issued.offer.offer.credential_issuer, ports.clock.now()
     ends = [copy.expires_at for copy in copies if copy.expires_at is not None]
-    return Card(
+    card = Card(
         ports.random(ID_BYTES).hex(),
         account_id,
         configuration.id,
@@ -296,12 +294,13 @@ def _new_card(
         first.type,
         issuer,
         first.certificate.name,
-        ports.clock.now(),
+        now,
         min(ends) if ends else None,
         configuration_display(configuration),
         tuple(CardCopy(ports.random(ID_BYTES).hex(), copy.text, copy.signer) for copy in copies),
         grant=_grant(ports, account_id, issued, configuration.id),
     )
+    return replace(card, refresh_at=next_refresh(card, now, ports.random))
 
 
 def _grant(
@@ -366,13 +365,18 @@ def new_signers(
     ports: IssuancePorts, offer: ResolvedOffer, only: Collection[CredentialConfigurationId] | None = None
 ) -> NewSigners:
     """Return fresh P-256 keys, one for each copy of each card that this wallet can receive; of ``only`` these."""
-    copies = min(offer.issuer.batch_size, MAX_COPIES)
     attests = ports.provider is not None
     return {
-        configuration.id: [SoftwareSigner.generate() for _ in range(copies)]
+        configuration.id: [SoftwareSigner.generate() for _ in range(_copies(offer, configuration, ports.catalogue))]
         for configuration in offer.configurations
         if is_supported(configuration, attests=attests) and (only is None or configuration.id in only)
     }
+
+
+def _copies(offer: ResolvedOffer, configuration: CredentialConfiguration, catalogue: Catalogue) -> int:
+    """Return how many copies to ask for: as many as the wallet holds, and no more than the issuer gives at once."""
+    type_ = configuration.document.get("doctype" if configuration.format == spec.FORMAT_MDOC else "vct", "")
+    return min(offer.issuer.batch_size, copies_wanted(configuration.format, str(type_), catalogue))
 
 
 def public_keys(signers: NewSigners) -> dict[CredentialConfigurationId, list[PublicKey]]:

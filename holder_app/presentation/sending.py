@@ -115,7 +115,7 @@ def _sign(ports: PresentationPorts, presentation: Presentation, answers: Mapping
 def _check_reuse(held: HeldCards, approved: ApprovedDisclosure, answers: Mapping[str, str]) -> None:
     """Refuse to show a copy again unless the person was told that it can be linked, and sent it all the same."""
     for card_id in {one.credential_id for one in approved.credentials}:
-        # haip-4.2-reuse-asked
+        # haip-4-reuse-asked
         if held.copies[card_id].uses and reuse_field(card_id) not in answers:
             raise CopiesUsedUp("the single-use copies of a card are used up")
 

@@ -35,8 +35,8 @@ def document_signer_key(agency_id: AgencyId) -> str:
 class Agencies(Protocol):
     """The registered agencies."""
 
-    def add(self, agency_id: AgencyId, name: Text, *, now: datetime) -> None:
-        """Register an agency; one that is there keeps its date and takes the name."""
+    def add(self, agency_id: AgencyId, name: Text, *, haip: bool, now: datetime) -> None:
+        """Register an agency; one that is there keeps its date and takes name and profile."""
         ...
 
     def find(self, agency_id: AgencyId) -> Agency | None:

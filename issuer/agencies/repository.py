@@ -26,9 +26,9 @@ class SqlAgencies:
         self._unit = unit
         self._public_url = public_url
 
-    def add(self, agency_id: AgencyId, name: Text, *, now: datetime) -> None:
-        """Register an agency; one that is there keeps its date and takes the name."""
-        names = {"name_ko": name.ko, "name_en": name.en}
+    def add(self, agency_id: AgencyId, name: Text, *, haip: bool, now: datetime) -> None:
+        """Register an agency; one that is there keeps its date and takes name and profile."""
+        names = {"name_ko": name.ko, "name_en": name.en, "haip": haip}
         statement = update(_AGENCY).where(_AGENCY.c.id == agency_id).values(**names)
         if self._unit.connection.execute(statement).rowcount == 0:
             self._unit.connection.execute(insert(_AGENCY), {"id": agency_id, "created_at": now, **names})
@@ -44,7 +44,8 @@ class SqlAgencies:
 
     def _agency(self, row: Row[Any]) -> Agency:
         agency_id = AgencyId(row.id)
-        return Agency(agency_id, credential_issuer_id(self._public_url, agency_id), Text(row.name_ko, row.name_en))
+        issuer = credential_issuer_id(self._public_url, agency_id)
+        return Agency(agency_id, issuer, Text(row.name_ko, row.name_en), row.haip)
 
 
 class SqlApiKeys:

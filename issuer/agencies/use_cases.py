@@ -37,8 +37,11 @@ def register_agency(
     *,
     public_url: str,
     now: datetime,
+    haip: bool = False,
 ) -> RegisteredAgency:
     """Register an agency of the catalogue and return it with a new API key. Doing it again gives a further key.
+
+    With ``haip`` it serves only wallets of the high-assurance profile; servers that run learn it when restarted.
 
     Raises:
         NotFound: the catalogue has no such agency.
@@ -65,9 +68,9 @@ def register_agency(
     if issuer not in certificate_uris(signing_keys.chain(agency_id)[0]):
         raise InvalidRequest("the certificate is for another issuer", detail=f"no URI name {issuer} in the leaf")
     with unit:
-        agencies.add(agency_id, entry.name, now=now)
+        agencies.add(agency_id, entry.name, haip=haip, now=now)
         key_id, text = api_keys.create(agency_id, label="first", scopes=SCOPES, now=now)
-    return RegisteredAgency(Agency(agency_id, issuer, entry.name), key_id, text)
+    return RegisteredAgency(Agency(agency_id, issuer, entry.name, haip), key_id, text)
 
 
 def find_agency(unit: UnitOfWork, agencies: Agencies, agency_id: str) -> Agency:

@@ -11,12 +11,16 @@ from issuer.ports import Clock, Seal, UnitOfWork
 from issuer.records.ports import Records
 from issuer.status.ports import StatusLists, StatusPorts
 from wallet_core.catalogue.credential_type import CredentialType, FormatEntry
+from wallet_core.errors import RemoteProtocolError
+from wallet_core.protocols.oauth2.authorization_states import AuthorizationState
+from wallet_core.protocols.oauth2.clients import RegisteredClient
 from wallet_core.protocols.openid4vci.issuance import IssuanceState
 from wallet_core.protocols.openid4vci.proof import ProofPolicy
 from wallet_core.trust.wallet_providers import WalletProviders
 from wallet_core.types import (
     AgencyId,
     ClaimsPath,
+    ClientId,
     CredentialConfigurationId,
     JsonObject,
     RandomBytes,
@@ -24,8 +28,26 @@ from wallet_core.types import (
 
 
 @dataclass(frozen=True, slots=True)
+class UsedProof:
+    """A proof that a request brought: a DPoP proof, or one that a client instance has its key.
+
+    Attributes:
+        digest: what is recorded, so that it is taken once.
+        expires_at: until when that must be remembered.
+        replayed: the error for whoever brings it again.
+    """
+
+    digest: bytes
+    expires_at: datetime
+    replayed: RemoteProtocolError
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
-    """A stored offer. ``sealed`` is None once the offer has ended."""
+    """A stored offer. ``sealed`` is None once the offer has ended.
+
+    ``proof`` is the DPoP proof of the request that it was found for: whatever the request stores, spends it.
+    """
 
     id: str
     agency_id: AgencyId
@@ -35,6 +57,7 @@ class Offer:
     subject_id: str | None
     sealed: bytes | None
     created_at: datetime
+    proof: UsedProof | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +85,7 @@ class Offers(Protocol):
     """Offers, found by id or by the digest of a secret, never by the secret."""
 
     def add(self, offer: Offer) -> None:
-        """Store a new offer."""
+        """Store a new offer, in whatever state it begins."""
         ...
 
     def find(self, agency_id: AgencyId, offer_id: str) -> Offer | None:
@@ -77,8 +100,16 @@ class Offers(Protocol):
         """Return the agency's offer with this access token, None if there is none."""
         ...
 
-    def advance(self, offer: Offer, state: IssuanceState) -> None:
-        """Store the next state. Raises ``StateConflict`` if the offer moved since it was read."""
+    def find_by_refresh(self, agency_id: AgencyId, refresh_digest: bytes) -> Offer | None:
+        """Return the agency's offer with this refresh token, None if there is none."""
+        ...
+
+    def advance(self, offer: Offer, state: IssuanceState, *, subject_id: str | None = None) -> None:
+        """Store the next state, and whose it has become. Raises ``StateConflict`` if the offer moved meanwhile."""
+        ...
+
+    def keep(self, offer: Offer) -> None:
+        """Store nothing but that the proof of the request was used, where the request changes nothing else."""
         ...
 
     def forget(self, offer: Offer, state: IssuanceState) -> None:
@@ -102,6 +133,62 @@ class Offers(Protocol):
 
     def latest(self, agency_id: AgencyId, *, before: str, limit: int) -> Sequence[Offer]:
         """Return an agency's offers, newest first, from the one before the id ``before`` (empty: the newest)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """A stored authorization request.
+
+    Attributes:
+        request_digest: of its ``request_uri``; None if it was not pushed.
+        code_digest: of its code; None before consent.
+        subject_id: whose certificates they are; None before consent.
+        offer_id: of the offer it began with; None if the wallet began by itself.
+    """
+
+    id: str
+    agency_id: AgencyId
+    version: int
+    state: AuthorizationState
+    request_digest: bytes | None = None
+    code_digest: bytes | None = None
+    subject_id: str | None = None
+    offer_id: str | None = None
+
+
+class Authorizations(Protocol):
+    """Authorization requests, found by id or by the digest of a secret, never by the secret."""
+
+    def add(self, authorization: Authorization, *, ends_at: datetime) -> None:
+        """Store a new one."""
+        ...
+
+    def find(self, agency_id: AgencyId, authorization_id: str) -> Authorization | None:
+        """Return an agency's authorization, None if there is none."""
+        ...
+
+    def find_by_request(self, agency_id: AgencyId, request_digest: bytes) -> Authorization | None:
+        """Return the agency's authorization with this ``request_uri``, None if there is none."""
+        ...
+
+    def find_by_code(self, agency_id: AgencyId, code_digest: bytes) -> Authorization | None:
+        """Return the agency's authorization with this code, None if there is none."""
+        ...
+
+    def advance(
+        self,
+        authorization: Authorization,
+        state: AuthorizationState,
+        *,
+        code_digest: bytes | None = None,
+        subject_id: str | None = None,
+    ) -> None:
+        """Store the next state, and with it code and person. Raises ``StateConflict`` if it moved meanwhile."""
+        ...
+
+    def forget(self, *, now: datetime, limit: int) -> int:
+        """Delete those whose time is over, and return how many."""
         ...
 
 
@@ -206,6 +293,14 @@ class BulkReissuances(Protocol):
         ...
 
 
+class UsedProofs(Protocol):
+    """Which proofs were used."""
+
+    def spend(self, proof: UsedProof) -> None:
+        """Record a use. Raises the proof's own error if it was used before."""
+        ...
+
+
 class SpentNonces(Protocol):
     """Which ``c_nonce`` was used with which key."""
 
@@ -263,14 +358,16 @@ class Storage:
     records: Records
     statuses: StatusLists
     bulks: BulkReissuances
+    authorizations: Authorizations
+    proofs: UsedProofs
 
 
 @dataclass(frozen=True, slots=True)
 class IssuancePorts:
     """Everything the use cases of issuance need.
 
-    ``storage`` opens a unit that writes, ``reading`` one that only reads and waits for no writer. ``wallet_providers``
-    are those trusted now.
+    ``storage`` opens a unit that writes, ``reading`` one that only reads and waits for no writer. ``clients`` are the
+    wallet products whose redirect URIs were registered; ``wallet_providers`` are those trusted now.
     """
 
     storage: Callable[[], Storage]
@@ -283,3 +380,4 @@ class IssuancePorts:
     random: RandomBytes
     status: StatusPorts
     wallet_providers: Callable[[], WalletProviders]
+    clients: Mapping[ClientId, RegisteredClient]

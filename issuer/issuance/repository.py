@@ -5,25 +5,25 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, insert, select, update
 
 from issuer.issuance.bulk import BulkReissuance, BulkState, bulk_from_json, bulk_kind, bulk_to_json
-from issuer.issuance.ports import IssuedCredential, Offer
-from issuer.issuance.tables import BulkReissuanceRow, CredentialRow, OfferRow
+from issuer.issuance.ports import Authorization, IssuedCredential, Offer, UsedProof
+from issuer.issuance.tables import AuthorizationRow, BulkReissuanceRow, CredentialRow, OfferRow
 from issuer.tables import APP_TABLES, table_of
 from wallet_core.adapters import sql
 from wallet_core.adapters.jobs import enqueue
 from wallet_core.adapters.sql import UnitOfWork
 from wallet_core.errors import InvalidNonce, StateConflict
+from wallet_core.protocols.oauth2 import authorization_states, authorization_stored
+from wallet_core.protocols.oauth2.authorization_states import AuthorizationState
 from wallet_core.protocols.openid4vci.issuance import (
     Authorized,
     IssuanceState,
     Issued,
     ends_at,
-    state_from_json,
-    state_kind,
-    state_to_json,
 )
+from wallet_core.protocols.openid4vci.issuance_stored import state_from_json, state_kind, state_to_json
 from wallet_core.types import AgencyId, CredentialConfigurationId
 
 _OFFER = table_of(OfferRow)
@@ -33,13 +33,24 @@ _BULK = table_of(BulkReissuanceRow)
 CONTINUE_BULK = "issuance.reissue"
 """Name of the job that does the next chunk of an order to re-issue."""
 
+_AUTHORIZATION = table_of(AuthorizationRow)
+
 # Built once: putting a statement together costs as much as running it.
 _OF_AGENCY = select(_OFFER).where(_OFFER.c.agency_id == bindparam("agency_id"))
 _BY_ID = _OF_AGENCY.where(_OFFER.c.id == bindparam("offer_id"))
 _BY_CODE = _OF_AGENCY.where(_OFFER.c.code_digest == bindparam("digest"))
 _BY_TOKEN = _OF_AGENCY.where(_OFFER.c.token_digest == bindparam("digest"))
+_BY_REFRESH = _OF_AGENCY.where(_OFFER.c.refresh_digest == bindparam("digest"))
 _ENDED = select(_OFFER).where(_OFFER.c.ends_at < bindparam("now")).order_by(_OFFER.c.ends_at)
 _ADD = insert(_OFFER)
+_OF_TENANT = select(_AUTHORIZATION).where(_AUTHORIZATION.c.agency_id == bindparam("agency_id"))
+_AUTHORIZATION_BY_ID = _OF_TENANT.where(_AUTHORIZATION.c.id == bindparam("key"))
+_AUTHORIZATION_BY_REQUEST = _OF_TENANT.where(_AUTHORIZATION.c.request_digest == bindparam("key"))
+_AUTHORIZATION_BY_CODE = _OF_TENANT.where(_AUTHORIZATION.c.code_digest == bindparam("key"))
+_ENDED_AUTHORIZATIONS = (
+    select(_AUTHORIZATION.c.id).where(_AUTHORIZATION.c.ends_at < bindparam("now")).order_by(_AUTHORIZATION.c.ends_at)
+)
+_ADD_AUTHORIZATION = insert(_AUTHORIZATION)
 _ADD_CREDENTIAL = insert(_CREDENTIAL)
 _FIND_CREDENTIAL = select(_CREDENTIAL).where(
     _CREDENTIAL.c.agency_id == bindparam("agency_id"), _CREDENTIAL.c.id == bindparam("credential_id")
@@ -74,7 +85,8 @@ class SqlOffers:
             "version": offer.version,
             "body": state_to_json(offer.state),
             "code_digest": offer.code_digest,
-            "token_digest": None,
+            "token_digest": _token_digest(offer.state),
+            "refresh_digest": _refresh_digest(offer.state),
             "subject_id": offer.subject_id,
             "sealed": offer.sealed,
             "created_at": offer.created_at,
@@ -94,13 +106,26 @@ class SqlOffers:
         """Return the agency's offer with this access token, None if there is none."""
         return self._one(_BY_TOKEN, {"agency_id": agency_id, "digest": token_digest})
 
-    def advance(self, offer: Offer, state: IssuanceState) -> None:
-        """Store the next state. Raises ``StateConflict`` if the offer moved since it was read."""
-        self._advance(offer, state, ends_at=ends_at(state), token_digest=_token_digest(state))
+    def find_by_refresh(self, agency_id: AgencyId, refresh_digest: bytes) -> Offer | None:
+        """Return the agency's offer with this refresh token, None if there is none."""
+        return self._one(_BY_REFRESH, {"agency_id": agency_id, "digest": refresh_digest})
+
+    def advance(self, offer: Offer, state: IssuanceState, *, subject_id: str | None = None) -> None:
+        """Store the next state, and whose it has become. Raises ``StateConflict`` if the offer moved meanwhile."""
+        columns = {"ends_at": ends_at(state), "token_digest": _token_digest(state)}
+        refresh = _refresh_digest(state)
+        # Named only where there is something to store: most offers never have a refresh token or change hands.
+        optional = {"refresh_digest": refresh, "subject_id": subject_id}
+        self._advance(offer, state, **columns, **{name: value for name, value in optional.items() if value is not None})
+
+    def keep(self, offer: Offer) -> None:
+        """Store nothing but that the proof of the request was used, where the request changes nothing else."""
+        if offer.proof is not None:
+            _spend_proof(self._unit, offer.proof)
 
     def forget(self, offer: Offer, state: IssuanceState) -> None:
         """Store the last state and delete what was kept about the person. Raises ``StateConflict``."""
-        self._advance(offer, state, ends_at=None, token_digest=None, sealed=None, subject_id=None)
+        self._advance(offer, state, ends_at=None, token_digest=None, refresh_digest=None, sealed=None, subject_id=None)
 
     def ended(self, *, now: datetime, limit: int) -> Sequence[Offer]:
         """Return offers that ended before ``now`` and still hold something about a person."""
@@ -130,6 +155,8 @@ class SqlOffers:
         return None if row is None else _offer(row)
 
     def _advance(self, offer: Offer, state: IssuanceState, **columns: Any) -> None:
+        # In the transaction of what it permits: a request that fails, or loses a race, leaves the proof unused.
+        self.keep(offer)
         sql.advance(
             self._unit.connection,
             _OFFER,
@@ -138,6 +165,86 @@ class SqlOffers:
             kind=state_kind(state),
             body=state_to_json(state),
             **columns,
+        )
+
+
+class SqlAuthorizations:
+    """Authorization requests of one database."""
+
+    def __init__(self, unit: UnitOfWork) -> None:
+        self._unit = unit
+
+    def add(self, authorization: Authorization, *, ends_at: datetime) -> None:
+        """Store a new one."""
+        values = {
+            "id": authorization.id,
+            "agency_id": authorization.agency_id,
+            "kind": authorization_stored.state_kind(authorization.state),
+            "version": authorization.version,
+            "body": authorization_stored.state_to_json(authorization.state),
+            "request_digest": authorization.request_digest,
+            "offer_id": authorization.offer_id,
+            "ends_at": ends_at,
+        }
+        self._unit.connection.execute(_ADD_AUTHORIZATION, values)
+
+    def find(self, agency_id: AgencyId, authorization_id: str) -> Authorization | None:
+        """Return an agency's authorization, None if there is none."""
+        return self._one(_AUTHORIZATION_BY_ID, agency_id, authorization_id)
+
+    def find_by_request(self, agency_id: AgencyId, request_digest: bytes) -> Authorization | None:
+        """Return the agency's authorization with this ``request_uri``, None if there is none."""
+        return self._one(_AUTHORIZATION_BY_REQUEST, agency_id, request_digest)
+
+    def find_by_code(self, agency_id: AgencyId, code_digest: bytes) -> Authorization | None:
+        """Return the agency's authorization with this code, None if there is none."""
+        return self._one(_AUTHORIZATION_BY_CODE, agency_id, code_digest)
+
+    def advance(
+        self,
+        authorization: Authorization,
+        state: AuthorizationState,
+        *,
+        code_digest: bytes | None = None,
+        subject_id: str | None = None,
+    ) -> None:
+        """Store the next state, and with it code and person. Raises ``StateConflict`` if it moved meanwhile."""
+        optional = {
+            "code_digest": code_digest,
+            "subject_id": subject_id,
+            # A state without an end of its own goes when the one before it would have.
+            "ends_at": authorization_states.ends_at(state),
+        }
+        sql.advance(
+            self._unit.connection,
+            _AUTHORIZATION,
+            id=authorization.id,
+            version=authorization.version,
+            kind=authorization_stored.state_kind(state),
+            body=authorization_stored.state_to_json(state),
+            **{name: value for name, value in optional.items() if value is not None},
+        )
+
+    def forget(self, *, now: datetime, limit: int) -> int:
+        """Delete those whose time is over, and return how many."""
+        found = list(self._unit.connection.execute(_ENDED_AUTHORIZATIONS.limit(limit), {"now": now}).scalars())
+        if found:
+            self._unit.connection.execute(delete(_AUTHORIZATION).where(_AUTHORIZATION.c.id.in_(found)))
+        return len(found)
+
+    def _one(self, statement: Any, agency_id: AgencyId, key: str | bytes) -> Authorization | None:
+        row = self._unit.connection.execute(statement, {"agency_id": agency_id, "key": key}).one_or_none()
+        if row is None:
+            return None
+        return Authorization(
+            row.id,
+            AgencyId(row.agency_id),
+            row.version,
+            authorization_stored.state_from_json(row.kind, row.body),
+            row.request_digest,
+            row.code_digest,
+            row.subject_id,
+            row.offer_id,
         )
 
 
@@ -318,8 +425,32 @@ class SqlSpentNonces:
             raise InvalidNonce("the c_nonce was used before", clause="OpenID4VCI 8.3.1.2") from exc
 
 
+class SqlUsedProofs:
+    """Which DPoP proofs and proofs of possession were used."""
+
+    def __init__(self, unit: UnitOfWork) -> None:
+        self._unit = unit
+
+    def spend(self, proof: UsedProof) -> None:
+        """Record a use. Raises the proof's own error if it was used before."""
+        _spend_proof(self._unit, proof)
+
+
+def _spend_proof(unit: UnitOfWork, proof: UsedProof) -> None:
+    try:
+        # dpop-9449.11.1-replay
+        # abca-07.12.1-replay
+        sql.spend(unit.connection, APP_TABLES.spent, proof.digest, expires_at=proof.expires_at)
+    except StateConflict as exc:
+        raise proof.replayed from exc
+
+
 def _token_digest(state: IssuanceState) -> bytes | None:
     return state.token_digest if isinstance(state, Authorized | Issued) else None
+
+
+def _refresh_digest(state: IssuanceState) -> bytes | None:
+    return state.holder.refresh_digest if isinstance(state, Authorized | Issued) else None
 
 
 def _offer(row: Row[Any]) -> Offer:

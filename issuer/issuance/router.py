@@ -28,7 +28,11 @@ Cursor = Annotated[str, Query(pattern=r"^[0-9a-f]{0,44}$")]
 
 
 class OfferBody(BaseModel):
-    """An offer to one person: `subject_id` names the agency's own record, or `claims` brings the data."""
+    """An offer to one person: `subject_id` names the agency's own record, or `claims` brings the data.
+
+    With the grant `authorization_code` the person logs in: `subject_id` says who may take the offer, and without it
+    everybody takes their own.
+    """
 
     model_config = ConfigDict(extra="forbid")
     credential_configuration_ids: list[str]
@@ -42,8 +46,6 @@ class OfferBody(BaseModel):
 
     def order(self) -> OfferOrder:
         """Return the order. Raises ``InvalidRequest`` for what is not supported yet."""
-        if self.grant != "pre-authorized_code":
-            raise InvalidRequest("the grant authorization_code is not supported yet")
         if self.deferred:
             raise InvalidRequest("deferred issuance is not supported yet")
         return OfferOrder(
@@ -53,6 +55,7 @@ class OfferBody(BaseModel):
             subject_id=self.subject_id,
             by_reference=self.by_reference,
             credential_offer_endpoint=self.credential_offer_endpoint,
+            authorization_code=self.grant == "authorization_code",
         )
 
 

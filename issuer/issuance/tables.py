@@ -11,7 +11,7 @@ from wallet_core.adapters.sql import UtcDateTime
 
 
 class OfferRow(IssuerBase, table=True):
-    """An offer in one of the states of ``openid4vci.issuance``.
+    """An offer in one of the states of ``openid4vci.issuance``, or what a wallet got that began without one.
 
     ``sealed`` holds the claims and the transaction code; it goes, with ``subject_id``, when the offer has ended.
     """
@@ -26,10 +26,28 @@ class OfferRow(IssuerBase, table=True):
     body: dict[str, Any] = Field(sa_type=JSON)
     code_digest: bytes = Field(unique=True)
     token_digest: bytes | None = Field(default=None, unique=True)
+    refresh_digest: bytes | None = Field(default=None, unique=True, index=True)
     subject_id: str | None = Field(default=None, max_length=200)
     sealed: bytes | None = None
     created_at: datetime = Field(sa_type=UtcDateTime)
     ends_at: datetime | None = Field(default=None, index=True, sa_type=UtcDateTime)
+
+
+class AuthorizationRow(IssuerBase, table=True):
+    """An authorization request in one of the states of ``oauth2.authorization_states``; it goes in time."""
+
+    __tablename__ = "issuer_authorization"
+
+    id: str = Field(primary_key=True, max_length=64)
+    agency_id: str = Field(max_length=100)
+    kind: str = Field(max_length=30)
+    version: int
+    body: dict[str, Any] = Field(sa_type=JSON)
+    request_digest: bytes | None = Field(default=None, unique=True)
+    code_digest: bytes | None = Field(default=None, unique=True)
+    subject_id: str | None = Field(default=None, max_length=200)
+    offer_id: str | None = Field(default=None, max_length=64)
+    ends_at: datetime = Field(index=True, sa_type=UtcDateTime)
 
 
 class CredentialRow(IssuerBase, table=True):

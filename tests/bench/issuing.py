@@ -33,9 +33,8 @@ from wallet_core.protocols.openid4vci.issuance import (
     create_access_token,
     digest,
     ends_at,
-    state_kind,
-    state_to_json,
 )
+from wallet_core.protocols.openid4vci.issuance_stored import state_kind, state_to_json
 from wallet_core.protocols.openid4vci.nonce import create_c_nonce
 from wallet_core.protocols.openid4vci.proof import proof_signing_input
 from wallet_core.types import AgencyId, CredentialConfigurationId, Nonce

@@ -573,7 +573,9 @@ TARGETS = {
     "authorization_server": Target(
         lambda value: parse_authorization_server_metadata(value, issuer=ISSUER_ID), Members(SERVER_METADATA)
     ),
-    "token_request": Target(lambda body: parse_token_request(FORM, body), Form({**TOKEN_FORM, "tx_code": "1"})),
+    "token_request": Target(
+        lambda body: parse_token_request(parse_form(FORM, body), issuer=ISSUER_ID), Form({**TOKEN_FORM, "tx_code": "1"})
+    ),
     "bearer": Target(lambda value: parse_bearer_token([value]), Text("Bearer abc.def-ghi_jkl~mno+pqr/=")),
     "token_response": Target(answer(parse_token_response), JsonBytes(TOKEN_ANSWER)),
     "nonce_response": Target(answer(parse_nonce_response), JsonBytes({"c_nonce": "n"})),

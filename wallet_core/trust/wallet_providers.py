@@ -41,11 +41,13 @@ class WalletProviders:
     Attributes:
         anchors: roots chosen by hand and those of the lists.
         wallets: entries by ``client_id``.
+        listed: SHA-256 of the roots that came from lists: providers below them speak for listed wallets only.
         verdicts: remembers chains: a provider's certificate comes with every request of its wallets.
     """
 
     anchors: TrustAnchors = field(default_factory=TrustAnchors)
     wallets: Mapping[str, Sequence[WalletEntry]] = field(default_factory=dict)
+    listed: frozenset[bytes] = frozenset()
     verdicts: VerdictCache = field(default_factory=VerdictCache, compare=False, repr=False)
 
     def verify_attester(self, chain: Sequence[bytes], *, at: datetime) -> TrustedCertificate:
@@ -56,6 +58,11 @@ class WalletProviders:
         """
         # abca-07.6-attester
         return self.verdicts.verify_chain(chain, self.anchors, purpose=AnchorPurpose.WALLET_PROVIDER, at=at)
+
+    @property
+    def any(self) -> bool:
+        """Whether anybody is trusted to attest."""
+        return bool(self.anchors.certificates(AnchorPurpose.WALLET_PROVIDER))
 
     def find_wallet(self, client_id: str, attester: TrustedCertificate, *, at: datetime) -> ListedWallet:
         """Return the wallet ``client_id``, which ``attester`` stands for.
@@ -85,15 +92,16 @@ def create_wallet_providers(
         lists: trust lists.
         grace: how long a list still counts after its ``next_update``.
     """
-    roots, wallets = anchors, dict[str, list[WalletEntry]]()
+    roots, wallets, listed = anchors, dict[str, list[WalletEntry]](), set[bytes]()
     for content in lists:
         own = TrustAnchors(each for each in content.authorities if each.purpose is AnchorPurpose.WALLET_PROVIDER)
         roots += own
         authorities = frozenset(each.certificate.fingerprint(_SHA256) for each in own.anchors)
+        listed |= authorities
         for wallet in content.wallets:
             entry = WalletEntry(wallet, authorities, content.next_update + grace)
             wallets.setdefault(wallet.client_id, []).append(entry)
-    return WalletProviders(roots, wallets)
+    return WalletProviders(roots, wallets, frozenset(listed))
 
 
 def _refusal(entry: WalletEntry, attester: TrustedCertificate, at: datetime) -> Expired | UntrustedError | None:

@@ -54,7 +54,7 @@ def _answer(ports: IssuancePorts, agency: Agency, received: ReceivedRequest) -> 
     live = validate_token(offer.state, now=now)
     # 2.
     request = parse_credential_request(received.media_type, received.body)
-    validate_configuration(live, request.configuration_id)
+    validate_configuration(live, request.configuration_id, by_identifier=request.by_identifier)
     issued = issued_type(ports, agency.id, request.configuration_id)
     # 3.
     keys = verify_key_proofs(
@@ -66,6 +66,7 @@ def _answer(ports: IssuancePorts, agency: Agency, received: ReceivedRequest) -> 
         limit=BATCH_SIZE,
         verify_nonce=lambda nonce: verify_c_nonce(nonce, ports.secrets.nonce, agency.credential_issuer, now=now),
         now=now,
+        client_id=live.holder.client_id,
     )
     # 4.
     record = offered_record(ports, offer, request.configuration_id)
@@ -80,13 +81,15 @@ def _answer(ports: IssuancePorts, agency: Agency, received: ReceivedRequest) -> 
         copies=len(keys),
         notification_id=notification_id,
         now=now,
+        by_identifier=request.by_identifier,
     )
     storage = ports.storage()
     with storage.unit:
+        # The DPoP proof goes first: who repeats a whole request learns that, and not that the nonce is used up.
+        storage.offers.advance(offer, state)
         for key in keys:
             # vci-8.3.1.2-nonce-spent
             storage.nonces.spend(spent_digest(key.nonce, key.thumbprint), expires_at=now + LIFETIME)
-        storage.offers.advance(offer, state)
         replace_old_copies(ports, storage, offer, request.configuration_id)
         records = _records(ports, offer, request.configuration_id, keys, now, expires_at)
         storage.credentials.add(records)

@@ -6,10 +6,12 @@ from issuer.agencies.ports import Agency
 from issuer.issuance.ports import IssuancePorts, IssuedType, Terms
 from issuer.issuance.use_cases.dataset import is_issued
 from issuer.status.use_cases.publishing import aggregation_uri
+from wallet_core import spec_versions as spec
 from wallet_core.catalogue.catalogue import Catalogue
 from wallet_core.catalogue.credential_type import CredentialType, FormatEntry
-from wallet_core.errors import NotFound
+from wallet_core.errors import DPOP_ALGORITHM, NotFound
 from wallet_core.keys.algorithms import public_key
+from wallet_core.protocols.oauth2.client_attestation import ALGORITHMS
 from wallet_core.protocols.oauth2.metadata import create_authorization_server_metadata
 from wallet_core.protocols.openid4vci.metadata import (
     create_credential_issuer_metadata,
@@ -43,17 +45,25 @@ def credential_issuer_metadata(ports: IssuancePorts, agency: Agency) -> JsonObje
     """Return the Credential Issuer metadata (OpenID4VCI 12.2)."""
     return create_credential_issuer_metadata(
         agency.credential_issuer,
-        configurations={id_: issued.terms(agency).configuration for id_, issued in _types(ports, agency).items()},
+        configurations={id_: issued.terms(agency).configuration for id_, issued in issued_by(ports, agency).items()},
         display=[{"name": agency.name.get(language), "locale": language} for language in ("ko", "en")],
     )
 
 
 def authorization_server_metadata(ports: IssuancePorts, agency: Agency) -> JsonObject:
     """Return the Authorization Server metadata (RFC 8414)."""
+    attested = ports.wallet_providers().any
+    methods = ([] if agency.haip else ["none"]) + ([spec.AUTH_METHOD_CLIENT_ATTESTATION] if attested else [])
     return create_authorization_server_metadata(
         agency.credential_issuer,
-        token_endpoint=f"{agency.credential_issuer}/oauth/token",
-        scopes=[issued.entry.scope for issued in _types(ports, agency).values()],
+        scopes=[issued.entry.scope for issued in issued_by(ports, agency).values()],
+        require_pushed=agency.haip,
+        anonymous_pre_authorized=not agency.haip,
+        # Never empty (RFC 8414 2): an agency that keeps to HAIP and trusts no provider yet serves nobody.
+        auth_methods=methods or [spec.AUTH_METHOD_CLIENT_ATTESTATION],
+        challenge_endpoint=f"{agency.credential_issuer}/oauth/challenge" if attested or agency.haip else None,
+        attestation_algorithms=ALGORITHMS if attested or agency.haip else (),
+        dpop_algorithms=(DPOP_ALGORITHM,),
         status_list_aggregation_endpoint=aggregation_uri(agency),
     )
 
@@ -75,13 +85,14 @@ def type_metadata(ports: IssuancePorts, agency: Agency, type_id: str) -> JsonObj
     Raises:
         NotFound: it issues no such type.
     """
-    for issued in _types(ports, agency).values():
+    for issued in issued_by(ports, agency).values():
         if issued.type.id == type_id:
             return issued.type.type_metadata()
     raise NotFound("no such credential type")
 
 
-def _types(ports: IssuancePorts, agency: Agency) -> Mapping[CredentialConfigurationId, IssuedType]:
+def issued_by(ports: IssuancePorts, agency: Agency) -> Mapping[CredentialConfigurationId, IssuedType]:
+    """Return what the agency issues now, by configuration."""
     every = ports.types.get(agency.id, {})
     return {id_: issued for id_, issued in every.items() if is_issued(ports, agency.id, issued)}
 

@@ -32,9 +32,13 @@ def record_notification(ports: IssuancePorts, agency: Agency, received: Received
         request = parse_notification_request(received.media_type, received.body)
         state = notify(offer.state, notification_id=request.notification_id, event=request.event, now=now)
         # OpenID4VCI 11.1: a repeated notification is answered like the first one and changes nothing.
-        if state != offer.state:
-            storage = ports.storage()
-            with storage.unit:
+        if state == offer.state and offer.proof is None:
+            return
+        storage = ports.storage()
+        with storage.unit:
+            if state == offer.state:
+                storage.offers.keep(offer)
+            else:
                 storage.offers.advance(offer, state)
 
     until_no_race(attempt)

@@ -17,7 +17,7 @@ from issuer.status.use_cases.changes import MAX_REASON, StatusOrder, revoke_all
 from wallet_core.catalogue.credential_type import CredentialType
 from wallet_core.catalogue.records import is_subject_id
 from wallet_core.errors import InvalidRequest, NotFound
-from wallet_core.protocols.openid4vci.issuance import end_access
+from wallet_core.protocols.openid4vci.issuance import ANYBODY, Authorized, Issued, end_access
 from wallet_core.types import AgencyId, CredentialConfigurationId
 
 GRACE: Final = timedelta(days=14)
@@ -152,7 +152,7 @@ def report_lost_device(
         offers = list(storage.offers.of_subject(agency.id, subject_id))
         live = storage.credentials.live(agency.id, now=ports.clock.now(), subject_ids=[subject_id])
         if credential_id is not None:
-            lost = _offers_of_instance(storage, agency, subject_id, credential_id)
+            lost = _offers_of_instance(storage, agency, subject_id, credential_id, offers)
             offers = [each for each in offers if each.id in lost]
             live = [each for each in live if each.offer_id in lost]
         if not live and not offers:
@@ -208,12 +208,24 @@ def _type(ports: IssuancePorts, agency_id: AgencyId, type_id: str) -> Credential
     raise NotFound("the agency does not issue that type")
 
 
-def _offers_of_instance(storage: Storage, agency: Agency, subject_id: str, credential_id: str) -> frozenset[str]:
-    """Return the offers under which the wallet that holds a credential got what it has."""
+def _offers_of_instance(
+    storage: Storage, agency: Agency, subject_id: str, credential_id: str, offers: Collection[Offer]
+) -> frozenset[str]:
+    """Return the offers under which the wallet that holds a credential got what it has.
+
+    A wallet instance has one key at one issuer (protocols.md M15); one without is known by the offer alone.
+    """
     held = storage.credentials.find(agency.id, credential_id) if credential_id.isalnum() else None
     if held is None or held.subject_id != subject_id:
         raise NotFound("the person has no such credential")
-    return frozenset({held.offer_id})
+    keys = {each.id: _instance_key(each) for each in offers}
+    lost = keys.get(held.offer_id)
+    return frozenset({held.offer_id, *(id_ for id_, key in keys.items() if key is not None and key == lost)})
+
+
+def _instance_key(offer: Offer) -> bytes | None:
+    holder = offer.state.holder if isinstance(offer.state, Authorized | Issued) else ANYBODY
+    return holder.instance or holder.dpop
 
 
 def _check_subject(subject_id: str) -> None:

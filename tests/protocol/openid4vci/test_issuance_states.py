@@ -35,10 +35,8 @@ from wallet_core.protocols.openid4vci.issuance import (
     issue,
     notify,
     redeem_code,
-    state_from_json,
-    state_kind,
-    state_to_json,
 )
+from wallet_core.protocols.openid4vci.issuance_stored import state_from_json, state_kind, state_to_json
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)

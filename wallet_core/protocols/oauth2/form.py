@@ -25,10 +25,25 @@ def parse_form(media_type: str, body: bytes, *, max_bytes: int = MAX_FORM_BYTES)
         raise InvalidRequest(f"the body is not {spec.FORM}", clause="RFC 6749 3.2")
     if len(body) > max_bytes:
         raise InvalidRequest(f"the body is larger than {max_bytes} bytes")
+    return _parameters(body, "the body")
+
+
+def parse_query(query: bytes) -> dict[str, str]:
+    """Return the parameters of a query (RFC 6749 3.1), as :func:`parse_form` does those of a form.
+
+    Raises:
+        InvalidRequest: too large, not UTF-8, or a parameter twice.
+    """
+    if len(query) > MAX_FORM_BYTES:
+        raise InvalidRequest(f"the query is larger than {MAX_FORM_BYTES} bytes")
+    return _parameters(query, "the query")
+
+
+def _parameters(data: bytes, what: str) -> dict[str, str]:
     try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS)
+        pairs = parse_qsl(data.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS)
     except ValueError as exc:
-        raise InvalidRequest("the body is not a form that can be read", clause="RFC 6749 B") from exc
+        raise InvalidRequest(f"{what} is not a form that can be read", clause="RFC 6749 B") from exc
     parameters = dict(pairs)
     # RFC 6749 3.2: "Request and response parameters MUST NOT be included more than once."
     # oauth-6749.3.2-once

@@ -24,6 +24,7 @@ from wallet_core.errors import (
 )
 from wallet_core.http import HttpRequest, HttpResponse, post_json
 from wallet_core.protocols.oauth2.answers import parse_answer, peer_refusal
+from wallet_core.protocols.oauth2.details import identified_configuration
 from wallet_core.protocols.openid4vci import members
 from wallet_core.protocols.openid4vci.encryption import (
     MAX_ENCRYPTED_REQUEST_BYTES,
@@ -65,14 +66,17 @@ class NotificationEvent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CredentialRequest:
-    """A Credential Request for one configuration, with the ``jwt`` proofs it came with, not yet verified.
+    """A Credential Request for one configuration, with the proofs it came with, of one type, not yet verified.
 
     ``response_encryption`` says how to encrypt the answer; None for an answer in clear.
+    ``by_identifier`` says that it named the configuration by a ``credential_identifier`` of the token response.
     """
 
     configuration_id: CredentialConfigurationId
     proofs: tuple[str, ...]
     response_encryption: EncryptionParameters | None = None
+    by_identifier: bool = False
+    proof_type: str = spec.PROOF_TYPE_JWT
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,18 +140,19 @@ def parse_credential_request(
 
     Raises:
         InvalidCredentialRequest: not JSON, no configuration, both kinds of identifier, or proofs of a wrong shape.
-        UnknownCredentialIdentifier: a ``credential_identifier``: we never give one out.
+        UnknownCredentialIdentifier: a ``credential_identifier`` that is none of ours.
         InvalidEncryptionParameters: the request or its answer is not encrypted as the metadata say.
         InvalidProof: ``proofs`` is empty.
     """
     request, is_encrypted = _open_request(media_type, body, decryption, what="Credential Request")
     try:
-        configuration_id = _requested_configuration(request)
+        configuration_id, by_identifier = _requested_configuration(request)
         proofs = members.optional_object(request, "proofs", clause="OpenID4VCI 8.2")
     except MalformedError as exc:
         raise InvalidCredentialRequest(exc.description, clause=exc.clause or "OpenID4VCI 8.2") from exc
     encryption = _response_encryption(request, decryption, is_encrypted=is_encrypted)
-    return CredentialRequest(configuration_id, _jwt_proofs(proofs), encryption)
+    proof_type, values = _proofs(proofs)
+    return CredentialRequest(configuration_id, values, encryption, by_identifier, proof_type)
 
 
 def parse_deferred_request(
@@ -423,36 +428,40 @@ def _open_response(response: HttpResponse, encryption: MessageEncryption | None)
     return encryption.decrypt_response(text)
 
 
-def _requested_configuration(request: JsonObject) -> CredentialConfigurationId:
+def _requested_configuration(request: JsonObject) -> tuple[CredentialConfigurationId, bool]:
     # OpenID4VCI 8.2: credential_identifier and credential_configuration_id exclude each other; one is there.
     if "credential_identifier" in request:
         # vci-8.2-identifier-excludes
         if "credential_configuration_id" in request:
             raise MalformedError("both kinds of identifier are there", clause="OpenID4VCI 8.2")
-        # OpenID4VCI 8.3.1.2: our token responses return no identifiers, so none is known.
+        identifier = members.string(request, "credential_identifier", clause="OpenID4VCI 8.2")
+        found = identified_configuration(identifier)
         # vci-8.3.1.2-unknown-identifier
-        raise UnknownCredentialIdentifier("no such credential identifier", clause="OpenID4VCI 8.3.1.2")
+        if found is None:
+            raise UnknownCredentialIdentifier("no such credential identifier", clause="OpenID4VCI 8.3.1.2")
+        return found, True
     # vci-8.2-configuration
     name = members.string(request, "credential_configuration_id", clause="OpenID4VCI 8.2")
-    return CredentialConfigurationId(name)
+    return CredentialConfigurationId(name), False
 
 
-def _jwt_proofs(proofs: JsonObject | None) -> tuple[str, ...]:
+def _proofs(proofs: JsonObject | None) -> tuple[str, tuple[str, ...]]:
+    """Return the type of the proofs and the proofs."""
     if proofs is None:
-        return ()
+        return spec.PROOF_TYPE_JWT, ()
     # OpenID4VCI 8.2: exactly one member, named by the proof type, whose value is an array.
     # vci-8.2-one-proof-type
-    if set(proofs) != {"jwt"}:
-        raise InvalidCredentialRequest("proofs has exactly one member, jwt", clause="OpenID4VCI 8.2")
-    jwts = proofs["jwt"]
+    if len(proofs) != 1 or not proofs.keys() <= {spec.PROOF_TYPE_JWT, spec.PROOF_TYPE_ATTESTATION}:
+        raise InvalidCredentialRequest("proofs has exactly one member, jwt or attestation", clause="OpenID4VCI 8.2")
+    proof_type, jwts = next(iter(proofs.items()))
     # vci-8.2-proofs-array
     if not isinstance(jwts, list) or not all(isinstance(jwt, str) for jwt in jwts):
-        raise InvalidCredentialRequest("proofs.jwt is not an array of strings", clause="OpenID4VCI 8.2")
+        raise InvalidCredentialRequest("proofs holds something else than an array of strings", clause="OpenID4VCI 8.2")
     # vci-8.2-proofs-empty
     if not jwts:
-        raise InvalidProof("proofs.jwt is empty", clause="OpenID4VCI 8.2")
+        raise InvalidProof("proofs is empty", clause="OpenID4VCI 8.2")
     # OpenID4VCI 12.2.4: batch_size is the longest array; refused before any signature is looked at.
     # vci-12.2.4-batch-limit
     if len(jwts) > BATCH_SIZE:
         raise InvalidCredentialRequest(f"at most {BATCH_SIZE} proofs in one request", clause="OpenID4VCI 12.2.4")
-    return tuple(str(jwt) for jwt in jwts)
+    return proof_type, tuple(str(jwt) for jwt in jwts)

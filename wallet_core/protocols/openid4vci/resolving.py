@@ -67,6 +67,27 @@ def resolve_choice(
     return (yield from _resolve(CredentialOffer(credential_issuer, tuple(configuration_ids))))
 
 
+def resolve_again(
+    credential_issuer: CredentialIssuerId, configuration_id: CredentialConfigurationId, *, authorization_server: str
+) -> Flow[ResolvedOffer]:
+    """Fetch what is needed to ask again for what was issued before, with a grant of ``authorization_server``.
+
+    Raises:
+        MalformedError: the metadata break a rule, or lack the configuration or the server by now.
+        PeerRefusal: a server answered with an error.
+    """
+    issuer = yield from resolve_credential_issuer(credential_issuer, only=(configuration_id,))
+    # A refresh token goes to the server that gave it, and only while the issuer still relies on that one.
+    # vci-12.2.4-same-server
+    if authorization_server not in issuer.authorization_servers:
+        raise MalformedError("the issuer no longer lists the server of the grant", clause="OpenID4VCI 12.2.4")
+    if configuration_id not in issuer.configurations:
+        raise MalformedError("the issuer no longer has the configuration", clause="OpenID4VCI 12.2.4")
+    choose_encryption(issuer.request_encryption, issuer.response_encryption)
+    server = yield from _resolve_authorization_server(authorization_server)
+    return ResolvedOffer(CredentialOffer(credential_issuer, (configuration_id,)), issuer, server)
+
+
 def resolve_credential_issuer(
     credential_issuer: CredentialIssuerId, *, only: Collection[CredentialConfigurationId] | None = None
 ) -> Flow[CredentialIssuerMetadata]:
