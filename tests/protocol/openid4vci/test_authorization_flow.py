@@ -283,12 +283,8 @@ def no_reference(issuer):
     issuer.refuse["/agencies/police/oauth/par"] = issuer.reply({"expires_in": 90}, 201)
 
 
-def long_reference(issuer):
-    issuer.refuse["/agencies/police/oauth/par"] = issuer.reply({"request_uri": "u" * 3000, "expires_in": 90}, 201)
-
-
 @pytest.mark.clause("oauth-7636.4.2-s256-wallet", "oauth-9126.5-required", "oauth-9126.2.2-expires")
-@pytest.mark.parametrize("misbehave", [no_s256, wants_what_it_has_not, no_lifetime, no_reference, long_reference])
+@pytest.mark.parametrize("misbehave", [no_s256, wants_what_it_has_not, no_lifetime, no_reference])
 def test_servers_that_the_browser_is_not_sent_to(misbehave):
     issuer = AuthorizingIssuer()
     misbehave(issuer)

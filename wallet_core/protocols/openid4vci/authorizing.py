@@ -8,7 +8,6 @@ ResolvedOffer ── start_authorization ──▶ AuthorizationStarted ──(t
 ```
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -17,13 +16,13 @@ from urllib.parse import urlencode
 from wallet_core import spec_versions as spec
 from wallet_core.encoding import base64url, strict_json
 from wallet_core.errors import MalformedError
-from wallet_core.http import Flow, HttpResponse
+from wallet_core.http import Flow
 from wallet_core.keys.jwk import thumbprint
-from wallet_core.protocols.oauth2.answers import parse_answer
 from wallet_core.protocols.oauth2.authorization_response import validate_authorization_response
 from wallet_core.protocols.oauth2.client import ClientInstance, ClientMemory
+from wallet_core.protocols.oauth2.par import parse_pushed_response
+from wallet_core.protocols.oauth2.pkce import code_challenge, create_code_verifier
 from wallet_core.protocols.oauth2.token import TokenResponse, parse_token_response
-from wallet_core.protocols.openid4vci import members
 from wallet_core.protocols.openid4vci.pending import AuthorizationStarted, ProofsToSign, ResolvedOffer
 from wallet_core.protocols.openid4vci.receiving import Keys, open_session, proofs_to_sign, refresh, request_nonce
 from wallet_core.protocols.openid4vci.receiving import validate_keys as validate_keys_of
@@ -32,10 +31,7 @@ from wallet_core.types import CredentialConfigurationId, Json, JsonObject, Rando
 ANSWER_WITHIN: Final = timedelta(minutes=30)
 """How long the answer of an authorization server is waited for: time to find an identity card and log in."""
 
-MAX_REQUEST_URI_CHARACTERS: Final = 2048
-
 _STATE_BYTES: Final = 24
-_VERIFIER_BYTES: Final = 32
 
 
 def start_authorization(
@@ -76,16 +72,14 @@ def start_authorization(
     if server.code_challenge_methods and spec.CODE_CHALLENGE_S256 not in server.code_challenge_methods:
         raise MalformedError("the server does not take S256 code challenges", clause="RFC 7636 4.2")
     talk = open_session(offer, client, now=now, random=random, memory=memory)
-    state, verifier = base64url.encode(random(_STATE_BYTES)), base64url.encode(random(_VERIFIER_BYTES))
-    parameters = _request_parameters(offer, client, names, state=state, code_challenge=_code_challenge(verifier))
+    state, verifier = base64url.encode(random(_STATE_BYTES)), create_code_verifier(random)
+    parameters = _request_parameters(offer, client, names, state=state, code_challenge=code_challenge(verifier))
     expires_at = now + ANSWER_WITHIN
     if server.pushed_endpoint is not None:
         # haip-4-par-wallet
         response = yield from talk.post_form(server.pushed_endpoint, parameters)
-        request_uri, lifetime = _parse_pushed(response)
         # RFC 9126 4: only client_id and the reference go through the browser.
-        parameters = {"client_id": client.client_id, "request_uri": request_uri}
-        expires_at = max(expires_at, now + lifetime)
+        parameters = {"client_id": client.client_id, "request_uri": parse_pushed_response(response).request_uri}
     # RFC 9126 5: a server may take pushed requests only.
     # oauth-9126.5-required
     elif server.require_pushed:
@@ -259,18 +253,3 @@ def _checked(token: TokenResponse, started: AuthorizationStarted) -> TokenRespon
     if bare and not any(name in token.credential_identifiers for name in bare):
         raise MalformedError("the token response lacks authorization_details", clause="OpenID4VCI 6.2")
     return token
-
-
-def _code_challenge(verifier: str) -> str:
-    """Return BASE64URL(SHA256(verifier)) (RFC 7636 4.2)."""
-    return base64url.encode(hashlib.sha256(verifier.encode("ascii")).digest())
-
-
-def _parse_pushed(response: HttpResponse) -> tuple[str, timedelta]:
-    """Return ``request_uri`` and its lifetime (RFC 9126 2.2)."""
-    answer = parse_answer(response, who="the pushed authorization request endpoint")
-    request_uri = members.string(answer, "request_uri", clause="RFC 9126 2.2")
-    if len(request_uri) > MAX_REQUEST_URI_CHARACTERS:
-        raise MalformedError("request_uri is too long", clause="RFC 9126 2.2")
-    # oauth-9126.2.2-expires
-    return request_uri, timedelta(seconds=members.integer(answer, "expires_in", at_least=1, clause="RFC 9126 2.2"))
