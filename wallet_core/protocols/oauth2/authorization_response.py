@@ -37,7 +37,7 @@ def parse_callback(query: str) -> dict[str, str]:
 
 
 def validate_authorization_response(
-    callback: Mapping[str, str], *, state: str, issuer: str, promises_iss: bool, who: str = "the authorization server"
+    callback: Mapping[str, str], *, state: str, issuer: str, iss_promised: bool, who: str = "the authorization server"
 ) -> str:
     """Return the authorization code of a callback.
 
@@ -45,7 +45,7 @@ def validate_authorization_response(
         callback: its parameters, as :func:`parse_callback` returns them.
         state: what the request carried.
         issuer: the authorization server it went to.
-        promises_iss: whether that server's metadata say that it always sends ``iss``.
+        iss_promised: whether that server's metadata say that it always sends ``iss``.
         who: the server's name in errors.
 
     Steps:
@@ -65,7 +65,7 @@ def validate_authorization_response(
     # 2. Before anything else of the answer is believed, errors too: a mix-up would send the code to the wrong server.
     iss = callback.get("iss")
     # oauth-9207.2.4-missing
-    if iss is None and promises_iss:
+    if iss is None and iss_promised:
         raise UntrustedError("the answer does not say which server it is from", step=2, clause="RFC 9207 2.4")
     # oauth-9207.2.4-differs
     if iss is not None and iss != issuer:

@@ -121,7 +121,7 @@ def finish_authorization(
     """
     offer = started.offer
     code = validate_authorization_response(
-        callback, state=started.state, issuer=offer.server.issuer, promises_iss=offer.server.iss_promised
+        callback, state=started.state, issuer=offer.server.issuer, iss_promised=offer.server.iss_promised
     )
     validate_keys_of(offer, keys)
     talk = open_session(offer, client, now=now, random=random, memory=started.memory)
