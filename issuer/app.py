@@ -12,6 +12,8 @@ from issuer.issuance import endpoints
 from issuer.issuance.reissue_router import router as reissue_router
 from issuer.issuance.router import router as issuance_router
 from issuer.issuance.tasks import CRONS, tasks
+from issuer.login import TEMPLATES as LOGIN_TEMPLATES
+from issuer.login.pages import router as login_router
 from issuer.records.router import router as records_router
 from issuer.settings import IssuerSettings
 from issuer.status import endpoints as status_endpoints
@@ -32,9 +34,10 @@ def create_app(issuer: Issuer) -> FastAPI:
         sealer=issuer.sealer,
         clock=issuer.clock,
         protocol_paths=(*endpoints.PROTOCOL_PATHS, *status_endpoints.PROTOCOL_PATHS),
-        template_folders=[TEMPLATES],
+        template_folders=[TEMPLATES, LOGIN_TEMPLATES],
         protocol_routes=[*endpoints.ROUTES, *status_endpoints.ROUTES],
         routers=[
+            login_router,
             records_router,
             issuance_router,
             reissue_router,

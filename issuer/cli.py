@@ -1,6 +1,6 @@
 """The ``jigap issuer`` commands. Settings come from ``JIGAP_ISSUER_…``."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +14,8 @@ from issuer.dependencies import Issuer, build_issuer
 from issuer.issuance.router import credential_status_json, offer_json
 from issuer.issuance.use_cases.offers import OfferOrder, create_offer
 from issuer.issuance.use_cases.withdrawal import change_credential_status
+from issuer.login.ports import Citizen
+from issuer.login.use_cases.by_code import create_one_time_code
 from issuer.records.use_cases import check_records, import_records
 from issuer.settings import IssuerSettings
 from issuer.status.use_cases.changes import StatusOrder
@@ -190,6 +192,18 @@ def create(
     made = create_offer(issuer.issuance, storage, issuer.agency(agency), order)
     code = f"\ntransaction code: {made.tx_code}" if made.tx_code else ""
     out(as_json, offer_json(made), f"{made.uri}{code}\nuntil {made.expires_at.isoformat()}")
+
+
+@app.command("login-code")
+def login_code(
+    name: Annotated[str, typer.Argument(help="Name of a person of the demo.")],
+    birth_date: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Their date of birth.")],
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Print a one-time code of the test login (시험용); an older one of the same person stops working."""
+    code = create_one_time_code(_issuer().login, Citizen(name, birth_date.date()))
+    out(as_json, {"code": code}, f"one-time code: {code}")
 
 
 @credential_app.command("status")

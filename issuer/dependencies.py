@@ -18,6 +18,9 @@ from issuer.issuance.repository import (
     SqlUsedProofs,
 )
 from issuer.issuance.use_cases.metadata import issued_types
+from issuer.login.ports import LoginPorts, LoginStorage
+from issuer.login.repository import SqlLoginSessions, SqlOneTimeCodes
+from issuer.login.use_cases.session import TEST
 from issuer.ports import Clock
 from issuer.records.repository import SqlRecords
 from issuer.settings import IssuerSettings
@@ -46,6 +49,7 @@ class Issuer:
     keys: KeyStore
     issuance: IssuancePorts
     status: StatusPorts
+    login: LoginPorts
     citizen_key: bytes
     known: dict[str, Agency] = field(default_factory=dict)
     signed_lists: SignedLists = field(default_factory=SignedLists)
@@ -75,6 +79,14 @@ class Issuer:
         """Return what issuance does in ``unit``."""
         return sql_storage(unit, self.sealer, self.citizen_key)
 
+    def login_storage(self, unit: UnitOfWork) -> LoginStorage:
+        """Return what the login does in ``unit``."""
+        return _login_storage(unit)
+
+
+def _login_storage(unit: UnitOfWork) -> LoginStorage:
+    return LoginStorage(unit, SqlLoginSessions(unit), SqlOneTimeCodes(unit))
+
 
 def sql_storage(unit: UnitOfWork, sealer: Sealer, citizen_key: bytes) -> Storage:
     """Return the storage of issuance in one unit of work."""
@@ -88,6 +100,17 @@ def sql_storage(unit: UnitOfWork, sealer: Sealer, citizen_key: bytes) -> Storage
         SqlBulkReissuances(unit),
         SqlAuthorizations(unit),
         SqlUsedProofs(unit),
+    )
+
+
+def _login(database: Database, settings: IssuerSettings, sealer: Sealer, issuance: IssuancePorts) -> LoginPorts:
+    return LoginPorts(
+        storage=lambda: _login_storage(database.unit()),
+        reading=lambda: _login_storage(database.reader()),
+        issuance=issuance,
+        # Anybody who reads the terminal can be anybody: only in a demo, whose people are invented.
+        methods={TEST.id: TEST} if settings.demo else {},
+        code_key=sealer.derive("test_login"),
     )
 
 
@@ -133,7 +156,18 @@ def build_issuer(
         wallet_providers=WalletProviderFiles(settings.trust_anchors, time.now).current,
         clients=settings.registered_clients(),
     )
-    return Issuer(settings, database, time, sealer, catalogue, keys, ports, status, citizen_key)
+    return Issuer(
+        settings,
+        database,
+        time,
+        sealer,
+        catalogue,
+        keys,
+        ports,
+        status,
+        _login(database, settings, sealer, ports),
+        citizen_key,
+    )
 
 
 def _secrets(sealer: Sealer) -> Secrets:

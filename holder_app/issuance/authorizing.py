@@ -71,16 +71,11 @@ async def start_login(ports: IssuancePorts, issuance: Issuance, session: str) ->
         return ports.issuances.advance(issuance, Authorizing(started), until=now + LOGIN_TIME)
 
 
-async def finish_login(
-    ports: IssuancePorts, account_id: AccountId, session: str, callback: Mapping[str, str]
-) -> Issuance:
-    """Take what the browser brought back, redeem the code, and receive the credentials.
-
-    The result is as that of accepting an offer; ``Reviewed`` again if the person cancelled there.
+def take_answer(ports: IssuancePorts, account_id: AccountId, session: str, callback: Mapping[str, str]) -> Issuance:
+    """Take what the browser brought back; ``Exchanging`` follows, for :func:`exchange`.
 
     Raises:
         NoSuchLogin: the browser did not go from here, or was here already.
-        FetchError: a server was not reached; the code may still be good.
     """
     now = ports.clock.now()
     with ports.unit:
@@ -95,12 +90,13 @@ async def finish_login(
         if started.state != callback.get("state"):
             # The person began again: the older answer is for nothing.
             raise NoSuchLogin("a newer login was begun since")
-        issuance = ports.issuances.advance(issuance, Exchanging(started, callback, now))
-    return await exchange(ports, issuance)
+        return ports.issuances.advance(issuance, Exchanging(started, callback, now))
 
 
 async def exchange(ports: IssuancePorts, issuance: Issuance) -> Issuance:
     """Redeem the code that the browser brought, and receive the credentials.
+
+    The result is as that of accepting an offer; ``Reviewed`` again if the person cancelled there.
 
     Raises:
         StateConflict: there is no code to redeem.

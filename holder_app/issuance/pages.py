@@ -7,7 +7,7 @@ from fastapi import Form, Request, Response
 from holder_app.accounts.ports import Account
 from holder_app.credentials.use_cases import view_card
 from holder_app.dependencies import CurrentAccount, CurrentWallet, MaybeAccount, Wallet
-from holder_app.issuance.authorizing import NoSuchLogin, finish_login, start_login
+from holder_app.issuance.authorizing import NoSuchLogin, exchange, start_login, take_answer
 from holder_app.issuance.choosing import browse, choose, known_issuers
 from holder_app.issuance.describe import describe_offer, issuer_display
 from holder_app.issuance.states import (
@@ -86,11 +86,13 @@ async def callback(request: Request, account: MaybeAccount, wallet: CurrentWalle
     ports = wallet.issuance_ports()
     try:
         parameters = parse_callback(request.url.query)
-        issuance = await finish_login(ports, account.id, session(request).id, parameters)
+        issuance = take_answer(ports, account.id, session(request).id, parameters)
     except (NoSuchLogin, MalformedError):
         return html(request, "login_lost.html", status=403)
+    try:
+        await exchange(ports, issuance)
     except FetchError:
-        return see_other("/add?unreachable")
+        return see_other(f"/offers/{issuance.id}?unreachable")
     return see_other(f"/offers/{issuance.id}")
 
 

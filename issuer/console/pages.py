@@ -1,6 +1,6 @@
 """Pages for an agency's staff: sign in, offers, issued cards, records. And the service's front page."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Depends, Form, Query
 from starlette.requests import Request
@@ -173,12 +173,13 @@ async def create_offer(
     type_id: Annotated[str, Form(alias="type", max_length=64)],
     subject: Annotated[str, Form(max_length=64)],
     form: Annotated[str, Form(max_length=64)] = "sd_jwt",
+    grant: Annotated[Literal["code", "login"], Form()] = "code",
 ) -> Response:
     """Make the offer, with a transaction code where the catalogue demands one."""
     configuration_ids = desk.forms(desk.type(type_id)).get(form)
     if configuration_ids is None:
         raise InvalidRequest("the agency does not issue the card in that form")
-    order = OfferOrder(configuration_ids, subject_id=subject)
+    order = OfferOrder(configuration_ids, subject_id=subject, authorization_code=grant == "login")
     issuer = desk.issuer
     made = offers.create_offer(issuer.issuance, issuer.issuance.storage(), desk.agency, order)
     return see_other(f"/console/offers/{made.id}")

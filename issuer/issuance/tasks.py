@@ -6,7 +6,7 @@ from typing import Any
 from issuer.dependencies import Issuer
 from issuer.issuance.repository import CONTINUE_BULK
 from issuer.issuance.use_cases.bulk_reissuance import continue_bulk
-from issuer.issuance.use_cases.expiry import BATCH, expire_offers
+from issuer.issuance.use_cases.expiry import BATCH, expire_offers, forget_authorizations
 from issuer.issuance.use_cases.reissuance import OVERDUE_BATCH, revoke_overdue
 from issuer.tables import APP_TABLES
 from wallet_core.adapters.idempotency import forget_answers
@@ -39,6 +39,9 @@ def tasks(issuer: Issuer) -> dict[str, Task]:
 
     def forget(_job: Job, unit: UnitOfWork, _prepared: Any) -> None:
         now = issuer.clock.now()
+        if forget_authorizations(issuer.storage(unit), now=now) == BATCH:
+            enqueue(unit.connection, APP_TABLES, "issuance.forget")
+        issuer.login_storage(unit).sessions.forget(now=now, limit=BATCH)
         forget_spent(unit.connection, APP_TABLES.spent, now=now)
         forget_answers(unit.connection, APP_TABLES, now=now)
 

@@ -87,6 +87,7 @@ class AuthorizingIssuer(SimulatedIssuer):
         }
     )
     forms: list[dict[str, str]] = field(default_factory=list)
+    put_off: HttpRequest | None = None
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer one request."""
@@ -181,6 +182,7 @@ class AuthorizingIssuer(SimulatedIssuer):
             return refusal
         if self.deferrals > 0:
             self.deferrals -= 1
+            self.put_off = request
             return self.reply({"transaction_id": "t-1", "interval": self.interval}, 202)
         return self.issue(request)
 
@@ -200,4 +202,8 @@ class AuthorizingIssuer(SimulatedIssuer):
         if self.deferrals > 0:
             self.deferrals -= 1
             return self.reply({"transaction_id": transaction_id, "interval": self.interval}, 202)
+        return self.issue_later()
+
+    def issue_later(self) -> HttpResponse:
+        """The credentials that were put off."""
         return self.reply({"credentials": [{"credential": "later-0"}]})
