@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from starlette.requests import HTTPConnection
 
@@ -12,6 +13,7 @@ from issuer.issuance.ports import IssuancePorts, Secrets, Storage
 from issuer.issuance.repository import (
     SqlAuthorizations,
     SqlBulkReissuances,
+    SqlDeferrals,
     SqlIssuedCredentials,
     SqlOffers,
     SqlSpentNonces,
@@ -36,10 +38,13 @@ from wallet_core.catalogue.catalogue import Catalogue
 from wallet_core.errors import NotFound
 from wallet_core.types import RandomBytes
 
+REMEMBERED = timedelta(seconds=10)
+"""How long an agency is not looked up again: what it switches is in force in every process after that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """The parts of one issuer process. Registered agencies are remembered: none is ever removed."""
+    """The parts of one issuer process. Registered agencies are remembered for ``REMEMBERED``: none is ever removed."""
 
     settings: IssuerSettings
     database: Database
@@ -51,17 +56,19 @@ class Issuer:
     status: StatusPorts
     login: LoginPorts
     citizen_key: bytes
-    known: dict[str, Agency] = field(default_factory=dict)
+    known: dict[str, tuple[Agency, datetime]] = field(default_factory=dict)
     signed_lists: SignedLists = field(default_factory=SignedLists)
 
     def agency(self, agency_id: str) -> Agency:
         """Return a registered agency. Raises ``NotFound``."""
-        if agency_id not in self.known:
+        now = self.clock.now()
+        known = self.known.get(agency_id)
+        if known is None or now >= known[1] + REMEMBERED:
             if agency_id not in self.catalogue.agencies:
                 raise NotFound("no such agency")
             unit = self.database.reader()
-            self.known[agency_id] = find_agency(unit, self.agencies(unit), agency_id)
-        return self.known[agency_id]
+            known = self.known[agency_id] = find_agency(unit, self.agencies(unit), agency_id), now
+        return known[0]
 
     def agencies(self, unit: UnitOfWork) -> SqlAgencies:
         """Return the agencies of ``unit``."""
@@ -93,6 +100,7 @@ def sql_storage(unit: UnitOfWork, sealer: Sealer, citizen_key: bytes) -> Storage
     return Storage(
         unit,
         SqlOffers(unit),
+        SqlDeferrals(unit),
         SqlIssuedCredentials(unit),
         SqlSpentNonces(unit),
         SqlRecords(unit, sealer, citizen_key),
@@ -155,6 +163,7 @@ def build_issuer(
         status=status,
         wallet_providers=WalletProviderFiles(settings.trust_anchors, time.now).current,
         clients=settings.registered_clients(),
+        deferral=settings.deferral_terms,
     )
     return Issuer(
         settings,
@@ -177,6 +186,7 @@ def _secrets(sealer: Sealer) -> Secrets:
         nonce=sealer.derive("c_nonce"),
         dpop_nonce=sealer.derive("dpop_nonce"),
         challenge=sealer.derive("attestation_challenge"),
+        encryption=sealer.derive("request_encryption"),
     )
 
 

@@ -6,6 +6,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
+from issuer.issuance.ports import DeferralTerms
 from issuer.status.ports import StatusTerms
 from wallet_core.adapters.config import AppSettings, Origin, SettingsError
 from wallet_core.protocols.oauth2.clients import RegisteredClient, parse_registered_clients
@@ -21,6 +22,10 @@ class IssuerSettings(AppSettings):
         status_ttl_seconds: how long a fetched status list may be kept: a suspension is known everywhere after that.
         status_life_seconds: how long a list may be relied on where no fresh one can be had.
         status_list_size: places of a new status list; a multiple of 8.
+        deferred_interval_seconds: how long a wallet waits before it asks again for what a clerk must decide. An access
+            token lives 300 seconds, so that it is good for the next question.
+        deferred_notifications: whether deferred answers have a ``notification_id``, which some wallets refuse there.
+        insecure_approve_deferred: the first question finds everything approved; for conformance tests only.
         status_history: whether lists of the past are handed out, which tells more about people than lists of today.
     """
 
@@ -31,12 +36,22 @@ class IssuerSettings(AppSettings):
     status_life_seconds: int = Field(default=86_400, ge=2, le=2_592_000)
     status_list_size: int = Field(default=131_072, ge=8, le=16_777_216, multiple_of=8)
     status_history: bool = False
+    deferred_interval_seconds: int = Field(default=30, ge=1, le=240)
+    deferred_notifications: bool = False
+    insecure_approve_deferred: bool = False
 
     @model_validator(mode="after")
     def _life_after_ttl(self) -> Self:
         if self.status_life_seconds <= self.status_ttl_seconds:
             raise ValueError("STATUS_LIFE_SECONDS must be more than STATUS_TTL_SECONDS")
         return self
+
+    @property
+    def deferral_terms(self) -> DeferralTerms:
+        """How deferred requests are handled."""
+        return DeferralTerms(
+            self.deferred_interval_seconds, self.insecure_approve_deferred, self.deferred_notifications
+        )
 
     def registered_clients(self) -> dict[ClientId, RegisteredClient]:
         """Return the wallets of the file ``clients``; none without one.

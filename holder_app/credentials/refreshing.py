@@ -17,7 +17,7 @@ from holder_app.credentials.ports import Card, CardStatus, Grant, NewCopies, Rec
 from holder_app.credentials.use_cases import CardPorts, claims_of, new_record
 from wallet_core.catalogue import Catalogue, CredentialType
 from wallet_core.encoding.claims_path import ConcretePath
-from wallet_core.errors import NotFound, PeerRefusal, StateConflict, WalletError
+from wallet_core.errors import NotFound, NotSupported, PeerRefusal, StateConflict, WalletError
 from wallet_core.spec_versions import FORMAT_MDOC
 from wallet_core.types import Json, JsonObject, RandomBytes
 
@@ -118,6 +118,10 @@ async def refresh_card(
     except PeerRefusal as exc:
         return _refused(open_ports(), card, exc)
     except StateConflict:  # deleted meanwhile
+        return Refreshed.LATER
+    except NotSupported:
+        # Somebody at the agency decides first: each question is a line in a clerk's list.
+        _plan(open_ports(), card, LOOK_AGAIN)
         return Refreshed.LATER
     except WalletError:
         _plan(open_ports(), card, RETRY)

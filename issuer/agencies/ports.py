@@ -18,13 +18,15 @@ class Agency:
     """An agency that issues here. It is one Credential Issuer and its own Authorization Server.
 
     ``haip``: it serves only wallets that keep to the OpenID4VC High Assurance Interoperability Profile, with pushed
-    requests, DPoP and client attestation; otherwise public clients are served too.
+    requests, DPoP and client attestation; otherwise public clients are served too. ``encrypted``: it answers only
+    wallets that encrypt their requests and ask for encrypted answers.
     """
 
     id: AgencyId
     credential_issuer: CredentialIssuerId
     name: Text
     haip: bool = False
+    encrypted: bool = False
 
 
 def document_signer_key(agency_id: AgencyId) -> str:
@@ -37,6 +39,10 @@ class Agencies(Protocol):
 
     def add(self, agency_id: AgencyId, name: Text, *, haip: bool, now: datetime) -> None:
         """Register an agency; one that is there keeps its date and takes name and profile."""
+        ...
+
+    def set_encrypted(self, agency_id: AgencyId, *, encrypted: bool) -> None:
+        """Store whether an agency demands encrypted messages. Raises ``NotFound``."""
         ...
 
     def find(self, agency_id: AgencyId) -> Agency | None:

@@ -13,6 +13,7 @@ from issuer.tables import APP_TABLES, table_of
 from wallet_core.adapters import api_keys
 from wallet_core.adapters.sql import UnitOfWork
 from wallet_core.catalogue.text import Text
+from wallet_core.errors import NotFound
 from wallet_core.types import AgencyId
 
 _AGENCY = table_of(AgencyRow)
@@ -31,7 +32,15 @@ class SqlAgencies:
         names = {"name_ko": name.ko, "name_en": name.en, "haip": haip}
         statement = update(_AGENCY).where(_AGENCY.c.id == agency_id).values(**names)
         if self._unit.connection.execute(statement).rowcount == 0:
-            self._unit.connection.execute(insert(_AGENCY), {"id": agency_id, "created_at": now, **names})
+            self._unit.connection.execute(
+                insert(_AGENCY), {"id": agency_id, "created_at": now, "encrypted": False, **names}
+            )
+
+    def set_encrypted(self, agency_id: AgencyId, *, encrypted: bool) -> None:
+        """Store whether an agency demands encrypted messages. Raises ``NotFound``."""
+        statement = update(_AGENCY).where(_AGENCY.c.id == agency_id).values(encrypted=encrypted)
+        if self._unit.connection.execute(statement).rowcount == 0:
+            raise NotFound("no such agency")
 
     def find(self, agency_id: AgencyId) -> Agency | None:
         """Return an agency, None if it is not registered."""
@@ -45,7 +54,7 @@ class SqlAgencies:
     def _agency(self, row: Row[Any]) -> Agency:
         agency_id = AgencyId(row.id)
         issuer = credential_issuer_id(self._public_url, agency_id)
-        return Agency(agency_id, issuer, Text(row.name_ko, row.name_en), row.haip)
+        return Agency(agency_id, issuer, Text(row.name_ko, row.name_en), row.haip, row.encrypted)
 
 
 class SqlApiKeys:

@@ -19,3 +19,4 @@ class AgencyRow(IssuerBase, table=True):
     name_en: str = Field(max_length=200)
     created_at: datetime = Field(sa_type=UtcDateTime)
     haip: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    encrypted: bool = Field(default=False, sa_column_kwargs={"server_default": false()})

@@ -1,7 +1,7 @@
 """What is done with agencies: register one, find one, give it an API key."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from issuer.agencies.ports import SCOPES, Agencies, Agency, ApiKeys, SigningKeys
@@ -71,6 +71,17 @@ def register_agency(
         agencies.add(agency_id, entry.name, haip=haip, now=now)
         key_id, text = api_keys.create(agency_id, label="first", scopes=SCOPES, now=now)
     return RegisteredAgency(Agency(agency_id, issuer, entry.name, haip), key_id, text)
+
+
+def demand_encryption(unit: UnitOfWork, agencies: Agencies, agency: Agency, *, encrypted: bool) -> Agency:
+    """Let an agency answer only wallets that encrypt their messages, or all again.
+
+    Raises:
+        NotFound: it is not registered.
+    """
+    with unit:
+        agencies.set_encrypted(agency.id, encrypted=encrypted)
+    return replace(agency, encrypted=encrypted)
 
 
 def find_agency(unit: UnitOfWork, agencies: Agencies, agency_id: str) -> Agency:

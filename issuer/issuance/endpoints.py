@@ -17,17 +17,18 @@ from issuer.dependencies import Issuer, issuer_of
 from issuer.issuance.use_cases import clients, metadata, offers, protocol
 from issuer.issuance.use_cases.authorization import push_authorization
 from issuer.issuance.use_cases.credential import answer_credential_request
+from issuer.issuance.use_cases.deferred import answer_deferred_request
 from issuer.issuance.use_cases.token import redeem
 from wallet_core import spec_versions as spec
 from wallet_core.adapters.web import add_answer_header, protocol_json
 from wallet_core.errors import InvalidToken
-from wallet_core.http import ReceivedRequest
+from wallet_core.http import HttpResponse, ReceivedRequest
 from wallet_core.protocols.openid4vci.encryption import MAX_ENCRYPTED_REQUEST_BYTES
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 PROTOCOL_PATHS = (
-    r"/agencies/[^/]+/(oauth/token|oauth/par|oauth/challenge|nonce|credential|notification|offers/[^/]+|types/[^/]+)",
+    r"/agencies/[^/]+/(oauth/(token|par|challenge)|nonce|credential|deferred|notification|offers/[^/]+|types/[^/]+)",
     r"/\.well-known/.*",
     r"/agencies/[^/]+/\.well-known/.*",
 )
@@ -61,7 +62,13 @@ async def nonce(request: Request) -> Response:
 async def credential(request: Request) -> Response:
     """Credential Endpoint (OpenID4VCI 8)."""
     issuer, agency = _tenant(request)
-    return protocol_json(answer_credential_request(issuer.issuance, agency, await _received(issuer, request)))
+    return _answered(answer_credential_request(issuer.issuance, agency, await _received(issuer, request)))
+
+
+async def deferred(request: Request) -> Response:
+    """Deferred Credential Endpoint (OpenID4VCI 9)."""
+    issuer, agency = _tenant(request)
+    return _answered(answer_deferred_request(issuer.issuance, agency, await _received(issuer, request)))
 
 
 async def notification(request: Request) -> Response:
@@ -114,6 +121,11 @@ async def _received(issuer: Issuer, request: Request) -> ReceivedRequest:
         headers[name] = (*headers.get(name, ()), raw_value.decode("latin-1"))
     url = f"{issuer.settings.public_url}{request.url.path}"
     return ReceivedRequest(request.method, url, headers, await request.body())
+
+
+def _answered(answer: HttpResponse) -> Response:
+    """Return an answer of the core, that no cache keeps (protocols.md M6)."""
+    return Response(answer.body, answer.status, {**answer.headers, "cache-control": "no-store"})
 
 
 def _with_dpop_nonce(endpoint: Endpoint) -> Endpoint:
@@ -176,6 +188,7 @@ ROUTES = [
     _post(f"{_AGENCY}/oauth/challenge", _with_dpop_nonce(challenge)),
     _post(f"{_AGENCY}/nonce", _with_dpop_nonce(nonce)),
     _post(f"{_AGENCY}/credential", _at_resource_server(credential)),
+    _post(f"{_AGENCY}/deferred", _at_resource_server(deferred)),
     _post(f"{_AGENCY}/notification", _at_resource_server(notification)),
     Route(f"{_AGENCY}/offers/{{offer_id}}", offer),
     Route(f"{_AGENCY}/types/{{type_id}}", credential_type),

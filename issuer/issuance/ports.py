@@ -14,6 +14,7 @@ from wallet_core.catalogue.credential_type import CredentialType, FormatEntry
 from wallet_core.errors import RemoteProtocolError
 from wallet_core.protocols.oauth2.authorization_states import AuthorizationState
 from wallet_core.protocols.oauth2.clients import RegisteredClient
+from wallet_core.protocols.openid4vci.deferral import DeferralState
 from wallet_core.protocols.openid4vci.issuance import IssuanceState
 from wallet_core.protocols.openid4vci.proof import ProofPolicy
 from wallet_core.trust.wallet_providers import WalletProviders
@@ -77,8 +78,72 @@ class IssuedCredential:
     status: str
     issued_at: datetime
     expires_at: datetime
+    notification_id: str | None = None
+    event: str | None = None
     replace_by: datetime | None = None
     replace_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeferredIssuance:
+    """A stored Credential Request that is not answered yet. ``sealed`` is None once it has ended.
+
+    ``id`` is ours, for the agency; the wallet knows the request by its ``transaction_id``, of which only the digest is
+    kept.
+    """
+
+    id: str
+    agency_id: AgencyId
+    offer_id: str
+    version: int
+    state: DeferralState
+    transaction_digest: bytes
+    subject_id: str | None
+    sealed: bytes | None
+
+
+class Deferrals(Protocol):
+    """Deferred requests, found by id or by the digest of their ``transaction_id``."""
+
+    def add(self, deferred: DeferredIssuance) -> None:
+        """Store a new one."""
+        ...
+
+    def find(self, agency_id: AgencyId, deferred_id: str) -> DeferredIssuance | None:
+        """Return one of an agency, None if there is none."""
+        ...
+
+    def find_by_transaction(self, agency_id: AgencyId, transaction_digest: bytes) -> DeferredIssuance | None:
+        """Return the agency's request with this ``transaction_id``, None if there is none."""
+        ...
+
+    def of_offers(self, agency_id: AgencyId, offer_ids: Sequence[str]) -> Sequence[DeferredIssuance]:
+        """Return an agency's requests under these offers, oldest first."""
+        ...
+
+    def waiting(self, agency_id: AgencyId, *, after: str, limit: int) -> Sequence[DeferredIssuance]:
+        """Return an agency's undecided requests, oldest first, from the one after the id ``after`` (empty: all)."""
+        ...
+
+    def decided(self, agency_id: AgencyId, *, before: str, limit: int) -> Sequence[DeferredIssuance]:
+        """Return an agency's other requests, newest first, from the one before the id ``before`` (empty: all)."""
+        ...
+
+    def count_waiting(self, agency_id: AgencyId) -> int:
+        """Return how many of an agency's requests nobody has decided."""
+        ...
+
+    def advance(self, deferred: DeferredIssuance, state: DeferralState, *, sealed: bytes | None = None) -> None:
+        """Store the next state, and other data to sign if given. Raises ``StateConflict`` if it moved meanwhile."""
+        ...
+
+    def forget(self, deferred: DeferredIssuance, state: DeferralState) -> None:
+        """Store the last state and delete what was kept about the person. Raises ``StateConflict``."""
+        ...
+
+    def ended(self, *, now: datetime, limit: int) -> Sequence[DeferredIssuance]:
+        """Return requests that ended before ``now`` and still hold something about a person."""
+        ...
 
 
 class Offers(Protocol):
@@ -259,6 +324,14 @@ class IssuedCredentials(Protocol):
         """Return how many people have live credentials of these configurations, and how many credentials they are."""
         ...
 
+    def note_event(self, agency_id: AgencyId, offer_id: str, notification_id: str, event: str) -> None:
+        """Write what the wallet said became of the credentials that were sent under ``notification_id``."""
+        ...
+
+    def count_failed(self, agency_id: AgencyId) -> int:
+        """Return how many of an agency's answers failed in the citizen's wallet."""
+        ...
+
     def of_subject(
         self, agency_id: AgencyId, subject_id: str | None, *, after: str, limit: int
     ) -> Sequence[IssuedCredential]:
@@ -338,13 +411,32 @@ class IssuedType:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """Keys of the MACs: pre-authorized codes, transaction codes, nonces, DPoP nonces, attestation challenges."""
+    """Keys of the MACs: pre-authorized codes, transaction codes, nonces, DPoP nonces, attestation challenges.
+
+    From ``encryption`` the keys for encrypted requests are derived.
+    """
 
     code: bytes
     tx_code: bytes
     nonce: bytes
     dpop_nonce: bytes
     challenge: bytes
+    encryption: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DeferralTerms:
+    """How deferred requests are handled.
+
+    Attributes:
+        interval: seconds that a wallet waits between two questions.
+        approve_at_once: whether the first question finds everything approved, for conformance tests.
+        notifications: whether a deferred answer has a ``notification_id``, which some wallets refuse there.
+    """
+
+    interval: int
+    approve_at_once: bool
+    notifications: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,6 +445,7 @@ class Storage:
 
     unit: UnitOfWork
     offers: Offers
+    deferrals: Deferrals
     credentials: IssuedCredentials
     nonces: SpentNonces
     records: Records
@@ -381,3 +474,4 @@ class IssuancePorts:
     status: StatusPorts
     wallet_providers: Callable[[], WalletProviders]
     clients: Mapping[ClientId, RegisteredClient]
+    deferral: DeferralTerms

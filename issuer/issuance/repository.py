@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, insert, select, update
 
 from issuer.issuance.bulk import BulkReissuance, BulkState, bulk_from_json, bulk_kind, bulk_to_json
-from issuer.issuance.ports import Authorization, IssuedCredential, Offer, UsedProof
-from issuer.issuance.tables import AuthorizationRow, BulkReissuanceRow, CredentialRow, OfferRow
+from issuer.issuance.ports import Authorization, DeferredIssuance, IssuedCredential, Offer, UsedProof
+from issuer.issuance.tables import AuthorizationRow, BulkReissuanceRow, CredentialRow, DeferredRow, OfferRow
 from issuer.tables import APP_TABLES, table_of
 from wallet_core.adapters import sql
 from wallet_core.adapters.jobs import enqueue
@@ -17,6 +17,8 @@ from wallet_core.adapters.sql import UnitOfWork
 from wallet_core.errors import InvalidNonce, StateConflict
 from wallet_core.protocols.oauth2 import authorization_states, authorization_stored
 from wallet_core.protocols.oauth2.authorization_states import AuthorizationState
+from wallet_core.protocols.openid4vci import deferral
+from wallet_core.protocols.openid4vci.deferral import DeferralState
 from wallet_core.protocols.openid4vci.issuance import (
     Authorized,
     IssuanceState,
@@ -29,6 +31,7 @@ from wallet_core.types import AgencyId, CredentialConfigurationId
 _OFFER = table_of(OfferRow)
 _CREDENTIAL = table_of(CredentialRow)
 _BULK = table_of(BulkReissuanceRow)
+_DEFERRED = table_of(DeferredRow)
 
 CONTINUE_BULK = "issuance.reissue"
 """Name of the job that does the next chunk of an order to re-issue."""
@@ -68,6 +71,27 @@ _TO_REPLACE = _OF_OFFER.where(
 _OVERDUE = select(_CREDENTIAL).where(_CREDENTIAL.c.replace_by < bindparam("now")).order_by(_CREDENTIAL.c.replace_by)
 _SUBJECT_OFFERS = _OF_AGENCY.where(_OFFER.c.subject_id == bindparam("subject_id"))
 _SET_STATUS = update(_CREDENTIAL).where(_CREDENTIAL.c.id == bindparam("credential_id")).values(status=bindparam("to"))
+_NOTE_EVENT = (
+    update(_CREDENTIAL)
+    .where(
+        _CREDENTIAL.c.agency_id == bindparam("agency"),
+        _CREDENTIAL.c.offer_id == bindparam("offer"),
+        _CREDENTIAL.c.notification_id == bindparam("sent_under"),
+    )
+    .values(event=bindparam("to"))
+)
+_COUNT_FAILED = select(func.count(_CREDENTIAL.c.notification_id.distinct())).where(
+    _CREDENTIAL.c.agency_id == bindparam("agency_id"), _CREDENTIAL.c.event == "credential_failure"
+)
+_DEFERRED_OF_AGENCY = select(_DEFERRED).where(_DEFERRED.c.agency_id == bindparam("agency_id"))
+_DEFERRED_BY_ID = _DEFERRED_OF_AGENCY.where(_DEFERRED.c.id == bindparam("deferred_id"))
+_DEFERRED_BY_TRANSACTION = _DEFERRED_OF_AGENCY.where(_DEFERRED.c.transaction_digest == bindparam("digest"))
+_DEFERRED_ENDED = select(_DEFERRED).where(_DEFERRED.c.ends_at < bindparam("now")).order_by(_DEFERRED.c.ends_at)
+_COUNT_WAITING = (
+    select(func.count())
+    .select_from(_DEFERRED)
+    .where(_DEFERRED.c.agency_id == bindparam("agency_id"), _DEFERRED.c.kind == "waiting")
+)
 
 
 class SqlOffers:
@@ -267,6 +291,8 @@ class SqlIssuedCredentials:
                 "status": each.status,
                 "issued_at": each.issued_at,
                 "expires_at": each.expires_at,
+                "notification_id": each.notification_id,
+                "event": each.event,
             }
             for each in credentials
         ]
@@ -354,6 +380,15 @@ class SqlIssuedCredentials:
         row = self._unit.connection.execute(counted).one()
         return int(row[0]), int(row[1])
 
+    def note_event(self, agency_id: AgencyId, offer_id: str, notification_id: str, event: str) -> None:
+        """Write what the wallet said became of the credentials that were sent under ``notification_id``."""
+        values = {"agency": agency_id, "offer": offer_id, "sent_under": notification_id, "to": event}
+        self._unit.connection.execute(_NOTE_EVENT, values)
+
+    def count_failed(self, agency_id: AgencyId) -> int:
+        """Return how many of an agency's answers failed in the citizen's wallet."""
+        return int(self._unit.connection.execute(_COUNT_FAILED, {"agency_id": agency_id}).scalar_one())
+
     def of_subject(
         self, agency_id: AgencyId, subject_id: str | None, *, after: str, limit: int
     ) -> Sequence[IssuedCredential]:
@@ -425,6 +460,89 @@ class SqlSpentNonces:
             raise InvalidNonce("the c_nonce was used before", clause="OpenID4VCI 8.3.1.2") from exc
 
 
+class SqlDeferrals:
+    """Deferred requests of one database."""
+
+    def __init__(self, unit: UnitOfWork) -> None:
+        self._unit = unit
+
+    def add(self, deferred: DeferredIssuance) -> None:
+        """Store a new one."""
+        values = {
+            "id": deferred.id,
+            "agency_id": deferred.agency_id,
+            "offer_id": deferred.offer_id,
+            "kind": deferral.state_kind(deferred.state),
+            "version": deferred.version,
+            "body": deferral.state_to_json(deferred.state),
+            "transaction_digest": deferred.transaction_digest,
+            "subject_id": deferred.subject_id,
+            "sealed": deferred.sealed,
+            "ends_at": deferral.ends_at(deferred.state),
+        }
+        self._unit.connection.execute(insert(_DEFERRED), values)
+
+    def find(self, agency_id: AgencyId, deferred_id: str) -> DeferredIssuance | None:
+        """Return one of an agency, None if there is none."""
+        return self._one(_DEFERRED_BY_ID, {"agency_id": agency_id, "deferred_id": deferred_id})
+
+    def find_by_transaction(self, agency_id: AgencyId, transaction_digest: bytes) -> DeferredIssuance | None:
+        """Return the agency's request with this ``transaction_id``, None if there is none."""
+        return self._one(_DEFERRED_BY_TRANSACTION, {"agency_id": agency_id, "digest": transaction_digest})
+
+    def of_offers(self, agency_id: AgencyId, offer_ids: Sequence[str]) -> Sequence[DeferredIssuance]:
+        """Return an agency's requests under these offers, oldest first."""
+        statement = _DEFERRED_OF_AGENCY.where(_DEFERRED.c.offer_id.in_(offer_ids)).order_by(_DEFERRED.c.id)
+        return self._all(statement, {"agency_id": agency_id}) if offer_ids else []
+
+    def waiting(self, agency_id: AgencyId, *, after: str, limit: int) -> Sequence[DeferredIssuance]:
+        """Return an agency's undecided requests, oldest first, from the one after the id ``after`` (empty: all)."""
+        columns = _DEFERRED.c
+        statement = _DEFERRED_OF_AGENCY.where(columns.kind == "waiting", columns.id > after)
+        return self._all(statement.order_by(columns.id).limit(limit), {"agency_id": agency_id})
+
+    def decided(self, agency_id: AgencyId, *, before: str, limit: int) -> Sequence[DeferredIssuance]:
+        """Return an agency's other requests, newest first, from the one before the id ``before`` (empty: all)."""
+        columns = _DEFERRED.c
+        statement = _DEFERRED_OF_AGENCY.where(columns.kind != "waiting").order_by(columns.id.desc()).limit(limit)
+        return self._all(statement.where(columns.id < before) if before else statement, {"agency_id": agency_id})
+
+    def count_waiting(self, agency_id: AgencyId) -> int:
+        """Return how many of an agency's requests nobody has decided."""
+        return int(self._unit.connection.execute(_COUNT_WAITING, {"agency_id": agency_id}).scalar_one())
+
+    def advance(self, deferred: DeferredIssuance, state: DeferralState, *, sealed: bytes | None = None) -> None:
+        """Store the next state, and other data to sign if given. Raises ``StateConflict`` if it moved meanwhile."""
+        columns: dict[str, Any] = {"ends_at": deferral.ends_at(state)}
+        self._advance(deferred, state, columns if sealed is None else columns | {"sealed": sealed})
+
+    def forget(self, deferred: DeferredIssuance, state: DeferralState) -> None:
+        """Store the last state and delete what was kept about the person. Raises ``StateConflict``."""
+        self._advance(deferred, state, {"ends_at": None, "sealed": None, "subject_id": None})
+
+    def ended(self, *, now: datetime, limit: int) -> Sequence[DeferredIssuance]:
+        """Return requests that ended before ``now`` and still hold something about a person."""
+        return self._all(_DEFERRED_ENDED.limit(limit), {"now": now})
+
+    def _one(self, statement: Any, values: dict[str, Any]) -> DeferredIssuance | None:
+        row = self._unit.connection.execute(statement, values).one_or_none()
+        return None if row is None else _deferred(row)
+
+    def _all(self, statement: Any, values: dict[str, Any]) -> list[DeferredIssuance]:
+        return [_deferred(row) for row in self._unit.connection.execute(statement, values)]
+
+    def _advance(self, deferred: DeferredIssuance, state: DeferralState, columns: dict[str, Any]) -> None:
+        sql.advance(
+            self._unit.connection,
+            _DEFERRED,
+            id=deferred.id,
+            version=deferred.version,
+            kind=deferral.state_kind(state),
+            body=deferral.state_to_json(state),
+            **columns,
+        )
+
+
 class SqlUsedProofs:
     """Which DPoP proofs and proofs of possession were used."""
 
@@ -477,8 +595,23 @@ def _credential(row: Row[Any]) -> IssuedCredential:
         row.status,
         row.issued_at,
         row.expires_at,
+        row.notification_id,
+        row.event,
         row.replace_by,
         row.replace_reason,
+    )
+
+
+def _deferred(row: Row[Any]) -> DeferredIssuance:
+    return DeferredIssuance(
+        row.id,
+        AgencyId(row.agency_id),
+        row.offer_id,
+        row.version,
+        deferral.state_from_json(row.kind, row.body),
+        row.transaction_digest,
+        row.subject_id,
+        row.sealed,
     )
 
 

@@ -54,7 +54,7 @@ class CredentialRow(IssuerBase, table=True):
     """That a credential was issued, to which key, until when. Never the credential itself."""
 
     __tablename__ = "issuer_credential"
-    __table_args__ = (Index(None, "agency_id", "subject_id", "id"),)
+    __table_args__ = (Index(None, "agency_id", "subject_id", "id"), Index(None, "agency_id", "event"))
 
     id: str = Field(primary_key=True, max_length=64)
     agency_id: str = Field(max_length=100)
@@ -67,6 +67,8 @@ class CredentialRow(IssuerBase, table=True):
     expires_at: datetime = Field(sa_type=UtcDateTime)
     replace_by: datetime | None = Field(default=None, index=True, sa_type=UtcDateTime)
     replace_reason: str | None = Field(default=None, max_length=500)
+    notification_id: str | None = Field(default=None, max_length=64)
+    event: str | None = Field(default=None, max_length=30)
 
 
 class BulkReissuanceRow(IssuerBase, table=True):
@@ -81,3 +83,24 @@ class BulkReissuanceRow(IssuerBase, table=True):
     version: int
     body: dict[str, Any] = Field(sa_type=JSON)
     created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class DeferredRow(IssuerBase, table=True):
+    """A deferred Credential Request in one of the states of ``openid4vci.deferral``.
+
+    ``sealed`` holds the claims to sign; it goes, with ``subject_id``, when the request has ended.
+    """
+
+    __tablename__ = "issuer_deferred"
+    __table_args__ = (Index(None, "agency_id", "kind", "id"), Index(None, "offer_id"))
+
+    id: str = Field(primary_key=True, max_length=64)
+    agency_id: str = Field(max_length=100)
+    offer_id: str = Field(max_length=64)
+    kind: str = Field(max_length=30)
+    version: int
+    body: dict[str, Any] = Field(sa_type=JSON)
+    transaction_digest: bytes = Field(unique=True)
+    subject_id: str | None = Field(default=None, max_length=200)
+    sealed: bytes | None = None
+    ends_at: datetime | None = Field(default=None, index=True, sa_type=UtcDateTime)

@@ -6,7 +6,7 @@ from typing import Any
 from issuer.dependencies import Issuer
 from issuer.issuance.repository import CONTINUE_BULK
 from issuer.issuance.use_cases.bulk_reissuance import continue_bulk
-from issuer.issuance.use_cases.expiry import BATCH, expire_offers, forget_authorizations
+from issuer.issuance.use_cases.expiry import BATCH, expire_deferrals, expire_offers, forget_authorizations
 from issuer.issuance.use_cases.reissuance import OVERDUE_BATCH, revoke_overdue
 from issuer.tables import APP_TABLES
 from wallet_core.adapters.idempotency import forget_answers
@@ -16,6 +16,7 @@ from wallet_core.adapters.sql import UnitOfWork, forget_spent
 CRONS = (
     Cron("issuance.expire_offers", every=timedelta(seconds=30)),
     Cron("issuance.revoke_overdue", every=timedelta(seconds=60)),
+    Cron("issuance.expire_deferrals", every=timedelta(minutes=10)),
     Cron("issuance.forget", every=timedelta(hours=1)),
 )
 """Work that comes back."""
@@ -37,6 +38,10 @@ def tasks(issuer: Issuer) -> dict[str, Task]:
         id_, version = str(job.payload["id"]), int(str(job.payload["version"]))
         continue_bulk(issuer.issuance, issuer.storage(unit), id_, version)
 
+    def lapse(_job: Job, unit: UnitOfWork, _prepared: Any) -> None:
+        if expire_deferrals(issuer.storage(unit), now=issuer.clock.now()) == BATCH:
+            enqueue(unit.connection, APP_TABLES, "issuance.expire_deferrals")
+
     def forget(_job: Job, unit: UnitOfWork, _prepared: Any) -> None:
         now = issuer.clock.now()
         if forget_authorizations(issuer.storage(unit), now=now) == BATCH:
@@ -49,5 +54,6 @@ def tasks(issuer: Issuer) -> dict[str, Task]:
         "issuance.expire_offers": Task(expire),
         "issuance.revoke_overdue": Task(overdue),
         CONTINUE_BULK: Task(reissue),
+        "issuance.expire_deferrals": Task(lapse),
         "issuance.forget": Task(forget),
     }

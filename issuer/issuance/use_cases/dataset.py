@@ -81,10 +81,16 @@ def subject_record(
 
 
 def seal_dataset(
-    ports: IssuancePorts, agency_id: AgencyId, offer_id: str, *, claims: Mapping[str, JsonObject], tx_code: str | None
+    ports: IssuancePorts,
+    agency_id: AgencyId,
+    offer_id: str,
+    *,
+    claims: Mapping[str, JsonObject],
+    tx_code: str | None,
+    deferred: bool = False,
 ) -> bytes:
-    """Return what is kept with an offer until it ends."""
-    data = strict_json.dumps({"claims": dict(claims), "tx_code": tx_code})
+    """Return what is kept with an offer until it ends. ``deferred``: somebody decides before anything is signed."""
+    data = strict_json.dumps({"claims": dict(claims), "tx_code": tx_code, "deferred": deferred})
     return ports.seal.seal(data, _context(agency_id, offer_id))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from issuer.agencies.ports import Agency
 from issuer.issuance.ports import IssuancePorts, IssuedType, Terms
 from issuer.issuance.use_cases.dataset import is_issued
+from issuer.issuance.use_cases.encryption import encryption_metadata
 from issuer.status.use_cases.publishing import aggregation_uri
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.catalogue import Catalogue
@@ -47,6 +48,7 @@ def credential_issuer_metadata(ports: IssuancePorts, agency: Agency) -> JsonObje
         agency.credential_issuer,
         configurations={id_: issued.terms(agency).configuration for id_, issued in issued_by(ports, agency).items()},
         display=[{"name": agency.name.get(language), "locale": language} for language in ("ko", "en")],
+        encryption=encryption_metadata(ports, agency),
     )
 
 

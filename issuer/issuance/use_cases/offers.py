@@ -15,6 +15,8 @@ from issuer.issuance.use_cases.dataset import (
     seal_dataset,
     subject_record,
 )
+from issuer.issuance.use_cases.decisions import DeferredStatus, deferred_status, overall_state
+from issuer.issuance.use_cases.races import read
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.credential_type import seoul_day
 from wallet_core.catalogue.records import is_subject_id
@@ -61,7 +63,8 @@ class OfferOrder:
 
     ``tx_code`` None asks for a transaction code if the catalogue demands one of any of the types. Under the
     authorization code grant the person logs in: then there is no transaction code, there are no ``claims``, and without
-    ``subject_id`` whoever logs in receives their own.
+    ``subject_id`` whoever logs in receives their own. ``deferred``: the wallet is asked to come back, and somebody
+    decides.
     """
 
     configuration_ids: tuple[CredentialConfigurationId, ...]
@@ -71,6 +74,7 @@ class OfferOrder:
     by_reference: bool = True
     credential_offer_endpoint: str = spec.OFFER_SCHEME
     authorization_code: bool = False
+    deferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,7 @@ class CreatedOffer:
 
 @dataclass(frozen=True, slots=True)
 class OfferStatus:
-    """What became of an offer: ``state`` is offered, authorized, issued, refused or expired."""
+    """What became of an offer: ``state`` is offered, authorized, deferred, issued, refused or expired."""
 
     id: str
     state: str
@@ -105,6 +109,7 @@ class OfferStatus:
     issued: tuple[JsonObject, ...]
     created_at: datetime
     subject_id: str | None
+    deferred: tuple[DeferredStatus, ...] = ()
 
 
 def create_offer(ports: IssuancePorts, storage: Storage, agency: Agency, order: OfferOrder) -> CreatedOffer:
@@ -122,7 +127,7 @@ def create_offer(ports: IssuancePorts, storage: Storage, agency: Agency, order: 
     tx_code = create_tx_code(ports.random) if _wants_tx_code(ports, agency, order) else None
     state = _first_state(ports, order, offer_id, tx_code, now)
     code = _secret(ports, offer_id, state)
-    sealed = seal_dataset(ports, agency.id, offer_id, claims=order.claims, tx_code=tx_code)
+    sealed = seal_dataset(ports, agency.id, offer_id, claims=order.claims, tx_code=tx_code, deferred=order.deferred)
     offer = Offer(offer_id, agency.id, 1, state, digest(code), order.subject_id, sealed, now)
     with storage.unit:
         _check_data(ports, storage, agency, order, now)
@@ -176,7 +181,8 @@ def offer_status(ports: IssuancePorts, agency: Agency, offer_id: str) -> OfferSt
     Raises:
         NotFound: the agency has no such offer.
     """
-    return _status(_find(ports, agency, offer_id), ports.clock.now())
+    offer = _find(ports, agency, offer_id)
+    return _statuses(ports, agency, [offer])[0]
 
 
 def list_offers(ports: IssuancePorts, agency: Agency, *, before: str = "") -> tuple[list[OfferStatus], str | None]:
@@ -184,8 +190,7 @@ def list_offers(ports: IssuancePorts, agency: Agency, *, before: str = "") -> tu
     storage = ports.reading()
     with storage.unit:
         offers = storage.offers.latest(agency.id, before=before, limit=PAGE + 1)
-    now = ports.clock.now()
-    return [_status(offer, now) for offer in offers[:PAGE]], offers[PAGE - 1].id if len(offers) > PAGE else None
+    return _statuses(ports, agency, offers[:PAGE]), offers[PAGE - 1].id if len(offers) > PAGE else None
 
 
 def list_credentials(
@@ -306,13 +311,22 @@ def _created(
     return CreatedOffer(offer.id, link, credential_offer, reference, tx_code, state.expires_at)
 
 
-def _status(offer: Offer, now: datetime) -> OfferStatus:
+def _statuses(ports: IssuancePorts, agency: Agency, offers: Sequence[Offer]) -> list[OfferStatus]:
+    found = read(ports, lambda storage: storage.deferrals.of_offers(agency.id, [offer.id for offer in offers]))
+    now = ports.clock.now()
+    deferred = [deferred_status(each, now) for each in found]
+    return [_status(offer, [each for each in deferred if each.offer_id == offer.id], now) for offer in offers]
+
+
+def _status(offer: Offer, deferred: Sequence[DeferredStatus], now: datetime) -> OfferStatus:
     state = expire(offer.state, now=now)
     issuances = state.issuances if isinstance(state, Issued) else ()
     return OfferStatus(
         offer.id,
         # What waits is offered, by whichever grant.
-        "offered" if isinstance(state, Invited) else state_kind(state),
+        overall_state(
+            "offered" if isinstance(state, Invited) else state_kind(state), [each.state for each in deferred]
+        ),
         state.configuration_ids,
         state.tries_left if isinstance(state, Offered) else None,
         tuple(
@@ -321,9 +335,11 @@ def _status(offer: Offer, now: datetime) -> OfferStatus:
                 "copies": issuance.copies,
                 "issued_at": issuance.issued_at.isoformat(),
                 "event": issuance.event,
+                "event_description": issuance.description,
             }
             for issuance in issuances
         ),
         offer.created_at,
         offer.subject_id,
+        tuple(deferred),
     )

@@ -30,7 +30,13 @@ def record_notification(ports: IssuancePorts, agency: Agency, received: Received
         offer = authorized_offer(ports, agency, received)
         validate_token(offer.state, now=now)
         request = parse_notification_request(received.media_type, received.body)
-        state = notify(offer.state, notification_id=request.notification_id, event=request.event, now=now)
+        state = notify(
+            offer.state,
+            notification_id=request.notification_id,
+            event=request.event,
+            description=request.description,
+            now=now,
+        )
         # OpenID4VCI 11.1: a repeated notification is answered like the first one and changes nothing.
         if state == offer.state and offer.proof is None:
             return
@@ -40,5 +46,6 @@ def record_notification(ports: IssuancePorts, agency: Agency, received: Received
                 storage.offers.keep(offer)
             else:
                 storage.offers.advance(offer, state)
+                storage.credentials.note_event(agency.id, offer.id, request.notification_id, request.event)
 
     until_no_race(attempt)

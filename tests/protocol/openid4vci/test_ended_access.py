@@ -16,10 +16,9 @@ from wallet_core.protocols.openid4vci.issuance import (
     ends_at,
     issue,
     redeem_code,
-    state_kind,
     validate_token,
 )
-from wallet_core.protocols.openid4vci.issuance_stored import state_from_json, state_to_json
+from wallet_core.protocols.openid4vci.issuance_stored import state_from_json, state_kind, state_to_json
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 TOKEN = b"t" * 32

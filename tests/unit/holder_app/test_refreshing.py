@@ -211,6 +211,14 @@ def test_an_issuer_that_is_away_is_asked_again(town: Town, issuer: RefreshingIss
     assert refresh(town) is Refreshed.SAME
 
 
+def test_an_agency_that_decides_later_is_not_asked_all_the_time(town: Town, issuer: RefreshingIssuer) -> None:
+    issuer.metadata["deferred_credential_endpoint"] = "https://issuer.example/agencies/police/deferred"
+    answer = b'{"transaction_id":"t","interval":5}'
+    issuer.refuse = {"/agencies/police/credential": HttpResponse(202, {"content-type": "application/json"}, answer)}
+    assert refresh(town) is Refreshed.LATER
+    assert the_card(town).refresh_at == town.clock.now() + LOOK_AGAIN
+
+
 @pytest.mark.clause("vci-8.3-key-once-again")
 @pytest.mark.parametrize("how", ["another key", "another type", "another agency", "no copy"])
 def test_old_copies_stay_until_the_new_ones_are_verified(town: Town, issuer: RefreshingIssuer, how: str) -> None:

@@ -5,8 +5,11 @@ encrypted to a key of the issuer's metadata, an answer to the key that the reque
 ask for an encrypted answer in a request that others can read or change, and no answer is less protected than asked for.
 """
 
+import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -17,7 +20,7 @@ from wallet_core.jose import jwe
 from wallet_core.keys.algorithms import PublicKey
 from wallet_core.keys.jwk import public_jwk, thumbprint
 from wallet_core.protocols.openid4vci import members
-from wallet_core.types import Json, JsonObject
+from wallet_core.types import CredentialIssuerId, Json, JsonObject
 
 MAX_REQUEST_BYTES: Final = 128 * 1024
 """Bytes of a Credential Request: ten proofs of about 500 bytes, with room for key attestations."""
@@ -34,6 +37,10 @@ MAX_ENCRYPTED_RESPONSE_BYTES: Final = jwe.max_token_bytes(MAX_RESPONSE_BYTES)
 MAX_KEYS: Final = 16
 """Keys of an issuer that are looked at."""
 
+KEY_PERIOD: Final = timedelta(days=30)
+"""How long an issuer publishes one key for encrypted requests."""
+
+_P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _METADATA: Final = "OpenID4VCI 12.2.4"
 _REQUEST: Final = "OpenID4VCI 8.2"
 
@@ -142,6 +149,40 @@ class MessageEncryption:
             zip_values=() if self.response_zip is None else (self.response_zip,),
             max_bytes=MAX_RESPONSE_BYTES,
         )
+
+
+def decryption_keys(
+    secret: bytes, tenant: CredentialIssuerId, *, now: datetime
+) -> tuple[ec.EllipticCurvePrivateKey, ...]:
+    """Return an issuer's keys for encrypted requests: the one to publish first, then the one of the period before.
+
+    They are derived, so that every worker has them without a row; a new one begins with each ``KEY_PERIOD``, and
+    whoever kept the metadata is understood for one period more.
+    """
+    period = int(now.timestamp()) // int(KEY_PERIOD.total_seconds())
+    return tuple(_derived_key(secret, tenant, each) for each in (period, period - 1))
+
+
+def request_decryption(
+    secret: bytes, tenant: CredentialIssuerId, *, now: datetime, required: bool
+) -> RequestDecryption:
+    """Return how an issuer opens requests that were encrypted to one of :func:`decryption_keys`."""
+    period = int(now.timestamp()) // int(KEY_PERIOD.total_seconds())
+    return RequestDecryption(_keys_by_kid(secret, tenant, period), required)
+
+
+@lru_cache(maxsize=256)
+def _keys_by_kid(secret: bytes, tenant: CredentialIssuerId, period: int) -> Mapping[str, jwe.DecryptionKey]:
+    keys = [_derived_key(secret, tenant, each) for each in (period, period - 1)]
+    return {str(encryption_jwk(key)["kid"]): key for key in keys}
+
+
+@lru_cache(maxsize=256)
+def _derived_key(secret: bytes, tenant: CredentialIssuerId, period: int) -> ec.EllipticCurvePrivateKey:
+    # FIPS 186-5 A.2.1: 64 bits more than the order has, then reduced, so that no key is likelier than another.
+    label = b"request encryption\x00" + tenant.encode() + b"\x00" + str(period).encode()
+    number = int.from_bytes(hmac.digest(secret, label, "sha512"), "big")
+    return ec.derive_private_key(number % (_P256_ORDER - 1) + 1, ec.SECP256R1())
 
 
 def encryption_jwk(key: ec.EllipticCurvePrivateKey) -> JsonObject:

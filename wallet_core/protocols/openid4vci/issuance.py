@@ -79,6 +79,7 @@ class Issuance:
     copies: int
     issued_at: datetime
     event: NotificationEvent | None = None
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,7 +362,9 @@ def issue(
     return Issued(live.configuration_ids, live.token_digest, live.token_expires_at, issuances, live.holder)
 
 
-def notify(state: IssuanceState, *, notification_id: str, event: NotificationEvent, now: datetime) -> Issued:
+def notify(
+    state: IssuanceState, *, notification_id: str, event: NotificationEvent, now: datetime, description: str = ""
+) -> Issued:
     """Return the state after a notification (OpenID4VCI 11). A repeated one changes nothing (11.1).
 
     Raises:
@@ -376,7 +379,10 @@ def notify(state: IssuanceState, *, notification_id: str, event: NotificationEve
         raise InvalidNotificationId("no such notification_id", clause="OpenID4VCI 11.3")
     return replace(
         live,
-        issuances=tuple(replace(i, event=event) if i.notification_id == notification_id else i for i in issuances),
+        issuances=tuple(
+            replace(i, event=event, description=description) if i.notification_id == notification_id else i
+            for i in issuances
+        ),
     )
 
 

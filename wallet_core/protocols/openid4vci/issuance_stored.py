@@ -113,6 +113,7 @@ def _issuance_to_json(issuance: Issuance) -> JsonObject:
         "copies": issuance.copies,
         "issued_at": issuance.issued_at.isoformat(),
         "event": issuance.event,
+        "description": issuance.description,
     }
 
 
@@ -124,6 +125,7 @@ def _issuance_from_json(body: Mapping[str, Json]) -> Issuance:
         int(str(body["copies"])),
         _time(body["issued_at"]),
         None if event is None else NotificationEvent(str(event)),
+        str(body.get("description", "")),
     )
 
 

@@ -68,15 +68,15 @@ class NotificationEvent(StrEnum):
 class CredentialRequest:
     """A Credential Request for one configuration, with the proofs it came with, of one type, not yet verified.
 
-    ``response_encryption`` says how to encrypt the answer; None for an answer in clear.
-    ``by_identifier`` says that it named the configuration by a ``credential_identifier`` of the token response.
+    ``by_identifier`` says that it named the configuration by a ``credential_identifier`` of the token response,
+    ``response_encryption`` how to encrypt the answer; None for an answer in clear.
     """
 
     configuration_id: CredentialConfigurationId
     proofs: tuple[str, ...]
-    response_encryption: EncryptionParameters | None = None
     by_identifier: bool = False
     proof_type: str = spec.PROOF_TYPE_JWT
+    response_encryption: EncryptionParameters | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ def parse_credential_request(
         raise InvalidCredentialRequest(exc.description, clause=exc.clause or "OpenID4VCI 8.2") from exc
     encryption = _response_encryption(request, decryption, is_encrypted=is_encrypted)
     proof_type, values = _proofs(proofs)
-    return CredentialRequest(configuration_id, values, encryption, by_identifier, proof_type)
+    return CredentialRequest(configuration_id, values, by_identifier, proof_type, encryption)
 
 
 def parse_deferred_request(
