@@ -102,6 +102,7 @@ class Deployment:
         if app == "issuer":
             # Short, so that whoever tries it sees a suspension take effect.
             settings |= {"status_ttl_seconds": str(STATUS_TTL_SECONDS), "status_history": "true"}
+            settings["clients"] = str(self.clients.resolve())
         if app == "verifier":
             settings["trust_list"] = str(self.trust_list.resolve())
         # Pages of the other two link to the wallet.
@@ -121,8 +122,30 @@ class Deployment:
         named = {f"JIGAP_{app.upper()}_{name.upper()}": value for name, value in self.settings(app).items()}
         return named | dict(self.extra_environment)
 
+    @property
+    def clients(self) -> Path:
+        """The file of wallets that the issuer sends people back to."""
+        return self.folder / "issuer" / "clients.toml"
+
+    def write_clients(self) -> None:
+        """Write which wallets there are: the demo's own, in the web and at the command line."""
+        wallet = self.url("wallet")
+        lines = (
+            "[[clients]]",
+            f'client_id = "{wallet}/client"',
+            'name = { ko = "지갑 (시험용)", en = "Jigap wallet (test)" }',
+            f'redirect_uris = ["{wallet}/callback"]',
+            "",
+            "[[clients]]",
+            'client_id = "https://wallet.invalid/client"',
+            'name = { ko = "명령줄 지갑 (시험용)", en = "Jigap at the command line (test)" }',
+            'redirect_uris = ["http://127.0.0.1/callback"]',
+        )
+        self.clients.write_text("\n".join([*lines, ""]), encoding="utf-8")
+
     def write_settings(self) -> None:
-        """Write the settings files. They hold paths, no secrets."""
+        """Write the settings files, and the file of wallets. They hold paths and addresses, no secrets."""
+        self.write_clients()
         for app in APPS:
             lines = [f"export {name}={shlex.quote(value)}" for name, value in self.environment(app).items()]
             self.settings_file(app).write_text("\n".join([*lines, ""]), encoding="utf-8")

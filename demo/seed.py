@@ -3,7 +3,7 @@
 import csv
 import os
 import shutil
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,8 @@ from holder_app.dependencies import create_wallet
 from holder_app.settings import WalletSettings
 from issuer.agencies.use_cases import credential_issuer_id, register_agency
 from issuer.dependencies import Issuer, build_issuer
+from issuer.login.ports import Citizen
+from issuer.login.use_cases.by_code import create_one_time_code
 from issuer.records.use_cases import check_records, import_records
 from issuer.settings import IssuerSettings
 from verifier.dependencies import build_verifier
@@ -108,6 +110,7 @@ def _fill(deployment: Deployment) -> dict[str, Any]:
     for app in APPS:
         deployment.keys(app).mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_secret(deployment.sealing_key(app), new_key_text())
+    deployment.write_clients()
     issuers, verifiers, lists, wallets = _certification_authorities(deployment, now)
     iaca = _issuing_authority(deployment, now)
     issuer = build_issuer(IssuerSettings.from_environment(deployment.environment("issuer")))
@@ -231,7 +234,9 @@ def _wallet_provider(deployment: Deployment, ca: CertificateAuthority, now: date
 
 def _listed_wallet(deployment: Deployment) -> ListedWallet:
     url = deployment.url("wallet")
-    return ListedWallet(url, {"ko": "지갑 Jigap (시험용)", "en": "Jigap wallet (test)"}, url, (f"{url}/callback",))
+    return ListedWallet(
+        f"{url}/client", {"ko": "지갑 Jigap (시험용)", "en": "Jigap wallet (test)"}, url, (f"{url}/callback",)
+    )
 
 
 def _agencies(deployment: Deployment, issuer: Issuer, ca: CertificateAuthority, now: datetime) -> dict[str, Any]:
@@ -323,20 +328,33 @@ def _parties(deployment: Deployment, ca: CertificateAuthority, catalogue: Catalo
 
 
 def _invite(deployment: Deployment, facts: dict[str, Any]) -> None:
-    """Give everybody of :data:`PEOPLE` a wallet and a new one-time sign-in code."""
+    """Give everybody of :data:`PEOPLE` a wallet, and one-time codes for it and for logging in at agencies."""
     wallet = create_wallet(WalletSettings.from_environment(deployment.environment("wallet")))
     migrate(wallet.database, "holder_app")
-    names = _names()
+    issuer = build_issuer(IssuerSettings.from_environment(deployment.environment("issuer")))
+    migrate(issuer.database, "issuer")
+    citizens = _citizens()
     facts["people"] = []
     for subject_id in PEOPLE:
-        person = create_person(wallet.account_ports(), names[subject_id], subject_id)
-        code = create_sign_in_code(wallet.account_ports(), person.id)
-        facts["people"].append({"subject_id": subject_id, "name": person.name, "sign_in_code": code})
+        citizen = citizens[subject_id]
+        person = create_person(wallet.account_ports(), citizen.name, subject_id)
+        facts["people"].append(
+            {
+                "subject_id": subject_id,
+                "name": person.name,
+                "birth_date": citizen.birth_date.isoformat(),
+                "sign_in_code": create_sign_in_code(wallet.account_ports(), person.id),
+                "login_code": create_one_time_code(issuer.login, citizen),
+            }
+        )
 
 
-def _names() -> dict[str, str]:
+def _citizens() -> dict[str, Citizen]:
     with (DATA / FILES["city"]).open(encoding="utf-8", newline="") as file:
-        return {row["subject_id"]: row["name"] for row in csv.DictReader(file)}
+        return {
+            row["subject_id"]: Citizen(row["name"], date.fromisoformat(row["birth_date"]))
+            for row in csv.DictReader(file)
+        }
 
 
 def _write_secret(path: Path, text: str) -> None:

@@ -1,11 +1,12 @@
 """The ``jigap issuer`` commands. Settings come from ``JIGAP_ISSUER_…``."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from issuer import cli_reissue
 from issuer.agencies.ports import SCOPES
 from issuer.agencies.use_cases import create_api_key, demand_encryption, register_agency, revoke_api_key
 from issuer.app import create_worker
@@ -14,6 +15,8 @@ from issuer.issuance.router import credential_status_json, issuance_json, offer_
 from issuer.issuance.use_cases.decisions import Decision, decide, list_decided, list_waiting
 from issuer.issuance.use_cases.offers import OfferOrder, create_offer
 from issuer.issuance.use_cases.withdrawal import change_credential_status
+from issuer.login.ports import Citizen
+from issuer.login.use_cases.by_code import create_one_time_code
 from issuer.records.use_cases import check_records, import_records
 from issuer.settings import IssuerSettings
 from issuer.status.use_cases.changes import StatusOrder
@@ -38,6 +41,7 @@ app.add_typer(records_app, name="records")
 app.add_typer(offer_app, name="offer")
 app.add_typer(issuance_app, name="issuance")
 app.add_typer(credential_app, name="credential")
+app.add_typer(cli_reissue.app, name="reissue")
 
 AgencyOption = Annotated[str, typer.Option("--agency", help="Id of the agency in the catalogue.")]
 
@@ -194,6 +198,18 @@ def create(
     made = create_offer(issuer.issuance, storage, issuer.agency(agency), order)
     code = f"\ntransaction code: {made.tx_code}" if made.tx_code else ""
     out(as_json, offer_json(made), f"{made.uri}{code}\nuntil {made.expires_at.isoformat()}")
+
+
+@app.command("login-code")
+def login_code(
+    name: Annotated[str, typer.Argument(help="Name of a person of the demo.")],
+    birth_date: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Their date of birth.")],
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Print a one-time code of the test login (시험용); an older one of the same person stops working."""
+    code = create_one_time_code(_issuer().login, Citizen(name, birth_date.date()))
+    out(as_json, {"code": code}, f"one-time code: {code}")
 
 
 @issuance_app.command("list")

@@ -12,6 +12,7 @@ from issuer.agencies.use_cases import find_agency
 from issuer.issuance.ports import IssuancePorts, Secrets, Storage
 from issuer.issuance.repository import (
     SqlAuthorizations,
+    SqlBulkReissuances,
     SqlDeferrals,
     SqlIssuedCredentials,
     SqlOffers,
@@ -19,6 +20,9 @@ from issuer.issuance.repository import (
     SqlUsedProofs,
 )
 from issuer.issuance.use_cases.metadata import issued_types
+from issuer.login.ports import LoginPorts, LoginStorage
+from issuer.login.repository import SqlLoginSessions, SqlOneTimeCodes
+from issuer.login.use_cases.session import TEST
 from issuer.ports import Clock
 from issuer.records.repository import SqlRecords
 from issuer.settings import IssuerSettings
@@ -50,6 +54,7 @@ class Issuer:
     keys: KeyStore
     issuance: IssuancePorts
     status: StatusPorts
+    login: LoginPorts
     citizen_key: bytes
     known: dict[str, tuple[Agency, datetime]] = field(default_factory=dict)
     signed_lists: SignedLists = field(default_factory=SignedLists)
@@ -81,6 +86,14 @@ class Issuer:
         """Return what issuance does in ``unit``."""
         return sql_storage(unit, self.sealer, self.citizen_key)
 
+    def login_storage(self, unit: UnitOfWork) -> LoginStorage:
+        """Return what the login does in ``unit``."""
+        return _login_storage(unit)
+
+
+def _login_storage(unit: UnitOfWork) -> LoginStorage:
+    return LoginStorage(unit, SqlLoginSessions(unit), SqlOneTimeCodes(unit))
+
 
 def sql_storage(unit: UnitOfWork, sealer: Sealer, citizen_key: bytes) -> Storage:
     """Return the storage of issuance in one unit of work."""
@@ -92,8 +105,20 @@ def sql_storage(unit: UnitOfWork, sealer: Sealer, citizen_key: bytes) -> Storage
         SqlSpentNonces(unit),
         SqlRecords(unit, sealer, citizen_key),
         SqlStatusLists(unit),
+        SqlBulkReissuances(unit),
         SqlAuthorizations(unit),
         SqlUsedProofs(unit),
+    )
+
+
+def _login(database: Database, settings: IssuerSettings, sealer: Sealer, issuance: IssuancePorts) -> LoginPorts:
+    return LoginPorts(
+        storage=lambda: _login_storage(database.unit()),
+        reading=lambda: _login_storage(database.reader()),
+        issuance=issuance,
+        # Anybody who reads the terminal can be anybody: only in a demo, whose people are invented.
+        methods={TEST.id: TEST} if settings.demo else {},
+        code_key=sealer.derive("test_login"),
     )
 
 
@@ -140,7 +165,18 @@ def build_issuer(
         clients=settings.registered_clients(),
         deferral=settings.deferral_terms,
     )
-    return Issuer(settings, database, time, sealer, catalogue, keys, ports, status, citizen_key)
+    return Issuer(
+        settings,
+        database,
+        time,
+        sealer,
+        catalogue,
+        keys,
+        ports,
+        status,
+        _login(database, settings, sealer, ports),
+        citizen_key,
+    )
 
 
 def _secrets(sealer: Sealer) -> Secrets:

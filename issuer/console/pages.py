@@ -176,13 +176,19 @@ async def create_offer(
     type_id: Annotated[str, Form(alias="type", max_length=64)],
     subject: Annotated[str, Form(max_length=64)],
     form: Annotated[str, Form(max_length=64)] = "sd_jwt",
+    grant: Annotated[Literal["code", "login"], Form()] = "code",
     when: Annotated[Literal["at_once", "deferred"], Form()] = "at_once",
 ) -> Response:
     """Make the offer, with a transaction code where the catalogue demands one."""
     configuration_ids = desk.forms(desk.type(type_id)).get(form)
     if configuration_ids is None:
         raise InvalidRequest("the agency does not issue the card in that form")
-    order = OfferOrder(configuration_ids, subject_id=subject, deferred=when == "deferred")
+    order = OfferOrder(
+        configuration_ids,
+        subject_id=subject,
+        authorization_code=grant == "login",
+        deferred=when == "deferred",
+    )
     issuer = desk.issuer
     made = offers.create_offer(issuer.issuance, issuer.issuance.storage(), desk.agency, order)
     return see_other(f"/console/offers/{made.id}")

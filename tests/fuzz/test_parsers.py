@@ -5,6 +5,7 @@ draws a few hundred for each target; ``make fuzz MINUTES=10`` goes on for half o
 messages are guided by coverage, for the other half.
 """
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,14 +44,24 @@ from wallet_core.jose import jwe, jws
 from wallet_core.keys.cose_key import cose_key, parse_cose_key
 from wallet_core.keys.jwk import parse_private_jwk, parse_public_jwk, public_jwk
 from wallet_core.keys.signer import CertifiedSigner, SoftwareSigner
+from wallet_core.protocols.oauth2.authorization import (
+    parse_authorization_request as parse_oauth_request,
+)
+from wallet_core.protocols.oauth2.authorization import parse_authorization_response, requested_credentials
+from wallet_core.protocols.oauth2.authorization import parse_client_id as parse_client_id_parameter
+from wallet_core.protocols.oauth2.authorization_response import parse_callback, validate_authorization_response
+from wallet_core.protocols.oauth2.client import ClientMemory
 from wallet_core.protocols.oauth2.client_attestation import (
     create_client_attestation_pop,
     parse_challenge_response,
     verify_client_attestation,
 )
+from wallet_core.protocols.oauth2.clients import parse_registered_clients, validate_redirect_uri
+from wallet_core.protocols.oauth2.details import parse_authorization_details
 from wallet_core.protocols.oauth2.dpop import create_dpop_proof, verify_dpop_proof
-from wallet_core.protocols.oauth2.form import parse_form
+from wallet_core.protocols.oauth2.form import parse_form, parse_query
 from wallet_core.protocols.oauth2.metadata import parse_authorization_server_metadata
+from wallet_core.protocols.oauth2.par import check_pushed_parameters, parse_pushed_response, parse_request_uri
 from wallet_core.protocols.oauth2.token import parse_bearer_token, parse_token_request, parse_token_response
 from wallet_core.protocols.openid4vci.encryption import (
     MessageEncryption,
@@ -73,6 +84,7 @@ from wallet_core.protocols.openid4vci.messages import (
 )
 from wallet_core.protocols.openid4vci.metadata import parse_credential_issuer_metadata
 from wallet_core.protocols.openid4vci.offer import parse_credential_offer, parse_offer_link
+from wallet_core.protocols.openid4vci.pending import AuthorizationStarted
 from wallet_core.protocols.openid4vci.proof import (
     ProofPolicy,
     parse_proof_types,
@@ -170,6 +182,20 @@ ISSUER_METADATA = {
             },
         }
     },
+}
+STORED_AUTHORIZATION = {
+    "resolved": {
+        "offer": {"credential_issuer": ISSUER_ID, "credential_configuration_ids": ["licence"]},
+        "issuer": ISSUER_METADATA,
+        "server": {"issuer": ISSUER_ID, "token_endpoint": f"{ISSUER_ID}/oauth/token"},
+    },
+    "configuration_ids": ["licence"],
+    "url": f"{ISSUER_ID}/authorize",
+    "state": "s",
+    "code_verifier": "v" * 43,
+    "redirect_uri": "https://wallet.example/callback",
+    "expires_at": "2026-11-22T03:00:00+00:00",
+    "memory": {"dpop_nonces": {}, "challenge": None},
 }
 SERVER_METADATA = {
     "issuer": ISSUER_ID,
@@ -569,6 +595,40 @@ def read_device_response(data: bytes) -> None:
 
 ITEMS_REQUEST = encode_items_request(mdoc.MDL, {"org.iso.18013.5.1": {"portrait": False, "age_over_19": True}})
 READER_AUTH = sign1.sign(b"", mdoc.STRANGER, unprotected={33: b"leaf"})
+DETAILS = json.dumps(
+    [{"type": "openid_credential", "credential_configuration_id": "licence", "locations": [ISSUER_ID]}]
+)
+CLIENTS = """[[clients]]
+client_id = "w"
+name = { ko = "지갑", en = "Wallet" }
+redirect_uris = ["https://wallet.example/callback", "http://127.0.0.1/cb", "w.app:/cb"]
+"""
+OAUTH_CLIENT = parse_registered_clients(CLIENTS)["w"]
+OAUTH_REQUEST = {
+    "response_type": "code",
+    "client_id": "w",
+    "redirect_uri": "https://wallet.example/callback",
+    "code_challenge": "A" * 43,
+    "code_challenge_method": "S256",
+    "scope": "licence other",
+    "state": "s",
+    "dpop_jkt": "A" * 43,
+    "resource": ISSUER_ID,
+    "issuer_state": "i",
+    "authorization_details": DETAILS,
+}
+
+
+def read_oauth_request(parameters: dict[str, str]) -> object:
+    """What the authorization server does with a request before it looks anything up."""
+    check_pushed_parameters(parameters)
+    parse_request_uri(parameters)
+    parse_client_id_parameter(parameters)
+    redirect_uri = validate_redirect_uri(OAUTH_CLIENT, parameters.get("redirect_uri"))
+    request = parse_oauth_request(parameters, client=OAUTH_CLIENT, redirect_uri=redirect_uri, issuer=ISSUER_ID)
+    return requested_credentials(request, scopes={"licence": "licence"}, configuration_ids=["licence"])
+
+
 TARGETS = {
     "base64url": Target(base64url.decode, Text("AQIDBAUG")),
     "strict_json": Target(strict_json.loads, JsonBytes(ISSUER_METADATA)),
@@ -598,6 +658,40 @@ TARGETS = {
     "token_request": Target(
         lambda body: parse_token_request(parse_form(FORM, body), issuer=ISSUER_ID), Form({**TOKEN_FORM, "tx_code": "1"})
     ),
+    "code_request": Target(
+        lambda body: parse_token_request(parse_form(FORM, body), issuer=ISSUER_ID),
+        Form(
+            {
+                "grant_type": "authorization_code",
+                "code": "c",
+                "redirect_uri": "https://wallet.example/callback",
+                "code_verifier": "v" * 43,
+                "authorization_details": DETAILS,
+            }
+        ),
+    ),
+    "oauth_request": Target(lambda body: read_oauth_request(parse_form(FORM, body)), Form(OAUTH_REQUEST)),
+    "query": Target(lambda body: read_oauth_request(parse_query(body)), Form(OAUTH_REQUEST)),
+    "authorization_details": Target(lambda text: parse_authorization_details(text, issuer=ISSUER_ID), Text(DETAILS)),
+    "authorization_response": Target(
+        lambda value: parse_authorization_response(
+            {str(k): str(v) for k, v in value.items()}, state="s", issuer=ISSUER_ID, iss_promised=True
+        ),
+        Members({"code": "c", "state": "s", "iss": ISSUER_ID}),
+    ),
+    "callback": Target(
+        lambda text: validate_authorization_response(
+            parse_callback(text), state="s", issuer=ISSUER_ID, iss_promised=True
+        ),
+        Text(f"code=c&state=s&iss={quote(ISSUER_ID, safe='')}"),
+    ),
+    "stored_authorization": Target(AuthorizationStarted.from_json, Members(STORED_AUTHORIZATION)),
+    "client_memory": Target(
+        ClientMemory.from_json, Members({"dpop_nonces": {"https://issuer.example": "n"}, "challenge": "c"})
+    ),
+    "pushed_response": Target(answer(parse_pushed_response), JsonBytes({"request_uri": "urn:x", "expires_in": 90})),
+    "clients": Target(parse_registered_clients, Text(CLIENTS)),
+    "redirect_uri": Target(lambda text: validate_redirect_uri(OAUTH_CLIENT, text), Text("http://127.0.0.1:80/cb")),
     "bearer": Target(lambda value: parse_bearer_token([value]), Text("Bearer abc.def-ghi_jkl~mno+pqr/=")),
     "token_response": Target(answer(parse_token_response), JsonBytes(TOKEN_ANSWER)),
     "nonce_response": Target(answer(parse_nonce_response), JsonBytes({"c_nonce": "n"})),

@@ -111,7 +111,7 @@ def registered_client(ports: IssuancePorts, client_id: ClientId, *, proved: bool
         InvalidClient: unknown, or one that must authenticate and did not.
     """
     found = (_listed_client(ports, client_id) if proved else None) or ports.clients.get(client_id)
-    # oauth-m16-unknown
+    # oauth-M16-unknown
     if found is None and proved:
         raise InvalidRequest("this wallet is not registered here")
     # RFC 6749 5.2: "unknown client, no client authentication included".

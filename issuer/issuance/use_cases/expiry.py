@@ -11,6 +11,12 @@ BATCH = 200
 """Offers of one sweep, about 10 ms: a wallet's request waits no longer than that."""
 
 
+def forget_authorizations(storage: Storage, *, now: datetime) -> int:
+    """Delete authorizations whose time is over and return how many; call again while it is ``BATCH``."""
+    with storage.unit:
+        return storage.authorizations.forget(now=now, limit=BATCH)
+
+
 def expire_offers(storage: Storage, *, now: datetime) -> int:
     """End offers whose time is over, delete their data, and return how many; call again while it is ``BATCH``."""
     with storage.unit:

@@ -79,6 +79,7 @@ def broken(*path, value=None, drop=False):
     "vci-4.1.1-code",
     "vci-4.1.1-input-mode",
     "vci-4.1.1-description",
+    "vci-4.1.1-issuer-state",
 )
 @pytest.mark.parametrize(
     "value",
@@ -109,6 +110,9 @@ def broken(*path, value=None, drop=False):
         broken("grants", GRANT, "tx_code", value={"length": "6"}),
         broken("grants", GRANT, "tx_code", value={"description": "x" * 301}),
         broken("grants", GRANT, "authorization_server", value="ftp://a"),
+        broken("grants", "authorization_code", value=[]),
+        broken("grants", "authorization_code", value={"issuer_state": 1}),
+        broken("grants", "authorization_code", value={"issuer_state": "s", "authorization_server": "ftp://a"}),
     ],
 )
 def test_offers_that_are_refused(value):
@@ -136,6 +140,15 @@ def test_offers_that_are_refused(value):
 def test_links_that_are_refused(link):
     with pytest.raises(MalformedError):
         parse_offer_link(link)
+
+
+def test_an_offer_that_asks_to_log_in():
+    made = create_credential_offer(ISSUER, ["a"], issuer_state="s")
+    assert made.to_json()["grants"] == {"authorization_code": {"issuer_state": "s"}}
+    assert parse_credential_offer(made.to_json()) == made
+    bare = parse_credential_offer({**made.to_json(), "grants": {"authorization_code": {}}})
+    assert (bare.authorization_code, bare.issuer_state, bare.pre_authorized_code) == (True, None, None)
+    assert parse_credential_offer(bare.to_json()) == bare
 
 
 @pytest.mark.parametrize("ids", [[], ["a", "a"]])

@@ -229,7 +229,7 @@ def _check_keys(
     bound_instance: bytes | None, bound_dpop: bytes | None, instance: bytes | None, dpop: bytes | None
 ) -> None:
     # Attestation-based client authentication 10: bound to the instance whose key the attestation names.
-    # oauth-abca-instance
+    # oauth-ABCA-instance
     if bound_instance is not None and not _same(bound_instance, instance):
         raise InvalidGrant("this was given to another client instance")
     # RFC 9449 10: a code that was bound to a DPoP key is redeemed with that key only.

@@ -80,7 +80,7 @@ def parse_redirect_uri(value: object, *, what: str = "redirect_uri") -> str:
         raise MalformedError(f"{what} is not an absolute URI without fragment", clause="RFC 6749 3.1.2")
     plain = parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS
     hostless = parts.scheme in {"http", "https"} and not parts.hostname
-    # oauth-fapi2.5.3.2.2-scheme
+    # oauth-FAPI2.5.3.2.2-scheme
     if plain or hostless or parts.scheme in _FORBIDDEN or "@" in parts.netloc:
         raise MalformedError(f"{what} is neither https nor a wallet's own scheme", clause="FAPI 2.0 5.3.2.2")
     return str(value)
