@@ -6,12 +6,16 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.simulators import run_flow
 from tests.support.issuer_program import IssuerProgram
 from tests.support.issuing import HOST, IssuerUnderTest, issuer_anchors
+from wallet_core.errors import UntrustedError
 from wallet_core.http import HttpResponse
 from wallet_core.jose import jws
 from wallet_core.protocols.openid4vci.metadata import parse_credential_issuer_metadata
-from wallet_core.protocols.openid4vci.signed_metadata import metadata_request, read_metadata
+from wallet_core.protocols.openid4vci.resolving import resolve_credential_issuer
+from wallet_core.protocols.openid4vci.signed_metadata import MetadataTrust, metadata_request, read_metadata
+from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.types import CredentialIssuerId
 
 CI = CredentialIssuerId(f"{HOST}/agencies/police")
@@ -36,6 +40,10 @@ def test_signed_metadata_say_the_same_as_plain_ones(sqlite_issuer: IssuerUnderTe
     )
     assert document == plain.json()
     assert parse_credential_issuer_metadata(document, credential_issuer=CI).deferred_endpoint == f"{CI}/deferred"
+    trust = MetadataTrust(issuer_anchors(sqlite_issuer.ca), sqlite_issuer.clock.now())
+    assert run_flow(resolve_credential_issuer(CI, trust=trust), sqlite_issuer.send).document == document
+    with pytest.raises(UntrustedError):
+        run_flow(resolve_credential_issuer(CI, trust=MetadataTrust(TrustAnchors([]), trust.at)), sqlite_issuer.send)
     header = jws.parse(answer.text).header
     assert (header["typ"], len(header["x5c"])) == ("openidvci-issuer-metadata+jwt", 1)
 

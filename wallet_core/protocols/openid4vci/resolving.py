@@ -22,6 +22,7 @@ from wallet_core.protocols.openid4vci.offer import (
     parse_offer_link,
 )
 from wallet_core.protocols.openid4vci.pending import ResolvedOffer, supports_authorization
+from wallet_core.protocols.openid4vci.signed_metadata import MetadataTrust, metadata_request, read_metadata
 from wallet_core.types import CredentialConfigurationId, CredentialIssuerId, JsonObject
 
 OFFER_LIMIT: Final = 64 * 1024
@@ -89,15 +90,25 @@ def resolve_again(
 
 
 def resolve_credential_issuer(
-    credential_issuer: CredentialIssuerId, *, only: Collection[CredentialConfigurationId] | None = None
+    credential_issuer: CredentialIssuerId,
+    *,
+    only: Collection[CredentialConfigurationId] | None = None,
+    trust: MetadataTrust | None = None,
 ) -> Flow[CredentialIssuerMetadata]:
     """Fetch the metadata of a Credential Issuer (OpenID4VCI 12.2.2); of its configurations ``only`` these, if named.
 
+    With ``trust`` they are asked for signed, and believed only then if their signer is trusted; an issuer that signs
+    none still answers in plain JSON.
+
     Raises:
         MalformedError: they break a rule or speak of another issuer.
+        VerificationError: they are signed, but not by whom we trust to speak for this issuer.
         PeerRefusal: a server answered with an error.
     """
-    document = yield from _first_document(metadata_locations(credential_issuer), who="the credential issuer")
+    if trust is None:
+        document = yield from _first_document(metadata_locations(credential_issuer), who="the credential issuer")
+    else:
+        document = yield from _signed_document(credential_issuer, trust)
     return parse_credential_issuer_metadata(document, credential_issuer=credential_issuer, only=only)
 
 
@@ -130,6 +141,14 @@ def _first_document(locations: Sequence[str], *, who: str) -> Flow[JsonObject]:
         if response.status != 404:
             return parse_answer(response, who=who)
     return parse_answer((yield get(locations[-1], accept=spec.JSON)), who=who)
+
+
+def _signed_document(credential_issuer: CredentialIssuerId, trust: MetadataTrust) -> Flow[JsonObject]:
+    first, last = metadata_locations(credential_issuer)
+    response = yield metadata_request(first)
+    if response.status == 404:
+        response = yield metadata_request(last)
+    return read_metadata(response, credential_issuer=credential_issuer, anchors=trust.anchors, at=trust.at)
 
 
 def _find_server(offer: CredentialOffer, issuer: CredentialIssuerMetadata) -> Flow[AuthorizationServer]:
