@@ -115,7 +115,7 @@ def test_nothing_redirects_and_what_is_unknown_is_404_json(sqlite_issuer: Issuer
         assert sqlite_issuer.client.get(f"{CI}/{path}", follow_redirects=False).status_code == 405
 
 
-def test_answers_carry_the_date(tmp_path: Any) -> None:
+def test_answers_carry_the_date_and_commands_reach_the_same_issuer(tmp_path: Any) -> None:
     program = IssuerProgram(tmp_path, f"sqlite:///{tmp_path}/issuer.db")
     program.prepare("police")
     program.start()
@@ -123,5 +123,7 @@ def test_answers_carry_the_date(tmp_path: Any) -> None:
         for path in POSTED:
             answer = httpx2.post(f"{program.url}/agencies/police/{path}")
             assert len(answer.headers.get_list("date")) == 1
+        assert program.run("issuer", "issuance", "list", "--agency", "police") == {"issuances": []}
+        assert program.run("issuer", "agency", "encryption", "police", "required")["encrypted"] is True
     finally:
         program.stop()
