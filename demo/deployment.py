@@ -168,13 +168,18 @@ class Deployment:
         return self.folder / "issuer" / "clients.toml"
 
     def write_clients(self) -> None:
-        """Write which wallets there are: the demo's own."""
+        """Write which wallets there are: the demo's own, in the web and at the command line."""
         wallet = self.url("wallet")
         lines = (
             "[[clients]]",
             f'client_id = "{wallet}/client"',
             'name = { ko = "지갑 (시험용)", en = "Jigap wallet (test)" }',
             f'redirect_uris = ["{wallet}/callback"]',
+            "",
+            "[[clients]]",
+            'client_id = "https://wallet.invalid/client"',
+            'name = { ko = "명령줄 지갑 (시험용)", en = "Jigap at the command line (test)" }',
+            'redirect_uris = ["http://127.0.0.1/callback"]',
         )
         self.clients.write_text("\n".join([*lines, ""]), encoding="utf-8")
 

@@ -6,9 +6,11 @@ from issuer.console import TEMPLATES
 from issuer.console.deferral_pages import router as deferral_pages_router
 from issuer.console.pages import router as console_router
 from issuer.console.record_pages import router as record_pages_router
+from issuer.console.reissue_pages import router as reissue_pages_router
 from issuer.console.status_pages import router as status_pages_router
 from issuer.dependencies import Issuer, build_issuer
 from issuer.issuance import endpoints
+from issuer.issuance.reissue_router import router as reissue_router
 from issuer.issuance.router import router as issuance_router
 from issuer.issuance.tasks import CRONS, tasks
 from issuer.login import TEMPLATES as LOGIN_TEMPLATES
@@ -49,10 +51,12 @@ def create_app(issuer: Issuer) -> FastAPI:
             presentation_router,
             records_router,
             issuance_router,
+            reissue_router,
             console_router,
             record_pages_router,
             status_pages_router,
             deferral_pages_router,
+            reissue_pages_router,
         ],
     )
     app.state.issuer = issuer

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from issuer import cli_reissue
 from issuer.agencies.ports import SCOPES
 from issuer.agencies.use_cases import create_api_key, demand_encryption, register_agency, revoke_api_key
 from issuer.app import create_worker
@@ -40,6 +41,7 @@ app.add_typer(records_app, name="records")
 app.add_typer(offer_app, name="offer")
 app.add_typer(issuance_app, name="issuance")
 app.add_typer(credential_app, name="credential")
+app.add_typer(cli_reissue.app, name="reissue")
 
 AgencyOption = Annotated[str, typer.Option("--agency", help="Id of the agency in the catalogue.")]
 

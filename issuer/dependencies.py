@@ -12,6 +12,7 @@ from issuer.agencies.use_cases import find_agency
 from issuer.issuance.ports import IssuancePorts, Secrets, Storage
 from issuer.issuance.repository import (
     SqlAuthorizations,
+    SqlBulkReissuances,
     SqlDeferrals,
     SqlIssuedCredentials,
     SqlOffers,
@@ -113,6 +114,7 @@ def sql_storage(unit: UnitOfWork, sealer: Sealer, citizen_key: bytes) -> Storage
         SqlSpentNonces(unit),
         SqlRecords(unit, sealer, citizen_key),
         SqlStatusLists(unit),
+        SqlBulkReissuances(unit),
         SqlAuthorizations(unit),
         SqlUsedProofs(unit),
     )

@@ -80,6 +80,7 @@ async def check_cards_soon(
     with ports.unit:
         cards = ports.cards.of_account(account_id)
     due = [card for card in cards if card_id in {None, card.id} and _is_due(card, now)]
+    known = {card.id: card.status for card in due}
     with suppress(TimeoutError):
         async with asyncio.timeout(WAIT_SECONDS):
             found = await _check(due, fetch, anchors, now)
@@ -87,6 +88,9 @@ async def check_cards_soon(
             with ports.unit:
                 for id_, status in found.items():
                     ports.cards.set_status(account_id, id_, status, checked_at=now)
+                    if status is CardStatus.REVOKED and known[id_] is not CardStatus.REVOKED:
+                        # It may be that others took its place: the issuer is asked, once.
+                        ports.cards.refresh_soon(account_id, id_, now)
 
 
 async def _check(cards: Iterable[Card], fetch: Fetch, anchors: TrustAnchors, now: datetime) -> Mapping[str, CardStatus]:

@@ -57,6 +57,8 @@ class PickView:
         extras: what may be sent as well.
         hidden: what stays hidden.
         withdrawn: ``suspended`` or ``revoked`` if the issuer says so; empty otherwise.
+        used_up: every copy was shown before, so that this showing could be linked with another.
+        can_refresh: new copies can be fetched.
     """
 
     card_id: str
@@ -69,6 +71,8 @@ class PickView:
     extras: tuple[ExtraView, ...]
     hidden: tuple[Field, ...]
     withdrawn: str = ""
+    used_up: bool = False
+    can_refresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +219,8 @@ def _pick_view(pick: Pick, candidate: Candidate, card: Card, catalogue: Catalogu
         tuple(_extra_view(number, extra, claims, known, card) for number, extra in enumerate(pick.extras)),
         hidden,
         card.status if card.status in {CardStatus.SUSPENDED, CardStatus.REVOKED} else "",
+        not card.unused,
+        card.grant is not None,
     )
 
 

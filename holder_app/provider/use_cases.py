@@ -4,7 +4,7 @@ Instance keys are derived, not stored (decision 0069): one for each person and i
 same one (M15).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,6 +22,16 @@ from wallet_core.types import ClientId
 _ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
+def derive_instance_key(
+    derive: Callable[[str], bytes], account_id: AccountId, credential_issuer: str
+) -> SoftwareSigner:
+    """Return the key of a person's instance at one issuer (M15); also where nobody attests it."""
+    name = strict_json.dumps_text([account_id, credential_issuer])
+    halves = (derive(f"client_instance/{half}/{name}") for half in (1, 2))
+    private = int.from_bytes(b"".join(halves), "big") % (_ORDER - 1) + 1
+    return SoftwareSigner.from_key(ec.derive_private_key(private, ec.SECP256R1()))
+
+
 class LocalWalletProvider:
     """Fulfils ``ports.WalletProvider`` with a key of this wallet's own."""
 
@@ -35,10 +45,7 @@ class LocalWalletProvider:
 
     def instance_key(self, account_id: AccountId, credential_issuer: str) -> Signer:
         """Return the key of this person's instance at one issuer (M15)."""
-        name = strict_json.dumps_text([account_id, credential_issuer])
-        halves = (self._ports.derive(f"client_instance/{half}/{name}") for half in (1, 2))
-        private = int.from_bytes(b"".join(halves), "big") % (_ORDER - 1) + 1
-        return SoftwareSigner.from_key(ec.derive_private_key(private, ec.SECP256R1()))
+        return derive_instance_key(self._ports.derive, account_id, credential_issuer)
 
     def attest_instance(self, instance_key: PublicKey) -> str:
         """Return a fresh client attestation of an instance's key; nothing else in it tells instances apart (HAIP 4.4).

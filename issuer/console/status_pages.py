@@ -62,5 +62,6 @@ def _shown(desk: Desk, found: CredentialStatus) -> Mapping[str, Any]:
         "event": credential.event,
         "history": found.history,
         "possible": found.possible,
+        "replace_by": credential.replace_by,
         "ttl": desk.issuer.settings.status_ttl_seconds,
     }

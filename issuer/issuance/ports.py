@@ -1,11 +1,12 @@
 """What issuance needs from outside, in its own terms."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from issuer.agencies.ports import Agency, SigningKeys
+from issuer.issuance.bulk import BulkReissuance, BulkState
 from issuer.ports import Clock, Seal, UnitOfWork
 from issuer.records.ports import Records
 from issuer.status.ports import StatusLists, StatusPorts
@@ -62,7 +63,11 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class IssuedCredential:
-    """The record of one issued credential."""
+    """The record of one issued credential.
+
+    ``replace_by`` is until when it stays good although it is to be replaced, ``replace_reason`` why; None for one that
+    is not.
+    """
 
     id: str
     agency_id: AgencyId
@@ -75,6 +80,8 @@ class IssuedCredential:
     expires_at: datetime
     notification_id: str | None = None
     event: str | None = None
+    replace_by: datetime | None = None
+    replace_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +185,17 @@ class Offers(Protocol):
         """Return offers that ended before ``now`` and still hold something about a person."""
         ...
 
+    def of_subject(self, agency_id: AgencyId, subject_id: str) -> Sequence[Offer]:
+        """Return the offers of a person under which something may still be asked for."""
+        ...
+
+    def outdate(self, agency_id: AgencyId, subject_ids: Collection[str]) -> None:
+        """Make requests under these people's offers that are being answered begin again: what they read is old.
+
+        Waits for those that are about to commit, so that what they issue is there afterwards.
+        """
+        ...
+
     def latest(self, agency_id: AgencyId, *, before: str, limit: int) -> Sequence[Offer]:
         """Return an agency's offers, newest first, from the one before the id ``before`` (empty: the newest)."""
         ...
@@ -258,6 +276,54 @@ class IssuedCredentials(Protocol):
         """Write the status, as lists of credentials show it."""
         ...
 
+    def revoked(self, credential_ids: Collection[str]) -> None:
+        """Write that credentials were revoked; nothing is left to be replaced of them."""
+        ...
+
+    def live(
+        self,
+        agency_id: AgencyId,
+        *,
+        now: datetime,
+        subject_ids: Collection[str] | None = None,
+        offer_ids: Collection[str] | None = None,
+        configuration_ids: Collection[CredentialConfigurationId] | None = None,
+    ) -> Sequence[IssuedCredential]:
+        """Return credentials that neither were revoked nor have ended, of all that is given."""
+        ...
+
+    def mark(self, credential_ids: Collection[str], *, replace_by: datetime, reason: str) -> None:
+        """Write that credentials are to be replaced. One that was marked before keeps the earlier end."""
+        ...
+
+    def to_replace(
+        self, agency_id: AgencyId, offer_id: str, configuration_id: CredentialConfigurationId
+    ) -> Sequence[IssuedCredential]:
+        """Return the copies of one card in one wallet that are to be replaced."""
+        ...
+
+    def overdue(self, *, now: datetime, limit: int) -> Sequence[IssuedCredential]:
+        """Return credentials that should have been replaced before ``now``, of all agencies."""
+        ...
+
+    def holders(
+        self,
+        agency_id: AgencyId,
+        configuration_ids: Collection[CredentialConfigurationId],
+        *,
+        now: datetime,
+        after: str,
+        limit: int,
+    ) -> Sequence[str]:
+        """Return the people who have live credentials of these configurations, in order, after ``after``."""
+        ...
+
+    def count_live(
+        self, agency_id: AgencyId, configuration_ids: Collection[CredentialConfigurationId], *, now: datetime
+    ) -> tuple[int, int]:
+        """Return how many people have live credentials of these configurations, and how many credentials they are."""
+        ...
+
     def note_event(self, agency_id: AgencyId, offer_id: str, notification_id: str, event: str) -> None:
         """Write what the wallet said became of the credentials that were sent under ``notification_id``."""
         ...
@@ -270,6 +336,33 @@ class IssuedCredentials(Protocol):
         self, agency_id: AgencyId, subject_id: str | None, *, after: str, limit: int
     ) -> Sequence[IssuedCredential]:
         """Return an agency's credentials in order of issue, of one subject or of all, from the one after ``after``."""
+        ...
+
+
+class BulkReissuances(Protocol):
+    """Orders of agencies that concern many people."""
+
+    def add(self, bulk: BulkReissuance) -> None:
+        """Store a new order."""
+        ...
+
+    def find(self, agency_id: AgencyId | None, bulk_id: str, *, to_change: bool = False) -> BulkReissuance | None:
+        """Return an order, None if there is none; one ``to_change`` is locked until the transaction ends.
+
+        ``agency_id`` None looks at those of all agencies.
+        """
+        ...
+
+    def latest(self, agency_id: AgencyId, *, limit: int) -> Sequence[BulkReissuance]:
+        """Return an agency's orders, newest first."""
+        ...
+
+    def advance(self, bulk: BulkReissuance, state: BulkState) -> BulkReissuance:
+        """Store the next state. Raises ``StateConflict`` if it moved since it was read."""
+        ...
+
+    def continue_soon(self, bulk: BulkReissuance) -> None:
+        """Have a worker do the next chunk, unless the order moves before."""
         ...
 
 
@@ -357,6 +450,7 @@ class Storage:
     nonces: SpentNonces
     records: Records
     statuses: StatusLists
+    bulks: BulkReissuances
     authorizations: Authorizations
     proofs: UsedProofs
 

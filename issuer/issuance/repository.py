@@ -1,15 +1,18 @@
-"""Offers, the record of issue and spent nonces in the database: row ↔ state, nothing else."""
+"""Offers, the record of issue, orders to re-issue and spent nonces in the database: row ↔ state, nothing else."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, insert, select, update
 
+from issuer.issuance.bulk import BulkReissuance, BulkState, bulk_from_json, bulk_kind, bulk_to_json
 from issuer.issuance.ports import Authorization, DeferredIssuance, IssuedCredential, Offer, UsedProof
-from issuer.issuance.tables import AuthorizationRow, CredentialRow, DeferredRow, OfferRow
+from issuer.issuance.tables import AuthorizationRow, BulkReissuanceRow, CredentialRow, DeferredRow, OfferRow
 from issuer.tables import APP_TABLES, table_of
 from wallet_core.adapters import sql
+from wallet_core.adapters.jobs import enqueue
 from wallet_core.adapters.sql import UnitOfWork
 from wallet_core.errors import InvalidNonce, StateConflict
 from wallet_core.protocols.oauth2 import authorization_states, authorization_stored
@@ -27,7 +30,11 @@ from wallet_core.types import AgencyId, CredentialConfigurationId
 
 _OFFER = table_of(OfferRow)
 _CREDENTIAL = table_of(CredentialRow)
+_BULK = table_of(BulkReissuanceRow)
 _DEFERRED = table_of(DeferredRow)
+
+CONTINUE_BULK = "issuance.reissue"
+"""Name of the job that does the next chunk of an order to re-issue."""
 
 _AUTHORIZATION = table_of(AuthorizationRow)
 
@@ -56,6 +63,13 @@ _OF_OFFER = (
     .where(_CREDENTIAL.c.agency_id == bindparam("agency_id"), _CREDENTIAL.c.offer_id == bindparam("offer_id"))
     .order_by(_CREDENTIAL.c.id)
 )
+_TO_REPLACE = _OF_OFFER.where(
+    _CREDENTIAL.c.configuration_id == bindparam("configuration_id"),
+    _CREDENTIAL.c.replace_by.is_not(None),
+    _CREDENTIAL.c.status != "invalid",
+)
+_OVERDUE = select(_CREDENTIAL).where(_CREDENTIAL.c.replace_by < bindparam("now")).order_by(_CREDENTIAL.c.replace_by)
+_SUBJECT_OFFERS = _OF_AGENCY.where(_OFFER.c.subject_id == bindparam("subject_id"))
 _SET_STATUS = update(_CREDENTIAL).where(_CREDENTIAL.c.id == bindparam("credential_id")).values(status=bindparam("to"))
 _NOTE_EVENT = (
     update(_CREDENTIAL)
@@ -140,6 +154,18 @@ class SqlOffers:
     def ended(self, *, now: datetime, limit: int) -> Sequence[Offer]:
         """Return offers that ended before ``now`` and still hold something about a person."""
         return [_offer(row) for row in self._unit.connection.execute(_ENDED.limit(limit), {"now": now})]
+
+    def of_subject(self, agency_id: AgencyId, subject_id: str) -> Sequence[Offer]:
+        """Return the offers of a person under which something may still be asked for."""
+        # Who can no longer ask is forgotten: the row of an ended offer names nobody.
+        values = {"agency_id": agency_id, "subject_id": subject_id}
+        return [_offer(row) for row in self._unit.connection.execute(_SUBJECT_OFFERS, values)]
+
+    def outdate(self, agency_id: AgencyId, subject_ids: Collection[str]) -> None:
+        """Make requests under these people's offers that are being answered begin again: what they read is old."""
+        for chunk in _chunks(subject_ids):
+            mine = (_OFFER.c.agency_id == agency_id, _OFFER.c.subject_id.in_(chunk))
+            self._unit.connection.execute(update(_OFFER).where(*mine).values(version=_OFFER.c.version + 1))
 
     def latest(self, agency_id: AgencyId, *, before: str, limit: int) -> Sequence[Offer]:
         """Return an agency's offers, newest first, from the one before the id ``before`` (empty: the newest)."""
@@ -287,6 +313,73 @@ class SqlIssuedCredentials:
         """Write the status, as lists of credentials show it."""
         self._unit.connection.execute(_SET_STATUS, {"credential_id": credential_id, "to": status})
 
+    def revoked(self, credential_ids: Collection[str]) -> None:
+        """Write that credentials were revoked; nothing is left to be replaced of them."""
+        after = {"status": "invalid", "replace_by": None, "replace_reason": None}
+        for chunk in _chunks(credential_ids):
+            self._unit.connection.execute(update(_CREDENTIAL).where(_CREDENTIAL.c.id.in_(chunk)).values(after))
+
+    def live(
+        self,
+        agency_id: AgencyId,
+        *,
+        now: datetime,
+        subject_ids: Collection[str] | None = None,
+        offer_ids: Collection[str] | None = None,
+        configuration_ids: Collection[CredentialConfigurationId] | None = None,
+    ) -> Sequence[IssuedCredential]:
+        """Return credentials that neither were revoked nor have ended, of all that is given."""
+        columns = _CREDENTIAL.c
+        statement = select(_CREDENTIAL).where(*_live(agency_id, now)).order_by(columns.id)
+        given = ((columns.subject_id, subject_ids), (columns.offer_id, offer_ids))
+        for column, wanted in (*given, (columns.configuration_id, configuration_ids)):
+            if wanted is not None:
+                statement = statement.where(column.in_(list(wanted)))
+        return [_credential(row) for row in self._unit.connection.execute(statement)]
+
+    def mark(self, credential_ids: Collection[str], *, replace_by: datetime, reason: str) -> None:
+        """Write that credentials are to be replaced. One that was marked before keeps the earlier end."""
+        by = _CREDENTIAL.c.replace_by
+        for chunk in _chunks(credential_ids):
+            mine = (_CREDENTIAL.c.id.in_(chunk), by.is_(None) | (by > replace_by))
+            marked = update(_CREDENTIAL).where(*mine).values(replace_by=replace_by, replace_reason=reason)
+            self._unit.connection.execute(marked)
+
+    def to_replace(
+        self, agency_id: AgencyId, offer_id: str, configuration_id: CredentialConfigurationId
+    ) -> Sequence[IssuedCredential]:
+        """Return the copies of one card in one wallet that are to be replaced."""
+        values = {"agency_id": agency_id, "offer_id": offer_id, "configuration_id": configuration_id}
+        return [_credential(row) for row in self._unit.connection.execute(_TO_REPLACE, values)]
+
+    def overdue(self, *, now: datetime, limit: int) -> Sequence[IssuedCredential]:
+        """Return credentials that should have been replaced before ``now``, of all agencies."""
+        return [_credential(row) for row in self._unit.connection.execute(_OVERDUE.limit(limit), {"now": now})]
+
+    def holders(
+        self,
+        agency_id: AgencyId,
+        configuration_ids: Collection[CredentialConfigurationId],
+        *,
+        now: datetime,
+        after: str,
+        limit: int,
+    ) -> Sequence[str]:
+        """Return the people who have live credentials of these configurations, in order, after ``after``."""
+        subject = _CREDENTIAL.c.subject_id
+        statement = _of_people(select(subject).distinct(), agency_id, configuration_ids, now)
+        rows = self._unit.connection.execute(statement.where(subject > after).order_by(subject).limit(limit))
+        return [str(subject_id) for subject_id in rows.scalars()]
+
+    def count_live(
+        self, agency_id: AgencyId, configuration_ids: Collection[CredentialConfigurationId], *, now: datetime
+    ) -> tuple[int, int]:
+        """Return how many people have live credentials of these configurations, and how many credentials they are."""
+        columns: list[Any] = [func.count(_CREDENTIAL.c.subject_id.distinct()), func.count()]
+        counted = _of_people(select(*columns), agency_id, configuration_ids, now)
+        row = self._unit.connection.execute(counted).one()
+        return int(row[0]), int(row[1])
+
     def note_event(self, agency_id: AgencyId, offer_id: str, notification_id: str, event: str) -> None:
         """Write what the wallet said became of the credentials that were sent under ``notification_id``."""
         values = {"agency": agency_id, "offer": offer_id, "sent_under": notification_id, "to": event}
@@ -306,6 +399,50 @@ class SqlIssuedCredentials:
             statement = statement.where(columns.subject_id == subject_id)
         rows = self._unit.connection.execute(statement.order_by(columns.id).limit(limit))
         return [_credential(row) for row in rows]
+
+
+class SqlBulkReissuances:
+    """Orders of agencies that concern many people."""
+
+    def __init__(self, unit: UnitOfWork) -> None:
+        self._unit = unit
+
+    def add(self, bulk: BulkReissuance) -> None:
+        """Store a new order."""
+        values = {
+            "id": bulk.id,
+            "agency_id": bulk.agency_id,
+            "kind": bulk_kind(bulk.state),
+            "version": bulk.version,
+            "body": bulk_to_json(bulk.state),
+            "created_at": bulk.created_at,
+        }
+        self._unit.connection.execute(insert(_BULK), values)
+
+    def find(self, agency_id: AgencyId | None, bulk_id: str, *, to_change: bool = False) -> BulkReissuance | None:
+        """Return an order, None if there is none; one ``to_change`` is locked until the transaction ends."""
+        statement = select(_BULK).where(_BULK.c.id == bulk_id)
+        if to_change:
+            statement = statement.with_for_update()
+        if agency_id is not None:
+            statement = statement.where(_BULK.c.agency_id == agency_id)
+        row = self._unit.connection.execute(statement).one_or_none()
+        return None if row is None else _bulk(row)
+
+    def latest(self, agency_id: AgencyId, *, limit: int) -> Sequence[BulkReissuance]:
+        """Return an agency's orders, newest first."""
+        statement = select(_BULK).where(_BULK.c.agency_id == agency_id).order_by(_BULK.c.id.desc()).limit(limit)
+        return [_bulk(row) for row in self._unit.connection.execute(statement)]
+
+    def advance(self, bulk: BulkReissuance, state: BulkState) -> BulkReissuance:
+        """Store the next state. Raises ``StateConflict`` if it moved since it was read."""
+        kind, body = bulk_kind(state), bulk_to_json(state)
+        version = sql.advance(self._unit.connection, _BULK, id=bulk.id, version=bulk.version, kind=kind, body=body)
+        return replace(bulk, version=version, state=state)
+
+    def continue_soon(self, bulk: BulkReissuance) -> None:
+        """Have a worker do the next chunk, unless the order moves before."""
+        enqueue(self._unit.connection, APP_TABLES, CONTINUE_BULK, {"id": bulk.id, "version": bulk.version})
 
 
 class SqlSpentNonces:
@@ -460,6 +597,8 @@ def _credential(row: Row[Any]) -> IssuedCredential:
         row.expires_at,
         row.notification_id,
         row.event,
+        row.replace_by,
+        row.replace_reason,
     )
 
 
@@ -474,3 +613,32 @@ def _deferred(row: Row[Any]) -> DeferredIssuance:
         row.subject_id,
         row.sealed,
     )
+
+
+def _bulk(row: Row[Any]) -> BulkReissuance:
+    state = bulk_from_json(row.kind, row.body)
+    return BulkReissuance(row.id, AgencyId(row.agency_id), row.version, state, row.created_at)
+
+
+def _live(agency_id: AgencyId, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    columns = _CREDENTIAL.c
+    return columns.agency_id == agency_id, columns.status != "invalid", columns.expires_at > now
+
+
+def _of_people(
+    statement: Select[Any],
+    agency_id: AgencyId,
+    configuration_ids: Collection[CredentialConfigurationId],
+    now: datetime,
+) -> Select[Any]:
+    columns = _CREDENTIAL.c
+    named = (columns.configuration_id.in_(list(configuration_ids)), columns.subject_id.is_not(None))
+    return statement.where(*_live(agency_id, now), *named)
+
+
+_CHUNK = 500  # SQLite takes 32,766 parameters in a statement; PostgreSQL plans short lists faster
+
+
+def _chunks(ids: Collection[str]) -> Iterator[list[str]]:
+    every = list(ids)
+    yield from (every[start : start + _CHUNK] for start in range(0, len(every), _CHUNK))

@@ -17,7 +17,7 @@ class OfferRow(IssuerBase, table=True):
     """
 
     __tablename__ = "issuer_offer"
-    __table_args__ = (Index(None, "agency_id", "id"),)
+    __table_args__ = (Index(None, "agency_id", "id"), Index(None, "agency_id", "subject_id"))
 
     id: str = Field(primary_key=True, max_length=64)
     agency_id: str = Field(max_length=100)
@@ -65,8 +65,24 @@ class CredentialRow(IssuerBase, table=True):
     status: str = Field(max_length=20)
     issued_at: datetime = Field(sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime)
+    replace_by: datetime | None = Field(default=None, index=True, sa_type=UtcDateTime)
+    replace_reason: str | None = Field(default=None, max_length=500)
     notification_id: str | None = Field(default=None, max_length=64)
     event: str | None = Field(default=None, max_length=30)
+
+
+class BulkReissuanceRow(IssuerBase, table=True):
+    """An order to replace the copies of many people, in one of the states of ``issuance.bulk``."""
+
+    __tablename__ = "issuer_reissuance"
+    __table_args__ = (Index(None, "agency_id", "id"),)
+
+    id: str = Field(primary_key=True, max_length=64)
+    agency_id: str = Field(max_length=100)
+    kind: str = Field(max_length=30)
+    version: int
+    body: dict[str, Any] = Field(sa_type=JSON)
+    created_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class DeferredRow(IssuerBase, table=True):

@@ -1,10 +1,13 @@
-"""The durable work of issuance: ending offers in time, forgetting used secrets and remembered answers."""
+"""The durable work of issuance: ending offers in time, replacing copies, forgetting used secrets and answers."""
 
 from datetime import timedelta
 from typing import Any
 
 from issuer.dependencies import Issuer
+from issuer.issuance.repository import CONTINUE_BULK
+from issuer.issuance.use_cases.bulk_reissuance import continue_bulk
 from issuer.issuance.use_cases.expiry import BATCH, expire_deferrals, expire_offers, forget_authorizations
+from issuer.issuance.use_cases.reissuance import OVERDUE_BATCH, revoke_overdue
 from issuer.tables import APP_TABLES
 from wallet_core.adapters.idempotency import forget_answers
 from wallet_core.adapters.jobs import Cron, Job, Task, enqueue
@@ -12,6 +15,7 @@ from wallet_core.adapters.sql import UnitOfWork, forget_spent
 
 CRONS = (
     Cron("issuance.expire_offers", every=timedelta(seconds=30)),
+    Cron("issuance.revoke_overdue", every=timedelta(seconds=60)),
     Cron("issuance.expire_deferrals", every=timedelta(minutes=10)),
     Cron("issuance.forget", every=timedelta(hours=1)),
 )
@@ -25,6 +29,14 @@ def tasks(issuer: Issuer) -> dict[str, Task]:
         if expire_offers(issuer.storage(unit), now=issuer.clock.now()) == BATCH:
             # More is due: another job at once, so that no transaction grows with the backlog.
             enqueue(unit.connection, APP_TABLES, "issuance.expire_offers")
+
+    def overdue(_job: Job, unit: UnitOfWork, _prepared: Any) -> None:
+        if revoke_overdue(issuer.issuance, issuer.storage(unit)) == OVERDUE_BATCH:
+            enqueue(unit.connection, APP_TABLES, "issuance.revoke_overdue")
+
+    def reissue(job: Job, unit: UnitOfWork, _prepared: Any) -> None:
+        id_, version = str(job.payload["id"]), int(str(job.payload["version"]))
+        continue_bulk(issuer.issuance, issuer.storage(unit), id_, version)
 
     def lapse(_job: Job, unit: UnitOfWork, _prepared: Any) -> None:
         if expire_deferrals(issuer.storage(unit), now=issuer.clock.now()) == BATCH:
@@ -40,6 +52,8 @@ def tasks(issuer: Issuer) -> dict[str, Task]:
 
     return {
         "issuance.expire_offers": Task(expire),
+        "issuance.revoke_overdue": Task(overdue),
+        CONTINUE_BULK: Task(reissue),
         "issuance.expire_deferrals": Task(lapse),
         "issuance.forget": Task(forget),
     }

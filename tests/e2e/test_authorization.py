@@ -78,7 +78,7 @@ def test_without_par_the_browser_brings_the_request(town: Town) -> None:
     assert town.token(code=answer["code"]).json()["scope"] == LICENCE
 
 
-@pytest.mark.clause("vci-5.1.3-issuer-state")
+@pytest.mark.clause("vci-5.1.3-issuer-state-unknown")
 def test_an_offer_that_asks_to_log_in(town: Town) -> None:
     offer = town.under_test.api(
         "POST",

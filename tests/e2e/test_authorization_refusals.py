@@ -68,7 +68,7 @@ CHANGES = [
 ]
 
 
-@pytest.mark.clause("oauth-6749.5.2-client", "vci-5.1.3-issuer-state", "oauth-9126.2.1-request-uri")
+@pytest.mark.clause("oauth-6749.5.2-client", "vci-5.1.3-issuer-state-unknown", "oauth-9126.2.1-request-uri")
 @pytest.mark.parametrize(("changes", "status", "error"), CHANGES)
 def test_pushed_requests(town: Town, changes: dict[str, str | None], status: int, error: str) -> None:
     refused(town.push(**changes), status, error)

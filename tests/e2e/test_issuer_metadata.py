@@ -6,12 +6,16 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.simulators import run_flow
 from tests.support.issuer_program import IssuerProgram
 from tests.support.issuing import HOST, IssuerUnderTest, issuer_anchors
+from wallet_core.errors import UntrustedError
 from wallet_core.http import HttpResponse
 from wallet_core.jose import jws
 from wallet_core.protocols.openid4vci.metadata import parse_credential_issuer_metadata
-from wallet_core.protocols.openid4vci.signed_metadata import metadata_request, read_metadata
+from wallet_core.protocols.openid4vci.resolving import resolve_credential_issuer
+from wallet_core.protocols.openid4vci.signed_metadata import MetadataTrust, metadata_request, read_metadata
+from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.types import CredentialIssuerId
 
 CI = CredentialIssuerId(f"{HOST}/agencies/police")
@@ -36,6 +40,10 @@ def test_signed_metadata_say_the_same_as_plain_ones(sqlite_issuer: IssuerUnderTe
     )
     assert document == plain.json()
     assert parse_credential_issuer_metadata(document, credential_issuer=CI).deferred_endpoint == f"{CI}/deferred"
+    trust = MetadataTrust(issuer_anchors(sqlite_issuer.ca), sqlite_issuer.clock.now())
+    assert run_flow(resolve_credential_issuer(CI, trust=trust), sqlite_issuer.send).document == document
+    with pytest.raises(UntrustedError):
+        run_flow(resolve_credential_issuer(CI, trust=MetadataTrust(TrustAnchors([]), trust.at)), sqlite_issuer.send)
     header = jws.parse(answer.text).header
     assert (header["typ"], len(header["x5c"])) == ("openidvci-issuer-metadata+jwt", 1)
 
@@ -107,7 +115,7 @@ def test_nothing_redirects_and_what_is_unknown_is_404_json(sqlite_issuer: Issuer
         assert sqlite_issuer.client.get(f"{CI}/{path}", follow_redirects=False).status_code == 405
 
 
-def test_answers_carry_the_date(tmp_path: Any) -> None:
+def test_answers_carry_the_date_and_commands_reach_the_same_issuer(tmp_path: Any) -> None:
     program = IssuerProgram(tmp_path, f"sqlite:///{tmp_path}/issuer.db")
     program.prepare("police")
     program.start()
@@ -115,5 +123,7 @@ def test_answers_carry_the_date(tmp_path: Any) -> None:
         for path in POSTED:
             answer = httpx2.post(f"{program.url}/agencies/police/{path}")
             assert len(answer.headers.get_list("date")) == 1
+        assert program.run("issuer", "issuance", "list", "--agency", "police") == {"issuances": []}
+        assert program.run("issuer", "agency", "encryption", "police", "required")["encrypted"] is True
     finally:
         program.stop()

@@ -51,6 +51,8 @@ from wallet_core.protocols.oauth2.authorization import (
 )
 from wallet_core.protocols.oauth2.authorization import parse_authorization_response, requested_credentials
 from wallet_core.protocols.oauth2.authorization import parse_client_id as parse_client_id_parameter
+from wallet_core.protocols.oauth2.authorization_response import parse_callback, validate_authorization_response
+from wallet_core.protocols.oauth2.client import ClientMemory
 from wallet_core.protocols.oauth2.client_attestation import (
     create_client_attestation_pop,
     parse_challenge_response,
@@ -90,6 +92,7 @@ from wallet_core.protocols.openid4vci.messages import (
 )
 from wallet_core.protocols.openid4vci.metadata import parse_credential_issuer_metadata
 from wallet_core.protocols.openid4vci.offer import parse_credential_offer, parse_offer_link
+from wallet_core.protocols.openid4vci.pending import AuthorizationStarted
 from wallet_core.protocols.openid4vci.proof import (
     ProofPolicy,
     parse_proof_types,
@@ -187,6 +190,20 @@ ISSUER_METADATA = {
             },
         }
     },
+}
+STORED_AUTHORIZATION = {
+    "resolved": {
+        "offer": {"credential_issuer": ISSUER_ID, "credential_configuration_ids": ["licence"]},
+        "issuer": ISSUER_METADATA,
+        "server": {"issuer": ISSUER_ID, "token_endpoint": f"{ISSUER_ID}/oauth/token"},
+    },
+    "configuration_ids": ["licence"],
+    "url": f"{ISSUER_ID}/authorize",
+    "state": "s",
+    "code_verifier": "v" * 43,
+    "redirect_uri": "https://wallet.example/callback",
+    "expires_at": "2026-11-22T03:00:00+00:00",
+    "memory": {"dpop_nonces": {}, "challenge": None},
 }
 SERVER_METADATA = {
     "issuer": ISSUER_ID,
@@ -716,6 +733,16 @@ TARGETS = {
             {str(k): str(v) for k, v in value.items()}, state="s", issuer=ISSUER_ID, iss_promised=True
         ),
         Members({"code": "c", "state": "s", "iss": ISSUER_ID}),
+    ),
+    "callback": Target(
+        lambda text: validate_authorization_response(
+            parse_callback(text), state="s", issuer=ISSUER_ID, iss_promised=True
+        ),
+        Text(f"code=c&state=s&iss={quote(ISSUER_ID, safe='')}"),
+    ),
+    "stored_authorization": Target(AuthorizationStarted.from_json, Members(STORED_AUTHORIZATION)),
+    "client_memory": Target(
+        ClientMemory.from_json, Members({"dpop_nonces": {"https://issuer.example": "n"}, "challenge": "c"})
     ),
     "pushed_response": Target(answer(parse_pushed_response), JsonBytes({"request_uri": "urn:x", "expires_in": 90})),
     "clients": Target(parse_registered_clients, Text(CLIENTS)),

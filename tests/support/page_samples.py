@@ -64,6 +64,16 @@ OPEN = {
     CheckStep.QUERY_ANSWERED,
 }
 FILE_CHECKS = [Check(step, name, clause, ok=None if step in OPEN else True) for step, (name, clause) in CHECKS.items()]
+
+
+def reissuance(state: str) -> dict[str, Any]:
+    """An order to replace everybody's copies."""
+    return {
+        "id": "r1", "type": TYPE["name"], "state": state, "progress": f"{state}-3", "reason": "주소 변경", "days": 14,
+        "subjects": 1200, "copies": 12000, "subjects_done": 300, "copies_done": 3000, "created_at": NOW,
+    }  # fmt: skip
+
+
 BROKEN = failed_checks(VerificationError("the signature does not verify", step=CheckStep.ISSUER_SIGNED))
 FOUND = {
     "state": "verified", "kind": "sd_jwt_vc", "holder": "not_proven", "checks": FILE_CHECKS,
@@ -121,7 +131,8 @@ def credential(state: str, *possible: str) -> dict[str, Any]:
         "before": "valid", "after": "suspended", "reason": "분실 신고", "changed_by": "console", "changed_at": NOW
     }  # fmt: skip
     return ISSUED | {
-        "state": state, "possible": possible, "ttl": 300, "history": [] if state == "valid" else [change]
+        "state": state, "possible": possible, "ttl": 300, "history": [] if state == "valid" else [change],
+        "replace_by": NOW if state == "valid" else None,
     }  # fmt: skip
 
 
@@ -231,6 +242,35 @@ ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
         "credential_confirm.html",
         {"credential": credential("valid", "invalid"), "wanted": "invalid"},
     ),
+    "reissuances": ("reissuances.html", {"reissuances": [reissuance("running"), reissuance("done")]}),
+    "reissuances-empty": ("reissuances.html", {"reissuances": []}),
+    "reissuance-new": ("reissuance_new.html", {"types": [TYPE], "days": (14, 7, 30, 0)}),
+    "reissuance-no-types": ("reissuance_new.html", {"types": [], "days": (14, 0)}),
+    **{
+        f"reissuance-confirm-{people}-{days}": (
+            "reissuance_confirm.html",
+            {
+                "order": {
+                    "type": TYPE,
+                    "reason": LONG_NAME,
+                    "days": days,
+                    "counted": {"subjects": people, "copies": people * 10},
+                }
+            },
+        )
+        for people, days in ((0, 14), (1200, 14), (1200, 0))
+    },
+    **{
+        f"reissuance-{state}": ("reissuance.html", {"reissuance": reissuance(state)})
+        for state in ("running", "paused", "done", "cancelled")
+    },
+    **{
+        f"person-{act}": (
+            "person_confirm.html",
+            {"credential": credential("valid", "suspended", "invalid"), "act": act, "days": (14, 0)},
+        )
+        for act in ("replace", "lost")
+    },
     "records": ("records.html", {"types": [TYPE | {"count": 50}], "empty": False}),
     "records-empty": ("records.html", {"types": [TYPE | {"count": 0}], "empty": True}),
     "records-bad": ("records_check.html", {"report": REPORT, "problems": PROBLEMS, "csv": "", "stored": False}),

@@ -283,7 +283,7 @@ def _invitation(ports: IssuancePorts, agency: Agency, request: AuthorizationRequ
     if issuer_state is None:
         return None
     offer = read(ports, lambda storage: storage.offers.find_by_code(agency.id, digest(issuer_state)))
-    # vci-5.1.3-issuer-state
+    # vci-5.1.3-issuer-state-unknown
     if offer is None or not isinstance(offer.state, Invited):
         raise InvalidRequest("issuer_state names no offer that waits", clause="OpenID4VCI 5.1.3")
     try:

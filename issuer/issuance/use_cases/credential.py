@@ -10,6 +10,7 @@ from issuer.issuance.use_cases.dataset import issued_type, offered_record
 from issuer.issuance.use_cases.deferring import hold, must_wait
 from issuer.issuance.use_cases.encryption import decryption_of
 from issuer.issuance.use_cases.races import until_no_race
+from issuer.issuance.use_cases.reissuance import replace_old_copies
 from issuer.status.use_cases.places import StatusPlace, draw_places, take_places
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.credential_type import seoul_day
@@ -40,8 +41,8 @@ def answer_credential_request(ports: IssuancePorts, agency: Agency, received: Re
         2. The request has the right shape and names a configuration of the offer.
         3. Every proof is valid, for this issuer, with one fresh nonce.
         4. The claims are prepared and signed, one credential for each proven key, each with a status place of its own.
-        5. In one transaction: the nonce is spent for each key, the state moves on, the issue is recorded, the places
-           are taken.
+        5. In one transaction: the nonce is spent for each key, the state moves on, copies that are to be replaced are
+           revoked, the issue is recorded, the places are taken.
 
     Where somebody must decide first, steps 4 and 5 are put off (OpenID4VCI 9): the nonce is spent, the keys are kept,
     and the wallet is asked to come back.
@@ -101,6 +102,7 @@ def _answer(ports: IssuancePorts, agency: Agency, received: ReceivedRequest) -> 
         # The DPoP proof goes first: who repeats a whole request learns that, and not that the nonce is used up.
         storage.offers.advance(offer, state)
         _spend_nonces(storage, keys, now)
+        replace_old_copies(ports, storage, offer, request.configuration_id)
         records = issued_records(ports, offer, request.configuration_id, keys, now, expires_at, notification_id)
         storage.credentials.add(records)
         take_places(storage.statuses, agency.id, dict(zip([each.id for each in records], places, strict=True)))

@@ -10,6 +10,7 @@ from issuer.issuance.use_cases.dataset import issued_type
 from issuer.issuance.use_cases.deferring import held_record
 from issuer.issuance.use_cases.encryption import decryption_of
 from issuer.issuance.use_cases.races import read, until_no_race
+from issuer.issuance.use_cases.reissuance import replace_old_copies
 from issuer.status.use_cases.places import draw_places, take_places
 from wallet_core.errors import CredentialRequestDenied, InvalidTransactionId, NotFound
 from wallet_core.http import HttpResponse, ReceivedRequest
@@ -101,6 +102,7 @@ def _deliver(
     with storage.unit:
         storage.deferrals.forget(deferred, deliver(state, now=now))
         storage.offers.advance(offer, after)
+        replace_old_copies(ports, storage, offer, configuration_id)
         storage.credentials.add(records)
         take_places(storage.statuses, agency.id, dict(zip([each.id for each in records], places, strict=True)))
     return answer

@@ -9,7 +9,7 @@ from issuer.issuance.use_cases.dataset import open_dataset, subject_record
 from wallet_core.encoding import strict_json
 from wallet_core.errors import CredentialRequestDenied, NotFound
 from wallet_core.protocols.openid4vci.deferral import create_transaction_id, defer
-from wallet_core.protocols.openid4vci.issuance import digest
+from wallet_core.protocols.openid4vci.issuance import Issued, digest
 from wallet_core.protocols.openid4vci.messages import create_deferral
 from wallet_core.protocols.openid4vci.proof import AcceptedKey
 from wallet_core.types import AgencyId, CredentialConfigurationId, JsonObject
@@ -21,7 +21,13 @@ _ID_BYTES = 16
 
 
 def must_wait(ports: IssuancePorts, offer: Offer, issued: IssuedType) -> bool:
-    """Return whether somebody decides before anything is signed: the offer says so, or the catalogue of the type."""
+    """Return whether somebody decides before anything is signed: the offer says so, or the catalogue of the type.
+
+    Further copies of what was issued under an offer need no second decision: whoever decided may revoke them.
+    """
+    issuances = offer.state.issuances if isinstance(offer.state, Issued) else ()
+    if any(each.configuration_id == issued.entry.configuration_id for each in issuances):
+        return False
     return issued.type.issuance.clerk_decides or open_dataset(ports, offer).get("deferred") is True
 
 

@@ -192,7 +192,7 @@ def test_a_code_works_once_and_not_after_its_time():
     assert isinstance(redeem(state, now=state.expires_at - timedelta(seconds=1)), Authorized)
 
 
-@pytest.mark.clause("vci-8.3.1.1-token")
+@pytest.mark.clause("vci-8.3.1.1-token", "vci-M9-asked-too-often")
 def test_a_token_may_ask_again_until_it_expires():
     state = redeem(waiting())
     for number in range(MAX_ISSUANCES):

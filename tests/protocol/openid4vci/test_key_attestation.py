@@ -136,7 +136,9 @@ def test_a_bad_attestation_is_a_bad_proof(name: str):
 
 @pytest.mark.clause("vci-D.1-nonce-checked")
 @pytest.mark.parametrize(
-    "nonce", [fresh(NOW - LIFETIME), fresh(tenant=CredentialIssuerId("https://issuer.example/agencies/tax")), "n"]
+    "nonce",
+    [fresh(NOW - LIFETIME), fresh(tenant=CredentialIssuerId("https://issuer.example/agencies/tax")), "n"],
+    ids=["too old", "another agency's", "none of ours"],
 )
 def test_a_wrong_nonce_is_a_bad_nonce(nonce: str):
     with pytest.raises(InvalidNonce):

@@ -19,11 +19,11 @@ ACCESS_TOKEN_LIFETIME: Final = timedelta(seconds=300)
 MAX_TOKEN_CHARACTERS: Final = 8192
 """Longest access token that is kept; a JWT access token is about 1 kB."""
 
-BOUND_TOKEN_LIFETIME: Final = timedelta(minutes=30)
-"""How long a token lives that is bound to a DPoP key: a batch of certificates, and a clerk who decides meanwhile."""
-
 BEARER: Final = "Bearer"
 DPOP: Final = "DPoP"
+
+BOUND_TOKEN_LIFETIME: Final = timedelta(minutes=30)
+"""How long a token lives that is bound to a DPoP key: a batch of certificates, and a clerk who decides meanwhile."""
 
 # RFC 6750 2.1: b64token.
 _B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*\Z")
@@ -73,6 +73,11 @@ class TokenResponse:
     credential_identifiers: Mapping[str, tuple[str, ...]]
     token_type: str = BEARER
     refresh_token: str | None = None
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether every use needs a proof of the client's key (RFC 9449 7.1)."""
+        return self.token_type == DPOP
 
     def to_json(self) -> JsonObject:
         """Return the answer as :func:`parse_token_members` reads it."""
@@ -254,21 +259,31 @@ def create_refresh_request(
     return post_form(token_endpoint, fields, headers=headers)
 
 
-def parse_token_response(response: HttpResponse) -> TokenResponse:
+def parse_token_response(response: HttpResponse, *, bound: bool = False) -> TokenResponse:
     """Return a token endpoint's answer.
+
+    Args:
+        response: of the token endpoint.
+        bound: the request carried a DPoP proof, so the token is to be a DPoP token; without one, a Bearer token.
 
     Raises:
         PeerRefusal: the server refused.
-        MalformedError: the answer lacks what OpenID4VCI 6.2 demands, or the token is not a Bearer token.
+        MalformedError: the answer lacks what OpenID4VCI 6.2 demands, or the token is of the other type.
     """
-    return parse_token_members(parse_answer(response, who="the token endpoint"))
+    token = parse_token_members(parse_answer(response, who="the token endpoint"))
+    # RFC 9449 5: a client whose token is to be bound to its key takes no Bearer token instead; without a proof a DPoP
+    # token could not be used.
+    # oauth-9449.5-no-downgrade
+    if token.is_bound != bound:
+        raise MalformedError("the access token is not of the type that was asked for", clause="RFC 9449 5")
+    return token
 
 
 def parse_token_members(members: Mapping[str, Json]) -> TokenResponse:
     """Return the token response in a JSON object. Unknown members are ignored (OpenID4VCI 6.2).
 
     Raises:
-        MalformedError: a member is missing or of the wrong type, or the token is of an unknown type.
+        MalformedError: a member is missing or of the wrong type, or the token is neither a Bearer nor a DPoP token.
     """
     token, token_type, expires_in = members.get("access_token"), members.get("token_type"), members.get("expires_in")
     if not isinstance(token, str) or len(token) > MAX_TOKEN_CHARACTERS or not _B64TOKEN.match(token):

@@ -66,6 +66,7 @@ class RefusalReason(StrEnum):
     """Why an offer was refused for good."""
 
     TOO_MANY_TRIES = "too_many_tries"
+    WITHDRAWN = "withdrawn"
     CODE_REPLAYED = "code_replayed"
 
 
@@ -352,6 +353,8 @@ def issue(
     live = validate_token(state, now=now)
     validate_configuration(live, configuration_id, by_identifier=by_identifier)
     before = live.issuances if isinstance(live, Issued) else ()
+    # Protocols M9: asking again is normal, but not without end.
+    # vci-M9-asked-too-often
     if len(before) >= MAX_ISSUANCES:
         raise CredentialRequestDenied("this access token has asked too often", clause="OpenID4VCI 8.3.1.2")
     latest = Issuance(notification_id, configuration_id, copies, now)
@@ -388,6 +391,19 @@ def expire(state: IssuanceState, *, now: datetime) -> IssuanceState:
     end = ends_at(state)
     if isinstance(state, Offered | Invited | Authorized) and end is not None and now >= end:
         return Expired(state.configuration_ids)
+    return state
+
+
+def end_access(state: IssuanceState, *, now: datetime) -> IssuanceState:
+    """Return the state after the issuer took back what an offer gives: no code and no token is good any more.
+
+    What was issued stays on record; revoking it is the status list's.
+    """
+    if isinstance(state, Offered | Invited | Authorized):
+        return Refused(state.configuration_ids, RefusalReason.WITHDRAWN)
+    if isinstance(state, Issued):
+        holder = replace(state.holder, refresh_digest=None, refresh_expires_at=None)
+        return replace(state, token_expires_at=min(now, state.token_expires_at), holder=holder)
     return state
 
 

@@ -206,16 +206,18 @@ def create_credential_request(
     configuration_id: CredentialConfigurationId,
     credential_identifier: str | None,
     proofs: Sequence[str],
+    proof_type: str = spec.PROOF_TYPE_JWT,
     encryption: MessageEncryption | None = None,
 ) -> HttpRequest:
     """Return a Credential Request (OpenID4VCI 8.2).
 
     Args:
         endpoint: where to send it.
-        access_token: sent as a Bearer token.
+        access_token: sent as a Bearer token, unless whoever sends the request knows better (``oauth2.client``).
         configuration_id: what is asked for.
         credential_identifier: named instead of the configuration if the token response returned one.
-        proofs: signed ``jwt`` proofs.
+        proofs: signed ``jwt`` proofs, or the one key attestation of an ``attestation`` proof.
+        proof_type: which of them.
         encryption: what ``encryption.choose_encryption`` returned.
     """
     # OpenID4VCI 8.2: each excludes the other.
@@ -225,7 +227,7 @@ def create_credential_request(
         else {"credential_identifier": credential_identifier}
     )
     if proofs:
-        body["proofs"] = {"jwt": list(proofs)}
+        body["proofs"] = {proof_type: list(proofs)}
     return _wallet_request(endpoint, access_token, body, encryption)
 
 

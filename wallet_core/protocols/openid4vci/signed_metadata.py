@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
@@ -31,6 +32,14 @@ _MAX_ENTRIES: Final = 32
 _END: Final = 1 << 40
 _WEIGHT: Final = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)\Z")
 _CLAIMS: Final = ("iss", "sub", "iat", "exp")
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataTrust:
+    """Whose signed metadata a wallet believes, and the time."""
+
+    anchors: TrustAnchors
+    at: datetime
 
 
 def create_signed_metadata(document: JsonObject, signer: CertifiedSigner, *, now: datetime) -> str:
