@@ -234,7 +234,9 @@ def _wallet_provider(deployment: Deployment, ca: CertificateAuthority, now: date
 
 def _listed_wallet(deployment: Deployment) -> ListedWallet:
     url = deployment.url("wallet")
-    return ListedWallet(url, {"ko": "지갑 Jigap (시험용)", "en": "Jigap wallet (test)"}, url, (f"{url}/callback",))
+    return ListedWallet(
+        f"{url}/client", {"ko": "지갑 Jigap (시험용)", "en": "Jigap wallet (test)"}, url, (f"{url}/callback",)
+    )
 
 
 def _agencies(deployment: Deployment, issuer: Issuer, ca: CertificateAuthority, now: datetime) -> dict[str, Any]:

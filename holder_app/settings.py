@@ -16,7 +16,7 @@ class WalletSettings(AppSettings):
     """What the wallet is configured with. ``demo`` admits the sign-in by printed one-time code.
 
     Attributes:
-        client_id: of this wallet at issuers, the same for everybody; its public URL if absent.
+        client_id: of this wallet at issuers, the same for everybody; the address of its client metadata if absent.
         provider_key: name of the key in ``key_store`` that attests instances and keys; without such a key the wallet is
             a public client and attests nothing.
         provider_url: URL in that key's certificate; the public URL if absent.
@@ -38,7 +38,7 @@ class WalletSettings(AppSettings):
     def provider_terms(self) -> ProviderTerms:
         """Return what this wallet says of itself to issuers."""
         return ProviderTerms(
-            client_id=ClientId(self.client_id or self.public_url),
+            client_id=ClientId(self.client_id or f"{self.public_url}/client"),
             provider=self.provider_url or self.public_url,
             wallet_name=self.wallet_name,
             wallet_link=self.public_url,

@@ -100,7 +100,7 @@ def test_a_wallet_without_the_key_attests_nothing(tmp_path: Path):
     common = {"database_url": "sqlite://", "public_url": "https://wallet.example", "sealing_key": new_key_text()}
     with_key = create_wallet(WalletSettings(**common, key_store=tmp_path))
     assert with_key.provider is not None
-    assert with_key.provider.client_id == "https://wallet.example"
+    assert with_key.provider.client_id == "https://wallet.example/client"
     assert create_wallet(WalletSettings(**common, key_store=tmp_path, provider_key="other")).provider is None
     assert create_wallet(WalletSettings(**common)).provider is None
 
