@@ -19,6 +19,8 @@ class IssuerSettings(AppSettings):
 
     Attributes:
         wallet: origin of a web wallet that pages offer as a link beside the QR code; none is offered if absent.
+        trust_anchors: whom to believe that a wallet is one and keeps its keys well: roots with the purpose
+            ``wallet_provider``, and trust lists with their operators' roots; read again when a file changes.
         clients: TOML file of the wallets that may use the authorization code flow: names and redirect URIs.
         status_ttl_seconds: how long a fetched status list may be kept: a suspension is known everywhere after that.
         status_life_seconds: how long a list may be relied on where no fresh one can be had.

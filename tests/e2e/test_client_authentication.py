@@ -170,6 +170,7 @@ def test_an_attested_wallet_that_nobody_registered(sqlite_haip: IssuerUnderTest)
     provider.client_id = "https://other.example"
     named = Instance(sqlite_haip, provider=provider, challenge=wallet.challenge, nonce=wallet.nonce)
     assert refusal(named.push(client_id="https://other.example")) == (400, "invalid_request")
+    assert refusal(named.post(TOKEN, data=named.token_form())) == (400, "invalid_request")
 
 
 def test_redirect_uris_are_those_of_the_trust_list(sqlite_haip: IssuerUnderTest) -> None:

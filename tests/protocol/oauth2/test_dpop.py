@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from wallet_core.encoding import base64url
 from wallet_core.errors import InvalidDpopProof, RemoteProtocolError, UseDpopNonce
@@ -122,6 +123,13 @@ def test_a_bad_proof_is_refused(name: str):
     with pytest.raises(InvalidDpopProof) as refused:
         verify(jws.sign(proof_header, proof_claims, signer))
     assert (refused.value.code, refused.value.http_status) == ("invalid_dpop_proof", 400)
+
+
+@pytest.mark.clause("dpop-9449.4.3-alg")
+def test_an_algorithm_that_is_not_published_is_refused_though_it_is_the_keys_own():
+    other = SoftwareSigner.from_key(ec.generate_private_key(ec.SECP384R1()))
+    with pytest.raises(InvalidDpopProof, match="ES256"):
+        verify(jws.sign(header(jwk=public_jwk(other.public_key)), claims(), other))
 
 
 @pytest.mark.clause("dpop-9449.4.3-one")

@@ -2,6 +2,7 @@ import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.support.wallet_providers import Provider
 from wallet_core.errors import InvalidNonce, InvalidProof, MalformedError
@@ -132,6 +133,13 @@ def test_a_bad_attestation_is_a_bad_proof(name: str):
     with pytest.raises(InvalidProof) as refused:
         verify(BAD[name])
     assert refused.value.code == "invalid_proof"
+
+
+@pytest.mark.clause("vci-F.1-attestation-alg")
+def test_an_algorithm_that_is_not_published_is_refused_though_it_is_the_keys_own():
+    other = Provider(NOW, signer=SoftwareSigner.from_key(ec.generate_private_key(ec.SECP384R1())))
+    with pytest.raises(InvalidProof, match="alg"):
+        verify(other.attest_keys(FIRST, nonce=NONCE), trust=other.trusted())
 
 
 @pytest.mark.clause("vci-D.1-nonce-checked")

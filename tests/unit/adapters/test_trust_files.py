@@ -28,6 +28,7 @@ def names(providers: WalletProviders) -> set[str]:
     return set(providers.wallets)
 
 
+@pytest.mark.clause("tl-5-unlisted")
 def test_roots_and_lists_make_one_policy(files: tuple[Path, ...]):
     providers = load_wallet_providers(files, now=NOW)
     assert providers.any
@@ -37,6 +38,8 @@ def test_roots_and_lists_make_one_policy(files: tuple[Path, ...]):
     assert providers.find_wallet(CLIENT_ID, listed, at=NOW) == PROVIDER.wallet()
     with pytest.raises(UntrustedError):
         providers.find_wallet(CLIENT_ID, providers.verify_attester(BY_HAND.chain, at=NOW), at=NOW)
+    with pytest.raises(UntrustedError, match="not on the trust list"):
+        providers.find_wallet("https://other.example", listed, at=NOW)
     with pytest.raises(Expired):
         providers.find_wallet(CLIENT_ID, listed, at=NOW + timedelta(days=1))
     assert {listed.anchor_sha256} == providers.listed

@@ -229,14 +229,16 @@ def verify_key_proofs(
         raise InvalidProof("proofs of this type are not taken for this credential", clause="OpenID4VCI 12.2.4")
     check = _Check(audience, algorithms, policy.required, trust, verify_nonce, now, client_id)
     found = check.attested_keys(proofs) if proof_type == spec.PROOF_TYPE_ATTESTATION else check.proven_keys(proofs)
+    # vci-8.2-one-nonce
+    if len({key.nonce for key in found}) != 1:
+        raise InvalidNonce("the proofs of one request carry different nonces", clause="OpenID4VCI 8.2")
     accepted: dict[bytes, AcceptedKey] = {}
     for key in found:
+        # vci-F.1-limit
+        if len(accepted) == limit:
+            break
         accepted.setdefault(key.thumbprint, key)
-    # vci-8.2-one-nonce
-    if len({key.nonce for key in accepted.values()}) != 1:
-        raise InvalidNonce("the proofs of one request carry different nonces", clause="OpenID4VCI 8.2")
-    # vci-F.1-limit
-    return tuple(accepted.values())[:limit]
+    return tuple(accepted.values())
 
 
 @dataclass(frozen=True, slots=True)
