@@ -1,5 +1,6 @@
 """What the use cases of records need."""
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -14,6 +15,12 @@ class Citizen:
 
     name: str
     birth_date: date
+
+    @property
+    def compared(self) -> str:
+        """The text by which two are the same: composed letters, single spaces, no capitals; and the date."""
+        name = " ".join(unicodedata.normalize("NFC", self.name).split()).casefold()
+        return f"{name}\x00{self.birth_date.isoformat()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """Agencies' records in the database, each sealed for its own place."""
 
 import hmac
-import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -73,7 +72,7 @@ class SqlRecords:
         return found[0] if len(found) == 1 else None
 
     def _digest(self, agency_id: AgencyId, citizen: Citizen) -> bytes:
-        text = f"{agency_id}\x00{citizen_name(citizen.name)}\x00{citizen.birth_date.isoformat()}"
+        text = f"{agency_id}\x00{citizen.compared}"
         return hmac.digest(self._citizen_key, text.encode(), "sha256")
 
     def subjects(self, agency_id: AgencyId, type_id: str, *, after: str, limit: int) -> Sequence[str]:
@@ -92,11 +91,6 @@ class SqlRecords:
             select(_RECORD.c.type_id, func.count()).where(_RECORD.c.agency_id == agency_id).group_by(_RECORD.c.type_id)
         )
         return {str(type_id): int(number) for type_id, number in self._unit.connection.execute(statement)}
-
-
-def citizen_name(name: str) -> str:
-    """Return a name as it is compared: composed letters, single spaces, no capitals."""
-    return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
 
 
 _CHUNK = 500  # SQLite takes 32,766 parameters in a statement; PostgreSQL plans short lists faster

@@ -202,6 +202,6 @@ def create_in_memory() -> FastAPI:
     lists: Any = MemoryStatusLists(head)
     statuses = StatusStorage(unit, lists)
     status = replace(issuer.status, storage=lambda: statuses, reading=lambda: statuses)
-    storage = Storage(unit, memory, memory, memory, memory, lists)
+    storage = Storage(unit, memory, memory, memory, memory, lists, memory)
     issuance = replace(issuer.issuance, storage=lambda: storage, reading=lambda: storage, status=status)
     return create_app(replace(issuer, issuance=issuance, status=status))
