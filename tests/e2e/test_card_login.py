@@ -83,6 +83,7 @@ def test_a_licence_logs_in_across_devices(login: CardLogin, configuration: str) 
     assert (take(login), rows(login), show(login).state) == (None, 0, "new")
 
 
+@pytest.mark.clause("x509-HAIP5.1-session")
 @pytest.mark.parametrize("configuration", [LICENCE, MDOC])
 def test_a_licence_logs_in_on_the_same_device(login: CardLogin, configuration: str) -> None:
     view = begin(login)
