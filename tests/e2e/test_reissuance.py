@@ -142,13 +142,13 @@ def test_a_request_that_read_the_old_data_begins_again(people: IssuerUnderTest, 
             assert reissue(people).status_code == 200
         return ports.random(size)
 
-    real = credential._sign
+    real = credential.sign_copies
 
     def sign(*arguments: Any) -> Any:
         random(1)
         return real(*arguments)
 
-    monkeypatch.setattr(credential, "_sign", sign)
+    monkeypatch.setattr(credential, "sign_copies", sign)
     (new,) = wallet.ask(1)
     assert claim(new, "name") == "한새봄"
     assert statuses(people, "p-1") == ["invalid", "valid"]
