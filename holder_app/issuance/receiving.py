@@ -311,7 +311,6 @@ def _grant(
     if token.refresh_token is None:
         return None
     issuer = offer.offer.credential_issuer
-    anonymous = offer.has_code and offer.server.anonymous_pre_authorized
     return Grant(
         issuer,
         offer.server.issuer,
@@ -319,7 +318,7 @@ def _grant(
         token.credential_identifiers.get(name, ()),
         token.refresh_token,
         token.is_bound,
-        None if anonymous else ports.identity.client_id,
+        None if offer.is_anonymous else ports.identity.client_id,
         ports.identity.redirect_uri,
         ports.identity.instance_key(account_id, issuer),
     )

@@ -83,8 +83,7 @@ def test_a_pre_authorized_code(country: Country, agency: str) -> None:
     person.post(f"{person.path}/fetch")
     person.post(f"{person.path}/accept", {"tx_code": made["tx_code"]})
     assert "지갑에 넣을까요" in person.text, person.text
-    attested = "OAuth-Client-Attestation" in country.requests_to("/oauth/token")[-1].headers
-    assert attested == (agency == HAIP_AGENCY)
+    assert {"DPoP", "OAuth-Client-Attestation"} <= set(country.requests_to("/oauth/token")[-1].headers)
 
 
 def test_who_cancels_there_is_back_here(country: Country) -> None:
@@ -98,3 +97,23 @@ def test_who_cancels_there_is_back_here(country: Country) -> None:
     back = browser.post("/agencies/police/login/cancel").headers["location"]
     country.person.get(f"/callback?{urlsplit(back).query}")
     assert "로그인을 그만뒀어요" in country.person.text
+
+
+def test_what_a_clerk_decides_later(country: Country) -> None:
+    person, issuer = country.person, country.issuers.under_test
+    made = issuer.offer(deferred=True, subject_id="p02")
+    person.get("/scan")
+    person.post("/scan", {"link": made["uri"]})
+    person.post(f"{person.path}/fetch")
+    person.post(f"{person.path}/accept")
+    path = person.path
+    assert "심사하고 있어요" in person.text, person.text
+    (waiting,) = issuer.api("GET", "/issuances").json()["issuances"]
+    issuer.clock.advance(120)
+    person.post(f"{path}/ask")
+    assert "아직 결정되지 않았어요" in person.text
+    decided = issuer.api("POST", f"/issuances/{waiting['id']}/decision", json={"decision": "ready"})
+    assert decided.status_code == 200, decided.text
+    issuer.clock.advance(3600)
+    person.post(f"{path}/ask")
+    assert "지갑에 넣었어요" in person.text

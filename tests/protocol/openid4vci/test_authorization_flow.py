@@ -392,6 +392,7 @@ def test_a_refresh_token_that_is_none(refresh_token):
 @pytest.mark.clause("vci-6.1-anonymous-wallet")
 def test_a_pre_authorized_code_is_redeemed_by_nobody_in_particular_where_that_is_allowed():
     issuer = AuthorizingIssuer(tx_code="123456")
+    issuer.server["grant_types_supported"] = [GRANT]
     offer = offered(issuer, {GRANT: {"pre-authorized_code": "the-code", "tx_code": {}}})
     public = {"licence": [KEYS[0].public_key]}
     arguments = {"tx_code": "123456", "now": NOW, "client": CLIENT, "random": Counter()}
@@ -400,7 +401,7 @@ def test_a_pre_authorized_code_is_redeemed_by_nobody_in_particular_where_that_is
     assert "OAuth-Client-Attestation" not in issuer.seen[-1].headers
     assert pending.token.is_bound
     assert receive(issuer, pending).batches
-    issuer.server["pre-authorized_grant_anonymous_access_supported"] = False
+    issuer.server["grant_types_supported"] = [GRANT, "refresh_token"]
     offer = offered(issuer, {GRANT: {"pre-authorized_code": "the-code", "tx_code": {}}})
     run_flow(request_proofs(offer, public, **arguments), issuer)
     assert "client_id" in issuer.seen[-1].body.decode()

@@ -50,6 +50,18 @@ class ResolvedOffer:
         return self.offer.pre_authorized_code is not None
 
     @property
+    def is_anonymous(self) -> bool:
+        """Whether the code is redeemed by nobody in particular.
+
+        Where the server has refresh tokens the client names itself: they are given to clients only, and without one
+        neither more copies nor a certificate that is decided late could be fetched.
+        """
+        # OpenID4VCI 6.1: client_id is needed only where the client authenticates.
+        # vci-6.1-anonymous-wallet
+        anonymous = self.server.anonymous_pre_authorized and spec.GRANT_REFRESH_TOKEN not in self.server.grant_types
+        return self.has_code and anonymous
+
+    @property
     def can_authorize(self) -> bool:
         """Whether the person can be sent to the authorization server: the offer says so, or says nothing of grants."""
         # OpenID4VCI 4.1.1: without grants the metadata decide.

@@ -79,11 +79,7 @@ def request_proofs(
     }
     if tx_code is not None:
         fields["tx_code"] = tx_code
-    # OpenID4VCI 6.1: client_id is needed only where the client authenticates; who need not say who she is does not.
-    # vci-6.1-anonymous-wallet
-    response = yield from talk.post_form(
-        offer.server.token_endpoint, fields, anonymous=offer.server.anonymous_pre_authorized
-    )
+    response = yield from talk.post_form(offer.server.token_endpoint, fields, anonymous=offer.is_anonymous)
     return proofs_to_sign(offer, parse_token_response(response, bound=talk.uses_dpop), keys, nonce, talk)
 
 
