@@ -251,20 +251,20 @@ def load_certificate(der: bytes) -> x509.Certificate:
 
 
 class VerdictCache:
-    """Remembers which chains were trusted, by the hash of chain, purpose and anchors, until the first of them ends.
+    """Remembers which chains were trusted, by chain, purpose and anchors, until the first of them ends.
 
     Only success is remembered: a refusal costs the sender, not us.
     """
 
     def __init__(self, max_entries: int = 1024) -> None:
         self._max_entries = max_entries
-        self._verdicts: dict[bytes, TrustedCertificate] = {}
+        self._verdicts: dict[tuple[bytes, AnchorPurpose, tuple[bytes, ...]], TrustedCertificate] = {}
 
     def verify_chain(
         self, chain: Sequence[bytes], anchors: TrustAnchors, *, purpose: AnchorPurpose, at: datetime
     ) -> TrustedCertificate:
         """Return what :func:`verify_chain` returns, and raise what it raises."""
-        key = _verdict_key(chain, anchors, purpose)
+        key = (anchors.fingerprint, purpose, tuple(chain))
         verdict = self._verdicts.get(key)
         if verdict is not None and verdict.valid_from <= at <= verdict.valid_until:
             return verdict
@@ -276,13 +276,6 @@ class VerdictCache:
 
     def __len__(self) -> int:
         return len(self._verdicts)
-
-
-def _verdict_key(chain: Sequence[bytes], anchors: TrustAnchors, purpose: AnchorPurpose) -> bytes:
-    digest = hashlib.sha256(anchors.fingerprint + purpose.encode())
-    for der in chain:
-        digest.update(len(der).to_bytes(4, "big") + der)
-    return digest.digest()
 
 
 def _decode_certificate(entry: Json) -> bytes:

@@ -50,11 +50,13 @@ class OpenedPayload:
         paths: for each Disclosure, in the order of the SD-JWT, the path of the claim it opens in ``claims``.
         gaps: for each array that lost undisclosed elements, by its path in ``claims``: the index that each element left
             had in the signed payload.
+        hiding: the top-level members that have a place for a Digest somewhere in them.
     """
 
     claims: JsonObject
     paths: tuple[ConcretePath, ...]
     gaps: dict[ConcretePath, tuple[int, ...]]
+    hiding: frozenset[str | int]
 
 
 def digest_of(text: bytes, hash_function: HashFunction) -> str:
@@ -104,7 +106,7 @@ def open_disclosures(payload: JsonObject, disclosures: Sequence[str]) -> OpenedP
     # rfc9901-7.1-unreferenced
     if len(paths) != len(disclosures):
         raise VerificationError("a Disclosure is not referenced by any Digest", step=5, clause="RFC 9901 7.1")
-    return OpenedPayload(claims, paths, opening.gaps)
+    return OpenedPayload(claims, paths, opening.gaps, frozenset(opening.hiding))
 
 
 def refuse_reserved_names(value: Json) -> None:
@@ -128,7 +130,7 @@ def refuse_reserved_names(value: Json) -> None:
 class _Opening:
     """One walk through a payload; ``paths`` fills up as Digests are met."""
 
-    __slots__ = ("_contents", "_numbers", "_seen", "gaps", "paths")
+    __slots__ = ("_contents", "_numbers", "_seen", "gaps", "hiding", "paths")
 
     def __init__(self, texts: Sequence[str], hash_function: HashFunction) -> None:
         self._contents = _parse_disclosures(texts)
@@ -140,6 +142,7 @@ class _Opening:
         self._seen: set[str] = set()
         self.paths: list[ConcretePath | None] = [None] * len(texts)
         self.gaps: dict[ConcretePath, tuple[int, ...]] = {}
+        self.hiding: set[str | int] = set()
 
     def _open_value(self, value: JsonObject | list[Json], path: ConcretePath) -> Json:
         return self.open_object(value, path) if isinstance(value, dict) else self._open_array(value, path)
@@ -161,6 +164,7 @@ class _Opening:
             elif name != SD:
                 result[name] = self._open_value(value, (*path, name))
         if SD in source:
+            self.hiding.update(path[:1])
             self._open_members(source[SD], result, path)
         return result
 
@@ -186,6 +190,7 @@ class _Opening:
         for index, element in enumerate(source):
             place = (*path, len(result))
             if isinstance(element, dict) and DOTS in element:
+                self.hiding.update(path[:1])
                 # RFC 9901 4.2.4.2: no other member may stand beside "...".
                 # rfc9901-4.2.4.2-dots-alone
                 if len(element) != 1:

@@ -77,6 +77,7 @@ class VerifiedSdJwt:
         claims: the Processed SD-JWT Payload: everything disclosed, and what was never hidden.
         disclosed: paths in ``claims`` that were opened by a Disclosure.
         gaps: for each array with withheld elements: the index in the signed payload of each element left.
+        hiding: the top-level claims that have a place for a Digest somewhere in them.
         holder_key: the key of ``cnf`` that the Key Binding JWT verified with; None without key binding.
         key_binding: the payload of the verified Key Binding JWT; None without key binding.
     """
@@ -86,6 +87,7 @@ class VerifiedSdJwt:
     claims: JsonObject
     disclosed: tuple[ConcretePath, ...]
     gaps: dict[ConcretePath, tuple[int, ...]]
+    hiding: frozenset[str | int]
     holder_key: PublicKey | None = None
     key_binding: JsonObject | None = None
 
@@ -155,7 +157,7 @@ def verify_sd_jwt(
     opened = open_disclosures(payload, sd_jwt.disclosures)
     # 6. In the processed payload: they could have been hidden.
     _check_times(opened.claims, now, leeway)
-    return VerifiedSdJwt(verified.header, payload, opened.claims, opened.paths, opened.gaps)
+    return VerifiedSdJwt(verified.header, payload, opened.claims, opened.paths, opened.gaps, opened.hiding)
 
 
 def verify_sd_jwt_kb(
@@ -214,6 +216,7 @@ def verify_sd_jwt_kb(
         verified.claims,
         verified.disclosed,
         verified.gaps,
+        verified.hiding,
         holder_key,
         key_binding,
     )
@@ -245,17 +248,16 @@ def _certificate(text: str) -> bytes:
 
 
 def _check_times(claims: JsonObject, now: datetime, leeway: timedelta) -> None:
-    seconds, slack = now.timestamp(), leeway.total_seconds()
     try:
         not_before, expires = numeric_date(claims, "nbf"), numeric_date(claims, "exp")
     except MalformedError as exc:
         raise VerificationError(exc.description, step=6, clause="RFC 9901 7.1") from exc
     # 6. RFC 7519 4.1.5: "nbf" itself is already valid; 4.1.4: "exp" itself is no longer.
     # rfc9901-7.1-nbf
-    if not_before is not None and seconds + slack < not_before:
+    if not_before is not None and now.timestamp() + leeway.total_seconds() < not_before:
         raise NotYetValid("the SD-JWT is not valid yet", step=6, clause="RFC 9901 7.1")
     # rfc9901-7.1-exp
-    if expires is not None and seconds - slack >= expires:
+    if expires is not None and now.timestamp() - leeway.total_seconds() >= expires:
         raise Expired("the SD-JWT has expired", step=6, clause="RFC 9901 7.1")
 
 

@@ -1,7 +1,7 @@
 """Parameters of an ``application/x-www-form-urlencoded`` body (RFC 6749 appendix B)."""
 
 from typing import Final
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
 
 from wallet_core import spec_versions as spec
 from wallet_core.errors import InvalidRequest
@@ -40,9 +40,12 @@ def parse_query(query: bytes) -> dict[str, str]:
 
 
 def _parameters(data: bytes, what: str) -> dict[str, str]:
+    fields = data.split(b"&")
+    if len(fields) > MAX_PARAMETERS or not data.isascii():
+        raise InvalidRequest(f"{what} is not a form that can be read", clause="RFC 6749 B")
     try:
-        pairs = parse_qsl(data.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS)
-    except ValueError as exc:
+        pairs = [(_decoded(name), _decoded(value)) for name, _, value in [f.partition(b"=") for f in fields if f]]
+    except UnicodeDecodeError as exc:
         raise InvalidRequest(f"{what} is not a form that can be read", clause="RFC 6749 B") from exc
     parameters = dict(pairs)
     # RFC 6749 3.2: "Request and response parameters MUST NOT be included more than once."
@@ -50,3 +53,8 @@ def _parameters(data: bytes, what: str) -> dict[str, str]:
     if len(parameters) != len(pairs):
         raise InvalidRequest("a parameter is there twice", clause="RFC 6749 3.2")
     return {name: value for name, value in parameters.items() if value}
+
+
+def _decoded(text: bytes) -> str:
+    """Return a name or value of a form. A percent sign without two hexadecimal digits stands for itself."""
+    return unquote_to_bytes(text.replace(b"+", b" ")).decode()

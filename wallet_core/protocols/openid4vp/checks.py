@@ -104,17 +104,19 @@ def clauses_of(step: CheckStep, formats: Collection[str]) -> str:
     return "; ".join(dict.fromkeys(clauses)) or usual
 
 
-def passed_checks(details: Mapping[int, str], formats: Collection[str]) -> tuple[Check, ...]:
+def passed_checks(details: Mapping[CheckStep, str], formats: Collection[str]) -> tuple[Check, ...]:
     """Return the list with every check passed on credentials of these formats, and what was found at some of them."""
+    return _passed(frozenset(formats), tuple(details.items()))
+
+
+# Most answers of one second have the same list: of one kind of credential, by one issuer, with one age of its list.
+@lru_cache(maxsize=256)
+def _passed(formats: frozenset[str], details: tuple[tuple[CheckStep, str], ...]) -> tuple[Check, ...]:
+    found = dict(details)
     return tuple(
-        Check(check.step, check.name, check.clause, True, details[check.step]) if check.step in details else check
-        for check in _passed(frozenset(formats))
+        Check(step, name, clauses_of(step, formats), ok=True, detail=found.get(step, ""))
+        for step, (name, _) in CHECKS.items()
     )
-
-
-@lru_cache(maxsize=8)
-def _passed(formats: frozenset[str]) -> tuple[Check, ...]:
-    return tuple(Check(step, name, clauses_of(step, formats), ok=True) for step, (name, _) in CHECKS.items())
 
 
 def failed_checks(error: VerificationError) -> tuple[Check, ...]:

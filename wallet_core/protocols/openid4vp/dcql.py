@@ -96,11 +96,8 @@ class DcqlQuery:
 
     def is_satisfied_by(self, answered: Collection[str]) -> bool:
         """Return whether answers to these Credential Queries satisfy every required set (6.4.2)."""
-        return all(
-            any(all(query_id in answered for query_id in option) for option in credential_set.options)
-            for credential_set in self.credential_sets
-            if credential_set.required
-        )
+        completed = set(answered).issuperset
+        return all(any(map(completed, one.options)) for one in self.credential_sets if one.required)
 
 
 def parse_dcql_query(value: Json) -> DcqlQuery:

@@ -177,15 +177,17 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
         VerificationError: a check failed; ``step`` is its number.
     """
     # 1.
+    answered: list[tuple[CredentialQuery, Sequence[str]]] = []
     for query_id, presentations in vp_token.items():
         query = expected.query.credential(query_id)
         # vp-8.1-asked-and-single
         if query is None or (len(presentations) > 1 and not query.multiple):
             raise check_failed(CheckStep.ANSWER_FITS_REQUEST, "the vp_token has an entry that was not asked for")
+        answered.append((query, presentations))
     # 2. to 9.
     credentials = {
-        query_id: tuple(_validate_presentation(text, query_id, expected, now) for text in presentations)
-        for query_id, presentations in vp_token.items()
+        query.id: tuple([_validate_presentation(text, query, expected, now) for text in presentations])
+        for query, presentations in answered
     }
     # 9. "Check that the set of Presentations returned satisfies all requirements" (8.6).
     # dcql-6.4.2-required
@@ -196,7 +198,7 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
     # 10.
     presented = [credential for several in credentials.values() for credential in several]
     permitted = [validate_permitted(credential, expected.may_issue, now) for credential in presented]
-    return ValidatedResponse(credentials, _passed(credentials, permitted, now), _SEAL)
+    return ValidatedResponse(credentials, _passed(presented, permitted, now), _SEAL)
 
 
 def presented_paths(
@@ -229,22 +231,24 @@ def validate_claims(
     """
     # By identity: claim_sets hold the very same queries, and hashing them is dearer than resolving their paths.
     found = {id(claim): _answers(claim, claims, gaps) for claim in query.claims}
+    missing = {claim for claim, paths in found.items() if not paths}
     # 6.4.1, 14.9: the Verifier "MUST NOT rely on the Wallet to enforce these constraints".
     # dcql-6.4.1-checked
-    if query.claim_sets and not any(all(found[id(claim)] for claim in option) for option in query.claim_sets):
+    if query.claim_sets and not any(missing.isdisjoint(map(id, option)) for option in query.claim_sets):
         raise QueryNotSatisfied(
             "a claim that was asked for is missing or has another value",
             step=CheckStep.QUERY_ANSWERED,
             clause="OpenID4VP 6.4.1",
         )
-    return tuple(dict.fromkeys(path for paths in found.values() for path in paths))
+    return tuple(dict.fromkeys([path for paths in found.values() for path in paths]))
 
 
-def _validate_presentation(text: str, query_id: QueryId, expected: Expectation, now: datetime) -> PresentedCredential:
-    query = expected.query.credential(query_id)
-    if query is not None and query.format == spec.FORMAT_MDOC:
+def _validate_presentation(
+    text: str, query: CredentialQuery, expected: Expectation, now: datetime
+) -> PresentedCredential:
+    if query.format == spec.FORMAT_MDOC:
         return _validate_mdoc(text, query, expected, now)
-    if query is None or query.format != spec.FORMAT_SD_JWT_VC:
+    if query.format != spec.FORMAT_SD_JWT_VC:
         raise check_failed(CheckStep.ANSWER_FITS_REQUEST, "the answer has a format that is not verified here")
     try:
         sd_jwt = parse_sd_jwt(text)
@@ -450,9 +454,10 @@ def _validate_disclosed(credential: SdJwtVc, query: DcqlQuery) -> None:
         for claim in entry.claims
         for path in presented_paths(credential.claims, claim.path, credential.gaps)
     }
+    others = [path for path in credential.disclosed if path not in asked]
     # 8. "Wallets MUST NOT send selectively disclosable claims that have not been selected".
     # dcql-6.4-only-asked
-    if not all(path in asked or any(overlap(path, other) for other in asked) for path in credential.disclosed):
+    if not all(any(overlap(path, part) for part in asked) for path in others):
         raise QueryNotSatisfied(
             "a claim was disclosed that was not asked for", step=CheckStep.ONLY_WHAT_WAS_ASKED, clause="OpenID4VP 6.4"
         )
@@ -462,6 +467,8 @@ def _answers(
     claim: ClaimsQuery, claims: JsonObject, gaps: Mapping[ConcretePath, Sequence[int]]
 ) -> tuple[ConcretePath, ...]:
     found = presented_paths(claims, claim.path, gaps)
+    if claim.values is None:
+        return found
     return tuple(path for path in found if value_matches(claim, value_at(claims, path)))
 
 
@@ -488,27 +495,31 @@ def _pick(value: Json, paths: Sequence[ConcretePath]) -> Json:
     for path in paths:
         tails.setdefault(path[0], []).append(path[1:])
     if isinstance(value, dict):
-        return {name: _pick(value[name], tails[name]) for name in value if name in tails}
+        return {
+            name: element if () in tails[name] else _pick(element, tails[name])
+            for name, element in value.items()
+            if name in tails
+        }
     if isinstance(value, list):
         return [_pick(element, tails[index]) for index, element in enumerate(value) if index in tails]
     return {}
 
 
-def _passed(
-    credentials: Mapping[QueryId, Sequence[PresentedCredential]], permitted: Sequence[str], now: datetime
-) -> tuple[Check, ...]:
-    presented = [credential for several in credentials.values() for credential in several]
-    issuers = ", ".join(dict.fromkeys(credential.issuer_name for credential in presented))
+def _passed(presented: Sequence[PresentedCredential], permitted: Sequence[str], now: datetime) -> tuple[Check, ...]:
     until = [credential.valid_until for credential in presented if credential.valid_until is not None]
-    details: dict[int, str] = {
-        CheckStep.ISSUER_TRUSTED: issuers,
+    details: dict[CheckStep, str] = {
+        CheckStep.ISSUER_TRUSTED: _each_once([credential.issuer_name for credential in presented], ", "),
         CheckStep.WITHIN_VALIDITY: f"until {min(until).date().isoformat()}" if until else "",
         CheckStep.HOLDER_PRESENT: "" if all(c.holder_bound for c in presented) else "not asked for",
-        CheckStep.NOT_WITHDRAWN: "; ".join(dict.fromkeys(status_said(one.status, now) for one in presented)),
+        CheckStep.NOT_WITHDRAWN: _each_once([status_said(one.status, now) for one in presented], "; "),
         CheckStep.QUERY_ANSWERED: f"{len(presented)} credential(s)",
-        CheckStep.ISSUER_PERMITTED: ", ".join(dict.fromkeys(name or "no list used" for name in permitted)),
+        CheckStep.ISSUER_PERMITTED: _each_once([name or "no list used" for name in permitted], ", "),
     }
     return passed_checks(details, {credential.format for credential in presented})
+
+
+def _each_once(texts: Sequence[str], between: str) -> str:
+    return between.join(dict.fromkeys(texts))
 
 
 def status_said(finding: StatusFinding, now: datetime) -> str:
