@@ -211,6 +211,7 @@ def test_clients_that_prove_something(town: Town, monkeypatch: pytest.MonkeyPatc
     refused(town.push(client_id="unknown", headers={"x-instance": "i"}), 400, "invalid_request")
     attested = {"client_id": ATTESTED, "redirect_uri": "https://attested.example/callback"}
     assert town.push(headers={"x-instance": "i"}, **attested).status_code == 201
+    refused(town.push(headers={"x-instance": "i", "x-client": ATTESTED}), 400, "invalid_request")
     unbound = town.token(code=town.authorize()["code"]).json()
     assert "refresh_token" not in unbound
     bound = town.token(code=town.authorize(headers={"x-dpop": "d"})["code"], headers={"x-dpop": "d"}).json()

@@ -194,13 +194,14 @@ def start_town(folder: Path, database_url: str, **more: Any) -> Town:
 
 
 def prove_clients(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let headers say what client authentication and DPoP will prove: ``x-instance`` and ``x-dpop``."""
+    """Let headers say what client authentication and DPoP will prove: ``x-client``, ``x-instance``, ``x-dpop``."""
 
     def authenticate(_ports: Any, _agency: Any, received: Any, parameters: Any) -> Client:
         def key(name: str) -> bytes | None:
             return received.all(name)[0].encode() if received.all(name) else None
 
-        client_id = parameters.get("client_id")
+        claimed = received.all("x-client")
+        client_id = claimed[0] if claimed else parameters.get("client_id")
         return Client(None if client_id is None else ClientId(client_id), key("x-instance"), key("x-dpop"))
 
     monkeypatch.setattr(clients, "_authenticate", authenticate)

@@ -108,6 +108,7 @@ def test_unknown_parameters_are_ignored():
         ({"code_challenge": "+" * 43}, InvalidRequest),
         ({"resource": "https://other.example"}, InvalidTarget),
         ({"dpop_jkt": "x"}, InvalidRequest),
+        ({"dpop_jkt": "AAAA"}, InvalidRequest),
         ({"dpop_jkt": "A" * 42 + "B"}, InvalidRequest),
         ({"state": "s" * 4097}, InvalidRequest),
         ({"authorization_details": "[]"}, InvalidAuthorizationDetails),

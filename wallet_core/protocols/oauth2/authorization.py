@@ -247,9 +247,10 @@ def _dpop_jkt(parameters: Mapping[str, str]) -> bytes | None:
 
 
 def _answer_url(request: AuthorizationRequest, members: Mapping[str, str], issuer: str) -> str:
+    answer = dict(members)
     # RFC 9207 2: iss is in success and in error responses alike.
     # oauth-9207.2-iss
-    answer = {**members, "iss": issuer}
+    answer["iss"] = issuer
     # RFC 6749 4.1.2: "REQUIRED if the state parameter was present in the client authorization request".
     # oauth-6749.4.1.2-state-back
     if request.state is not None:
