@@ -268,6 +268,8 @@ def test_a_proof_may_say_less_and_have_several_audiences(claims):
         create_challenge(b"x" * 32, now=NOW, random=os.urandom),
         create_dpop_nonce(SECRET, now=NOW, random=os.urandom),
     ],
+    # Names of their own: what is drawn at random would name the tests differently in every process.
+    ids=["missing", "number", "empty", "invented", "old", "of another secret", "another kind"],
 )
 def test_a_challenge_that_is_not_good_asks_for_another(value):
     claims = without(pop_claims(), "challenge") if value is None else pop_claims(challenge=value)
