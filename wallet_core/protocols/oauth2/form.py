@@ -25,7 +25,7 @@ def parse_form(media_type: str, body: bytes, *, max_bytes: int = MAX_FORM_BYTES)
         raise InvalidRequest(f"the body is not {spec.FORM}", clause="RFC 6749 3.2")
     if len(body) > max_bytes:
         raise InvalidRequest(f"the body is larger than {max_bytes} bytes")
-    fields = body.split(b"&")
+    fields = body.replace(b"+", b" ").split(b"&")
     if len(fields) > MAX_PARAMETERS or not body.isascii():
         raise InvalidRequest("the body is not a form that can be read", clause="RFC 6749 B")
     try:
@@ -42,4 +42,4 @@ def parse_form(media_type: str, body: bytes, *, max_bytes: int = MAX_FORM_BYTES)
 
 def _decoded(text: bytes) -> str:
     """Return a name or value of a form. A percent sign without two hexadecimal digits stands for itself."""
-    return unquote_to_bytes(text.replace(b"+", b" ")).decode()
+    return (unquote_to_bytes(text) if b"%" in text else text).decode()
