@@ -115,8 +115,8 @@ def parse_dcql_query(value: Json) -> DcqlQuery:
     """
     try:
         source = _object(value, "dcql_query")
-        text = strict_json.dumps(source)
-        return _parse_text(text) if len(text) <= MAX_KEPT_BYTES else _parse_query(source)
+        text = _text_of(source)
+        return _parse_query(source) if text is None or len(text) > MAX_KEPT_BYTES else _parse_text(text)
     except MalformedError as exc:
         raise InvalidRequest(exc.description, clause=exc.clause or "OpenID4VP 6") from exc
 
@@ -143,6 +143,14 @@ def validate_own_query(
         named = {claim for option in credential.claim_sets for claim in option}
         if not named.issuperset(credential.claims):
             raise InvalidRequest("a claim is listed that no claim set names", clause="OpenID4VP 6.4.1")
+
+
+def _text_of(source: JsonObject) -> bytes | None:
+    try:
+        return strict_json.dumps(source)
+    except TypeError:
+        # A number or text that strict_json would have refused: nothing of ours, so nothing to keep.
+        return None
 
 
 @lru_cache(maxsize=128)
