@@ -12,6 +12,8 @@ APPS: Final = ("issuer", "verifier", "wallet")
 DATA: Final = Path(__file__).parent / "data"
 DEFAULT_FOLDER: Final = Path(".demo")
 STATUS_TTL_SECONDS: Final = 10
+LOGIN_KEY: Final = "login"
+"""Name of the issuer's own access key, with which it asks people for a card while they log in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,13 @@ class Deployment:
         return self.ca_keys / "lists.anchor.pem"
 
     @property
+    def wallet_providers(self) -> Path:
+        """The anchor file of those who certify wallet providers."""
+        return self.ca_keys / "wallets.anchor.pem"
+
+    @property
     def trust_list(self) -> Path:
-        """The trust list: which agency may issue what (specs/trust-list.md)."""
+        """The trust list: which agency may issue what, which wallets there are (specs/trust-list.md)."""
         return self.ca_keys / "trust-list.jwt"
 
     def keys(self, app: str) -> Path:
@@ -131,15 +138,22 @@ class Deployment:
         if app == "issuer":
             # Short, so that whoever tries it sees a suspension take effect.
             settings |= {"status_ttl_seconds": str(STATUS_TTL_SECONDS), "status_history": "true"}
+            # "Show your licence to get your tax certificate."
+            settings["login_key"] = LOGIN_KEY
+            settings["clients"] = str(self.clients.resolve())
         if app == "verifier":
             settings["trust_list"] = str(self.trust_list.resolve())
         # Pages of the other two link to the wallet.
         return settings if app == "wallet" else {**settings, "wallet": self.url("wallet")}
 
     def trust_files(self, app: str) -> tuple[Path, ...]:
-        """Return what makes an app trust whom: issuers come from the trust list, everybody else from root files."""
+        """Return what makes an app trust whom: issuers and wallets come from the trust list, verifiers from root files.
+
+        The verifier has the list as a setting of its own.
+        """
         _, verifiers, _ = self.trust_anchors
-        return (verifiers, self.list_operator, self.trust_list) if app == "wallet" else (verifiers, self.list_operator)
+        roots = (verifiers, self.list_operator)
+        return roots if app == "verifier" else (*roots, self.trust_list)
 
     def environment(self, app: str) -> dict[str, str]:
         """Return an app's settings as the variables its server reads."""
@@ -148,8 +162,30 @@ class Deployment:
         roots = {"SSL_CERT_FILE": str(self.tls_roots.resolve())} if self.tls else {}
         return named | roots | dict(self.extra_environment)
 
+    @property
+    def clients(self) -> Path:
+        """The file of wallets that the issuer sends people back to."""
+        return self.folder / "issuer" / "clients.toml"
+
+    def write_clients(self) -> None:
+        """Write which wallets there are: the demo's own, in the web and at the command line."""
+        wallet = self.url("wallet")
+        lines = (
+            "[[clients]]",
+            f'client_id = "{wallet}/client"',
+            'name = { ko = "지갑 (시험용)", en = "Jigap wallet (test)" }',
+            f'redirect_uris = ["{wallet}/callback"]',
+            "",
+            "[[clients]]",
+            'client_id = "https://wallet.invalid/client"',
+            'name = { ko = "명령줄 지갑 (시험용)", en = "Jigap at the command line (test)" }',
+            'redirect_uris = ["http://127.0.0.1/callback"]',
+        )
+        self.clients.write_text("\n".join([*lines, ""]), encoding="utf-8")
+
     def write_settings(self) -> None:
-        """Write the settings files. They hold paths, no secrets."""
+        """Write the settings files, and the file of wallets. They hold paths and addresses, no secrets."""
+        self.write_clients()
         for app in APPS:
             lines = [f"export {name}={shlex.quote(value)}" for name, value in self.environment(app).items()]
             self.settings_file(app).write_text("\n".join([*lines, ""]), encoding="utf-8")

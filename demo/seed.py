@@ -3,7 +3,7 @@
 import csv
 import os
 import shutil
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from demo.deployment import APPS, DATA, Deployment
+from demo.deployment import APPS, DATA, LOGIN_KEY, Deployment
 from demo.servers import DemoError
 from demo.tls import make_certificates
 from holder_app.accounts.use_cases import create_person, create_sign_in_code
@@ -19,6 +19,8 @@ from holder_app.dependencies import create_wallet
 from holder_app.settings import WalletSettings
 from issuer.agencies.use_cases import credential_issuer_id, register_agency
 from issuer.dependencies import Issuer, build_issuer
+from issuer.login.ports import Citizen
+from issuer.login.use_cases.by_code import create_one_time_code
 from issuer.records.use_cases import check_records, import_records
 from issuer.settings import IssuerSettings
 from verifier.dependencies import build_verifier
@@ -43,9 +45,10 @@ from wallet_core.trust.certificates import (
     create_issuer_certificate,
     create_operator_certificate,
     create_verifier_certificate,
+    create_wallet_provider_certificate,
 )
 from wallet_core.trust.profiles import CertificateRole
-from wallet_core.trust.trust_list import TrustList, create_trust_list
+from wallet_core.trust.trust_list import ListedWallet, TrustList, create_trust_list
 from wallet_core.types import AgencyId
 
 FILES: Final = {
@@ -66,6 +69,7 @@ CA_PURPOSES: Final = (
     AnchorPurpose.CREDENTIAL_ISSUER,
     AnchorPurpose.VERIFIER_ACCESS,
     AnchorPurpose.TRUST_LIST_OPERATOR,
+    AnchorPurpose.WALLET_PROVIDER,
 )
 """What the demo's certification authorities are for, in the order of their anchor files."""
 
@@ -94,6 +98,10 @@ def seed(deployment: Deployment) -> dict[str, Any]:
         raise DemoError(
             "the demo's certificates are about to end", detail=f"{deployment.folder} is old: forget it (FRESH=1)"
         )
+    if not any(deployment.keys("issuer").glob(f"{LOGIN_KEY}.*")):
+        raise DemoError(
+            "the demo's folder is of an earlier version", detail=f"{deployment.folder} lacks a key: forget it (FRESH=1)"
+        )
     _invite(deployment, facts)
     deployment.write_settings()
     deployment.write(facts)
@@ -119,11 +127,14 @@ def _fill(deployment: Deployment) -> dict[str, Any]:
         _write_secret(deployment.sealing_key(app), new_key_text())
     if deployment.tls:
         make_certificates(deployment, now)
-    issuers, verifiers, lists = _certification_authorities(deployment, now)
+    deployment.write_clients()
+    issuers, verifiers, lists, wallets = _certification_authorities(deployment, now)
     iaca = _issuing_authority(deployment, now)
-    issuer = build_issuer(IssuerSettings.from_environment(deployment.environment("issuer")))
+    issuer = _unfinished_issuer(deployment)
     agencies = _agencies(deployment, issuer, issuers, now)
     _document_signers(deployment, issuer, iaca, now)
+    _wallet_provider(deployment, wallets, now)
+    _login_key(deployment, issuer, verifiers, now)
     _trust_list(deployment, issuer, lists, now)
     return {
         "notice": {
@@ -143,11 +154,32 @@ def _fill(deployment: Deployment) -> dict[str, Any]:
     }
 
 
+def _unfinished_issuer(deployment: Deployment) -> Issuer:
+    """Return the issuer before its keys and the trust list are made, without the login that needs both."""
+    settings = deployment.environment("issuer")
+    del settings["JIGAP_ISSUER_LOGIN_KEY"]
+    return build_issuer(IssuerSettings.from_environment(settings))
+
+
+def _login_key(deployment: Deployment, issuer: Issuer, ca: CertificateAuthority, now: datetime) -> None:
+    """Give the issuer its own access key: at a login it asks for a card as companies do."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = create_verifier_certificate(
+        ca,
+        response_uri=deployment.url("issuer"),
+        organization="기관 로그인 (시험용)",
+        public_key=PublicKey(key.public_key()),
+        now=now,
+        random=os.urandom,
+    )
+    issuer.keys.add(LOGIN_KEY, key, [certificate.public_bytes(Encoding.DER)])
+
+
 def _certification_authorities(deployment: Deployment, now: datetime) -> tuple[CertificateAuthority, ...]:
     """Make one CA for each purpose, with its anchor file: who certifies companies must not make agencies."""
     made: list[CertificateAuthority] = []
     issuers, verifiers, _ = deployment.trust_anchors
-    paths = (issuers, verifiers, deployment.list_operator)
+    paths = (issuers, verifiers, deployment.list_operator, deployment.wallet_providers)
     for path, purpose in zip(paths, CA_PURPOSES, strict=True):
         name = path.name.removesuffix(".anchor.pem")
         ca = create_ca(
@@ -203,7 +235,7 @@ def _document_signers(deployment: Deployment, issuer: Issuer, iaca: CertificateA
 
 
 def _trust_list(deployment: Deployment, issuer: Issuer, ca: CertificateAuthority, now: datetime) -> None:
-    """Sign the list of the agencies: each may issue what the catalogue says. It counts as long as the folder does."""
+    """Sign the list: agencies with what the catalogue lets them issue, our wallet. It counts as long as the folder."""
     operator, key = deployment.url("issuer"), ec.generate_private_key(ec.SECP256R1())
     certificate = create_operator_certificate(
         ca,
@@ -217,11 +249,33 @@ def _trust_list(deployment: Deployment, issuer: Issuer, ca: CertificateAuthority
     chain = [certificate.public_bytes(Encoding.DER)]
     KeyStore(deployment.ca_keys).add("trust-list", key, chain)
     leaves = {agency_id: issuer.keys.published(agency_id) for agency_id in issuer.catalogue.agencies}
-    roots = load_trust_anchors([deployment.trust_anchors[0], deployment.iaca]).anchors
+    roots = load_trust_anchors([deployment.trust_anchors[0], deployment.iaca, deployment.wallet_providers]).anchors
+    agencies = list_agencies(issuer.catalogue, leaves)
     begin = now.replace(microsecond=0)
-    content = TrustList(operator, 1, begin, begin + MAX_AGE, roots, list_agencies(issuer.catalogue, leaves))
+    content = TrustList(operator, 1, begin, begin + MAX_AGE, roots, agencies, (_listed_wallet(deployment),))
     signed = create_trust_list(content, signer=SoftwareSigner.from_key(key), chain=chain)
     deployment.trust_list.write_text(signed, encoding="ascii")
+
+
+def _wallet_provider(deployment: Deployment, ca: CertificateAuthority, now: datetime) -> None:
+    """Give the wallet the key with which it attests its instances and the keys they keep."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = create_wallet_provider_certificate(
+        ca,
+        provider=deployment.url("wallet"),
+        organization="Jigap 시험용 지갑",
+        public_key=PublicKey(key.public_key()),
+        now=now,
+        random=os.urandom,
+    )
+    KeyStore(deployment.keys("wallet")).add("wallet-provider", key, [certificate.public_bytes(Encoding.DER)])
+
+
+def _listed_wallet(deployment: Deployment) -> ListedWallet:
+    url = deployment.url("wallet")
+    return ListedWallet(
+        f"{url}/client", {"ko": "지갑 Jigap (시험용)", "en": "Jigap wallet (test)"}, url, (f"{url}/callback",)
+    )
 
 
 def _agencies(deployment: Deployment, issuer: Issuer, ca: CertificateAuthority, now: datetime) -> dict[str, Any]:
@@ -313,20 +367,33 @@ def _parties(deployment: Deployment, ca: CertificateAuthority, catalogue: Catalo
 
 
 def _invite(deployment: Deployment, facts: dict[str, Any]) -> None:
-    """Give everybody of :data:`PEOPLE` a wallet and a new one-time sign-in code."""
+    """Give everybody of :data:`PEOPLE` a wallet, and one-time codes for it and for logging in at agencies."""
     wallet = create_wallet(WalletSettings.from_environment(deployment.environment("wallet")))
     migrate(wallet.database, "holder_app")
-    names = _names()
+    issuer = build_issuer(IssuerSettings.from_environment(deployment.environment("issuer")))
+    migrate(issuer.database, "issuer")
+    citizens = _citizens()
     facts["people"] = []
     for subject_id in PEOPLE:
-        person = create_person(wallet.account_ports(), names[subject_id], subject_id)
-        code = create_sign_in_code(wallet.account_ports(), person.id)
-        facts["people"].append({"subject_id": subject_id, "name": person.name, "sign_in_code": code})
+        citizen = citizens[subject_id]
+        person = create_person(wallet.account_ports(), citizen.name, subject_id)
+        facts["people"].append(
+            {
+                "subject_id": subject_id,
+                "name": person.name,
+                "birth_date": citizen.birth_date.isoformat(),
+                "sign_in_code": create_sign_in_code(wallet.account_ports(), person.id),
+                "login_code": create_one_time_code(issuer.login, citizen),
+            }
+        )
 
 
-def _names() -> dict[str, str]:
+def _citizens() -> dict[str, Citizen]:
     with (DATA / FILES["city"]).open(encoding="utf-8", newline="") as file:
-        return {row["subject_id"]: row["name"] for row in csv.DictReader(file)}
+        return {
+            row["subject_id"]: Citizen(row["name"], date.fromisoformat(row["birth_date"]))
+            for row in csv.DictReader(file)
+        }
 
 
 def _write_secret(path: Path, text: str) -> None:

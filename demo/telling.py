@@ -50,7 +50,12 @@ class Telling:
         self._keys((person["sign_in_code"], f"{person['name']} ({person['subject_id']})") for person in facts["people"])
         self.say(f"   2 기관에서 카드를 보내요  {issuer['url']}/console", "offer a card to one of them, by p02, p04, …")
         self._keys((key, agency["name"]["ko"]) for key, agency in agencies.items())
-        self.say(f"   3 회사가 물어봐요  {verifier['url']}/console", "ask for a presentation")
+        self.say(
+            "   3 기관에 로그인할 때 (이름 · 생년월일 · 코드)",
+            "to log in at an agency",
+        )
+        self._keys((person["login_code"], f"{person['name']} {person['birth_date']}") for person in facts["people"])
+        self.say(f"   4 회사가 물어봐요  {verifier['url']}/console", "ask for a presentation")
         self._keys((party["api_key"], party["name"]["ko"]) for party in verifier["parties"].values())
 
     def trust(self, page: str, certificate: Path, *, reachable: bool, name: str) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,15 +12,22 @@ import typer
 from holder_app.accounts.ports import Account
 from holder_app.accounts.use_cases import create_person, create_sign_in_code, list_people
 from holder_app.cli_views import Words, card_json, record_json
+from holder_app.credentials.refreshing import refresh_card
 from holder_app.credentials.status import check_cards_soon
 from holder_app.credentials.use_cases import delete_card, list_cards, list_history, show_card, show_record, view_card
 from holder_app.dependencies import Wallet, create_wallet
 from holder_app.home import open_home
+from holder_app.issuance.authorizing import LOGIN_TIME, exchange, start_login, take_answer
+from holder_app.issuance.choosing import browse, choose
 from holder_app.issuance.describe import describe_offer
-from holder_app.issuance.states import Failed, Issuance, Kept, Preview, Reviewed, Signing
+from holder_app.issuance.receiving import IssuancePorts
+from holder_app.issuance.states import Authorizing, Failed, Issuance, Kept, Preview, Reviewed, Signing, Waiting
 from holder_app.issuance.use_cases import accept_offer, decline_offer, fetch_offer, keep_cards, take_offer_link
+from holder_app.issuance.waiting import ask_again, list_waiting
+from holder_app.loopback import LoopbackListener
 from holder_app.presentation import states as presentation_states
 from holder_app.presentation.describe import RequestView
+from holder_app.presentation.sending import reuse_field
 from holder_app.presentation.states import Answered, Blocked, Presentation
 from holder_app.presentation.use_cases import (
     answer_request,
@@ -34,6 +41,9 @@ from wallet_core.adapters import log
 from wallet_core.adapters.cli import JsonFlag, out, say
 from wallet_core.adapters.migrations import migrate as run_migrations
 from wallet_core.errors import AccessDenied, MalformedError, QueryNotSatisfied, UntrustedError, WalletError
+from wallet_core.protocols.oauth2.authorization_response import parse_callback
+from wallet_core.protocols.oauth2.identifiers import parse_identifier
+from wallet_core.types import CredentialIssuerId
 
 app = typer.Typer(no_args_is_help=True, help="Hold cards: receive, show, present; or serve the web wallet.")
 people = typer.Typer(no_args_is_help=True, help="People of a demo's web wallet and their sign-in codes.")
@@ -41,7 +51,7 @@ app.add_typer(people, name="person")
 
 DEFAULT_HOME = Path("~/.jigap/wallet")
 
-_WITH_HOME = ("accept", "present", "list", "show", "delete", "history")
+_WITH_HOME = ("accept", "add", "check", "present", "list", "show", "refresh", "delete", "history")
 Home = Annotated[Path, typer.Option("--home", help="Folder of the wallet.")]
 Trust = Annotated[
     list[Path] | None, typer.Option("--trust", help="PEM file of roots, trust list or VICAL; may be repeated.")
@@ -55,6 +65,9 @@ Loopback = Annotated[
     ),
 ]
 Lang = Annotated[str, typer.Option("--lang", envvar="LANG", help="ko or en.")]
+Paste = Annotated[
+    bool, typer.Option("--paste", help="Open no browser: print the login address and ask for the one it leads to.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Ask nothing: I have decided.")]
 
 
@@ -106,6 +119,7 @@ def _desk(home: Path, trust: list[Path] | None, lang: str, *, loopback: bool) ->
 def accept(
     uri: str,
     tx_code: Annotated[str | None, typer.Option("--tx-code", help="The code that came by another way.")] = None,
+    paste: Paste = False,
     yes: Yes = False,
     home: Home = DEFAULT_HOME,
     trust: Trust = None,
@@ -113,28 +127,135 @@ def accept(
     loopback: Loopback = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Receive the cards of a Credential Offer."""
+    """Receive the cards of a Credential Offer. Where it asks to log in, a browser is opened."""
     desk = _desk(home, trust, lang, loopback=loopback)
-    issuance = asyncio.run(_accept(desk, uri, tx_code, ask=not yes))
-    card_ids = issuance.state.card_ids if isinstance(issuance.state, Kept) else ()
+    issuance = asyncio.run(_accept(desk, uri, tx_code, ask=not yes, paste=paste))
+    _show_received(desk, issuance, as_json=as_json)
+
+
+def _show_received(desk: _Desk, issuance: Issuance, *, as_json: bool) -> None:
+    state = issuance.state
+    card_ids = state.card_ids if isinstance(state, Kept | Waiting) else ()
     cards = [show_card(desk.wallet.card_ports(), desk.owner.id, card_id) for card_id in card_ids]
-    text = "\n".join([desk.words.say("received"), *map(desk.words.card_line, cards)])
-    out(as_json, {"cards": [card_json(card) for card in cards]}, text)
+    waits = isinstance(state, Waiting)
+    text = "\n".join([desk.words.say("deferred" if waits else "received"), *map(desk.words.card_line, cards)])
+    out(as_json, {"cards": [card_json(card) for card in cards], "deferred": waits}, text)
 
 
-async def _accept(desk: _Desk, uri: str, tx_code: str | None, *, ask: bool) -> Issuance:
+async def _accept(desk: _Desk, uri: str, tx_code: str | None, *, ask: bool, paste: bool) -> Issuance:
     ports, owner = desk.wallet.issuance_ports(), desk.owner.id
     issuance = await fetch_offer(ports, owner, take_offer_link(ports, owner, uri).id)
     issuance = _checked(issuance)
     if isinstance(issuance.state, Reviewed):
         say(desk.words.offer(describe_offer(issuance.state.offer, desk.wallet.catalogue)))
         await _agree(desk, issuance, "accept", ask=ask)
-        issuance = await _redeem(desk, issuance, tx_code, ask=ask)
+        if issuance.state.offer.has_code:
+            issuance = await _redeem(desk, issuance, tx_code, ask=ask)
+        else:
+            issuance = await _log_in(desk, issuance, paste=paste)
+    return await _keep(desk, issuance, ask=ask)
+
+
+async def _keep(desk: _Desk, issuance: Issuance, *, ask: bool) -> Issuance:
+    ports, owner = desk.wallet.issuance_ports(), desk.owner.id
     if isinstance(issuance.state, Preview):
         card_ports = desk.wallet.card_ports()
         say("\n".join(desk.words.card(view_card(card_ports, card)) for card in issuance.state.cards))
         await _agree(desk, issuance, "keep", ask=ask)
         issuance = await keep_cards(ports, owner, issuance.id)
+    return issuance
+
+
+@app.command()
+def add(
+    issuer: str,
+    configuration: Annotated[
+        list[str] | None, typer.Option("--configuration", help="What to ask for; may be repeated. Asked if left out.")
+    ] = None,
+    paste: Paste = False,
+    yes: Yes = False,
+    home: Home = DEFAULT_HOME,
+    trust: Trust = None,
+    lang: Lang = "ko",
+    loopback: Loopback = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Ask a Credential Issuer for a card: log in there with a browser, and come back."""
+    desk = _desk(home, trust, lang, loopback=loopback)
+    issuance = asyncio.run(_add(desk, issuer, configuration or [], ask=not yes, paste=paste))
+    _show_received(desk, issuance, as_json=as_json)
+
+
+async def _add(desk: _Desk, issuer: str, names: list[str], *, ask: bool, paste: bool) -> Issuance:
+    ports = _known(desk.wallet.issuance_ports(), issuer)
+    if not names:
+        view = await browse(ports, desk.owner.id, issuer)
+        usable = [choice for choice in view.choices if choice.usable]
+        if not usable:
+            raise IssuanceFailed("unsupported: the issuer offers nothing for this wallet")
+        say("\n".join(f"  [{number}] {desk.words.local(each.card.name)}" for number, each in enumerate(usable)))
+        if ask:
+            number = typer.prompt(desk.words.say("which_offer"), default=0, type=int, err=True)
+        else:
+            number = 0 if len(usable) == 1 else -1
+        if not 0 <= number < len(usable):
+            raise typer.BadParameter(desk.words.say("which_offer"), param_hint="--configuration")
+        names = [usable[number].id]
+    issuance = await choose(ports, desk.owner.id, issuer, names)
+    if isinstance(issuance.state, Reviewed):
+        say(desk.words.offer(describe_offer(issuance.state.offer, desk.wallet.catalogue)))
+        await _agree(desk, issuance, "accept", ask=ask)
+    return await _keep(desk, await _log_in(desk, issuance, paste=paste), ask=ask)
+
+
+@app.command()
+def check(
+    home: Home = DEFAULT_HOME,
+    trust: Trust = None,
+    lang: Lang = "ko",
+    loopback: Loopback = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Ask the agencies that decide later whether they have decided, and take what they give."""
+    desk = _desk(home, trust, lang, loopback=loopback)
+    waiting = list_waiting(desk.wallet.issuance_ports(), desk.owner.id)
+    answers = [asyncio.run(ask_again(desk.wallet.issuance_ports(), desk.owner.id, each.id)) for each in waiting]
+    card_ids = [id_ for each in answers if isinstance(each.state, Kept) for id_ in each.state.card_ids]
+    cards = [show_card(desk.wallet.card_ports(), desk.owner.id, card_id) for card_id in card_ids]
+    left = sum(isinstance(each.state, Waiting) for each in answers)
+    text = "\n".join([*map(desk.words.card_line, cards), desk.words.say("still_waiting", n=left)])
+    out(as_json, {"cards": [card_json(card) for card in cards], "waiting": left}, text)
+
+
+def _known(ports: IssuancePorts, issuer: str) -> IssuancePorts:
+    """Let the person name any issuer: at the command line naming it is knowing it. Trust is asked for all the same."""
+    identifier = CredentialIssuerId(parse_identifier(issuer, what="the issuer"))
+    return replace(ports, identity=replace(ports.identity, issuers=(identifier,)))
+
+
+async def _log_in(desk: _Desk, issuance: Issuance, *, paste: bool) -> Issuance:
+    """Send the person's browser to the login page and wait for what it brings back."""
+    session = desk.wallet.random(16).hex()
+    with LoopbackListener() as listener:
+        ports = desk.wallet.issuance_ports()
+        ports = replace(ports, identity=replace(ports.identity, redirect_uri=listener.redirect_uri))
+        issuance = _checked(await start_login(ports, issuance, session))
+        if not isinstance(issuance.state, Authorizing):
+            raise IssuanceFailed("login_refused")
+        url = issuance.state.started.url
+        say(desk.words.say("log_in_at", url=url))
+        if paste:
+            answer = typer.prompt(desk.words.say("paste_callback"), err=True)
+            query: str | None = answer.partition("?")[2].partition("#")[0]
+        else:
+            typer.launch(url)
+            query = await asyncio.to_thread(listener.wait, LOGIN_TIME.total_seconds())
+    if not query:
+        raise IssuanceFailed("no_answer: nobody came back from the login page")
+    issuance = take_answer(ports, desk.owner.id, session, parse_callback(query))
+    issuance = _checked(await exchange(ports, issuance))
+    if isinstance(issuance.state, Reviewed):
+        raise AccessDenied("the login was not finished", detail=issuance.state.notice)
     return issuance
 
 
@@ -209,6 +330,9 @@ async def _present(desk: _Desk, uri: str, answers: dict[str, str], *, ask: bool)
     if not view.satisfiable:
         await decline_request(ports, owner, presentation.id)
         raise QueryNotSatisfied("no card of this wallet answers the request", detail=desk.words.say("no_match"))
+    # What was just printed says so: who goes on was told.
+    picks = [pick for group in view.groups for alternative in group.alternatives for pick in alternative]
+    answers |= {reuse_field(pick.card_id): "on" for pick in picks if pick.used_up}
     if ask:
         answers |= _ask(desk, view)
         if not typer.confirm(desk.words.say("confirm_send"), err=True):
@@ -269,6 +393,23 @@ def delete(
         raise AccessDenied("declined")
     delete_card(desk.wallet.card_ports(), desk.owner.id, card_id)
     out(as_json, {"deleted": card_id}, desk.words.say("deleted"))
+
+
+@app.command()
+def refresh(
+    card_id: str,
+    home: Home = DEFAULT_HOME,
+    trust: Trust = None,
+    lang: Lang = "ko",
+    loopback: Loopback = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Get new copies of a card from its agency."""
+    desk = _desk(home, trust, lang, loopback=loopback)
+    wallet, owner = desk.wallet, desk.owner.id
+    done = asyncio.run(refresh_card(wallet.card_ports, wallet.reissuer(), owner, card_id, asked=True))
+    card = show_card(wallet.card_ports(), owner, card_id)
+    out(as_json, {"refreshed": done, "card": card_json(card)}, desk.words.say(f"refreshed_{done}"))
 
 
 @app.command()

@@ -85,6 +85,8 @@ class Words:
 
     def _pick(self, pick: PickView, mark: str, extra: str) -> Iterator[str]:
         yield f"  {mark}{self.local(pick.name)} · {pick.issuer_name}{self._withdrawn(pick.withdrawn)}"
+        if pick.used_up:
+            yield f"    ! {self.say('used_up')}"
         yield from self.fields(asked.field for asked in pick.asked)
         if pick.always:
             yield f"    {self.say('always')}:"
@@ -117,6 +119,7 @@ def card_json(card: CardView) -> JsonObject:
         "expires_at": card.expires_at.isoformat() if card.expires_at else None,
         "state": card.state,
         "copies": card.copies,
+        "copies_left": card.copies_left,
         "claims": [field_json(field) for field in card.fields],
     }
 

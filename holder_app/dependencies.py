@@ -5,32 +5,39 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from holder_app.accounts.ports import Account
+from holder_app.accounts.ports import Account, AccountId
 from holder_app.accounts.repository import SqlAccounts
 from holder_app.accounts.use_cases import AccountPorts, resolve_session
+from holder_app.credentials.ports import Reissuer
 from holder_app.credentials.repository import SqlCards, SqlHistory
 from holder_app.credentials.use_cases import CardPorts
-from holder_app.issuance.receiving import IssuancePorts
-from holder_app.issuance.repository import SqlIssuances
+from holder_app.issuance.describe import issuer_display
+from holder_app.issuance.receiving import ClientIdentity, IssuancePorts
+from holder_app.issuance.reissuing import FlowReissuer
+from holder_app.issuance.repository import SqlIssuances, SqlLogins, SqlReminders
+from holder_app.issuance.states import Waiting
+from holder_app.issuance.waiting import list_waiting
 from holder_app.ports import Clock, Fetch
 from holder_app.presentation.repository import SqlPresentations
 from holder_app.presentation.sending import PresentationPorts
+from holder_app.provider.ports import ProviderPorts, WalletProvider
+from holder_app.provider.use_cases import LocalWalletProvider, derive_instance_key
 from holder_app.settings import WalletSettings
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import load_catalogue
 from wallet_core.adapters.http import HttpClient
-from wallet_core.adapters.keystore import Sealer
+from wallet_core.adapters.keystore import KeyStore, Sealer
 from wallet_core.adapters.sql import Database
 from wallet_core.adapters.trust_files import load_issuer_policy
 from wallet_core.adapters.web import context, session
 from wallet_core.catalogue import Catalogue
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
 from wallet_core.trust.policy import IssuerPolicy
-from wallet_core.types import RandomBytes
+from wallet_core.types import CredentialIssuerId, RandomBytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +52,23 @@ class Wallet:
     fetch: Fetch
     clock: Clock
     random: RandomBytes = os.urandom
+    provider: WalletProvider | None = None
 
     @property
     def anchors(self) -> TrustAnchors:
         """The roots this wallet trusts, each for its purpose."""
         return self.issuers.anchors
+
+    @property
+    def identity(self) -> ClientIdentity:
+        """As whom this wallet talks to authorization servers."""
+        settings = self.settings
+        return ClientIdentity(
+            settings.provider_terms().client_id,
+            f"{settings.public_url}/callback",
+            lambda account_id, issuer: derive_instance_key(self.sealer.derive, account_id, issuer),
+            tuple(CredentialIssuerId(issuer) for issuer in settings.issuers),
+        )
 
     def account_ports(self, *, read_only: bool = False) -> AccountPorts:
         """Return what the use cases of accounts need; one that only reads waits for no writer."""
@@ -61,6 +80,10 @@ class Wallet:
         unit = self.database.reader() if read_only else self.database.unit()
         cards, history = SqlCards(unit, self.sealer), SqlHistory(unit, self.sealer)
         return CardPorts(unit, cards, history, self.catalogue, self.clock, self.random)
+
+    def reissuer(self) -> Reissuer:
+        """Return what fetches new copies of cards."""
+        return FlowReissuer(self.fetch, self.anchors, self.issuers, self.clock, self.random, self.provider)
 
     def issuance_ports(self) -> IssuancePorts:
         """Return what the use cases of issuance need."""
@@ -76,7 +99,19 @@ class Wallet:
             self.clock,
             self.random,
             self.issuers,
+            SqlLogins(unit),
+            SqlReminders(unit),
+            self.identity,
+            self.provider,
         )
+
+    def waiting(self, account_id: AccountId) -> list[dict[str, Any]]:
+        """Return what agencies decide later, for the first page: id, name of the agency, since when."""
+        return [
+            {"id": issuance.id, "name": issuer_display(state.issued.offer), "since": state.since}
+            for issuance in list_waiting(self.issuance_ports(), account_id)
+            if isinstance(state := issuance.state, Waiting)
+        ]
 
     def presentation_ports(self) -> PresentationPorts:
         """Return what the use cases of presentation need."""
@@ -118,7 +153,20 @@ def create_wallet(
         read_issuer_policy(settings.trust_anchors, now=time.now()),
         fetch or HttpClient(allow_loopback=settings.insecure_allow_loopback),
         time,
+        provider=_wallet_provider(settings, time),
     )
+
+
+def _wallet_provider(settings: WalletSettings, clock: Clock) -> WalletProvider | None:
+    """Return what attests this wallet's instances and keys; None if it has no key for that, as a public client."""
+    keys = None if settings.key_store is None else KeyStore(settings.key_store)
+    if keys is None or settings.provider_key not in keys.names():
+        return None
+    sealer = settings.sealer()
+    ports = ProviderPorts(
+        settings.provider_terms(), lambda: keys.signing_key(settings.provider_key), sealer.derive, clock
+    )
+    return LocalWalletProvider(ports)
 
 
 def read_issuer_policy(files: Iterable[Path], *, now: datetime) -> IssuerPolicy:

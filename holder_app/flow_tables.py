@@ -52,8 +52,14 @@ class SealedFlows:
         row = self._unit.connection.execute(statement).one_or_none()
         if row is None:
             return None
-        opened = self._sealer.open(base64url.decode(str(row.body["sealed"])), self._context(flow_id, account_id))
-        return row, strict_json.loads_object(opened, what="paused flow")
+        return row, self._open(row, account_id)
+
+    def of_kind(self, account_id: AccountId, kind: str) -> list[tuple[Row[tuple[object, ...]], JsonObject]]:
+        """Return the account's rows of one kind with their opened bodies, those that end first before the others."""
+        table = self._table
+        statement = select(table).where(table.c.account_id == account_id, table.c.kind == kind)
+        rows = self._unit.connection.execute(statement.order_by(table.c.expires_at, table.c.id))
+        return [(row, self._open(row, account_id)) for row in rows]
 
     def advance(
         self, flow_id: str, account_id: AccountId, version: int, kind: str, body: JsonObject, expires_at: datetime
@@ -77,6 +83,10 @@ class SealedFlows:
     def _seal(self, flow_id: str, account_id: AccountId, body: JsonObject) -> JsonObject:
         sealed = self._sealer.seal(strict_json.dumps(body), self._context(flow_id, account_id))
         return {"sealed": base64url.encode(sealed)}
+
+    def _open(self, row: Row[tuple[object, ...]], account_id: AccountId) -> JsonObject:
+        opened = self._sealer.open(base64url.decode(str(row.body["sealed"])), self._context(row.id, account_id))
+        return strict_json.loads_object(opened, what="paused flow")
 
     def _context(self, flow_id: str, account_id: AccountId) -> str:
         return f"{self._table.name}/{account_id}/{flow_id}"

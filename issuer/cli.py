@@ -1,18 +1,22 @@
 """The ``jigap issuer`` commands. Settings come from ``JIGAP_ISSUER_…``."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from issuer import cli_reissue
 from issuer.agencies.ports import SCOPES
-from issuer.agencies.use_cases import create_api_key, register_agency, revoke_api_key
+from issuer.agencies.use_cases import create_api_key, demand_encryption, register_agency, revoke_api_key
 from issuer.app import create_worker
 from issuer.dependencies import Issuer, build_issuer
-from issuer.issuance.router import credential_status_json, offer_json
+from issuer.issuance.router import credential_status_json, issuance_json, offer_json
+from issuer.issuance.use_cases.decisions import Decision, decide, list_decided, list_waiting
 from issuer.issuance.use_cases.offers import OfferOrder, create_offer
 from issuer.issuance.use_cases.withdrawal import change_credential_status
+from issuer.login.ports import Citizen
+from issuer.login.use_cases.by_code import create_one_time_code
 from issuer.records.use_cases import check_records, import_records
 from issuer.settings import IssuerSettings
 from issuer.status.use_cases.changes import StatusOrder
@@ -23,17 +27,21 @@ from wallet_core.adapters.expiry import warn_of_expiry
 from wallet_core.adapters.migrations import migrate
 from wallet_core.adapters.trust_files import load_roots
 from wallet_core.adapters.web import serve as serve_app
+from wallet_core.encoding import strict_json
 from wallet_core.types import AgencyId, CredentialConfigurationId
 
 app = typer.Typer(no_args_is_help=True, help="The agencies' side: offers and credentials.")
 agency_app = typer.Typer(no_args_is_help=True, help="Agencies that issue here.")
 records_app = typer.Typer(no_args_is_help=True, help="The agencies' records of people.")
 offer_app = typer.Typer(no_args_is_help=True, help="Credential Offers.")
+issuance_app = typer.Typer(no_args_is_help=True, help="Deferred issuances: what waits for a decision.")
 credential_app = typer.Typer(no_args_is_help=True, help="Issued credentials.")
 app.add_typer(agency_app, name="agency")
 app.add_typer(records_app, name="records")
 app.add_typer(offer_app, name="offer")
+app.add_typer(issuance_app, name="issuance")
 app.add_typer(credential_app, name="credential")
+app.add_typer(cli_reissue.app, name="reissue")
 
 AgencyOption = Annotated[str, typer.Option("--agency", help="Id of the agency in the catalogue.")]
 
@@ -83,7 +91,10 @@ def migrate_tables(*, as_json: JsonFlag = False) -> None:
 
 @agency_app.command("add")
 def add_agency(
-    agency: Annotated[str, typer.Argument(help="Id of the agency in the catalogue.")], *, as_json: JsonFlag = False
+    agency: Annotated[str, typer.Argument(help="Id of the agency in the catalogue.")],
+    *,
+    haip: Annotated[bool, typer.Option("--haip", help="Serve only wallets of the high-assurance profile.")] = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Register an agency and print an API key, which is shown this once."""
     issuer = _issuer()
@@ -97,6 +108,7 @@ def add_agency(
         AgencyId(agency),
         public_url=issuer.settings.public_url,
         now=issuer.clock.now(),
+        haip=haip,
     )
     identifier, key = registered.agency.credential_issuer, registered.api_key
     answer = {"id": agency, "credential_issuer": identifier, "api_key_id": registered.api_key_id, "api_key": key}
@@ -155,15 +167,23 @@ def create(
     configuration: Annotated[list[str], typer.Argument(help="Credential configuration ids.")],
     *,
     agency: AgencyOption,
-    subject: Annotated[str, typer.Option("--subject", help="subject_id of the agency's record.")],
+    subject: Annotated[
+        str | None, typer.Option("--subject", help="subject_id of the agency's record; needed unless people log in.")
+    ] = None,
+    grant: Annotated[
+        str, typer.Option("--grant", help="pre-authorized_code, or authorization_code: the person logs in.")
+    ] = "pre-authorized_code",
     tx_code: Annotated[
         bool | None, typer.Option("--tx-code/--no-tx-code", help="Default: as the catalogue says.")
     ] = None,
     by_value: Annotated[bool, typer.Option("--by-value", help="Carry the offer in the link.")] = False,
     endpoint: Annotated[str, typer.Option("--endpoint", help="The wallet's address or scheme.")] = spec.OFFER_SCHEME,
+    deferred: Annotated[bool, typer.Option("--deferred", help="Somebody decides before anything is signed.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Create a Credential Offer and print its link."""
+    if grant not in {"pre-authorized_code", "authorization_code"}:
+        raise typer.BadParameter("pre-authorized_code or authorization_code", param_hint="--grant")
     issuer = _issuer()
     order = OfferOrder(
         tuple(CredentialConfigurationId(name) for name in configuration),
@@ -171,11 +191,79 @@ def create(
         subject_id=subject,
         by_reference=not by_value,
         credential_offer_endpoint=endpoint,
+        authorization_code=grant == "authorization_code",
+        deferred=deferred,
     )
     storage = issuer.storage(issuer.database.unit())
     made = create_offer(issuer.issuance, storage, issuer.agency(agency), order)
     code = f"\ntransaction code: {made.tx_code}" if made.tx_code else ""
     out(as_json, offer_json(made), f"{made.uri}{code}\nuntil {made.expires_at.isoformat()}")
+
+
+@app.command("login-code")
+def login_code(
+    name: Annotated[str, typer.Argument(help="Name of a person of the demo.")],
+    birth_date: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Their date of birth.")],
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Print a one-time code of the test login (시험용); an older one of the same person stops working."""
+    code = create_one_time_code(_issuer().login, Citizen(name, birth_date.date()))
+    out(as_json, {"code": code}, f"one-time code: {code}")
+
+
+@issuance_app.command("list")
+def list_issuances(
+    *,
+    agency: AgencyOption,
+    decided: Annotated[bool, typer.Option("--decided", help="What was decided, newest first.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """List what waits for a decision, oldest first: the first 50."""
+    issuer = _issuer()
+    listing = list_decided if decided else list_waiting
+    found, _ = listing(issuer.issuance, issuer.agency(agency))
+    lines = [f"{each.id}  {each.state}  {each.configuration_id}  {each.subject_id or '-'}" for each in found]
+    out(as_json, {"issuances": [issuance_json(each) for each in found]}, "\n".join(lines) or "nothing waits")
+
+
+@issuance_app.command("decide")
+def decide_issuance(
+    issuance: Annotated[str, typer.Argument(help="Id of the deferred issuance.")],
+    decision: Annotated[str, typer.Argument(help="ready, denied, or waiting to take a decision back.")],
+    *,
+    agency: AgencyOption,
+    reason: Annotated[str, typer.Option("--reason", help="Why it is denied; only the agency reads it.")] = "",
+    claims: Annotated[
+        Path | None, typer.Option("--claims", exists=True, dir_okay=False, help="JSON file with other data to sign.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Decide a deferred issuance; the wallet learns it when it asks next."""
+    if decision not in ("ready", "denied", "waiting"):
+        raise typer.BadParameter("ready, denied or waiting", param_hint="DECISION")
+    issuer = _issuer()
+    data = None if claims is None else strict_json.loads_object(claims.read_bytes(), what=claims.name)
+    order = Decision(decision, "command line", reason, data)  # type: ignore[arg-type]
+    storage = issuer.storage(issuer.database.unit())
+    found = decide(issuer.issuance, storage, issuer.agency(agency), issuance, order)
+    out(as_json, issuance_json(found), f"{issuance} is {found.state}")
+
+
+@agency_app.command("encryption")
+def agency_encryption(
+    agency: Annotated[str, typer.Argument(help="Id of a registered agency.")],
+    demand: Annotated[str, typer.Argument(help="required, or optional.")],
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Let an agency answer only wallets that encrypt their messages, or all; in force after 10 seconds."""
+    if demand not in ("required", "optional"):
+        raise typer.BadParameter("required or optional", param_hint="DEMAND")
+    issuer = _issuer()
+    unit = issuer.database.unit()
+    changed = demand_encryption(unit, issuer.agencies(unit), issuer.agency(agency), encrypted=demand == "required")
+    out(as_json, {"id": agency, "encrypted": changed.encrypted}, f"{agency}: encryption is {demand}")
 
 
 @credential_app.command("status")

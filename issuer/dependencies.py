@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from starlette.requests import HTTPConnection
 
@@ -9,8 +10,24 @@ from issuer.agencies.ports import Agency
 from issuer.agencies.repository import SqlAgencies, SqlApiKeys
 from issuer.agencies.use_cases import find_agency
 from issuer.issuance.ports import IssuancePorts, Secrets, Storage
-from issuer.issuance.repository import SqlIssuedCredentials, SqlOffers, SqlSpentNonces
+from issuer.issuance.repository import (
+    SqlAuthorizations,
+    SqlBulkReissuances,
+    SqlDeferrals,
+    SqlIssuedCredentials,
+    SqlOffers,
+    SqlSpentNonces,
+    SqlUsedProofs,
+)
 from issuer.issuance.use_cases.metadata import issued_types
+from issuer.login.assembly import OUTSIDE_TIMEOUT, presentation_login, provider_account
+from issuer.login.openid.ports import OpenIdLoginPorts, ProviderAccount
+from issuer.login.openid.use_cases import method as openid_method
+from issuer.login.ports import LoginPorts, LoginStorage
+from issuer.login.presentation.ports import PresentationLoginPorts
+from issuer.login.presentation.use_cases import METHOD as PRESENTATION
+from issuer.login.repository import SqlLoginSessions, SqlOneTimeCodes
+from issuer.login.use_cases.session import TEST
 from issuer.ports import Clock
 from issuer.records.repository import SqlRecords
 from issuer.settings import IssuerSettings
@@ -19,16 +36,21 @@ from issuer.status.repository import SqlStatusLists
 from issuer.status.use_cases.publishing import SignedLists
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import SettingsError, load_catalogue
+from wallet_core.adapters.http import HttpClient
 from wallet_core.adapters.keystore import KeyStore, Sealer
 from wallet_core.adapters.sql import Database, UnitOfWork
+from wallet_core.adapters.trust_files import WalletProviderFiles
 from wallet_core.catalogue.catalogue import Catalogue
 from wallet_core.errors import NotFound
 from wallet_core.types import RandomBytes
 
+REMEMBERED = timedelta(seconds=10)
+"""How long an agency is not looked up again: what it switches is in force in every process after that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """The parts of one issuer process. Registered agencies are remembered: none is ever removed."""
+    """The parts of one issuer process. Registered agencies are remembered for ``REMEMBERED``: none is ever removed."""
 
     settings: IssuerSettings
     database: Database
@@ -38,17 +60,24 @@ class Issuer:
     keys: KeyStore
     issuance: IssuancePorts
     status: StatusPorts
-    known: dict[str, Agency] = field(default_factory=dict)
+    login: LoginPorts
+    citizen_key: bytes
+    http: HttpClient
+    presentation_login: PresentationLoginPorts | None
+    openid_login: OpenIdLoginPorts | None
+    known: dict[str, tuple[Agency, datetime]] = field(default_factory=dict)
     signed_lists: SignedLists = field(default_factory=SignedLists)
 
     def agency(self, agency_id: str) -> Agency:
         """Return a registered agency. Raises ``NotFound``."""
-        if agency_id not in self.known:
+        now = self.clock.now()
+        known = self.known.get(agency_id)
+        if known is None or now >= known[1] + REMEMBERED:
             if agency_id not in self.catalogue.agencies:
                 raise NotFound("no such agency")
             unit = self.database.reader()
-            self.known[agency_id] = find_agency(unit, self.agencies(unit), agency_id)
-        return self.known[agency_id]
+            known = self.known[agency_id] = find_agency(unit, self.agencies(unit), agency_id), now
+        return known[0]
 
     def agencies(self, unit: UnitOfWork) -> SqlAgencies:
         """Return the agencies of ``unit``."""
@@ -60,22 +89,55 @@ class Issuer:
 
     def records(self, unit: UnitOfWork) -> SqlRecords:
         """Return the records of ``unit``."""
-        return SqlRecords(unit, self.sealer)
+        return SqlRecords(unit, self.sealer, self.citizen_key)
 
     def storage(self, unit: UnitOfWork) -> Storage:
         """Return what issuance does in ``unit``."""
-        return sql_storage(unit, self.sealer)
+        return sql_storage(unit, self.sealer, self.citizen_key)
+
+    def login_storage(self, unit: UnitOfWork) -> LoginStorage:
+        """Return what the login does in ``unit``."""
+        return _login_storage(unit)
 
 
-def sql_storage(unit: UnitOfWork, sealer: Sealer) -> Storage:
+def _login_storage(unit: UnitOfWork) -> LoginStorage:
+    return LoginStorage(unit, SqlLoginSessions(unit), SqlOneTimeCodes(unit))
+
+
+def sql_storage(unit: UnitOfWork, sealer: Sealer, citizen_key: bytes) -> Storage:
     """Return the storage of issuance in one unit of work."""
     return Storage(
         unit,
         SqlOffers(unit),
+        SqlDeferrals(unit),
         SqlIssuedCredentials(unit),
         SqlSpentNonces(unit),
-        SqlRecords(unit, sealer),
+        SqlRecords(unit, sealer, citizen_key),
         SqlStatusLists(unit),
+        SqlBulkReissuances(unit),
+        SqlAuthorizations(unit),
+        SqlUsedProofs(unit),
+    )
+
+
+def _login(
+    database: Database,
+    settings: IssuerSettings,
+    sealer: Sealer,
+    issuance: IssuancePorts,
+    presentation: PresentationLoginPorts | None,
+    account: ProviderAccount | None,
+) -> LoginPorts:
+    # Anybody who reads the terminal can be anybody: only in a demo, whose people are invented.
+    offered = [TEST] if settings.demo else []
+    offered += [PRESENTATION] if presentation else []
+    offered += [openid_method(settings.openid_name)] if account else []
+    return LoginPorts(
+        storage=lambda: _login_storage(database.unit()),
+        reading=lambda: _login_storage(database.reader()),
+        issuance=issuance,
+        methods={each.id: each for each in offered},
+        code_key=sealer.derive("test_login"),
     )
 
 
@@ -98,6 +160,7 @@ def build_issuer(
     if settings.key_store is None:
         raise SettingsError(f"set {settings.prefix}KEY_STORE to the folder of the agencies' signing keys")
     database, sealer, catalogue = Database(settings.database_url), settings.sealer(), load_catalogue(settings.catalogue)
+    citizen_key = sealer.derive("citizen")
     keys, time = KeyStore(settings.key_store), clock or SystemClock()
     status = StatusPorts(
         storage=lambda: _status_storage(database.unit()),
@@ -108,17 +171,49 @@ def build_issuer(
         random=random,
     )
     ports = IssuancePorts(
-        storage=lambda: sql_storage(database.unit(), sealer),
-        reading=lambda: sql_storage(database.reader(), sealer),
+        storage=lambda: sql_storage(database.unit(), sealer, citizen_key),
+        reading=lambda: sql_storage(database.reader(), sealer, citizen_key),
         types=issued_types(catalogue),
         keys=keys,
         seal=sealer,
-        secrets=Secrets(sealer.derive("pre-authorized_code"), sealer.derive("tx_code"), sealer.derive("c_nonce")),
+        secrets=_secrets(sealer),
         clock=time,
         random=random,
         status=status,
+        wallet_providers=WalletProviderFiles(settings.trust_anchors, time.now).current,
+        clients=settings.registered_clients(),
+        deferral=settings.deferral_terms,
     )
-    return Issuer(settings, database, time, sealer, catalogue, keys, ports, status)
+    http = HttpClient(allow_loopback=settings.insecure_allow_loopback, timeout=OUTSIDE_TIMEOUT)
+    presentation = presentation_login(settings, database, sealer, catalogue, keys, time, random)
+    account = provider_account(settings, keys)
+    login = _login(database, settings, sealer, ports, presentation, account)
+    return Issuer(
+        settings,
+        database,
+        time,
+        sealer,
+        catalogue,
+        keys,
+        ports,
+        status,
+        login,
+        citizen_key,
+        http,
+        presentation,
+        None if account is None else OpenIdLoginPorts(login, account, sealer, time, random),
+    )
+
+
+def _secrets(sealer: Sealer) -> Secrets:
+    return Secrets(
+        code=sealer.derive("pre-authorized_code"),
+        tx_code=sealer.derive("tx_code"),
+        nonce=sealer.derive("c_nonce"),
+        dpop_nonce=sealer.derive("dpop_nonce"),
+        challenge=sealer.derive("attestation_challenge"),
+        encryption=sealer.derive("request_encryption"),
+    )
 
 
 def issuer_of(connection: HTTPConnection) -> Issuer:

@@ -12,7 +12,11 @@ from typing import Final
 
 # Keyword arguments whose value says what a check compares with, and what stands there when it compares with nothing.
 _NEUTRAL: Final = {"typ": "None", "credential_identifier": "None", "audience": "'mutated'", "nonce": "'mutated'"}
-_OTHER_PURPOSE: Final = {"VERIFIER_ACCESS": "CREDENTIAL_ISSUER", "CREDENTIAL_ISSUER": "VERIFIER_ACCESS"}
+_OTHER_PURPOSE: Final = {
+    "VERIFIER_ACCESS": "CREDENTIAL_ISSUER",
+    "CREDENTIAL_ISSUER": "VERIFIER_ACCESS",
+    "WALLET_PROVIDER": "VERIFIER_ACCESS",
+}
 _VALUE_PARSERS: Final = frozenset({"parse_url", "parse_identifier", "_url", "_url_safe"})
 _MEMBER_PARSERS: Final = frozenset({"string", "strings", "integer", "objects", "optional_string", "optional_object"})
 

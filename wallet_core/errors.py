@@ -15,6 +15,10 @@ WalletError                     code: the registered error name
 │  ├─ PeerRefusal               the peer answered our request with an error
 │  └─ RemoteProtocolError       the peer broke it (HTTP 4xx)
 │     ├─ InvalidRequest InvalidClient InvalidGrant InvalidToken InsufficientScope UnsupportedGrantType AccessDenied
+│     │  UnsupportedResponseType InvalidScope InvalidTarget InvalidAuthorizationDetails InvalidRequestUri
+│     │  RequestNotSupported
+│     ├─ InvalidDpopProof UseDpopNonce
+│     ├─ InvalidClientAttestation UseAttestationChallenge UseFreshAttestation
 │     ├─ InvalidCredentialRequest UnknownCredentialConfiguration UnknownCredentialIdentifier InvalidProof
 │     │  InvalidNonce InvalidEncryptionParameters CredentialRequestDenied InvalidNotificationId
 │     │  InvalidNotificationRequest
@@ -31,9 +35,12 @@ Wrong arguments of our own code are plain ``TypeError`` or ``ValueError`` and st
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal, Self
 
 Fault = Literal["you", "us", "peer"]
+
+DPOP_ALGORITHM: Final = "ES256"
+"""What a DPoP proof is signed with here (``dpop_signing_alg_values_supported``, ``algs`` of a challenge)."""
 
 # OpenID4VCI 8.3.1.2 and RFC 6749 5.2: %x20-21 / %x23-5B / %x5D-7E.
 _DESCRIPTION_CHARACTERS = frozenset(chr(c) for c in range(0x20, 0x7F)) - {'"', "\\"}
@@ -52,7 +59,7 @@ class WalletError(Exception):
     """
 
     code: ClassVar[str] = "server_error"
-    http_status: ClassVar[int] = 500
+    http_status: int = 500
     fault: ClassVar[Fault] = "us"
 
     def __init__(self, description: str, *, detail: str | None = None, clause: str | None = None) -> None:
@@ -186,6 +193,26 @@ class InvalidClient(RemoteProtocolError):
     http_status = 401
 
 
+class InvalidClientAttestation(InvalidClient):
+    """Attestation-based client authentication 07, 6: the attestation or its proof of possession does not verify."""
+
+    code = "invalid_client_attestation"
+
+
+class UseAttestationChallenge(InvalidClient):
+    """The same: the proof of possession lacks a challenge of ours that is still good. The answer carries a new one."""
+
+    code = "use_attestation_challenge"
+    http_status = 400
+
+
+class UseFreshAttestation(InvalidClient):
+    """The same: the client attestation is too old to be taken; get a new one from its maker."""
+
+    code = "use_fresh_attestation"
+    http_status = 400
+
+
 class InvalidGrant(RemoteProtocolError):
     """RFC 6749 5.2: the code is wrong, expired or used."""
 
@@ -198,6 +225,42 @@ class UnsupportedGrantType(RemoteProtocolError):
     code = "unsupported_grant_type"
 
 
+class UnsupportedResponseType(RemoteProtocolError):
+    """RFC 6749 4.1.2.1: another response type than ``code``."""
+
+    code = "unsupported_response_type"
+
+
+class InvalidScope(RemoteProtocolError):
+    """RFC 6749 4.1.2.1: nothing that is issued here was asked for."""
+
+    code = "invalid_scope"
+
+
+class InvalidTarget(RemoteProtocolError):
+    """RFC 8707 2: the resource is not the one this server speaks for."""
+
+    code = "invalid_target"
+
+
+class InvalidAuthorizationDetails(RemoteProtocolError):
+    """RFC 9396 5: an authorization detail is malformed, of an unknown type, or names what is not issued here."""
+
+    code = "invalid_authorization_details"
+
+
+class InvalidRequestUri(RemoteProtocolError):
+    """RFC 9101 7, RFC 9126 4: the ``request_uri`` is unknown, expired, used, or another client's."""
+
+    code = "invalid_request_uri"
+
+
+class RequestNotSupported(RemoteProtocolError):
+    """OpenID Connect Core 3.1.2.6: request objects are not taken here."""
+
+    code = "request_not_supported"
+
+
 class InvalidToken(RemoteProtocolError):
     """RFC 6750 3.1: the access token is missing, malformed, expired or for another resource."""
 
@@ -208,12 +271,45 @@ class InvalidToken(RemoteProtocolError):
         self, description: str, *, missing: bool = False, detail: str | None = None, clause: str | None = None
     ) -> None:
         """As :class:`WalletError`; ``missing`` says that there was no token at all."""
+        self.missing = missing
         challenge = f'Bearer error="{self.code}", error_description="{peer_text(description)}"'
         # RFC 6750 3.1: whoever sent no token is asked for one and told of no error.
         # oauth-6750.3.1-no-token
         challenge = "Bearer" if missing else challenge
         # oauth-6750.3-challenge
         super().__init__(description, detail=detail, clause=clause, headers={"WWW-Authenticate": challenge})
+
+    def with_dpop(self) -> Self:
+        """Return the same error for a token that is, or must be, bound to a DPoP key (RFC 9449 7.1)."""
+        error = type(self)(self.description, missing=self.missing, detail=self.detail, clause=self.clause)
+        said = "" if self.missing else f'error="{self.code}", error_description="{self.description}", '
+        # dpop-9449.7.1-scheme
+        error.headers["WWW-Authenticate"] = f'DPoP {said}algs="{DPOP_ALGORITHM}"'
+        return error
+
+
+class InvalidDpopProof(RemoteProtocolError):
+    """RFC 9449 5, 7.1: the proof of the DPoP key is missing, malformed or for another request.
+
+    400 at an authorization server; see :meth:`at_resource_server`.
+    """
+
+    code = "invalid_dpop_proof"
+
+    def at_resource_server(self) -> Self:
+        """Return the same error as a resource server answers it: 401 with a challenge (RFC 9449 7.1)."""
+        challenge = f'DPoP error="{self.code}", error_description="{self.description}", algs="{DPOP_ALGORITHM}"'
+        # dpop-9449.7.1-challenge
+        headers = {"WWW-Authenticate": challenge}
+        error = type(self)(self.description, detail=self.detail, clause=self.clause, headers=headers)
+        error.http_status = 401
+        return error
+
+
+class UseDpopNonce(InvalidDpopProof):
+    """RFC 9449 8, 9: the proof lacks a nonce of ours that is still good. The answer carries a new one."""
+
+    code = "use_dpop_nonce"
 
 
 class InsufficientScope(InvalidToken):
@@ -270,6 +366,12 @@ class CredentialRequestDenied(RemoteProtocolError):
     """OpenID4VCI 8.3.1.2: refused for good; do not retry."""
 
     code = "credential_request_denied"
+
+
+class InvalidTransactionId(RemoteProtocolError):
+    """OpenID4VCI 9.3: the ``transaction_id`` is unknown, or its credentials were already fetched."""
+
+    code = "invalid_transaction_id"
 
 
 class InvalidNotificationId(RemoteProtocolError):

@@ -46,6 +46,30 @@ class HttpResponse:
         return 200 <= self.status < 300
 
 
+@dataclass(frozen=True, slots=True)
+class ReceivedRequest:
+    """A request one of our servers received.
+
+    ``url`` is built from the configured public URL, never from ``Host``, and has no query. Header names are lower case,
+    every value is kept, in order.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    body: bytes = b""
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Return every value of the header ``name``, which is lower case; none if it was not sent."""
+        return self.headers.get(name, ())
+
+    @property
+    def media_type(self) -> str:
+        """The media type of the only ``Content-Type`` in lower case, without parameters; empty otherwise."""
+        values = self.all("content-type")
+        return values[0].partition(";")[0].strip().lower() if len(values) == 1 else ""
+
+
 def get(url: str, *, accept: str, response_limit: int = DEFAULT_RESPONSE_LIMIT) -> HttpRequest:
     """Return a GET request that asks for one media type."""
     return HttpRequest("GET", url, {"Accept": accept}, response_limit=response_limit)

@@ -1,7 +1,8 @@
 """Every identifier string that a specification fixes, in one place, with the edition in force.
 
-Editions: OpenID4VCI 1.0, OpenID4VP 1.0, HAIP 1.0, RFC 9901 (SD-JWT), SD-JWT VC draft (HAIP pins -13; see
-``specs/README.md``). A new edition is one diff of this file.
+Editions: OpenID4VCI 1.0, OpenID4VP 1.0, HAIP 1.0, RFC 9901 (SD-JWT), SD-JWT VC draft (HAIP pins -13), RFC 9449 (DPoP),
+attestation-based client authentication draft 07 (OpenID4VCI pins it); see ``specs/README.md``. A new edition is one
+diff of this file.
 """
 
 from typing import Final
@@ -19,7 +20,12 @@ STATUS_LIST_CWT_MEDIA_TYPE: Final = "application/statuslist+cwt"
 TYP_SD_JWT_VC: Final = "dc+sd-jwt"
 TYP_KEY_BINDING: Final = "kb+jwt"
 TYP_KEY_PROOF: Final = "openid4vci-proof+jwt"
+TYP_KEY_ATTESTATION: Final = "key-attestation+jwt"
+TYP_DPOP: Final = "dpop+jwt"
+TYP_CLIENT_ATTESTATION: Final = "oauth-client-attestation+jwt"
+TYP_CLIENT_ATTESTATION_POP: Final = "oauth-client-attestation-pop+jwt"
 TYP_REQUEST_OBJECT: Final = "oauth-authz-req+jwt"
+TYP_ISSUER_METADATA: Final = "openidvci-issuer-metadata+jwt"
 TYP_TRUST_LIST: Final = "jigap-trust-list+jwt"
 TYP_STATUS_LIST_JWT: Final = "statuslist+jwt"
 
@@ -48,11 +54,29 @@ HANDOVER_DCAPI: Final = "dcapi"
 # --- OAuth and OpenID4VCI --------------------------------------------------------------------------------------------
 GRANT_PRE_AUTHORIZED_CODE: Final = "urn:ietf:params:oauth:grant-type:pre-authorized_code"
 GRANT_AUTHORIZATION_CODE: Final = "authorization_code"
+GRANT_REFRESH_TOKEN: Final = "refresh_token"
+CODE_CHALLENGE_S256: Final = "S256"
+DETAIL_OPENID_CREDENTIAL: Final = "openid_credential"
+AUTH_METHOD_NONE: Final = "none"
 OFFER_SCHEME: Final = "openid-credential-offer://"
 WELL_KNOWN_CREDENTIAL_ISSUER: Final = "openid-credential-issuer"
 WELL_KNOWN_AUTHORIZATION_SERVER: Final = "oauth-authorization-server"
 WELL_KNOWN_JWT_VC_ISSUER: Final = "jwt-vc-issuer"
 WELL_KNOWN_OPENID_CONFIGURATION: Final = "openid-configuration"
+
+AUTH_METHOD_CLIENT_ATTESTATION: Final = "attest_jwt_client_auth"
+PROOF_TYPE_JWT: Final = "jwt"
+PROOF_TYPE_ATTESTATION: Final = "attestation"
+
+ATTACK_POTENTIALS: Final = ("iso_18045_high", "iso_18045_moderate", "iso_18045_enhanced-basic", "iso_18045_basic")
+"""Levels of key attestations (OpenID4VCI D.2), the strongest first: AVA_VAN 5, 4, 3, 2."""
+
+# --- HTTP headers (RFC 9449; attestation-based client authentication, draft 07) ---------------------------------------
+HEADER_DPOP: Final = "DPoP"
+HEADER_DPOP_NONCE: Final = "DPoP-Nonce"
+HEADER_CLIENT_ATTESTATION: Final = "OAuth-Client-Attestation"
+HEADER_CLIENT_ATTESTATION_POP: Final = "OAuth-Client-Attestation-PoP"
+HEADER_ATTESTATION_CHALLENGE: Final = "OAuth-Client-Attestation-Challenge"
 
 # --- OpenID4VP -------------------------------------------------------------------------------------------------------
 REQUEST_SCHEME: Final = "openid4vp://"

@@ -102,6 +102,8 @@ class CardView:
     fields: tuple[Field, ...]
     copies: int
     status_checked_at: datetime | None = None
+    copies_left: int = 0
+    can_refresh: bool = False
 
 
 def describe_card(card: Card, claims: JsonObject, catalogue: Catalogue, now: datetime) -> CardView:
@@ -127,6 +129,8 @@ def describe_card(card: Card, claims: JsonObject, catalogue: Catalogue, now: dat
         fields=fields,
         copies=len(card.copies),
         status_checked_at=card.status_checked_at,
+        copies_left=len(card.unused),
+        can_refresh=card.grant is not None,
     )
 
 

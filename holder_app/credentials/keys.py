@@ -5,11 +5,11 @@ from datetime import datetime
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from holder_app.accounts.ports import AccountId
-from holder_app.credentials.ports import Card, CardCopy
+from holder_app.credentials.ports import Card, CardCopy, Grant
 from wallet_core.encoding import base64url
 from wallet_core.errors import KeyUnavailable, MalformedError
 from wallet_core.keys.signer import SoftwareSigner
-from wallet_core.types import CredentialConfigurationId, CredentialIssuerId, Json, JsonObject
+from wallet_core.types import ClientId, CredentialConfigurationId, CredentialIssuerId, Json, JsonObject
 
 _P256_BYTES = 32
 
@@ -48,12 +48,46 @@ def card_to_json(card: Card) -> JsonObject:
             {"id": copy.id, "credential": copy.credential, "key": key_to_text(copy.signer), "uses": copy.uses}
             for copy in card.copies
         ],
+        "grant": grant_to_json(card.grant) if card.grant else None,
+        "refresh_at": card.refresh_at.isoformat() if card.refresh_at else None,
     }
+
+
+def grant_to_json(grant: Grant) -> JsonObject:
+    """Return a grant with its token and key. Seal it before it is stored."""
+    return {
+        "issuer": grant.issuer,
+        "authorization_server": grant.authorization_server,
+        "configuration_id": grant.configuration_id,
+        "credential_identifiers": list(grant.credential_identifiers),
+        "refresh_token": grant.refresh_token,
+        "is_bound": grant.is_bound,
+        "client_id": grant.client_id,
+        "redirect_uri": grant.redirect_uri,
+        "instance": key_to_text(grant.instance) if grant.instance else None,
+    }
+
+
+def grant_from_json(value: JsonObject) -> Grant:
+    """Return what :func:`grant_to_json` wrote. Raises ``KeyUnavailable`` or ``KeyError`` for anything else."""
+    identifiers, client_id, instance = value["credential_identifiers"], value["client_id"], value["instance"]
+    return Grant(
+        CredentialIssuerId(str(value["issuer"])),
+        str(value["authorization_server"]),
+        CredentialConfigurationId(str(value["configuration_id"])),
+        tuple(str(each) for each in (identifiers if isinstance(identifiers, list) else [])),
+        str(value["refresh_token"]),
+        value["is_bound"] is True,
+        None if client_id is None else ClientId(str(client_id)),
+        str(value["redirect_uri"]),
+        None if instance is None else key_from_text(str(instance)),
+    )
 
 
 def card_from_json(value: JsonObject) -> Card:
     """Return what :func:`card_to_json` wrote. Raises ``KeyUnavailable`` or ``KeyError`` for anything else."""
     expires_at, display, copies = value["expires_at"], value["display"], value["copies"]
+    grant, refresh_at = value.get("grant"), value.get("refresh_at")
     return Card(
         str(value["id"]),
         AccountId(str(value["account_id"])),
@@ -66,6 +100,8 @@ def card_from_json(value: JsonObject) -> Card:
         datetime.fromisoformat(str(expires_at)) if expires_at else None,
         display if isinstance(display, dict) else {},
         tuple(_copy(copy) for copy in (copies if isinstance(copies, list) else [])),
+        grant=grant_from_json(grant) if isinstance(grant, dict) else None,
+        refresh_at=datetime.fromisoformat(str(refresh_at)) if refresh_at else None,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import Request, Response
 
 from holder_app.credentials.ports import HistoryRecord, RecordKind
+from holder_app.credentials.refreshing import Refreshed, refresh_card
 from holder_app.credentials.status import check_cards_soon
 from holder_app.credentials.use_cases import delete_card, list_cards, list_history, show_card, show_record
 from holder_app.dependencies import CurrentAccount, CurrentWallet
@@ -21,7 +22,7 @@ RECENT = 3
 
 FILTERS: Mapping[str, tuple[RecordKind, ...]] = {
     "sent": (RecordKind.SENT, RecordKind.SENDING),
-    "received": (RecordKind.RECEIVED,),
+    "received": (RecordKind.RECEIVED, RecordKind.UPDATED),
     "refused": (RecordKind.REQUEST_DECLINED, RecordKind.OFFER_DECLINED),
     "blocked": (RecordKind.BLOCKED, RecordKind.FAILED),
     "deleted": (RecordKind.DELETED,),
@@ -33,7 +34,14 @@ async def home(request: Request, account: CurrentAccount, wallet: CurrentWallet)
     """Show the cards and what happened last."""
     ports = wallet.card_ports(read_only=True)
     records = list_history(ports, account.id)[:RECENT]
-    return html(request, "home.html", account=account, cards=list_cards(ports, account.id), records=records)
+    return html(
+        request,
+        "home.html",
+        account=account,
+        cards=list_cards(ports, account.id),
+        records=records,
+        waiting=wallet.waiting(account.id),
+    )
 
 
 @router.get("/cards/{card_id}")
@@ -43,7 +51,17 @@ async def card_page(request: Request, card_id: str, account: CurrentAccount, wal
     ports = wallet.card_ports(read_only=True)
     card = show_card(ports, account.id, card_id)
     used = [record for record in list_history(ports, account.id, FILTERS["sent"]) if _names(record, card_id)]
-    return html(request, "card.html", card=card, records=used[:RECENT])
+    changes = [record for record in list_history(ports, account.id, (RecordKind.UPDATED,)) if _names(record, card_id)]
+    refreshed = request.query_params.get("refreshed", "")
+    shown = refreshed if refreshed in {each.value for each in Refreshed} else ""
+    return html(request, "card.html", card=card, records=used[:RECENT], changes=changes[:RECENT], refreshed=shown)
+
+
+@router.post("/cards/{card_id}/refresh")
+async def refresh_form(card_id: str, account: CurrentAccount, wallet: CurrentWallet) -> Response:
+    """Fetch new copies of the card."""
+    done = await refresh_card(wallet.card_ports, wallet.reissuer(), account.id, card_id, asked=True)
+    return see_other(f"/cards/{card_id}?refreshed={done}")
 
 
 @router.get("/cards/{card_id}/delete")

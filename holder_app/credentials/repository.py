@@ -4,16 +4,17 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
 
 from holder_app.accounts.ports import AccountId
-from holder_app.credentials.keys import key_from_text, key_to_text
-from holder_app.credentials.ports import Card, CardCopy, CardStatus, HistoryRecord, RecordKind
+from holder_app.credentials.keys import grant_from_json, grant_to_json, key_from_text, key_to_text
+from holder_app.credentials.ports import Card, CardCopy, CardStatus, Grant, HistoryRecord, RecordKind
 from holder_app.credentials.tables import CardRow, CopyRow, HistoryRow
 from holder_app.tables import table_of
 from wallet_core.adapters.keystore import Sealer
 from wallet_core.adapters.sql import UnitOfWork
 from wallet_core.encoding import strict_json
+from wallet_core.errors import StateConflict
 from wallet_core.types import CredentialConfigurationId, CredentialIssuerId
 
 _CARD = table_of(CardRow)
@@ -41,10 +42,12 @@ class SqlCards:
             "received_at": card.received_at,
             "expires_at": card.expires_at,
             "display": card.display,
+            "sealed_grant": self._seal_grant(card.account_id, card.id, card.grant),
+            "refreshed_at": card.refreshed_at,
+            "refresh_at": card.refresh_at,
         }
         self._unit.connection.execute(insert(_CARD), values)
-        rows = [self._copy_values(card, copy, position) for position, copy in enumerate(card.copies)]
-        self._unit.connection.execute(insert(_COPY), rows)
+        self._insert_copies(card, card.copies, first=0)
 
     def of_account(self, account_id: AccountId) -> Sequence[Card]:
         """Return the account's cards, newest first."""
@@ -55,10 +58,64 @@ class SqlCards:
         found = self._cards((_CARD.c.account_id == account_id) & (_CARD.c.id == card_id))
         return found[0] if found else None
 
-    def count_use(self, account_id: AccountId, copy_id: str) -> None:
-        """Note that a copy was presented."""
-        statement = update(_COPY).where(_COPY.c.account_id == account_id, _COPY.c.id == copy_id)
-        self._unit.connection.execute(statement.values(uses=_COPY.c.uses + 1))
+    def take(self, account_id: AccountId, copy: CardCopy) -> bool:
+        """Note that a copy is presented; false if it is gone, or was presented since it was read."""
+        mine = (_COPY.c.account_id == account_id, _COPY.c.id == copy.id, _COPY.c.uses == copy.uses)
+        # Of two simultaneous presentations one finds the number it read.
+        # haip-4-taken-once
+        return self._unit.connection.execute(update(_COPY).where(*mine).values(uses=copy.uses + 1)).rowcount == 1
+
+    def renew(self, card: Card) -> None:
+        """Put new copies in the place of all that the card had."""
+        values = {
+            "issuer_name": card.issuer_name,
+            "expires_at": card.expires_at,
+            "display": card.display,
+            "status": card.status,
+            "status_checked_at": card.status_checked_at,
+            "refreshed_at": card.refreshed_at,
+        }
+        connection, mine = self._unit.connection, self._mine(card.account_id, card.id)
+        if connection.execute(update(_CARD).where(*mine).values(values)).rowcount != 1:
+            raise StateConflict("the card is no longer in this wallet")
+        connection.execute(delete(_COPY).where(_COPY.c.account_id == card.account_id, _COPY.c.card_id == card.id))
+        self._insert_copies(card, card.copies, first=0)
+
+    def add_copies(self, card: Card, copies: Sequence[CardCopy]) -> None:
+        """Store further copies of a card, to be used after those it has."""
+        last = select(func.max(_COPY.c.position)).where(_COPY.c.card_id == card.id)
+        self._insert_copies(card, copies, first=(self._unit.connection.execute(last).scalar() or 0) + 1)
+
+    def keep_grant(self, account_id: AccountId, card_id: str, grant: Grant | None) -> None:
+        """Store with what new copies are fetched from now on; None: they cannot be any more."""
+        values: dict[str, object] = {"sealed_grant": self._seal_grant(account_id, card_id, grant)}
+        if grant is None:
+            values |= {"refresh_at": None, "refreshing_until": None}
+        self._unit.connection.execute(update(_CARD).where(*self._mine(account_id, card_id)).values(values))
+
+    def refresh_soon(self, account_id: AccountId, card_id: str, at: datetime) -> None:
+        """Have new copies fetched at that time or earlier; nothing for a card without grant."""
+        later = (_CARD.c.refresh_at.is_(None) | (_CARD.c.refresh_at > at), _CARD.c.sealed_grant.is_not(None))
+        statement = update(_CARD).where(*self._mine(account_id, card_id), *later)
+        self._unit.connection.execute(statement.values(refresh_at=at))
+
+    def claim_refresh(self, account_id: AccountId, card_id: str, now: datetime, until: datetime) -> bool:
+        """Note that new copies are being fetched, until then at most; false if somebody else is at it."""
+        free = _CARD.c.refreshing_until.is_(None) | (_CARD.c.refreshing_until <= now)
+        statement = update(_CARD).where(*self._mine(account_id, card_id), free).values(refreshing_until=until)
+        return self._unit.connection.execute(statement).rowcount == 1
+
+    def plan_refresh(self, account_id: AccountId, card_id: str, at: datetime | None) -> None:
+        """Set when new copies are asked for next, and that nobody is at it any more."""
+        values = {"refresh_at": at, "refreshing_until": None}
+        self._unit.connection.execute(update(_CARD).where(*self._mine(account_id, card_id)).values(values))
+
+    def due(self, now: datetime, limit: int) -> Sequence[tuple[AccountId, str]]:
+        """Return whose cards should get new copies by now, the longest due first."""
+        free = _CARD.c.refreshing_until.is_(None) | (_CARD.c.refreshing_until <= now)
+        wanted = select(_CARD.c.account_id, _CARD.c.id).where(_CARD.c.refresh_at <= now, free)
+        rows = self._unit.connection.execute(wanted.order_by(_CARD.c.refresh_at).limit(limit))
+        return [(AccountId(row.account_id), row.id) for row in rows]
 
     def set_status(self, account_id: AccountId, card_id: str, status: CardStatus, *, checked_at: datetime) -> None:
         """Note what the issuer says of a card; nothing if the account has no such card any more."""
@@ -80,7 +137,27 @@ class SqlCards:
         copies: dict[str, list[CardCopy]] = defaultdict(list)
         for row in connection.execute(select(_COPY).where(_COPY.c.card_id.in_(wanted)).order_by(_COPY.c.position)):
             copies[row.card_id].append(self._copy(row))
-        return [_card(row, tuple(copies[row.id])) for row in rows]
+        return [_card(row, tuple(copies[row.id]), self._open_grant(row)) for row in rows]
+
+    @staticmethod
+    def _mine(account_id: AccountId, card_id: str) -> tuple[ColumnElement[bool], ...]:
+        return _CARD.c.account_id == account_id, _CARD.c.id == card_id
+
+    def _insert_copies(self, card: Card, copies: Sequence[CardCopy], *, first: int) -> None:
+        rows = [self._copy_values(card, copy, position) for position, copy in enumerate(copies, first)]
+        if rows:
+            self._unit.connection.execute(insert(_COPY), rows)
+
+    def _seal_grant(self, account_id: AccountId, card_id: str, grant: Grant | None) -> bytes | None:
+        if grant is None:
+            return None
+        return self._sealer.seal(strict_json.dumps(grant_to_json(grant)), _grant_context(account_id, card_id))
+
+    def _open_grant(self, row: Row[tuple[object, ...]]) -> Grant | None:
+        if row.sealed_grant is None:
+            return None
+        opened = self._sealer.open(row.sealed_grant, _grant_context(row.account_id, row.id))
+        return grant_from_json(strict_json.loads_object(opened, what="grant"))
 
     def _copy_values(self, card: Card, copy: CardCopy, position: int) -> dict[str, object]:
         context = _copy_context(card.account_id, card.id, copy.id)
@@ -145,7 +222,7 @@ class SqlHistory:
         return HistoryRecord(row.id, AccountId(row.account_id), RecordKind(row.kind), row.at, body)
 
 
-def _card(row: Row[tuple[object, ...]], copies: tuple[CardCopy, ...]) -> Card:
+def _card(row: Row[tuple[object, ...]], copies: tuple[CardCopy, ...], grant: Grant | None) -> Card:
     return Card(
         row.id,
         AccountId(row.account_id),
@@ -160,7 +237,14 @@ def _card(row: Row[tuple[object, ...]], copies: tuple[CardCopy, ...]) -> Card:
         copies,
         None if row.status is None else CardStatus(row.status),
         row.status_checked_at,
+        grant,
+        row.refreshed_at,
+        row.refresh_at,
     )
+
+
+def _grant_context(account_id: str, card_id: str) -> str:
+    return f"wallet_card/{account_id}/{card_id}/grant"
 
 
 def _copy_context(account_id: str, card_id: str, copy_id: str) -> str:

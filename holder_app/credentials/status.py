@@ -22,16 +22,10 @@ from wallet_core.formats.mdoc.holder import index_mdoc
 from wallet_core.formats.sd_jwt.verifier import parse_sd_jwt
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
 from wallet_core.trust.status_list.array import Status
-from wallet_core.trust.status_list.cwt import parse_status_list_cwt, require_mdoc_profile
 from wallet_core.trust.status_list.fetching import fetch_status_list
 from wallet_core.trust.status_list.judging import validate_list_signer
+from wallet_core.trust.status_list.reading import FetchedStatusList, read_status_list
 from wallet_core.trust.status_list.reference import StatusReference, parse_status
-from wallet_core.trust.status_list.token import (
-    UnverifiedStatusListToken,
-    VerifiedStatusList,
-    parse_status_list_jwt,
-    verify_status_list_token,
-)
 from wallet_core.trust.x509 import TrustedCertificate, verify_chain
 
 WAIT_SECONDS: Final = 0.7
@@ -49,12 +43,11 @@ class _Kind:
     """What goes with the format of a card: the form of its list, and whom we trust to sign card and list."""
 
     media_type: str
-    parse: Callable[[bytes], UnverifiedStatusListToken]
     purpose: AnchorPurpose
 
 
-_JWT: Final = _Kind(spec.STATUS_LIST_JWT_MEDIA_TYPE, parse_status_list_jwt, AnchorPurpose.CREDENTIAL_ISSUER)
-_CWT: Final = _Kind(spec.STATUS_LIST_CWT_MEDIA_TYPE, parse_status_list_cwt, AnchorPurpose.MDL_ISSUER)
+_JWT: Final = _Kind(spec.STATUS_LIST_JWT_MEDIA_TYPE, AnchorPurpose.CREDENTIAL_ISSUER)
+_CWT: Final = _Kind(spec.STATUS_LIST_CWT_MEDIA_TYPE, AnchorPurpose.MDL_ISSUER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +57,6 @@ class _Place:
     reference: StatusReference
     issuer: TrustedCertificate
     kind: _Kind
-
-
-@dataclass(frozen=True, slots=True)
-class _List:
-    """A list that holds, and who signed it."""
-
-    statuses: VerifiedStatusList
-    signer: TrustedCertificate
 
 
 async def check_cards_soon(
@@ -95,6 +80,7 @@ async def check_cards_soon(
     with ports.unit:
         cards = ports.cards.of_account(account_id)
     due = [card for card in cards if card_id in {None, card.id} and _is_due(card, now)]
+    known = {card.id: card.status for card in due}
     with suppress(TimeoutError):
         async with asyncio.timeout(WAIT_SECONDS):
             found = await _check(due, fetch, anchors, now)
@@ -102,6 +88,9 @@ async def check_cards_soon(
             with ports.unit:
                 for id_, status in found.items():
                     ports.cards.set_status(account_id, id_, status, checked_at=now)
+                    if status is CardStatus.REVOKED and known[id_] is not CardStatus.REVOKED:
+                        # It may be that others took its place: the issuer is asked, once.
+                        ports.cards.refresh_soon(account_id, id_, now)
 
 
 async def _check(cards: Iterable[Card], fetch: Fetch, anchors: TrustAnchors, now: datetime) -> Mapping[str, CardStatus]:
@@ -147,14 +136,13 @@ def _signed(card: Card, credential: str) -> tuple[_Kind, Any, Sequence[bytes]]:
     return _JWT, parsed.issuer_jws.claims().get("status"), parsed.x5c()
 
 
-async def _list(uri: str, kind: _Kind, fetch: Fetch, anchors: TrustAnchors, now: datetime) -> _List | None:
+async def _list(uri: str, kind: _Kind, fetch: Fetch, anchors: TrustAnchors, now: datetime) -> FetchedStatusList | None:
+    def verify_signer(chain: Sequence[bytes], at: datetime) -> TrustedCertificate:
+        return verify_chain(chain, anchors, purpose=kind.purpose, at=at)
+
     try:
-        token = kind.parse(await fetch.arun(fetch_status_list(uri, media_type=kind.media_type)))
-        signer = verify_chain(token.chain, anchors, purpose=kind.purpose, at=now)
-        statuses = verify_status_list_token(token, key=signer.public_key, uri=uri, now=now)
-        if kind is _CWT:
-            require_mdoc_profile(statuses.claims)
-        return _List(statuses, signer)
+        token = await fetch.arun(fetch_status_list(uri, media_type=kind.media_type))
+        return read_status_list(token, (uri, kind.media_type), verify_signer=verify_signer, fetched_at=now, now=now)
     except WalletError:
         return None
 

@@ -11,7 +11,7 @@ from wallet_core.adapters.sql import UtcDateTime
 
 
 class CardRow(WalletBase, table=True):
-    """One card; what it says about the person lies sealed in its copies."""
+    """One card; what it says about the person lies sealed in its copies, and the way to new ones in its grant."""
 
     __tablename__ = "wallet_card"
     id: str = Field(primary_key=True, max_length=64)
@@ -26,6 +26,10 @@ class CardRow(WalletBase, table=True):
     display: dict[str, Any] = Field(sa_type=JSON)
     status: str | None = Field(default=None, max_length=20)
     status_checked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    sealed_grant: bytes | None = Field(default=None, sa_type=LargeBinary)
+    refreshed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    refresh_at: datetime | None = Field(default=None, sa_type=UtcDateTime, index=True)
+    refreshing_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class CopyRow(WalletBase, table=True):

@@ -7,7 +7,7 @@ from holder_app.credentials.describe import Text, card_name, credential_type, la
 from holder_app.credentials.ports import Card
 from holder_app.links import host_of
 from wallet_core.catalogue import Catalogue, CredentialType
-from wallet_core.protocols.openid4vci.metadata import CredentialConfiguration
+from wallet_core.protocols.openid4vci.metadata import CredentialConfiguration, CredentialIssuerMetadata
 from wallet_core.protocols.openid4vci.offer import TxCodeInput
 from wallet_core.protocols.openid4vci.pending import ResolvedOffer
 from wallet_core.spec_versions import FORMAT_MDOC
@@ -26,26 +26,37 @@ class OfferedCard:
 
 @dataclass(frozen=True, slots=True)
 class OfferView:
-    """An offer in words. ``issuer_name`` is what the issuer calls itself; nothing has proven it yet."""
+    """An offer in words. ``issuer_name`` is what the issuer calls itself; nothing has proven it yet.
+
+    ``has_code`` tells that it can be had without logging in, ``login_host`` where one can log in; empty if nowhere.
+    """
 
     issuer_name: Text
     issuer: str
     host: str
     cards: tuple[OfferedCard, ...]
     tx_code: TxCodeInput | None
+    has_code: bool
+    login_host: str
 
 
 def describe_offer(offer: ResolvedOffer, catalogue: Catalogue) -> OfferView:
     """Return what the person decides about."""
     issuer = offer.offer.credential_issuer
-    cards = tuple(_offered_card(configuration, catalogue) for configuration in offer.configurations)
-    return OfferView(issuer_display(offer), issuer, host_of(issuer), cards, offer.offer.tx_code)
+    cards = tuple(offered_card(configuration, catalogue) for configuration in offer.configurations)
+    login = host_of(offer.server.authorization_endpoint or "") if offer.can_authorize else ""
+    return OfferView(issuer_display(offer), issuer, host_of(issuer), cards, offer.offer.tx_code, offer.has_code, login)
 
 
 def issuer_display(offer: ResolvedOffer) -> Text:
     """Return the name the issuer gives itself in its metadata; its host where it gives none (OpenID4VCI 12.2.4)."""
-    host = host_of(offer.offer.credential_issuer)
-    name = published_display({"credential_metadata": {"display": offer.issuer.document.get("display")}})["name"]
+    return issuer_name(offer.issuer)
+
+
+def issuer_name(issuer: CredentialIssuerMetadata) -> Text:
+    """Return the name an issuer gives itself; its host where it gives none. Nothing has proven it."""
+    host = host_of(issuer.credential_issuer)
+    name = published_display({"credential_metadata": {"display": issuer.document.get("display")}})["name"]
     return {str(k): str(v) for k, v in name.items()} if isinstance(name, dict) and name else {"ko": host, "en": host}
 
 
@@ -67,7 +78,8 @@ def describe_receipt(offer: ResolvedOffer, cards: Sequence[Card], catalogue: Cat
     }
 
 
-def _offered_card(configuration: CredentialConfiguration, catalogue: Catalogue) -> OfferedCard:
+def offered_card(configuration: CredentialConfiguration, catalogue: Catalogue) -> OfferedCard:
+    """Return a configuration in words."""
     type_ = configuration.document.get("doctype" if configuration.format == FORMAT_MDOC else "vct", "")
     known = credential_type(catalogue, configuration.format, str(type_))
     display = configuration_display(configuration)

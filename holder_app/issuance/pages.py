@@ -1,13 +1,19 @@
-"""Receiving cards."""
+"""Receiving cards: from an offer, or asked for at an agency."""
+
+from contextlib import suppress
 
 from fastapi import Form, Request, Response
 
 from holder_app.accounts.ports import Account
 from holder_app.credentials.use_cases import view_card
-from holder_app.dependencies import CurrentAccount, CurrentWallet, Wallet
-from holder_app.issuance.describe import describe_offer
+from holder_app.dependencies import CurrentAccount, CurrentWallet, MaybeAccount, Wallet
+from holder_app.issuance.authorizing import NoSuchLogin, exchange, start_login, take_answer
+from holder_app.issuance.choosing import browse, choose, known_issuers
+from holder_app.issuance.describe import describe_offer, issuer_display
 from holder_app.issuance.states import (
+    Authorizing,
     Declined,
+    Exchanging,
     Failed,
     Given,
     Issuance,
@@ -16,6 +22,7 @@ from holder_app.issuance.states import (
     Redeeming,
     Reviewed,
     Signing,
+    Waiting,
 )
 from holder_app.issuance.use_cases import (
     accept_offer,
@@ -26,10 +33,88 @@ from holder_app.issuance.use_cases import (
     show_issuance,
     take_offer_link,
 )
-from wallet_core.adapters.web import html, page_router, see_other
-from wallet_core.errors import FetchError
+from holder_app.issuance.waiting import ask_again
+from holder_app.links import host_of, origin_of
+from wallet_core.adapters.web import html, page_router, see_other, session
+from wallet_core.errors import FetchError, MalformedError, PeerRefusal, StateConflict
+from wallet_core.protocols.oauth2.authorization_response import parse_callback
+from wallet_core.protocols.openid4vci.pending import ResolvedOffer
 
 router = page_router()
+
+
+@router.get("/add")
+async def issuers_page(request: Request, account: CurrentAccount, wallet: CurrentWallet) -> Response:
+    """Show the agencies that can be asked. Nothing is fetched."""
+    return html(request, "issuers.html", issuers=known_issuers(wallet.issuance_ports(), account.id))
+
+
+@router.get("/add/issuer")
+async def issuer_page(request: Request, account: CurrentAccount, wallet: CurrentWallet, id: str = "") -> Response:  # noqa: A002 - the parameter of the address
+    """Show what an agency offers, as it says now."""
+    try:
+        view = await browse(wallet.issuance_ports(), account.id, id)
+    except (FetchError, PeerRefusal, MalformedError) as error:
+        return html(request, "issuer_silent.html", status=502, host=host_of(id), detail=error.detail)
+    return html(request, "issuer.html", view=view, chosen=True)
+
+
+@router.post("/add")
+async def choose_form(request: Request, account: CurrentAccount, wallet: CurrentWallet) -> Response:
+    """Take what was chosen."""
+    form = await request.form()
+    issuer = str(form.get("issuer", ""))
+    names = [str(name) for name in form.getlist("configuration")]
+    ports = wallet.issuance_ports()
+    try:
+        if not names:
+            view = await browse(ports, account.id, issuer)
+            return html(request, "issuer.html", status=400, view=view, chosen=False)
+        issuance = await choose(ports, account.id, issuer, names)
+    except (FetchError, PeerRefusal, MalformedError) as error:
+        return html(request, "issuer_silent.html", status=502, host=host_of(issuer), detail=error.detail)
+    return see_other(f"/offers/{issuance.id}")
+
+
+@router.get("/callback")
+async def callback(request: Request, account: MaybeAccount, wallet: CurrentWallet) -> Response:
+    """Take the answer of an authorization server, if this browser went there; then go on at a clean address."""
+    # Only a person's own navigation: nothing that a page loads by itself (protocols.md 24, 7).
+    navigated = request.headers.get("sec-fetch-mode", "navigate") == "navigate"
+    if account is None or not navigated:
+        return html(request, "login_lost.html", status=403)
+    ports = wallet.issuance_ports()
+    try:
+        parameters = parse_callback(request.url.query)
+        issuance = take_answer(ports, account.id, session(request).id, parameters)
+    except (NoSuchLogin, MalformedError):
+        return html(request, "login_lost.html", status=403)
+    try:
+        await exchange(ports, issuance)
+    except FetchError:
+        return see_other(f"/offers/{issuance.id}?unreachable")
+    return see_other(f"/offers/{issuance.id}")
+
+
+@router.post("/offers/{issuance_id}/login")
+async def login_form(request: Request, issuance_id: str, account: CurrentAccount, wallet: CurrentWallet) -> Response:
+    """Send the browser to the agency's login page, as a top-level navigation (protocols.md M5)."""
+    ports = wallet.issuance_ports()
+    issuance = show_issuance(ports, account.id, issuance_id)
+    try:
+        issuance = await start_login(ports, issuance, session(request).id)
+    except FetchError:
+        return see_other(f"/offers/{issuance_id}?unreachable")
+    state = issuance.state
+    return see_other(state.started.url if isinstance(state, Authorizing) else f"/offers/{issuance_id}")
+
+
+@router.post("/offers/{issuance_id}/ask")
+async def ask_form(issuance_id: str, account: CurrentAccount, wallet: CurrentWallet) -> Response:
+    """Ask the agency now whether it has decided."""
+    with suppress(StateConflict):  # the worker is asking at this moment
+        await ask_again(wallet.issuance_ports(), account.id, issuance_id)
+    return see_other(f"/offers/{issuance_id}?asked")
 
 
 @router.get("/credential-offer")
@@ -50,7 +135,7 @@ async def take_link(account: CurrentAccount, wallet: CurrentWallet, link: str = 
 async def offer_page(request: Request, issuance_id: str, account: CurrentAccount, wallet: CurrentWallet) -> Response:
     """Show how far the issuance has come."""
     issuance = show_issuance(wallet.issuance_ports(), account.id, issuance_id)
-    return _page(request, wallet, issuance, unreachable="unreachable" in request.query_params)
+    return _page(request, wallet, issuance)
 
 
 @router.post("/offers/{issuance_id}/fetch")
@@ -93,25 +178,42 @@ async def _fetch(wallet: Wallet, account: Account, issuance_id: str) -> Response
     return see_other(f"/offers/{issuance_id}")
 
 
-def _page(  # noqa: PLR0911 - one line for each state
-    request: Request, wallet: Wallet, issuance: Issuance, *, unreachable: bool
+def _page(  # noqa: PLR0911 - one case for each state
+    request: Request, wallet: Wallet, issuance: Issuance
 ) -> Response:
     """Return the page of a state."""
-    here = f"/offers/{issuance.id}"
+    here, unreachable = f"/offers/{issuance.id}", "unreachable" in request.query_params
     match issuance.state:
         case Given(_, host):
             return html(request, "offer_given.html", host=host, link="", action=f"{here}/fetch", failed=unreachable)
         case Reviewed(offer) as state:
-            view = describe_offer(offer, wallet.catalogue)
-            return html(request, "offer.html", offer=view, at=here, state=state, failed=unreachable)
-        case Redeeming() | Signing():
-            return html(request, "offer_waiting.html", at=here, failed=unreachable)
+            view, targets = describe_offer(offer, wallet.catalogue), _login_origins(offer)
+            return html(
+                request, "offer.html", form_action=targets, offer=view, at=here, state=state, failed=unreachable
+            )
+        case Authorizing(started):
+            view, targets = describe_offer(started.offer, wallet.catalogue), _login_origins(started.offer)
+            return html(request, "login_waiting.html", form_action=targets, offer=view, at=here, failed=unreachable)
+        case Exchanging() | Redeeming() | Signing() as state:
+            needs_code = isinstance(state, Redeeming) and state.offer.needs_tx_code
+            return html(request, "offer_waiting.html", at=here, needs_code=needs_code, failed=unreachable)
         case Preview(issued, cards):
             views = [view_card(wallet.card_ports(read_only=True), card) for card in cards]
-            return html(request, "offer_preview.html", cards=views, at=here, missing=len(issued.failures))
+            waits = len(issued.deferred)
+            return html(request, "offer_preview.html", cards=views, at=here, missing=len(issued.failures), waits=waits)
+        case Waiting() as state:
+            name = issuer_display(state.issued.offer)
+            asked = "asked" in request.query_params
+            return html(request, "offer_deferred.html", name=name, at=here, state=state, asked=asked)
         case Kept(card_ids):
             return html(request, "offer_done.html", card_ids=card_ids)
         case Declined():
             return html(request, "offer_ended.html", reason="declined", detail="")
         case Failed(reason, detail):
             return html(request, "offer_ended.html", reason=reason, detail=detail)
+
+
+def _login_origins(offer: ResolvedOffer) -> list[str]:
+    """Return where a form of the page may lead besides here: to the server whose metadata were fetched (M5)."""
+    origin = origin_of(offer.server.authorization_endpoint or "") if offer.can_authorize else ""
+    return [origin] if origin else []

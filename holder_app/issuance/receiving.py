@@ -5,19 +5,30 @@ which the person goes on. No transaction is open while a server is waited for.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from holder_app.accounts.ports import AccountId
-from holder_app.credentials.ports import Card, CardCopy, Cards, History, RecordKind
+from holder_app.credentials.ports import Card, CardCopy, Cards, Grant, History, RecordKind
+from holder_app.credentials.refreshing import copies_wanted, next_refresh
 from holder_app.credentials.use_cases import new_record
 from holder_app.issuance.describe import configuration_display, describe_receipt
-from holder_app.issuance.ports import Issuances
-from holder_app.issuance.states import Failed, Issuance, IssuanceState, Preview, Redeeming, Reviewed, Signing
+from holder_app.issuance.ports import Issuances, Logins, Reminders
+from holder_app.issuance.states import (
+    Failed,
+    Issuance,
+    IssuanceState,
+    Preview,
+    Redeeming,
+    Reviewed,
+    Signing,
+    Waiting,
+)
 from holder_app.issuance.verification import VerifiedCredential, verify_issued
 from holder_app.ports import Clock, Fetch, UnitOfWork
+from holder_app.provider.ports import WalletProvider
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue import Catalogue
 from wallet_core.errors import (
@@ -29,26 +40,44 @@ from wallet_core.errors import (
     VerificationError,
     WalletError,
 )
-from wallet_core.keys.algorithms import SignatureAlgorithm
+from wallet_core.keys.algorithms import PublicKey, SignatureAlgorithm
 from wallet_core.keys.jwk import thumbprint
 from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.protocols.oauth2.client import ClientInstance
 from wallet_core.protocols.openid4vci import wallet
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
 from wallet_core.protocols.openid4vci.metadata import CredentialConfiguration
 from wallet_core.protocols.openid4vci.pending import IssuedBatch, IssuedCredentials, ProofsToSign, ResolvedOffer
+from wallet_core.protocols.openid4vci.proof_way import choose_proof_way
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.trust.policy import IssuerPolicy
-from wallet_core.types import CredentialConfigurationId, CredentialIssuerId, RandomBytes
+from wallet_core.types import ClientId, CredentialConfigurationId, CredentialIssuerId, RandomBytes
 
 ID_BYTES = 16
 PREVIEWED = timedelta(hours=24)
 """How long received cards wait to be looked at."""
+WAITED = timedelta(days=90)
+"""How long an agency is waited for."""
 RETRY_AFTER = timedelta(seconds=30)
 """After this a code that seems to be on its way is sent again: three times the client's time limit."""
-MAX_COPIES = 3
-"""Copies of one card, so that the next verifiers cannot link what they got; more cost the issuer and our storage."""
-
 _TRIES_LEFT = re.compile(r"\b(\d{1,2}) (?:tries|try|attempts?) (?:are |is )?(?:left|remain)")
+
+
+@dataclass(frozen=True, slots=True)
+class ClientIdentity:
+    """As whom this wallet talks to authorization servers.
+
+    Attributes:
+        client_id: the same for everybody.
+        redirect_uri: where they send the browser back.
+        instance_key: gives the key of a person at an issuer, always the same one, and another at every issuer (M15).
+        issuers: Credential Issuers to offer beside those of the trust lists.
+    """
+
+    client_id: ClientId
+    redirect_uri: str
+    instance_key: Callable[[AccountId, CredentialIssuerId], SoftwareSigner]
+    issuers: tuple[CredentialIssuerId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +94,22 @@ class IssuancePorts:
     clock: Clock
     random: RandomBytes
     issuers: IssuerPolicy
+    logins: Logins
+    reminders: Reminders
+    identity: ClientIdentity
+    provider: WalletProvider | None = None
+
+
+def client_of(ports: IssuancePorts, account_id: AccountId, offer: ResolvedOffer) -> ClientInstance:
+    """Return this person's instance at the issuer of an offer, freshly attested where this wallet attests.
+
+    Raises:
+        KeyUnavailable: the provider's key cannot be used now.
+    """
+    signer = ports.identity.instance_key(account_id, offer.offer.credential_issuer)
+    # Made anew for each flow: it costs one signature, and none is ever shown at two issuers (HAIP 4.4.1).
+    attestation = ports.provider.attest_instance(signer.public_key) if ports.provider is not None else None
+    return ClientInstance(ports.identity.client_id, ports.identity.redirect_uri, signer, attestation)
 
 
 def claim(ports: IssuancePorts, issuance: Issuance) -> Issuance:
@@ -85,10 +130,17 @@ async def redeem(ports: IssuancePorts, issuance: Issuance, tx_code: str | None) 
     code = (tx_code or "").strip() if state.offer.needs_tx_code else None
     if code == "":  # an empty form must not cost one of the tries
         return advance(ports, issuance, Reviewed(state.offer, state.wrong_codes))
-    signers = _new_signers(state.offer)
-    keys = {name: [signer.public_key for signer in group] for name, group in signers.items()}
-    flow = wallet.request_proofs(state.offer, keys, tx_code=code, now=ports.clock.now())
+    signers = new_signers(ports, state.offer)
     try:
+        client = client_of(ports, issuance.account_id, state.offer)
+        flow = wallet.request_proofs(
+            state.offer,
+            public_keys(signers),
+            tx_code=code,
+            now=ports.clock.now(),
+            client=client,
+            random=ports.random,
+        )
         pending = await ports.fetch.arun(flow)
     except FetchError:
         advance(ports, issuance, Reviewed(state.offer, state.wrong_codes))
@@ -96,8 +148,8 @@ async def redeem(ports: IssuancePorts, issuance: Issuance, tx_code: str | None) 
     except PeerRefusal as exc:
         return advance(ports, issuance, _after_refusal(state, exc))
     except MalformedError as exc:
-        return _fail(ports, issuance, state.offer, Failed("bad_answer", exc.detail))
-    return advance(ports, issuance, _signing(pending, [s for group in signers.values() for s in group]))
+        return fail(ports, issuance, state.offer, Failed("bad_answer", exc.detail))
+    return advance(ports, issuance, signing(pending, signers))
 
 
 def _after_refusal(state: Redeeming, refusal: PeerRefusal) -> IssuanceState:
@@ -113,39 +165,88 @@ def _after_refusal(state: Redeeming, refusal: PeerRefusal) -> IssuanceState:
 
 
 async def receive(ports: IssuancePorts, issuance: Issuance) -> Issuance:
-    """Sign the proofs, ask for the credentials and verify them; ``Preview`` follows, or ``Failed``."""
+    """Have the keys attested where that is asked for, sign the proofs, ask for the credentials and verify them.
+
+    ``Preview`` follows, ``Waiting`` where the agency decides later, or ``Failed``.
+    """
     while isinstance(state := issuance.state, Signing):
-        signatures = [
-            signer.sign(proof.signing_input) for proof, signer in zip(state.pending.proofs, state.signers, strict=True)
-        ]
-        flow = wallet.receive_credentials(state.pending, signatures, now=ports.clock.now())
         try:
+            pending = _attested(ports, state.pending)
+            flow = wallet.receive_credentials(
+                pending,
+                _signatures(pending, state.signers),
+                now=ports.clock.now(),
+                client=client_of(ports, issuance.account_id, pending.offer),
+                random=ports.random,
+            )
             answer = await ports.fetch.arun(flow)
-        except (PeerRefusal, MalformedError) as exc:
-            return _fail(ports, issuance, state.pending.offer, Failed("refused", exc.detail))
+        except (PeerRefusal, MalformedError, VerificationError) as exc:
+            return fail(ports, issuance, state.pending.offer, Failed("refused", exc.detail))
         if isinstance(answer, ProofsToSign):
-            issuance = advance(ports, issuance, _signing(answer, state.signers))
+            issuance = advance(ports, issuance, Signing(answer, state.signers))
         else:
             issuance = await _verify(ports, issuance, answer, state.signers)
     return issuance
 
 
+def _attested(ports: IssuancePorts, pending: ProofsToSign) -> ProofsToSign:
+    """Return the proofs with the key attestations that they need (HAIP 4.5.1)."""
+    if not pending.unattested:
+        return pending
+    if ports.provider is None:
+        raise MalformedError("the issuer wants attested keys, and nobody attests the keys of this wallet")
+    attestations = {
+        keys.configuration_id: ports.provider.attest_keys(keys.keys, keys.nonce) for keys in pending.unattested
+    }
+    return wallet.attach_key_attestations(pending, attestations, now=ports.clock.now())
+
+
+def _signatures(pending: ProofsToSign, signers: Sequence[SoftwareSigner]) -> list[bytes]:
+    by_thumbprint = {thumbprint(signer.public_key): signer for signer in signers}
+    return [by_thumbprint[thumbprint(proof.key)].sign(proof.signing_input) for proof in pending.proofs]
+
+
 async def _verify(
     ports: IssuancePorts, issuance: Issuance, issued: IssuedCredentials, signers: tuple[SoftwareSigner, ...]
 ) -> Issuance:
+    cards = await verified_cards(ports, issuance, issued, signers)
+    if isinstance(cards, Issuance):
+        return cards
     now = ports.clock.now()
+    if not cards and issued.deferred:
+        return wait(ports, issuance, Waiting(issued, signers, now, now + interval_of(issued)))
+    if not cards:
+        return fail(ports, issuance, issued.offer, Failed("refused", "the issuer sent no credential"))
+    return advance(ports, issuance, Preview(issued, cards, signers), until=now + PREVIEWED)
+
+
+async def verified_cards(
+    ports: IssuancePorts, issuance: Issuance, issued: IssuedCredentials, signers: Sequence[SoftwareSigner]
+) -> tuple[Card, ...] | Issuance:
+    """Return the cards of what came; or the issuance, failed, if something is not to be trusted."""
     by_thumbprint = {thumbprint(signer.public_key): signer for signer in signers}
     try:
         found = (_card(ports, issuance.account_id, issued, batch, by_thumbprint) for batch in issued.batches)
-        cards = tuple(card for card in found if card is not None)
+        return tuple(card for card in found if card is not None)
     except (VerificationError, MalformedError) as exc:
         reason = "untrusted" if isinstance(exc, UntrustedError) else "bad_credential"
-        failed = _fail(ports, issuance, issued.offer, Failed(reason, exc.detail))
-        await notify(ports, issued, NotificationEvent.CREDENTIAL_FAILURE)
+        failed = fail(ports, issuance, issued.offer, Failed(reason, exc.detail))
+        await notify(ports, issuance.account_id, issued, NotificationEvent.CREDENTIAL_FAILURE)
         return failed
-    if not cards:
-        return _fail(ports, issuance, issued.offer, Failed("refused", "the issuer sent no credential"))
-    return advance(ports, issuance, Preview(issued, cards), until=now + PREVIEWED)
+
+
+def wait(ports: IssuancePorts, issuance: Issuance, state: Waiting) -> Issuance:
+    """Store that the agency decides later, and that it is to be asked again."""
+    now = ports.clock.now()
+    with ports.unit:
+        waiting = ports.issuances.advance(issuance, state, until=state.since + WAITED)
+        ports.reminders.ask_later(waiting, state.next_at - now)
+    return waiting
+
+
+def interval_of(issued: IssuedCredentials) -> timedelta:
+    """Return after what time an issuer is to be asked again: the shortest it named."""
+    return timedelta(seconds=min(deferred.interval for deferred in issued.deferred))
 
 
 def _card(
@@ -173,19 +274,19 @@ def _card(
     # OpenID4VCI 8.3: at most one credential per key.
     if len({thumbprint(copy.signer.public_key) for copy in copies}) != len(copies):
         raise VerificationError("two copies are bound to one key", clause="OpenID4VCI 8.3")
-    return _new_card(ports, account_id, issuer, configuration, copies) if copies else None
+    return _new_card(ports, account_id, issued, configuration, copies) if copies else None
 
 
 def _new_card(
     ports: IssuancePorts,
     account_id: AccountId,
-    issuer: CredentialIssuerId,
+    issued: IssuedCredentials,
     configuration: CredentialConfiguration,
     copies: Sequence[VerifiedCredential],
 ) -> Card:
-    first = copies[0]
+    first, issuer, now = copies[0], issued.offer.offer.credential_issuer, ports.clock.now()
     ends = [copy.expires_at for copy in copies if copy.expires_at is not None]
-    return Card(
+    card = Card(
         ports.random(ID_BYTES).hex(),
         account_id,
         configuration.id,
@@ -193,18 +294,48 @@ def _new_card(
         first.type,
         issuer,
         first.certificate.name,
-        ports.clock.now(),
+        now,
         min(ends) if ends else None,
         configuration_display(configuration),
         tuple(CardCopy(ports.random(ID_BYTES).hex(), copy.text, copy.signer) for copy in copies),
+        grant=_grant(ports, account_id, issued, configuration.id),
+    )
+    return replace(card, refresh_at=next_refresh(card, now, ports.random))
+
+
+def _grant(
+    ports: IssuancePorts, account_id: AccountId, issued: IssuedCredentials, name: CredentialConfigurationId
+) -> Grant | None:
+    """Return with what new copies of a card are fetched; None if the issuer gave no refresh token."""
+    token, offer = issued.token, issued.offer
+    if token.refresh_token is None:
+        return None
+    issuer = offer.offer.credential_issuer
+    return Grant(
+        issuer,
+        offer.server.issuer,
+        name,
+        token.credential_identifiers.get(name, ()),
+        token.refresh_token,
+        token.is_bound,
+        None if offer.is_anonymous else ports.identity.client_id,
+        ports.identity.redirect_uri,
+        ports.identity.instance_key(account_id, issuer),
     )
 
 
-def is_supported(configuration: CredentialConfiguration) -> bool:
-    """Return whether this wallet can receive the configuration: a format it knows, proven by an ES256 ``jwt`` proof."""
-    algorithms = configuration.proof_algorithms or ()
-    known = (spec.FORMAT_SD_JWT_VC, spec.FORMAT_MDOC)
-    return configuration.format in known and SignatureAlgorithm.ES256.value in algorithms
+def is_supported(configuration: CredentialConfiguration, *, attests: bool = False) -> bool:
+    """Return whether this wallet can receive the configuration: a format it knows, and a proof with ES256.
+
+    ``attests`` tells that somebody attests the keys of this wallet, where the issuer asks for that.
+    """
+    if configuration.format not in {spec.FORMAT_SD_JWT_VC, spec.FORMAT_MDOC} or not configuration.needs_proof:
+        return False
+    with suppress(MalformedError):
+        way = choose_proof_way(configuration)
+        usable = way is not None and SignatureAlgorithm.ES256.value in way.algorithms
+        return usable and way is not None and (attests or way.attestation is None)
+    return False
 
 
 def advance(
@@ -215,29 +346,49 @@ def advance(
         return ports.issuances.advance(issuance, state, until=until)
 
 
-async def notify(ports: IssuancePorts, issued: IssuedCredentials, event: NotificationEvent) -> None:
+async def notify(
+    ports: IssuancePorts, account_id: AccountId, issued: IssuedCredentials, event: NotificationEvent
+) -> None:
     """Tell the issuer what became of its credentials. What it answers changes nothing for the person."""
     with suppress(WalletError):
-        await ports.fetch.arun(wallet.notify(issued, event))
+        client = client_of(ports, account_id, issued.offer)
+        flow = wallet.notify(issued, event, now=ports.clock.now(), client=client, random=ports.random)
+        await ports.fetch.arun(flow)
 
 
-def _new_signers(offer: ResolvedOffer) -> dict[CredentialConfigurationId, list[SoftwareSigner]]:
-    """Return fresh P-256 keys, one for each copy of each card."""
-    copies = min(offer.issuer.batch_size, MAX_COPIES)
+NewSigners = Mapping[CredentialConfigurationId, Sequence[SoftwareSigner]]
+"""Fresh keys for each configuration."""
+
+
+def new_signers(
+    ports: IssuancePorts, offer: ResolvedOffer, only: Collection[CredentialConfigurationId] | None = None
+) -> NewSigners:
+    """Return fresh P-256 keys, one for each copy of each card that this wallet can receive; of ``only`` these."""
+    attests = ports.provider is not None
     return {
-        configuration.id: [SoftwareSigner.generate() for _ in range(copies)]
+        configuration.id: [SoftwareSigner.generate() for _ in range(_copies(offer, configuration, ports.catalogue))]
         for configuration in offer.configurations
-        if is_supported(configuration)
+        if is_supported(configuration, attests=attests) and (only is None or configuration.id in only)
     }
 
 
-def _signing(pending: ProofsToSign, signers: Sequence[SoftwareSigner]) -> Signing:
-    """Put the keys in the order in which the proofs ask for them."""
-    by_thumbprint = {thumbprint(signer.public_key): signer for signer in signers}
-    return Signing(pending, tuple(by_thumbprint[thumbprint(proof.key)] for proof in pending.proofs))
+def _copies(offer: ResolvedOffer, configuration: CredentialConfiguration, catalogue: Catalogue) -> int:
+    """Return how many copies to ask for: as many as the wallet holds, and no more than the issuer gives at once."""
+    type_ = configuration.document.get("doctype" if configuration.format == spec.FORMAT_MDOC else "vct", "")
+    return min(offer.issuer.batch_size, copies_wanted(configuration.format, str(type_), catalogue))
 
 
-def _fail(ports: IssuancePorts, issuance: Issuance, offer: ResolvedOffer, state: Failed) -> Issuance:
+def public_keys(signers: NewSigners) -> dict[CredentialConfigurationId, list[PublicKey]]:
+    """Return the public keys of fresh keys."""
+    return {name: [signer.public_key for signer in group] for name, group in signers.items()}
+
+
+def signing(pending: ProofsToSign, signers: NewSigners) -> Signing:
+    """Return the state in which the keys have to sign."""
+    return Signing(pending, tuple(signer for group in signers.values() for signer in group))
+
+
+def fail(ports: IssuancePorts, issuance: Issuance, offer: ResolvedOffer, state: Failed) -> Issuance:
     """Store that it cannot go on, and why, in the history too."""
     kind = RecordKind.BLOCKED if state.reason in {"untrusted", "bad_credential"} else RecordKind.FAILED
     body = {**describe_receipt(offer, (), ports.catalogue), "reason": state.reason}

@@ -4,6 +4,9 @@
 Given ──fetch──▶ Reviewed ──accept──▶ Redeeming ──code redeemed──▶ Signing ──credentials came──▶ Preview ──keep──▶ Kept
   └──────── decline ──┴────────────────────────────────────────────────────────── decline ──┴──▶ Declined
                       ▲── wrong transaction code ──┘         any step that cannot be repeated ──▶ Failed
+Reviewed ──log in──▶ Authorizing ──the browser came back──▶ Exchanging ──code redeemed──▶ Signing
+   ▲── cancelled there, or too late ──┘
+Signing, Preview ──the agency decides later──▶ Waiting ──it came──▶ Kept
 ```
 
 Every state is stored sealed: it holds codes, tokens, keys or credentials.
@@ -19,7 +22,12 @@ from holder_app.credentials.keys import card_from_json, card_to_json, key_from_t
 from holder_app.credentials.ports import Card
 from wallet_core.errors import MalformedError
 from wallet_core.keys.signer import SoftwareSigner
-from wallet_core.protocols.openid4vci.wallet import IssuedCredentials, ProofsToSign, ResolvedOffer
+from wallet_core.protocols.openid4vci.wallet import (
+    AuthorizationStarted,
+    IssuedCredentials,
+    ProofsToSign,
+    ResolvedOffer,
+)
 from wallet_core.types import Json, JsonObject
 
 
@@ -36,11 +44,13 @@ class Reviewed:
     """The offer and the issuer's metadata are here, and the person decides.
 
     ``wrong_codes`` counts refused transaction codes; ``tries_left`` is what the issuer said about further ones.
+    ``notice`` names what became of a login that led nowhere: ``cancelled``, ``unavailable`` or ``late``.
     """
 
     offer: ResolvedOffer
     wrong_codes: int = 0
     tries_left: int | None = None
+    notice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +63,24 @@ class Redeeming:
 
 
 @dataclass(frozen=True, slots=True)
+class Authorizing:
+    """The browser is at the authorization server, and brings its answer back."""
+
+    started: AuthorizationStarted
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanging:
+    """The browser came back, and its code is on its way. After a crash it may be tried again, while it lives."""
+
+    started: AuthorizationStarted
+    callback: Mapping[str, str]
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Signing:
-    """The holder's new keys have to sign. ``signers`` stand in the order of ``pending.proofs``."""
+    """The holder's new keys have to sign; ``signers`` are those of all proofs and key attestations."""
 
     pending: ProofsToSign
     signers: tuple[SoftwareSigner, ...]
@@ -62,10 +88,31 @@ class Signing:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The credentials came and were verified; the person looks at them before they enter the wallet."""
+    """The credentials came and were verified; the person looks at them before they enter the wallet.
+
+    ``signers`` are kept for what the issuer still decides about.
+    """
 
     issued: IssuedCredentials
     cards: tuple[Card, ...]
+    signers: tuple[SoftwareSigner, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The agency decides later. ``card_ids`` came already and are in the wallet.
+
+    ``next_at`` is when it is asked again; ``asking_since`` is set while somebody is asking; ``trouble`` tells that the
+    last answer was none.
+    """
+
+    issued: IssuedCredentials
+    signers: tuple[SoftwareSigner, ...]
+    since: datetime
+    next_at: datetime
+    card_ids: tuple[str, ...] = ()
+    asking_since: datetime | None = None
+    trouble: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +135,9 @@ class Failed:
     detail: str = ""
 
 
-IssuanceState: TypeAlias = Given | Reviewed | Redeeming | Signing | Preview | Kept | Declined | Failed
+IssuanceState: TypeAlias = (
+    Given | Reviewed | Redeeming | Authorizing | Exchanging | Signing | Preview | Waiting | Kept | Declined | Failed
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,19 +156,35 @@ def kind_of(state: IssuanceState) -> str:
     return type(state).__name__.lower()
 
 
-def state_to_json(state: IssuanceState) -> JsonObject:  # noqa: PLR0911 - one line for each state
+def state_to_json(state: IssuanceState) -> JsonObject:  # noqa: C901, PLR0911 - one case for each state
     """Return a state as it is stored. Seal it."""
     match state:
         case Given(link, host):
             return {"link": link, "host": host}
-        case Reviewed(offer, wrong_codes, tries_left):
-            return {"offer": offer.to_json(), "wrong_codes": wrong_codes, "tries_left": tries_left}
+        case Reviewed(offer, wrong_codes, tries_left, notice):
+            value: JsonObject = {"offer": offer.to_json(), "wrong_codes": wrong_codes, "tries_left": tries_left}
+            return {**value, "notice": notice}
         case Redeeming(offer, since, wrong_codes):
             return {"offer": offer.to_json(), "since": since.isoformat(), "wrong_codes": wrong_codes}
+        case Authorizing(started):
+            return {"started": started.to_json()}
+        case Exchanging(started, callback, since):
+            return {"started": started.to_json(), "callback": dict(callback), "since": since.isoformat()}
         case Signing(pending, signers):
-            return {"pending": pending.to_json(), "keys": [key_to_text(signer) for signer in signers]}
-        case Preview(issued, cards):
-            return {"issued": issued.to_json(), "cards": [card_to_json(card) for card in cards]}
+            return {"pending": pending.to_json(), "keys": _keys_to_json(signers)}
+        case Preview(issued, cards, signers):
+            shown: JsonObject = {"issued": issued.to_json(), "cards": [card_to_json(card) for card in cards]}
+            return {**shown, "keys": _keys_to_json(signers)}
+        case Waiting() as waiting:
+            return {
+                "issued": waiting.issued.to_json(),
+                "keys": _keys_to_json(waiting.signers),
+                "since": waiting.since.isoformat(),
+                "next_at": waiting.next_at.isoformat(),
+                "card_ids": list(waiting.card_ids),
+                "asking_since": None if waiting.asking_since is None else waiting.asking_since.isoformat(),
+                "trouble": waiting.trouble,
+            }
         case Kept(card_ids):
             return {"card_ids": list(card_ids)}
         case Failed(reason, detail):
@@ -142,6 +207,7 @@ def _read_reviewed(value: JsonObject) -> Reviewed:
         ResolvedOffer.from_json(_object(value["offer"])),
         int(str(value["wrong_codes"])),
         tries_left if isinstance(tries_left, int) else None,
+        str(value.get("notice", "")),
     )
 
 
@@ -150,22 +216,53 @@ def _read_redeeming(value: JsonObject) -> Redeeming:
     return Redeeming(offer, datetime.fromisoformat(str(value["since"])), int(str(value["wrong_codes"])))
 
 
+def _read_exchanging(value: JsonObject) -> Exchanging:
+    started = AuthorizationStarted.from_json(_object(value["started"]))
+    callback = {name: str(part) for name, part in _object(value["callback"]).items()}
+    return Exchanging(started, callback, datetime.fromisoformat(str(value["since"])))
+
+
 def _read_signing(value: JsonObject) -> Signing:
-    keys = tuple(key_from_text(str(key)) for key in _list(value["keys"]))
-    return Signing(ProofsToSign.from_json(_object(value["pending"])), keys)
+    return Signing(ProofsToSign.from_json(_object(value["pending"])), _keys_from_json(value))
 
 
 def _read_preview(value: JsonObject) -> Preview:
     issued = IssuedCredentials.from_json(_object(value["issued"]))
-    return Preview(issued, tuple(card_from_json(_object(card)) for card in _list(value["cards"])))
+    cards = tuple(card_from_json(_object(card)) for card in _list(value["cards"]))
+    return Preview(issued, cards, _keys_from_json(value))
+
+
+def _read_waiting(value: JsonObject) -> Waiting:
+    asking_since = value["asking_since"]
+    return Waiting(
+        IssuedCredentials.from_json(_object(value["issued"])),
+        _keys_from_json(value),
+        datetime.fromisoformat(str(value["since"])),
+        datetime.fromisoformat(str(value["next_at"])),
+        tuple(str(card_id) for card_id in _list(value["card_ids"])),
+        None if asking_since is None else datetime.fromisoformat(str(asking_since)),
+        value["trouble"] is True,
+    )
+
+
+def _keys_to_json(signers: tuple[SoftwareSigner, ...]) -> list[Json]:
+    return [key_to_text(signer) for signer in signers]
+
+
+def _keys_from_json(value: JsonObject) -> tuple[SoftwareSigner, ...]:
+    # Rows written before deferred issuance was known have no keys beside a preview.
+    return tuple(key_from_text(str(key)) for key in _list(value.get("keys", [])))
 
 
 _READERS: Mapping[str, Callable[[JsonObject], IssuanceState]] = {
     "given": lambda value: Given(str(value["link"]), str(value["host"])),
     "reviewed": _read_reviewed,
     "redeeming": _read_redeeming,
+    "authorizing": lambda value: Authorizing(AuthorizationStarted.from_json(_object(value["started"]))),
+    "exchanging": _read_exchanging,
     "signing": _read_signing,
     "preview": _read_preview,
+    "waiting": _read_waiting,
     "kept": lambda value: Kept(tuple(str(card_id) for card_id in _list(value["card_ids"]))),
     "declined": lambda _value: Declined(),
     "failed": lambda value: Failed(str(value["reason"]), str(value["detail"])),

@@ -3,15 +3,30 @@
 How a code becomes cards stands in ``receiving``.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
 from holder_app.accounts.ports import AccountId
 from holder_app.credentials.ports import RecordKind
 from holder_app.credentials.use_cases import new_record
+from holder_app.issuance.authorizing import claim_exchange, exchange
 from holder_app.issuance.describe import describe_receipt
-from holder_app.issuance.receiving import ID_BYTES, IssuancePorts, advance, claim, is_supported, notify, receive, redeem
+from holder_app.issuance.receiving import (
+    ID_BYTES,
+    WAITED,
+    IssuancePorts,
+    advance,
+    claim,
+    interval_of,
+    is_supported,
+    notify,
+    receive,
+    redeem,
+)
 from holder_app.issuance.states import (
+    Authorizing,
     Declined,
+    Exchanging,
     Failed,
     Given,
     Issuance,
@@ -21,6 +36,7 @@ from holder_app.issuance.states import (
     Redeeming,
     Reviewed,
     Signing,
+    Waiting,
 )
 from holder_app.links import LinkKind, host_of, parse_link
 from wallet_core.errors import MalformedError, NotFound, PeerRefusal, StateConflict
@@ -84,9 +100,7 @@ async def fetch_offer(ports: IssuancePorts, account_id: AccountId, issuance_id: 
         return issuance
     try:
         offer = await ports.fetch.arun(wallet.resolve_offer(issuance.state.link))
-        next_state: IssuanceState = (
-            Reviewed(offer) if any(map(is_supported, offer.configurations)) else Failed("unsupported")
-        )
+        next_state: IssuanceState = Reviewed(offer) if _any_supported(ports, offer) else Failed("unsupported")
     except (MalformedError, PeerRefusal) as exc:
         # Where an offer by reference is gone, it was used or is too old (OpenID4VCI 4.1.3).
         gone = isinstance(exc, PeerRefusal) and exc.status in {404, 410}
@@ -108,17 +122,19 @@ async def accept_offer(
         FetchError: a server was not reached; it can be tried again.
     """
     issuance = show_issuance(ports, account_id, issuance_id)
+    if isinstance(issuance.state, Exchanging):
+        return await exchange(ports, claim_exchange(ports, issuance))
     if isinstance(issuance.state, Reviewed | Redeeming):
         issuance = await redeem(ports, claim(ports, issuance), tx_code)
     if isinstance(issuance.state, Signing):
         issuance = await receive(ports, issuance)
-    if isinstance(issuance.state, Given | Declined):
+    if isinstance(issuance.state, Given | Declined | Authorizing):
         raise StateConflict("the offer is not open any more, or was not looked at yet")
     return issuance
 
 
 async def keep_cards(ports: IssuancePorts, account_id: AccountId, issuance_id: str) -> Issuance:
-    """Put the cards that were looked at into the wallet, and tell the issuer.
+    """Put the cards that were looked at into the wallet, and tell the issuer. What is deferred is waited for.
 
     Raises:
         NotFound: as :func:`show_issuance`.
@@ -126,18 +142,25 @@ async def keep_cards(ports: IssuancePorts, account_id: AccountId, issuance_id: s
     """
     issuance = show_issuance(ports, account_id, issuance_id)
     state = issuance.state
-    if isinstance(state, Kept):
+    if isinstance(state, Kept | Waiting):
         return issuance
     if not isinstance(state, Preview):
         raise StateConflict("there is no card to keep")
-    now = ports.clock.now()
+    now, card_ids = ports.clock.now(), tuple(card.id for card in state.cards)
     with ports.unit:
-        kept = ports.issuances.advance(issuance, Kept(tuple(card.id for card in state.cards)))
+        if state.issued.deferred:
+            pause = interval_of(state.issued)
+            rest = replace(state.issued, batches=())
+            waiting = Waiting(rest, state.signers, now, now + pause, card_ids)
+            kept = ports.issuances.advance(issuance, waiting, until=now + WAITED)
+            ports.reminders.ask_later(kept, pause)
+        else:
+            kept = ports.issuances.advance(issuance, Kept(card_ids))
         for card in state.cards:
             ports.cards.add(card)
         body = describe_receipt(state.issued.offer, state.cards, ports.catalogue)
         ports.history.add(new_record(ports.random, account_id, RecordKind.RECEIVED, now, body))
-    await notify(ports, state.issued, NotificationEvent.CREDENTIAL_ACCEPTED)
+    await notify(ports, account_id, state.issued, NotificationEvent.CREDENTIAL_ACCEPTED)
     return kept
 
 
@@ -162,15 +185,24 @@ async def decline_offer(ports: IssuancePorts, account_id: AccountId, issuance_id
             ports.history.add(new_record(ports.random, account_id, RecordKind.OFFER_DECLINED, now, body))
     if isinstance(state, Preview):
         # OpenID4VCI 11.1: the failure was caused by the person.
-        await notify(ports, state.issued, NotificationEvent.CREDENTIAL_DELETED)
+        await notify(ports, account_id, state.issued, NotificationEvent.CREDENTIAL_DELETED)
     return declined
 
 
-def _offer_of(state: Reviewed | Redeeming | Signing | Preview) -> ResolvedOffer:
+def _any_supported(ports: IssuancePorts, offer: ResolvedOffer) -> bool:
+    attests = ports.provider is not None
+    return any(is_supported(configuration, attests=attests) for configuration in offer.configurations)
+
+
+def _offer_of(
+    state: Reviewed | Redeeming | Authorizing | Exchanging | Signing | Preview | Waiting,
+) -> ResolvedOffer:
     match state:
         case Signing(pending):
             return pending.offer
-        case Preview(issued):
+        case Authorizing(started) | Exchanging(started):
+            return started.offer
+        case Preview(issued) | Waiting(issued):
             return issued.offer
         case _:
             return state.offer

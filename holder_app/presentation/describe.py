@@ -20,6 +20,7 @@ from holder_app.credentials.ports import Card, CardStatus
 from holder_app.presentation.choices import Extra, Group, Pick, create_groups
 from wallet_core.catalogue import Catalogue, CredentialType, Policy
 from wallet_core.encoding.claims_path import ConcretePath, value_at
+from wallet_core.protocols.openid4vp.asking import match_number
 from wallet_core.protocols.openid4vp.matching import TECHNICAL_CLAIMS, Candidate, Matches
 from wallet_core.protocols.openid4vp.pending import ResolvedRequest, VerifierIdentity
 from wallet_core.spec_versions import FORMAT_MDOC
@@ -56,6 +57,8 @@ class PickView:
         extras: what may be sent as well.
         hidden: what stays hidden.
         withdrawn: ``suspended`` or ``revoked`` if the issuer says so; empty otherwise.
+        used_up: every copy was shown before, so that this showing could be linked with another.
+        can_refresh: new copies can be fetched.
     """
 
     card_id: str
@@ -68,6 +71,8 @@ class PickView:
     extras: tuple[ExtraView, ...]
     hidden: tuple[Field, ...]
     withdrawn: str = ""
+    used_up: bool = False
+    can_refresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +86,17 @@ class GroupView:
 
 @dataclass(frozen=True, slots=True)
 class RequestView:
-    """A request in words. ``policy`` is the catalogue's, where it knows exactly this query."""
+    """A request in words. ``policy`` is the catalogue's, where it knows exactly this query.
+
+    ``match_number`` is what the screen with the QR code shows as well, if it is one of ours.
+    """
 
     verifier: VerifierIdentity
     policy: Policy | None
     kept_until: datetime | None
     groups: tuple[GroupView, ...]
     satisfiable: bool
+    match_number: str = ""
 
     @property
     def asked_count(self) -> int:
@@ -113,7 +122,8 @@ def describe_request(
         _group_view(number, group, candidates, cards, catalogue, policy)
         for number, group in enumerate(create_groups(matches) if matches.satisfiable else ())
     )
-    return RequestView(resolved.verifier, policy, kept_until(policy, now), groups, matches.satisfiable)
+    number = match_number(resolved.request)
+    return RequestView(resolved.verifier, policy, kept_until(policy, now), groups, matches.satisfiable, number)
 
 
 def policy_of(resolved: ResolvedRequest, catalogue: Catalogue) -> Policy | None:
@@ -209,6 +219,8 @@ def _pick_view(pick: Pick, candidate: Candidate, card: Card, catalogue: Catalogu
         tuple(_extra_view(number, extra, claims, known, card) for number, extra in enumerate(pick.extras)),
         hidden,
         card.status if card.status in {CardStatus.SUSPENDED, CardStatus.REVOKED} else "",
+        not card.unused,
+        card.grant is not None,
     )
 
 

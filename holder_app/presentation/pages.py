@@ -4,11 +4,13 @@ from fastapi import File, Form, Request, Response, UploadFile
 
 from holder_app.accounts.ports import Account
 from holder_app.credentials.pages import kept_until
+from holder_app.credentials.refreshing import refresh_card
 from holder_app.credentials.status import check_cards_soon
 from holder_app.credentials.use_cases import show_record
 from holder_app.dependencies import CurrentAccount, CurrentWallet, Wallet
 from holder_app.issuance.use_cases import take_offer_link
 from holder_app.links import Link, LinkKind, origin_of, parse_link
+from holder_app.presentation.sending import CopiesUsedUp
 from holder_app.presentation.states import (
     Answered,
     Answering,
@@ -100,7 +102,8 @@ async def request_page(
 ) -> Response:
     """Show how far the presentation has come."""
     presentation = show_presentation(wallet.presentation_ports(), account.id, presentation_id)
-    return _page(request, wallet, presentation, unreachable="unreachable" in request.query_params)
+    asked = request.query_params
+    return _page(request, wallet, presentation, unreachable="unreachable" in asked, used="used" in asked)
 
 
 @router.post("/requests/{presentation_id}/fetch")
@@ -119,7 +122,16 @@ async def answer_form(
         done = await answer_request(wallet.presentation_ports(), account.id, presentation_id, answers)
     except FetchError:
         return see_other(f"/requests/{presentation_id}?unreachable")
+    except CopiesUsedUp:
+        return see_other(f"/requests/{presentation_id}?used")
     return see_other(_next(done, wallet))
+
+
+@router.post("/requests/{presentation_id}/refresh/{card_id}")
+async def refresh_form(presentation_id: str, card_id: str, account: CurrentAccount, wallet: CurrentWallet) -> Response:
+    """Fetch new copies of a card before it is shown."""
+    await refresh_card(wallet.card_ports, wallet.reissuer(), account.id, card_id, asked=True)
+    return see_other(f"/requests/{presentation_id}")
 
 
 @router.post("/requests/{presentation_id}/decline")
@@ -156,7 +168,9 @@ def _may_open(url: str, wallet: Wallet) -> bool:
     return url.startswith("https://") or (url.startswith("http://") and wallet.settings.insecure_allow_loopback)
 
 
-def _page(request: Request, wallet: Wallet, presentation: Presentation, *, unreachable: bool) -> Response:
+def _page(
+    request: Request, wallet: Wallet, presentation: Presentation, *, unreachable: bool, used: bool = False
+) -> Response:
     """Return the page of a state."""
     here = f"/requests/{presentation.id}"
     match presentation.state:
@@ -166,7 +180,16 @@ def _page(request: Request, wallet: Wallet, presentation: Presentation, *, unrea
             view = review_request(wallet.presentation_ports(), presentation)
             template = "consent.html" if view.satisfiable else "no_match.html"
             targets = [presentation.origin] if presentation.same_device and presentation.origin else []
-            return html(request, template, form_action=targets, view=view, at=here, failed=unreachable)
+            return html(
+                request,
+                template,
+                form_action=targets,
+                view=view,
+                at=here,
+                failed=unreachable,
+                scanned=not presentation.same_device,
+                used=used,
+            )
         case Answering():
             return html(request, "answer_waiting.html", at=here, failed=unreachable)
         case Blocked(reason, detail, host):

@@ -4,12 +4,14 @@ The signed answer and its line in the history are stored before anything leaves;
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from holder_app.accounts.ports import AccountId
 from holder_app.credentials.describe import name_of
 from holder_app.credentials.ports import Card, CardCopy, Cards, History, RecordKind
+from holder_app.credentials.refreshing import refill_time
 from holder_app.credentials.use_cases import card_summary, new_record, open_copy, settled
 from holder_app.links import origin_of
 from holder_app.ports import Clock, Fetch, UnitOfWork
@@ -31,6 +33,18 @@ RETRY_AFTER = timedelta(seconds=30)
 
 NOT_ACCEPTED = "not_accepted"
 """Reason in the history: the verifier has what was sent, and refused it."""
+
+
+MAX_RACES = 10
+"""Times that an answer is signed again because another one took the copy; each loss means that another one was sent."""
+
+
+class CopyTaken(StateConflict):
+    """The copy that was signed with was taken by another presentation, or replaced."""
+
+
+class CopiesUsedUp(StateConflict):
+    """Every copy of a card was shown before; the person decides whether one is shown again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +78,25 @@ class HeldCards:
 
 
 def sign(ports: PresentationPorts, presentation: Presentation, answers: Mapping[str, str]) -> Presentation:
-    """Approve the choice, sign it, and store it with its line in the history, before anything is sent."""
+    """Approve the choice, sign it, and store it with its line in the history, before anything is sent.
+
+    Raises:
+        CopiesUsedUp: a copy that others have seen would be sent, and the person was not asked about it.
+        StateConflict: another window decided meanwhile.
+    """
+    for _ in range(MAX_RACES):
+        # Another presentation took the copy meanwhile: choose and sign again.
+        with suppress(CopyTaken):
+            return _sign(ports, presentation, answers)
+    raise StateConflict("other requests are being answered with the same card")
+
+
+def _sign(ports: PresentationPorts, presentation: Presentation, answers: Mapping[str, str]) -> Presentation:
     resolved, account_id, now = resolved_of(presentation), presentation.account_id, ports.clock.now()
     held = held_cards(ports, account_id)
     matches = held.matches(resolved)
     approved = matching.approve(matches, choice_of(create_groups(matches), answers) if matches.satisfiable else None)
+    _check_reuse(held, approved, answers)
     pending = wallet.create_presentation(resolved, approved, held.indexed, now=now)
     signatures = tuple(
         held.copies[item.credential_id].signer.sign(_bytes(item.signing_input)) for item in pending.to_sign
@@ -80,8 +108,30 @@ def sign(ports: PresentationPorts, presentation: Presentation, answers: Mapping[
         signed = ports.presentations.advance(presentation, Answering(pending, signatures, record.id, now))
         ports.history.add(record)
         for card_id in {one.credential_id for one in approved.credentials}:
-            ports.cards.count_use(account_id, held.copies[card_id].id)
+            _take(ports, held.cards[card_id], held.copies[card_id], now)
     return signed
+
+
+def _check_reuse(held: HeldCards, approved: ApprovedDisclosure, answers: Mapping[str, str]) -> None:
+    """Refuse to show a copy again unless the person was told that it can be linked, and sent it all the same."""
+    for card_id in {one.credential_id for one in approved.credentials}:
+        # haip-4-reuse-asked
+        if held.copies[card_id].uses and reuse_field(card_id) not in answers:
+            raise CopiesUsedUp("the single-use copies of a card are used up")
+
+
+def reuse_field(card_id: str) -> str:
+    """Return the name of the field that says that the person was told about a copy that is shown again."""
+    return f"reuse-{card_id}"
+
+
+def _take(ports: PresentationPorts, card: Card, copy: CardCopy, now: datetime) -> None:
+    """Count a copy as used: whatever becomes of the answer, it may have been read."""
+    if not ports.cards.take(card.account_id, copy):
+        raise CopyTaken("another presentation took the copy")
+    refill_at = refill_time(card, now, ports.random)
+    if refill_at is not None:
+        ports.cards.refresh_soon(card.account_id, card.id, refill_at)
 
 
 async def send(ports: PresentationPorts, presentation: Presentation) -> Presentation:

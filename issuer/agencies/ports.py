@@ -15,11 +15,18 @@ SCOPES = ("records:write", "offers:write", "offers:read", "credentials:read", "c
 
 @dataclass(frozen=True, slots=True)
 class Agency:
-    """An agency that issues here. It is one Credential Issuer and its own Authorization Server."""
+    """An agency that issues here. It is one Credential Issuer and its own Authorization Server.
+
+    ``haip``: it serves only wallets that keep to the OpenID4VC High Assurance Interoperability Profile, with pushed
+    requests, DPoP and client attestation; otherwise public clients are served too. ``encrypted``: it answers only
+    wallets that encrypt their requests and ask for encrypted answers.
+    """
 
     id: AgencyId
     credential_issuer: CredentialIssuerId
     name: Text
+    haip: bool = False
+    encrypted: bool = False
 
 
 def document_signer_key(agency_id: AgencyId) -> str:
@@ -30,8 +37,12 @@ def document_signer_key(agency_id: AgencyId) -> str:
 class Agencies(Protocol):
     """The registered agencies."""
 
-    def add(self, agency_id: AgencyId, name: Text, *, now: datetime) -> None:
-        """Register an agency; one that is there keeps its date and takes the name."""
+    def add(self, agency_id: AgencyId, name: Text, *, haip: bool, now: datetime) -> None:
+        """Register an agency; one that is there keeps its date and takes name and profile."""
+        ...
+
+    def set_encrypted(self, agency_id: AgencyId, *, encrypted: bool) -> None:
+        """Store whether an agency demands encrypted messages. Raises ``NotFound``."""
         ...
 
     def find(self, agency_id: AgencyId) -> Agency | None:

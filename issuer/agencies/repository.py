@@ -13,6 +13,7 @@ from issuer.tables import APP_TABLES, table_of
 from wallet_core.adapters import api_keys
 from wallet_core.adapters.sql import UnitOfWork
 from wallet_core.catalogue.text import Text
+from wallet_core.errors import NotFound
 from wallet_core.types import AgencyId
 
 _AGENCY = table_of(AgencyRow)
@@ -26,12 +27,20 @@ class SqlAgencies:
         self._unit = unit
         self._public_url = public_url
 
-    def add(self, agency_id: AgencyId, name: Text, *, now: datetime) -> None:
-        """Register an agency; one that is there keeps its date and takes the name."""
-        names = {"name_ko": name.ko, "name_en": name.en}
+    def add(self, agency_id: AgencyId, name: Text, *, haip: bool, now: datetime) -> None:
+        """Register an agency; one that is there keeps its date and takes name and profile."""
+        names = {"name_ko": name.ko, "name_en": name.en, "haip": haip}
         statement = update(_AGENCY).where(_AGENCY.c.id == agency_id).values(**names)
         if self._unit.connection.execute(statement).rowcount == 0:
-            self._unit.connection.execute(insert(_AGENCY), {"id": agency_id, "created_at": now, **names})
+            self._unit.connection.execute(
+                insert(_AGENCY), {"id": agency_id, "created_at": now, "encrypted": False, **names}
+            )
+
+    def set_encrypted(self, agency_id: AgencyId, *, encrypted: bool) -> None:
+        """Store whether an agency demands encrypted messages. Raises ``NotFound``."""
+        statement = update(_AGENCY).where(_AGENCY.c.id == agency_id).values(encrypted=encrypted)
+        if self._unit.connection.execute(statement).rowcount == 0:
+            raise NotFound("no such agency")
 
     def find(self, agency_id: AgencyId) -> Agency | None:
         """Return an agency, None if it is not registered."""
@@ -44,7 +53,8 @@ class SqlAgencies:
 
     def _agency(self, row: Row[Any]) -> Agency:
         agency_id = AgencyId(row.id)
-        return Agency(agency_id, credential_issuer_id(self._public_url, agency_id), Text(row.name_ko, row.name_en))
+        issuer = credential_issuer_id(self._public_url, agency_id)
+        return Agency(agency_id, issuer, Text(row.name_ko, row.name_en), row.haip, row.encrypted)
 
 
 class SqlApiKeys:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from sqlalchemy import false
 from sqlmodel import Field
 
 from issuer.tables import IssuerBase
@@ -9,7 +10,7 @@ from wallet_core.adapters.sql import UtcDateTime
 
 
 class AgencyRow(IssuerBase, table=True):
-    """An agency that issues here."""
+    """An agency that issues here. ``haip``: it serves only wallets that keep to the high-assurance profile."""
 
     __tablename__ = "issuer_agency"
 
@@ -17,3 +18,5 @@ class AgencyRow(IssuerBase, table=True):
     name_ko: str = Field(max_length=200)
     name_en: str = Field(max_length=200)
     created_at: datetime = Field(sa_type=UtcDateTime)
+    haip: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    encrypted: bool = Field(default=False, sa_column_kwargs={"server_default": false()})

@@ -1,7 +1,7 @@
 """What is done with agencies: register one, find one, give it an API key."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from issuer.agencies.ports import SCOPES, Agencies, Agency, ApiKeys, SigningKeys
@@ -37,8 +37,11 @@ def register_agency(
     *,
     public_url: str,
     now: datetime,
+    haip: bool = False,
 ) -> RegisteredAgency:
     """Register an agency of the catalogue and return it with a new API key. Doing it again gives a further key.
+
+    With ``haip`` it serves only wallets of the high-assurance profile; servers that run learn it when restarted.
 
     Raises:
         NotFound: the catalogue has no such agency.
@@ -65,9 +68,20 @@ def register_agency(
     if issuer not in certificate_uris(signing_keys.chain(agency_id)[0]):
         raise InvalidRequest("the certificate is for another issuer", detail=f"no URI name {issuer} in the leaf")
     with unit:
-        agencies.add(agency_id, entry.name, now=now)
+        agencies.add(agency_id, entry.name, haip=haip, now=now)
         key_id, text = api_keys.create(agency_id, label="first", scopes=SCOPES, now=now)
-    return RegisteredAgency(Agency(agency_id, issuer, entry.name), key_id, text)
+    return RegisteredAgency(Agency(agency_id, issuer, entry.name, haip), key_id, text)
+
+
+def demand_encryption(unit: UnitOfWork, agencies: Agencies, agency: Agency, *, encrypted: bool) -> Agency:
+    """Let an agency answer only wallets that encrypt their messages, or all again.
+
+    Raises:
+        NotFound: it is not registered.
+    """
+    with unit:
+        agencies.set_encrypted(agency.id, encrypted=encrypted)
+    return replace(agency, encrypted=encrypted)
 
 
 def find_agency(unit: UnitOfWork, agencies: Agencies, agency_id: str) -> Agency:

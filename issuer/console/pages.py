@@ -1,6 +1,6 @@
 """Pages for an agency's staff: sign in, offers, issued cards, records. And the service's front page."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Depends, Form, Query
 from starlette.requests import Request
@@ -10,7 +10,7 @@ from issuer.agencies.use_cases import list_agencies, sign_in
 from issuer.console.desk import SESSION_AGENCY, SIGN_IN, Desk, check_open, staff, wallet_link
 from issuer.console.use_cases import MAX_FOUND, find_people, find_person, has_ended, preview_claims
 from issuer.dependencies import issuer_of
-from issuer.issuance.use_cases import offers
+from issuer.issuance.use_cases import decisions, offers
 from issuer.issuance.use_cases.offers import OfferOrder
 from issuer.records.use_cases import count_records
 from wallet_core.adapters.ui.claims import claim_lines
@@ -75,7 +75,9 @@ async def overview(request: Request, desk: Staff) -> Response:
     figures = {
         "records": str(sum(counts.values())),
         "open": _at_least(sum(each.state == "offered" for each in latest), more=older),
+        "waiting": decisions.count_waiting(desk.issuer.issuance, desk.agency),
         "issued": _at_least(len(issued), more=later),
+        "failed": offers.count_failed(desk.issuer.issuance, desk.agency),
     }
     rows = [desk.offer_row(each) for each in latest[:SHORT_LIST]]
     return html(request, "console/overview.html", agency=desk.agency, figures=figures, offers=rows)
@@ -107,6 +109,7 @@ async def credential_list(request: Request, desk: Staff, cursor: Annotated[str, 
             "issued_at": each.issued_at,
             "expires_at": each.expires_at,
             "state": each.status if each.expires_at > now else "over",
+            "event": each.event,
         }
         for each in page
     ]
@@ -173,12 +176,16 @@ async def create_offer(
     type_id: Annotated[str, Form(alias="type", max_length=64)],
     subject: Annotated[str, Form(max_length=64)],
     form: Annotated[str, Form(max_length=64)] = "sd_jwt",
+    grant: Annotated[Literal["code", "login"], Form()] = "code",
+    when: Annotated[Literal["at_once", "deferred"], Form()] = "at_once",
 ) -> Response:
     """Make the offer, with a transaction code where the catalogue demands one."""
     configuration_ids = desk.forms(desk.type(type_id)).get(form)
     if configuration_ids is None:
         raise InvalidRequest("the agency does not issue the card in that form")
-    order = OfferOrder(configuration_ids, subject_id=subject)
+    order = OfferOrder(
+        configuration_ids, subject_id=subject, authorization_code=grant == "login", deferred=when == "deferred"
+    )
     issuer = desk.issuer
     made = offers.create_offer(issuer.issuance, issuer.issuance.storage(), desk.agency, order)
     return see_other(f"/console/offers/{made.id}")

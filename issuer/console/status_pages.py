@@ -59,7 +59,9 @@ def _shown(desk: Desk, found: CredentialStatus) -> Mapping[str, Any]:
         "issued_at": credential.issued_at,
         "expires_at": credential.expires_at,
         "state": "over" if credential.expires_at <= desk.issuer.clock.now() else credential.status,
+        "event": credential.event,
         "history": found.history,
         "possible": found.possible,
+        "replace_by": credential.replace_by,
         "ttl": desk.issuer.settings.status_ttl_seconds,
     }

@@ -10,7 +10,8 @@ from starlette.responses import Response
 from issuer.agencies.ports import Agency
 from issuer.dependencies import Issuer, issuer_of
 from issuer.issuance.ports import IssuedCredential
-from issuer.issuance.use_cases import offers, withdrawal
+from issuer.issuance.use_cases import decisions, offers, withdrawal
+from issuer.issuance.use_cases.decisions import Decision, DeferredStatus
 from issuer.issuance.use_cases.offers import CreatedOffer, OfferOrder, OfferStatus
 from issuer.issuance.use_cases.withdrawal import CredentialStatus
 from issuer.status.use_cases.changes import MAX_REASON, StatusOrder
@@ -19,7 +20,7 @@ from wallet_core.adapters.api_keys import ApiKey
 from wallet_core.adapters.idempotency import Answer
 from wallet_core.adapters.qr import qr_svg
 from wallet_core.adapters.web import idempotent, protocol_json, require_api_key
-from wallet_core.errors import InvalidRequest
+from wallet_core.protocols.openid4vci.deferral import MAX_REASON as MAX_REFUSAL
 from wallet_core.types import CredentialConfigurationId, Json, JsonObject
 
 router = APIRouter(prefix="/api/v1/agencies/{agency_id}", tags=["issuance"])
@@ -28,7 +29,11 @@ Cursor = Annotated[str, Query(pattern=r"^[0-9a-f]{0,44}$")]
 
 
 class OfferBody(BaseModel):
-    """An offer to one person: `subject_id` names the agency's own record, or `claims` brings the data."""
+    """An offer to one person: `subject_id` names the agency's own record, or `claims` brings the data.
+
+    With the grant `authorization_code` the person logs in: `subject_id` says who may take the offer, and without it
+    everybody takes their own.
+    """
 
     model_config = ConfigDict(extra="forbid")
     credential_configuration_ids: list[str]
@@ -42,10 +47,6 @@ class OfferBody(BaseModel):
 
     def order(self) -> OfferOrder:
         """Return the order. Raises ``InvalidRequest`` for what is not supported yet."""
-        if self.grant != "pre-authorized_code":
-            raise InvalidRequest("the grant authorization_code is not supported yet")
-        if self.deferred:
-            raise InvalidRequest("deferred issuance is not supported yet")
         return OfferOrder(
             tuple(CredentialConfigurationId(name) for name in self.credential_configuration_ids),
             tx_code=self.tx_code,
@@ -53,7 +54,21 @@ class OfferBody(BaseModel):
             subject_id=self.subject_id,
             by_reference=self.by_reference,
             credential_offer_endpoint=self.credential_offer_endpoint,
+            authorization_code=self.grant == "authorization_code",
+            deferred=self.deferred,
         )
+
+
+class DecisionBody(BaseModel):
+    """What a clerk decides: `ready`, perhaps with other `claims` to sign, or `denied` with a reason.
+
+    `waiting` takes a decision back, as long as the wallet has not heard of it.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    decision: Literal["ready", "denied", "waiting"]
+    claims: dict[str, Any] | None = None
+    reason: str = Field(default="", max_length=MAX_REFUSAL)
 
 
 class StatusBody(BaseModel):
@@ -160,15 +175,55 @@ async def set_status(
     return await idempotent(request, unit, key, change)
 
 
-@router.post("/issuances/{issuance_id}/decision")
-async def decide(
+@router.get("/issuances")
+async def list_issuances(
+    request: Request,
+    agency_id: str,
+    _key: Annotated[ApiKey, Depends(require_api_key("offers:read", owner_path="agency_id"))],
+    state: Literal["waiting", "decided"] = "waiting",
+    cursor: Cursor = "",
+) -> Response:
+    """List what waits for a decision, oldest first; or with `state=decided` what was decided, newest first."""
+    issuer, agency = _tenant(request, agency_id)
+    if state == "waiting":
+        page, following = decisions.list_waiting(issuer.issuance, agency, after=cursor)
+    else:
+        page, following = decisions.list_decided(issuer.issuance, agency, before=cursor)
+    return protocol_json({"issuances": [issuance_json(each) for each in page], "next_cursor": following})
+
+
+@router.get("/issuances/{issuance_id}")
+async def show_issuance(
+    request: Request,
     agency_id: str,
     issuance_id: str,
-    _key: Annotated[ApiKey, Depends(require_api_key("offers:write", owner_path="agency_id"))],
+    _key: Annotated[ApiKey, Depends(require_api_key("offers:read", owner_path="agency_id"))],
 ) -> Response:
-    """Decide a deferred issuance: not supported yet."""
-    del agency_id, issuance_id
-    raise InvalidRequest("deferred issuance is not supported yet")
+    """Show one deferred issuance with what would be signed today."""
+    issuer, agency = _tenant(request, agency_id)
+    found = decisions.show_deferred(issuer.issuance, agency, issuance_id)
+    return protocol_json({**issuance_json(found.status), "claims": found.claims})
+
+
+@router.post("/issuances/{issuance_id}/decision")
+async def decide(
+    request: Request,
+    agency_id: str,
+    issuance_id: str,
+    body: DecisionBody,
+    key: Annotated[ApiKey, Depends(require_api_key("offers:write", owner_path="agency_id"))],
+) -> Response:
+    """Decide a deferred issuance; the wallet learns it when it asks next."""
+    issuer = issuer_of(request)
+    agency, unit = issuer.agency(agency_id), issuer.database.unit()
+
+    def change() -> Answer:
+        """Do it the first time the key comes."""
+        order = Decision(body.decision, f"API key {key.id}", body.reason, body.claims)
+        found = decisions.decide(issuer.issuance, issuer.storage(unit), agency, issuance_id, order)
+        return Answer(200, issuance_json(found))
+
+    return await idempotent(request, unit, key, change)
 
 
 def offer_json(made: CreatedOffer) -> JsonObject:
@@ -192,7 +247,26 @@ def status_json(status: OfferStatus) -> JsonObject:
         "credential_configuration_ids": list(status.configuration_ids),
         "tries_left": status.tries_left,
         "issued": list(status.issued),
+        "deferred": [issuance_json(each) for each in status.deferred],
         "created_at": status.created_at.isoformat(),
+    }
+
+
+def issuance_json(found: DeferredStatus) -> JsonObject:
+    """Return a deferred issuance as our API shows it."""
+    return {
+        "id": found.id,
+        "offer_id": found.offer_id,
+        "subject_id": found.subject_id,
+        "credential_configuration_id": found.configuration_id,
+        "copies": found.copies,
+        "state": found.state,
+        "requested_at": found.requested_at.isoformat(),
+        "expires_at": None if found.expires_at is None else found.expires_at.isoformat(),
+        "decided_at": None if found.decided_at is None else found.decided_at.isoformat(),
+        "decided_by": found.decided_by,
+        "reason": found.reason,
+        "can_undo": found.can_undo,
     }
 
 
@@ -206,6 +280,7 @@ def credential_json(credential: IssuedCredential) -> JsonObject:
         "issued_at": credential.issued_at.isoformat(),
         "expires_at": credential.expires_at.isoformat(),
         "status": credential.status,
+        "event": credential.event,
     }
 
 

@@ -1,11 +1,13 @@
 """Agencies' records in the database, each sealed for its own place."""
 
+import hmac
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, func, insert, select
 
 from issuer.ports import Seal
+from issuer.records.ports import Citizen, SubjectRecord
 from issuer.records.tables import RecordRow
 from issuer.tables import table_of
 from wallet_core.adapters.sql import UnitOfWork
@@ -18,21 +20,23 @@ _RECORD = table_of(RecordRow)
 class SqlRecords:
     """Records of one database."""
 
-    def __init__(self, unit: UnitOfWork, seal: Seal) -> None:
+    def __init__(self, unit: UnitOfWork, seal: Seal, citizen_key: bytes) -> None:
         self._unit = unit
         self._seal = seal
+        self._citizen_key = citizen_key
 
-    def put(self, agency_id: AgencyId, type_id: str, rows: Iterable[tuple[str, JsonObject]], *, now: datetime) -> None:
+    def put(self, agency_id: AgencyId, type_id: str, rows: Iterable[SubjectRecord], *, now: datetime) -> None:
         """Store records by subject id; one that is there is replaced."""
         values = [
             {
                 "agency_id": agency_id,
                 "type_id": type_id,
-                "subject_id": subject_id,
-                "sealed": self._seal.seal(strict_json.dumps(record), _context(agency_id, type_id, subject_id)),
+                "subject_id": row.subject_id,
+                "sealed": self._seal.seal(strict_json.dumps(row.claims), _context(agency_id, type_id, row.subject_id)),
+                "citizen_digest": None if row.citizen is None else self._digest(agency_id, row.citizen),
                 "imported_at": now,
             }
-            for subject_id, record in rows
+            for row in rows
         ]
         for start in range(0, len(values), _CHUNK):
             chunk = values[start : start + _CHUNK]
@@ -54,6 +58,22 @@ class SqlRecords:
         if sealed is None:
             return None
         return strict_json.loads_object(self._seal.open(sealed, _context(agency_id, type_id, subject_id)))
+
+    def find_subject(self, agency_id: AgencyId, citizen: Citizen) -> str | None:
+        """Return the subject id of a citizen; None if the agency knows nobody, or several, of that description."""
+        statement = (
+            select(_RECORD.c.subject_id)
+            .where(_RECORD.c.agency_id == agency_id, _RECORD.c.citizen_digest == self._digest(agency_id, citizen))
+            .distinct()
+            .limit(2)
+        )
+        found = list(self._unit.connection.execute(statement).scalars())
+        # Two people of one name and birthday cannot be told apart here: nobody gets the other's certificates.
+        return found[0] if len(found) == 1 else None
+
+    def _digest(self, agency_id: AgencyId, citizen: Citizen) -> bytes:
+        text = f"{agency_id}\x00{citizen.compared}"
+        return hmac.digest(self._citizen_key, text.encode(), "sha256")
 
     def subjects(self, agency_id: AgencyId, type_id: str, *, after: str, limit: int) -> Sequence[str]:
         """Return subject ids in order, from the one after ``after`` on."""

@@ -3,14 +3,20 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from issuer.agencies.ports import Agency
 from issuer.ports import UnitOfWork
-from issuer.records.ports import Records
+from issuer.records.ports import Citizen, Records, SubjectRecord
 from wallet_core.catalogue.credential_type import CredentialType, seoul_day
 from wallet_core.catalogue.records import RecordsReport, parse_records
 from wallet_core.types import JsonObject
+
+NAME_CLAIMS = ("name", "taxpayer_name")
+"""Claims that state the name of the person, the first that is there counts."""
+
+BIRTH_CLAIM = "birth_date"
+"""Claim that states the person's date of birth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +65,24 @@ def import_records(
     """
     if dry_run or report.problems:
         return ImportResult(report, 0)
-    by_type: dict[str, list[tuple[str, JsonObject]]] = defaultdict(list)
+    by_type: dict[str, list[SubjectRecord]] = defaultdict(list)
     for record in report.records:
-        by_type[record.type_id].append((record.subject_id, record.claims))
+        stored = SubjectRecord(record.subject_id, record.claims, citizen_of(record.claims))
+        by_type[record.type_id].append(stored)
     with unit:
         for type_id, rows in by_type.items():
             records.put(agency.id, type_id, rows, now=now)
     return ImportResult(report, len(report.records))
+
+
+def citizen_of(record: JsonObject) -> Citizen | None:
+    """Return whose record it is; None if it does not state name and date of birth."""
+    names = [name for member in NAME_CLAIMS if isinstance(name := record.get(member), str) and name]
+    try:
+        born = date.fromisoformat(str(record.get(BIRTH_CLAIM)))
+    except ValueError:
+        return None
+    return Citizen(names[0], born) if names else None
 
 
 def count_records(unit: UnitOfWork, records: Records, agency: Agency) -> dict[str, int]:

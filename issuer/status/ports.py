@@ -110,6 +110,10 @@ class StatusLists(Protocol):
         """Return the place of a credential, None for one that was issued without."""
         ...
 
+    def entries(self, agency_id: AgencyId, credential_ids: Collection[str]) -> Sequence[StatusEntry]:
+        """Return the places of credentials; those that were issued without are left out."""
+        ...
+
     def record(self, changes: Iterable[StatusChange]) -> None:
         """Keep what changed."""
         ...

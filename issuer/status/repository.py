@@ -44,6 +44,9 @@ _TAKEN = select(_ENTRY.c.idx).where(
 _ENTRY_OF = select(_ENTRY).where(
     _ENTRY.c.agency_id == bindparam("of_agency"), _ENTRY.c.credential_id == bindparam("of_credential")
 )
+_ENTRIES_OF = select(_ENTRY).where(
+    _ENTRY.c.agency_id == bindparam("of_agency"), _ENTRY.c.credential_id.in_(bindparam("wanted", expanding=True))
+)
 _ASSIGN = insert(_ENTRY)
 _RECORD = insert(_CHANGE)
 _HISTORY = (
@@ -135,7 +138,15 @@ class SqlStatusLists:
         """Return the place of a credential, None for one that was issued without."""
         values = {"of_agency": agency_id, "of_credential": credential_id}
         row = self._unit.connection.execute(_ENTRY_OF, values).one_or_none()
-        return None if row is None else StatusEntry(AgencyId(row.agency_id), row.number, row.idx, row.credential_id)
+        return None if row is None else _as_entry(row)
+
+    def entries(self, agency_id: AgencyId, credential_ids: Collection[str]) -> Sequence[StatusEntry]:
+        """Return the places of credentials; those that were issued without are left out."""
+        ids, found = list(credential_ids), list[StatusEntry]()
+        for start in range(0, len(ids), _CHUNK):
+            values = {"of_agency": agency_id, "wanted": ids[start : start + _CHUNK]}
+            found += [_as_entry(row) for row in self._unit.connection.execute(_ENTRIES_OF, values)]
+        return found
 
     def record(self, changes: Iterable[StatusChange]) -> None:
         """Keep what changed."""
@@ -184,6 +195,13 @@ class SqlStatusLists:
             )
             for row in self._unit.connection.execute(statement, values)
         ]
+
+
+_CHUNK = 500  # SQLite takes 32,766 parameters in a statement; PostgreSQL plans short lists faster
+
+
+def _as_entry(row: Any) -> StatusEntry:
+    return StatusEntry(AgencyId(row.agency_id), row.number, row.idx, row.credential_id)
 
 
 def _as_head(row: Any) -> StatusListHead:

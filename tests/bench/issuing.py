@@ -34,9 +34,8 @@ from wallet_core.protocols.openid4vci.issuance import (
     create_access_token,
     digest,
     ends_at,
-    state_kind,
-    state_to_json,
 )
+from wallet_core.protocols.openid4vci.issuance_stored import state_kind, state_to_json
 from wallet_core.protocols.openid4vci.nonce import create_c_nonce
 from wallet_core.protocols.openid4vci.proof import proof_signing_input
 from wallet_core.types import AgencyId, CredentialConfigurationId, Nonce
@@ -216,6 +215,6 @@ def create_in_memory() -> FastAPI:
     lists: Any = MemoryStatusLists(head)
     statuses = StatusStorage(unit, lists)
     status = replace(issuer.status, storage=lambda: statuses, reading=lambda: statuses)
-    storage = Storage(unit, memory, memory, memory, memory, lists)
+    storage = Storage(unit, memory, memory, memory, memory, lists, memory)
     issuance = replace(issuer.issuance, storage=lambda: storage, reading=lambda: storage, status=status)
     return create_app(replace(issuer, issuance=issuance, status=status))

@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import issuer.console
+import issuer.login
 import verifier.console
-from tests.support.page_samples import AGENCY, ISSUER, NOW, PARTY, VERIFIER
+from tests.support.page_samples import AGENCY, ISSUER, LOGIN, LOGIN_METHODS, NOW, PARTY, VERIFIER
 from wallet_core.adapters.ui import STATIC
 from wallet_core.adapters.ui.display import choose_display
 from wallet_core.adapters.ui.environment import STATIC_PATH, Pages, create_pages
@@ -27,8 +28,17 @@ def _pages(area: str, module: Any) -> Pages:
     return create_pages(load_messages(["base", area]), [Path(module.__file__).parent / "templates"])
 
 
+def _below(folder: str, samples: Mapping[str, tuple[str, dict[str, Any]]]) -> dict[str, tuple[str, dict[str, Any]]]:
+    return {name: (f"{folder}/{template}", context) for name, (template, context) in samples.items()}
+
+
 SHELVES: Mapping[str, tuple[Pages, dict[str, Any], dict[str, tuple[str, dict[str, Any]]]]] = {
     "issuer": (_pages("issuer", issuer.console), AGENCY, {k: (f"console/{t}", c) for k, (t, c) in ISSUER.items()}),
+    "login": (
+        _pages("issuer", issuer.login),
+        AGENCY | {"root": "/agencies/police"},
+        _below("login", LOGIN | LOGIN_METHODS),
+    ),
     "verifier": (
         _pages("verifier", verifier.console),
         PARTY,

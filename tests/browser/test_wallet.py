@@ -19,6 +19,8 @@ from playwright.sync_api import Page
 from holder_app.accounts.use_cases import create_sign_in_code
 from holder_app.app import create_wallet_app
 from tests.browser.looks import assert_fit, ready
+from tests.simulators.issuer import ISSUER
+from tests.support.logins import with_login
 from tests.support.presentations import new_world
 from tests.support.wallets import CATALOGUE, LICENCE, Town, new_town, new_verifier, policy_query, receive
 from wallet_core.http import HttpResponse
@@ -56,7 +58,7 @@ class Served:
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    settings = {"public_url": "http://localhost", "insecure_allow_loopback": True}
+    settings = {"public_url": "http://localhost", "insecure_allow_loopback": True, "issuers": (ISSUER,)}
     running = Served(new_town(tmp_path, new_world(), **settings))
     yield running
     running.stop()
@@ -209,3 +211,47 @@ def test_there_and_back_between_two_sites(screen: Page, served: Served, company:
         screen.click(f".cta .btn--{button}")
     assert screen.url == f"{origin}/back?response_code=secret#part"
     assert screen.inner_text("h1") == "back"
+
+
+@pytest.mark.parametrize("screen", LOOKS, indirect=True)
+def test_asking_an_agency(screen: Page, served: Served) -> None:
+    issuer = with_login(served.town)
+
+    class LoginPage(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            # Another site than the wallet's: the form may lead there, and back (protocols.md M5).
+            self.send_response(303)
+            self.send_header("Location", f"{served.url}/callback?{issuer.approve(self.path)}")
+            self.end_headers()
+
+        def log_message(self, *_arguments: Any) -> None:
+            """Say nothing."""
+
+    login = HTTPServer(("127.0.0.1", 0), LoginPage)
+    threading.Thread(target=login.serve_forever, daemon=True).start()
+    issuer.server["authorization_endpoint"] = f"http://127.0.0.1:{login.server_port}/authorize"
+    sign_in(screen, served)
+    screen.click("a[href='/add']")
+    ready(screen)
+    assert_fit(screen, "wallet-issuers")
+    screen.click("main .row")
+    ready(screen)
+    assert_fit(screen, "wallet-issuer")
+    screen.locator("main .pick").first.click()
+    press(screen)
+    assert_fit(screen, "wallet-offer-login")
+    issuer.answer = {"code": None, "error": "access_denied"}
+    press(screen)
+    assert_fit(screen, "wallet-login-cancelled")
+    issuer.answer, issuer.deferrals = {}, 1
+    press(screen)
+    assert screen.url.startswith(f"{served.url}/offers/")
+    assert_fit(screen, "wallet-deferred")
+    screen.goto(f"{served.url}/")
+    ready(screen)
+    assert_fit(screen, "wallet-home-waiting")
+    screen.goto(f"{served.url}/callback?state=unknown")
+    ready(screen)
+    assert_fit(screen, "wallet-login-lost")
+    login.shutdown()
+    login.server_close()

@@ -9,11 +9,15 @@ import pytest
 from starlette.testclient import TestClient
 
 from issuer.app import create_app
+from issuer.issuance.use_cases.decisions import list_waiting
+from issuer.issuance.use_cases.offers import show_offer_again
 from tests.support.html import assert_whole
-from tests.support.issuing import HOST, NOW, IssuerUnderTest, add_document_signer
+from tests.support.issuing import HOST, NOW, IssuerUnderTest, add_document_signer, sign_proofs
 from tests.support.mdoc_presentations import new_iaca
 from wallet_core.catalogue.records import Record, format_records
+from wallet_core.jose import jws
 from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.protocols.openid4vci.pending import ProofsToSign
 
 WALLET = "https://wallet.example"
 
@@ -296,3 +300,65 @@ def test_a_reason_is_asked_and_nonsense_is_refused(staff: Staff) -> None:
     staff.get(f"{page}/status?to=lost", status=400)
     staff.get("/console/credentials/nobody", status=404)
     assert staff.under_test.api("GET", page.removeprefix("/console")).json()["history"] == []
+
+
+def test_what_waits_is_looked_at_and_decided(staff: Staff) -> None:
+    staff.sign_in()
+    assert "기다리는 신청이 없어요" in staff.get("/console/issuances")
+    assert "심사를 마친 신청이 없어요" in staff.get("/console/issuances/decided")
+    import_one(staff)
+    confirm = "/console/offers/confirm?type=drivers-licence&subject=p-1"
+    made = staff.post("/console/offers", confirm, type="drivers-licence", subject="p-1", when="deferred")
+    offer = str(made.headers["location"])
+    id_ = ask_for(staff, offer.rpartition("/")[2])
+    assert "심사하고 있어요" in staff.get(offer)
+    assert "기다리는 심사 보기" in staff.get("/console")
+    page = f"/console/issuances/{id_}"
+    assert page in staff.get("/console/issuances")
+    assert f"{page}/decision?to=ready" in staff.get(page)
+    # A refusal needs its reason, and can be taken back until the wallet has heard of it.
+    question = f"{page}/decision?to=denied"
+    assert staff.post(f"{page}/decision", question, to="denied", reason=" ").status_code == 400
+    assert staff.post(f"{page}/decision", question, to="denied", reason="<b>주소가 달라요").status_code == 303
+    assert "&lt;b&gt;주소가 달라요" in staff.get(page)
+    staff.get(f"{page}/decision?to=ready", 409)
+    back = f"{page}/decision?to=waiting"
+    assert staff.post(f"{page}/decision", back, to="waiting").status_code == 303
+    assert staff.post(f"{page}/decision", f"{page}/decision?to=ready", to="ready").status_code == 303
+    assert "승인했어요" in staff.get(page)
+    assert page in staff.get("/console/issuances/decided")
+    assert page not in staff.get("/console/issuances")
+    assert "Approved" in staff.get(f"{page}?lang=en")
+    staff.get("/console/issuances/unknown", 404)
+
+
+def test_a_decision_needs_the_form_of_its_page(staff: Staff) -> None:
+    staff.sign_in()
+    answer = staff.client.post(
+        f"{HOST}/console/issuances/1/decision",
+        data={"to": "ready"},
+        headers={"Accept": "text/html", "Origin": HOST},
+        follow_redirects=False,
+    )
+    assert answer.status_code == 403
+
+
+def ask_for(staff: Staff, offer_id: str) -> str:
+    """Ask for what was offered as a wallet does, and return our id of what waits then."""
+    ports, agency = staff.under_test.issuer.issuance, staff.under_test.issuer.agency("police")
+    made = show_offer_again(ports, agency, offer_id)
+    key = SoftwareSigner.generate()
+    pending = staff.under_test.proofs(made.uri, [key], made.tx_code)
+    body = {"credential_configuration_id": "drivers-licence-sd-jwt", "proofs": {"jwt": signed_proofs(pending, key)}}
+    headers = {"Authorization": f"Bearer {pending.token.access_token}"}
+    answer = staff.under_test.client.post(f"{agency.credential_issuer}/credential", json=body, headers=headers)
+    assert answer.status_code == 202
+    found, _ = list_waiting(ports, agency)
+    return found[0].id
+
+
+def signed_proofs(pending: ProofsToSign, key: SoftwareSigner) -> list[str]:
+    return [
+        jws.attach_signature(proof.signing_input, signature)
+        for proof, signature in zip(pending.proofs, sign_proofs(pending, [key]), strict=True)
+    ]

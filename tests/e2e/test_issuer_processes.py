@@ -1,5 +1,6 @@
 """The issuer as people run it: two workers behind one port, stopped and killed, with real HTTP."""
 
+import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from wallet_core.catalogue.records import Record, format_records
 from wallet_core.formats.sd_jwt.verifier import parse_sd_jwt
 from wallet_core.jose import jws
 from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.protocols.oauth2.dpop import create_dpop_proof
 from wallet_core.protocols.openid4vci.pending import IssuedCredentials, ProofsToSign, ResolvedOffer
 from wallet_core.protocols.openid4vci.proof import proof_signing_input
 from wallet_core.protocols.openid4vci.wallet import receive_credentials, request_proofs, resolve_offer
@@ -204,3 +206,48 @@ def test_statuses_changed_at_once_by_two_workers_are_all_in_the_list(program: Is
     shown = program.run("issuer", "credential", "status", ids[1], "valid", "--agency", "police", "--reason", "found")
     assert (shown["status"], shown["history"][-1]["changed_by"]) == ("valid", "command line")
     assert sorted(statuses_of(program, credentials)) == [0, 1] + [2] * 6
+
+
+def dpop(url: str, nonce: str, token: str | None = None) -> str:
+    return create_dpop_proof(
+        KEYS[0],
+        method="POST",
+        url=url,
+        issued_at=SystemClock().now(),
+        random=os.urandom,
+        nonce=nonce,
+        access_token=token,
+    )
+
+
+@pytest.mark.clause("dpop-9449.11.1-replay")
+def test_of_simultaneous_requests_with_one_dpop_proof_exactly_one_wins(program: IssuerProgram) -> None:
+    base = f"{program.url}/agencies/police"
+    nonce = httpx2.post(f"{base}/nonce").headers["dpop-nonce"]
+    codes = [offer(program)["credential_offer"]["grants"][GRANT]["pre-authorized_code"] for _ in range(8)]
+    headers, left = {"DPoP": dpop(f"{base}/oauth/token", nonce)}, iter(codes)
+
+    def redeem_one() -> httpx2.Response:
+        form = {"grant_type": GRANT, "pre-authorized_code": next(left)}
+        return httpx2.post(f"{base}/oauth/token", data=form, headers=headers, timeout=30)
+
+    answers = at_once(redeem_one, 8)
+    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 7
+    assert {answer.json()["error"] for answer in answers if answer.status_code == 400} == {"invalid_dpop_proof"}
+    (won,) = [answer.json() for answer in answers if answer.status_code == 200]
+    assert won["token_type"] == "DPoP"
+
+    # A nonce of the worker that answered is good at the other one, too.
+    headers = {
+        "Authorization": f"DPoP {won['access_token']}",
+        "DPoP": dpop(f"{base}/credential", nonce, won["access_token"]),
+    }
+    c_nonce = httpx2.post(f"{base}/nonce").json()["c_nonce"]
+    data = proof_signing_input(KEYS[0].public_key, audience=base, nonce=c_nonce, issued_at=SystemClock().now())
+    body = {
+        "credential_configuration_id": LICENCE,
+        "proofs": {"jwt": [jws.attach_signature(data, KEYS[0].sign(data))]},
+    }
+    answers = at_once(lambda: httpx2.post(f"{base}/credential", json=body, headers=headers, timeout=30), 8)
+    assert sorted(answer.status_code for answer in answers) == [200] + [401] * 7
+    assert {answer.json()["error"] for answer in answers if answer.status_code == 401} == {"invalid_dpop_proof"}

@@ -14,12 +14,13 @@ from tests.support.mdoc_presentations import MdocAgency
 from tests.support.presentations import AGENCY, NOW, Agency, new_ca, query
 from tests.support.verifying import HOST, VerifierUnderTest
 from verifier.app import create_app
-from verifier.status.use_cases import DEFAULT_RULE, StatusLists, StatusLook, delete_old_lists, look_until_known
+from verifier.status.use_cases import StatusLists, delete_old_lists, look_until_known
 from wallet_core.encoding import base64url
 from wallet_core.errors import FetchError, WalletError
 from wallet_core.formats.sd_jwt.holder import HeldSdJwt
 from wallet_core.http import HttpRequest, HttpResponse
 from wallet_core.jose import jws
+from wallet_core.protocols.openid4vp.statuses import DEFAULT_RULE, StatusLook
 from wallet_core.trust.anchors import AnchorPurpose
 from wallet_core.trust.status_list.array import new_array, with_statuses
 from wallet_core.trust.status_list.cwt import create_status_list_cwt

@@ -49,14 +49,14 @@ SABOTAGES = [
         "issuer",
         "bank",
         "vci-8.3-hides",
-        "issuer/issuance/use_cases/protocol.py",
+        "issuer/issuance/use_cases/credential.py",
         ("selectively_disclosable=issued.selectively_disclosable,", "selectively_disclosable=(),"),
     ),
     Sabotage(
         "issuer",
         "licence",
         "sdjwtvc-3.5-issuer-name",
-        "issuer/issuance/use_cases/protocol.py",
+        "issuer/issuance/use_cases/credential.py",
         ("        issuer=agency.credential_issuer,\n", "        issuer=issued.type.vct,\n"),
     ),
 ]

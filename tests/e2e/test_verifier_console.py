@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from tests.support.html import assert_whole
 from tests.support.verifying import HOST, PARTY, VerifierUnderTest
 from verifier.app import create_app
+from wallet_core.protocols.openid4vp.asking import match_number
 
 WALLET = "https://wallet.example"
 POLICY = "adult-check"
@@ -120,6 +121,9 @@ def test_a_check_across_devices(staff: Staff) -> None:
     page, across, beside = staff.start()
     assert across != beside
     assert staff.state(page) == "requested"
+    shown = staff.get(page)
+    number = match_number(staff.under_test.resolve(across).request)
+    assert f'class="match"><b>{number}</b>' in shown
     resolved = staff.under_test.resolve(across)
     assert staff.state(page) == "retrieved"
     assert "손님이 내용을 보고 있어요" in staff.get(page)

@@ -359,6 +359,6 @@ TARGETS: Mapping[str, GuidedTarget] = {
 SHORT: tuple[str, ...] = (
     "cbor", "sign1", "mdoc.response", "mdoc.mso.signed", "mdoc.holder", "iso.engagement", "iso.establishment.request",
     "iso.data.answer", "status.jwt.signed", "status.cwt.signed", "status.array", "vical.payload", "sd_jwt.payload",
-    "dcql", "request_members", "records",
+    "dcql", "request_members", "records", "dpop.signed", "client_attestation.signed", "key_attestation.signed",
 )  # fmt: skip
 """The targets of the run that belongs to `make test`: bytes from strangers, of each kind, past the signatures."""

@@ -5,6 +5,7 @@ draws a few hundred for each target; ``make fuzz MINUTES=10`` goes on for half o
 messages are guided by coverage, for the other half.
 """
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,12 +19,15 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, note
 from hypothesis import strategies as st
 
+from tests.simulators.openid_provider import ISSUER as PROVIDER_ID
+from tests.simulators.openid_provider import SimulatedProvider, rsa_jwk
 from tests.support import mdoc, vectors
 from tests.support import sd_jwt as samples
 from tests.support.cbor_mutation import CborBytes, CborValue, as_mdoc, as_sign1, verify_mac0, verify_sign1
 from tests.support.fuzzing import DRAWN, repeatedly
 from tests.support.mutation import encode, json_bytes, mutate_json, mutate_text, mutate_token
 from tests.support.trust import ListOperator, listed, new_list
+from tests.support.wallet_providers import Provider
 from wallet_core.cose import mac0, sign1
 from wallet_core.encoding import base64url, cbor, strict_json
 from wallet_core.encoding.claims_path import parse_claims_path, resolve
@@ -41,19 +45,67 @@ from wallet_core.http import HttpResponse
 from wallet_core.jose import jwe, jws
 from wallet_core.keys.cose_key import cose_key, parse_cose_key
 from wallet_core.keys.jwk import parse_private_jwk, parse_public_jwk, public_jwk
-from wallet_core.keys.signer import SoftwareSigner
-from wallet_core.protocols.oauth2.form import parse_form
+from wallet_core.keys.signer import CertifiedSigner, SoftwareSigner
+from wallet_core.protocols.oauth2.authorization import (
+    parse_authorization_request as parse_oauth_request,
+)
+from wallet_core.protocols.oauth2.authorization import parse_authorization_response, requested_credentials
+from wallet_core.protocols.oauth2.authorization import parse_client_id as parse_client_id_parameter
+from wallet_core.protocols.oauth2.authorization_response import parse_callback, validate_authorization_response
+from wallet_core.protocols.oauth2.client import ClientMemory
+from wallet_core.protocols.oauth2.client_attestation import (
+    create_client_attestation_pop,
+    parse_challenge_response,
+    verify_client_attestation,
+)
+from wallet_core.protocols.oauth2.clients import parse_registered_clients, validate_redirect_uri
+from wallet_core.protocols.oauth2.details import parse_authorization_details
+from wallet_core.protocols.oauth2.dpop import create_dpop_proof, verify_dpop_proof
+from wallet_core.protocols.oauth2.form import parse_form, parse_query
 from wallet_core.protocols.oauth2.metadata import parse_authorization_server_metadata
+from wallet_core.protocols.oauth2.openid_connect import (
+    parse_authentication_response,
+    parse_provider_keys,
+    parse_provider_metadata,
+    verify_id_token,
+)
+from wallet_core.protocols.oauth2.par import check_pushed_parameters, parse_pushed_response, parse_request_uri
 from wallet_core.protocols.oauth2.token import parse_bearer_token, parse_token_request, parse_token_response
+from wallet_core.protocols.openid4vci.encryption import (
+    MessageEncryption,
+    RequestDecryption,
+    create_request_encryption,
+    create_response_encryption,
+    encrypt_message,
+    encryption_jwk,
+    parse_encryption_parameters,
+    parse_request_encryption,
+    parse_response_encryption,
+)
 from wallet_core.protocols.openid4vci.messages import (
     parse_credential_request,
     parse_credential_response,
+    parse_deferred_request,
+    parse_deferred_response,
     parse_nonce_response,
     parse_notification_request,
 )
 from wallet_core.protocols.openid4vci.metadata import parse_credential_issuer_metadata
 from wallet_core.protocols.openid4vci.offer import parse_credential_offer, parse_offer_link
-from wallet_core.protocols.openid4vci.proof import proof_signing_input, verify_key_proof
+from wallet_core.protocols.openid4vci.pending import AuthorizationStarted
+from wallet_core.protocols.openid4vci.proof import (
+    ProofPolicy,
+    parse_proof_types,
+    proof_signing_input,
+    verify_key_proof,
+    verify_key_proofs,
+)
+from wallet_core.protocols.openid4vci.signed_metadata import (
+    create_signed_metadata,
+    preferred_languages,
+    verify_signed_metadata,
+    wants_signed,
+)
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, create_client_id
 from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
 from wallet_core.protocols.openid4vp.request import parse_authorization_request, parse_request_members
@@ -67,7 +119,7 @@ from wallet_core.trust.anchors import (
     format_trust_anchors,
     parse_trust_anchors,
 )
-from wallet_core.trust.certificates import create_ca, create_verifier_certificate
+from wallet_core.trust.certificates import create_ca, create_issuer_certificate, create_verifier_certificate
 from wallet_core.trust.profiles import CertificateRole
 from wallet_core.trust.trust_list import trust_list_payload, verify_trust_list
 from wallet_core.trust.vical import Vical, VicalCertificate, create_vical, verify_vical
@@ -139,6 +191,20 @@ ISSUER_METADATA = {
         }
     },
 }
+STORED_AUTHORIZATION = {
+    "resolved": {
+        "offer": {"credential_issuer": ISSUER_ID, "credential_configuration_ids": ["licence"]},
+        "issuer": ISSUER_METADATA,
+        "server": {"issuer": ISSUER_ID, "token_endpoint": f"{ISSUER_ID}/oauth/token"},
+    },
+    "configuration_ids": ["licence"],
+    "url": f"{ISSUER_ID}/authorize",
+    "state": "s",
+    "code_verifier": "v" * 43,
+    "redirect_uri": "https://wallet.example/callback",
+    "expires_at": "2026-11-22T03:00:00+00:00",
+    "memory": {"dpop_nonces": {}, "challenge": None},
+}
 SERVER_METADATA = {
     "issuer": ISSUER_ID,
     "token_endpoint": f"{ISSUER_ID}/token",
@@ -152,6 +218,26 @@ HELD = index_sd_jwt(samples.issue())
 PRESENTATION = samples.bind(HELD, [("address",), ("licence_classes", 0)])
 JWE_KEY = samples.HOLDER.private_key
 JWE_TOKEN = jwe.encrypt(b'{"vp_token":{}}', {**public_jwk(samples.HOLDER.public_key), "kid": "1"}, enc="A128GCM")
+
+VCI_JWK = encryption_jwk(JWE_KEY)
+DECRYPTION = RequestDecryption({str(VCI_JWK["kid"]): JWE_KEY})
+ENCRYPTION = MessageEncryption(VCI_JWK, "A128GCM", None, response_key=JWE_KEY)
+VCI_ENCRYPTION = {
+    "credential_request_encryption": create_request_encryption([JWE_KEY], required=True),
+    "credential_response_encryption": create_response_encryption(required=True),
+}
+CREDENTIAL_REQUEST = {
+    "credential_configuration_id": "licence",
+    "proofs": {"jwt": ["a.b.c"]},
+    "credential_response_encryption": {"jwk": VCI_JWK, "enc": "A256GCM", "zip": "DEF"},
+}
+VCI_TOKEN = encrypt_message(CREDENTIAL_REQUEST, VCI_JWK, enc="A128GCM", zip_="DEF", max_bytes=9999)
+
+
+def as_encrypted_request(random: Random) -> bytes:
+    """A request with members changed, encrypted as it should be."""
+    changed = mutate_json(random, CREDENTIAL_REQUEST)
+    return jwe.encrypt(json_bytes(changed), VCI_JWK, enc="A128GCM", deflate=True).encode()
 
 
 @dataclass(frozen=True)
@@ -293,6 +379,106 @@ def verify_proof(proof: str) -> None:
     )
 
 
+def resigned(random: Random, token: str, signer: SoftwareSigner) -> str:
+    """A token with header or claims changed, whose signature fits again."""
+    header, claims = (strict_json.loads(base64url.decode(part)) for part in token.split(".")[:2])
+    if random.random() < 0.3:
+        header = mutate_json(random, header)
+    else:
+        claims = mutate_json(random, claims)
+    data = f"{encode(header)}.{encode(claims)}".encode()
+    return jws.attach_signature(data, signer.sign(data))
+
+
+WALLET_PROVIDER = Provider(samples.NOW)
+WALLET_PROVIDERS = WALLET_PROVIDER.trusted()
+ATTESTATION = WALLET_PROVIDER.attest_instance(samples.HOLDER)
+KEY_ATTESTATION = WALLET_PROVIDER.attest_keys(samples.HOLDER, nonce=samples.NONCE)
+DPOP = create_dpop_proof(
+    samples.HOLDER, method="POST", url=ISSUER_ID, issued_at=samples.NOW, random=os.urandom, access_token="t"
+)
+POP = create_client_attestation_pop(
+    samples.HOLDER,
+    client_id=WALLET_PROVIDER.client_id,
+    audience=ISSUER_ID,
+    issued_at=samples.NOW,
+    random=os.urandom,
+    challenge="c",
+)
+
+
+def check_dpop(text: str) -> None:
+    verify_dpop_proof([text], method="POST", url=ISSUER_ID, now=AT, verify_nonce=lambda _: None, access_token="t")
+
+
+def check_client(attestation: str, pop: str) -> None:
+    verify_client_attestation(
+        [attestation], [pop], audience=ISSUER_ID, now=AT, trust=WALLET_PROVIDERS, verify_challenge=lambda _: None
+    )
+
+
+def check_proofs(proof_type: str, text: str) -> None:
+    verify_key_proofs(
+        [text],
+        proof_type=proof_type,
+        audience=ISSUER_ID,
+        policy=ProofPolicy({proof_type: ["ES256"]}),
+        trust=WALLET_PROVIDERS,
+        verify_nonce=lambda _: None,
+        now=AT,
+        limit=10,
+    )
+
+
+def attested_proof(text: str) -> str:
+    data = proof_signing_input(
+        samples.HOLDER.public_key,
+        audience=ISSUER_ID,
+        nonce=samples.NONCE,
+        issued_at=samples.NOW,
+        key_attestation=text,
+    )
+    return jws.attach_signature(data, samples.HOLDER.sign(data))
+
+
+OPENID = parse_provider_metadata(SimulatedProvider().document(), issuer=PROVIDER_ID)
+ID_CLAIMS = {
+    "iss": PROVIDER_ID,
+    "sub": "s",
+    "aud": "client",
+    "azp": "client",
+    "iat": int(samples.NOW.timestamp()),
+    "exp": int(samples.NOW.timestamp()) + 60,
+    "nonce": samples.NONCE,
+    "name": "n",
+    "birthdate": "1993-05-14",
+}
+PROVIDER_KEY = {**public_jwk(samples.ISSUER.public_key), "kid": "k", "use": "sig", "alg": "ES256"}
+
+
+def as_id_token(random: Random) -> tuple[str, list[Any]]:
+    """An ID Token with changed header, claims or key, signed again."""
+    header, claims, key = {"alg": "ES256", "kid": "k"}, ID_CLAIMS, PROVIDER_KEY
+    changed = random.randrange(3)
+    data = ".".join(
+        encode(mutate_json(random, part) if position == changed else part)
+        for position, part in enumerate((header, claims))
+    ).encode()
+    return jws.attach_signature(data, samples.ISSUER.sign(data)), [mutate_json(random, key) if changed == 2 else key]
+
+
+def verify_identity(token_and_keys: tuple[str, list[Any]]) -> None:
+    token, keys = token_and_keys
+    verify_id_token(
+        token,
+        parse_provider_keys({"keys": keys}),
+        issuer=PROVIDER_ID,
+        client_id="client",
+        nonce=samples.NONCE,
+        now=samples.NOW,
+    )
+
+
 def answer(parser: Callable[[HttpResponse], object]) -> Callable[[bytes], object]:
     return lambda body: parser(HttpResponse(200, {"content-type": JSON}, body))
 
@@ -344,6 +530,22 @@ REQUEST_OBJECT = {
 }
 
 
+ISSUER_ANCHORS = TrustAnchors([TrustAnchor(CA.certificate, AnchorPurpose.CREDENTIAL_ISSUER)])
+ISSUER_SIGNER = CertifiedSigner(
+    samples.ISSUER,
+    (
+        create_issuer_certificate(
+            CA,
+            issuer=ISSUER_ID,
+            organization="Test",
+            public_key=samples.ISSUER.public_key,
+            now=samples.NOW,
+            random=os.urandom,
+        ).public_bytes(Encoding.DER),
+    ),
+)
+
+
 def check_chain(der: bytes) -> None:
     verify_chain([der], ANCHORS, purpose=AnchorPurpose.VERIFIER_ACCESS, at=AT)
 
@@ -385,6 +587,7 @@ TRUST_LIST = new_list(
     samples.NOW,
     TrustAnchor(CA.certificate, AnchorPurpose.CREDENTIAL_ISSUER),
     agencies=(listed(ISSUER_ID, "urn:jigap:vct:test:1", certificates=(b"\x01" * 32,), authorities=(b"\x02" * 32,)),),
+    wallets=(WALLET_PROVIDER.wallet(),),
 )
 
 
@@ -438,6 +641,40 @@ def read_device_response(data: bytes) -> None:
 
 ITEMS_REQUEST = encode_items_request(mdoc.MDL, {"org.iso.18013.5.1": {"portrait": False, "age_over_19": True}})
 READER_AUTH = sign1.sign(b"", mdoc.STRANGER, unprotected={33: b"leaf"})
+DETAILS = json.dumps(
+    [{"type": "openid_credential", "credential_configuration_id": "licence", "locations": [ISSUER_ID]}]
+)
+CLIENTS = """[[clients]]
+client_id = "w"
+name = { ko = "지갑", en = "Wallet" }
+redirect_uris = ["https://wallet.example/callback", "http://127.0.0.1/cb", "w.app:/cb"]
+"""
+OAUTH_CLIENT = parse_registered_clients(CLIENTS)["w"]
+OAUTH_REQUEST = {
+    "response_type": "code",
+    "client_id": "w",
+    "redirect_uri": "https://wallet.example/callback",
+    "code_challenge": "A" * 43,
+    "code_challenge_method": "S256",
+    "scope": "licence other",
+    "state": "s",
+    "dpop_jkt": "A" * 43,
+    "resource": ISSUER_ID,
+    "issuer_state": "i",
+    "authorization_details": DETAILS,
+}
+
+
+def read_oauth_request(parameters: dict[str, str]) -> object:
+    """What the authorization server does with a request before it looks anything up."""
+    check_pushed_parameters(parameters)
+    parse_request_uri(parameters)
+    parse_client_id_parameter(parameters)
+    redirect_uri = validate_redirect_uri(OAUTH_CLIENT, parameters.get("redirect_uri"))
+    request = parse_oauth_request(parameters, client=OAUTH_CLIENT, redirect_uri=redirect_uri, issuer=ISSUER_ID)
+    return requested_credentials(request, scopes={"licence": "licence"}, configuration_ids=["licence"])
+
+
 TARGETS = {
     "base64url": Target(base64url.decode, Text("AQIDBAUG")),
     "strict_json": Target(strict_json.loads, JsonBytes(ISSUER_METADATA)),
@@ -464,7 +701,52 @@ TARGETS = {
     "authorization_server": Target(
         lambda value: parse_authorization_server_metadata(value, issuer=ISSUER_ID), Members(SERVER_METADATA)
     ),
-    "token_request": Target(lambda body: parse_token_request(FORM, body), Form({**TOKEN_FORM, "tx_code": "1"})),
+    "openid.provider": Target(
+        lambda value: parse_provider_metadata(value, issuer=PROVIDER_ID), Members(SimulatedProvider().document())
+    ),
+    "openid.keys": Target(parse_provider_keys, Members({"keys": [rsa_jwk(), PROVIDER_KEY]})),
+    "openid.answer": Target(
+        lambda value: parse_authentication_response(value, state="s", provider=OPENID),
+        Parameters({"state": "s", "code": "c", "iss": PROVIDER_ID}),
+    ),
+    "openid.id_token": Target(verify_identity, as_id_token),
+    "token_request": Target(
+        lambda body: parse_token_request(parse_form(FORM, body), issuer=ISSUER_ID), Form({**TOKEN_FORM, "tx_code": "1"})
+    ),
+    "code_request": Target(
+        lambda body: parse_token_request(parse_form(FORM, body), issuer=ISSUER_ID),
+        Form(
+            {
+                "grant_type": "authorization_code",
+                "code": "c",
+                "redirect_uri": "https://wallet.example/callback",
+                "code_verifier": "v" * 43,
+                "authorization_details": DETAILS,
+            }
+        ),
+    ),
+    "oauth_request": Target(lambda body: read_oauth_request(parse_form(FORM, body)), Form(OAUTH_REQUEST)),
+    "query": Target(lambda body: read_oauth_request(parse_query(body)), Form(OAUTH_REQUEST)),
+    "authorization_details": Target(lambda text: parse_authorization_details(text, issuer=ISSUER_ID), Text(DETAILS)),
+    "authorization_response": Target(
+        lambda value: parse_authorization_response(
+            {str(k): str(v) for k, v in value.items()}, state="s", issuer=ISSUER_ID, iss_promised=True
+        ),
+        Members({"code": "c", "state": "s", "iss": ISSUER_ID}),
+    ),
+    "callback": Target(
+        lambda text: validate_authorization_response(
+            parse_callback(text), state="s", issuer=ISSUER_ID, iss_promised=True
+        ),
+        Text(f"code=c&state=s&iss={quote(ISSUER_ID, safe='')}"),
+    ),
+    "stored_authorization": Target(AuthorizationStarted.from_json, Members(STORED_AUTHORIZATION)),
+    "client_memory": Target(
+        ClientMemory.from_json, Members({"dpop_nonces": {"https://issuer.example": "n"}, "challenge": "c"})
+    ),
+    "pushed_response": Target(answer(parse_pushed_response), JsonBytes({"request_uri": "urn:x", "expires_in": 90})),
+    "clients": Target(parse_registered_clients, Text(CLIENTS)),
+    "redirect_uri": Target(lambda text: validate_redirect_uri(OAUTH_CLIENT, text), Text("http://127.0.0.1:80/cb")),
     "bearer": Target(lambda value: parse_bearer_token([value]), Text("Bearer abc.def-ghi_jkl~mno+pqr/=")),
     "token_response": Target(answer(parse_token_response), JsonBytes(TOKEN_ANSWER)),
     "nonce_response": Target(answer(parse_nonce_response), JsonBytes({"c_nonce": "n"})),
@@ -472,6 +754,40 @@ TARGETS = {
         lambda body: parse_credential_request(JSON, body),
         JsonBytes({"credential_configuration_id": "licence", "proofs": {"jwt": ["a.b.c", "d.e.f"]}}),
     ),
+    "credential_request.encrypted": Target(
+        lambda body: parse_credential_request("application/jwt", body.encode(errors="surrogatepass"), DECRYPTION),
+        Token(VCI_TOKEN),
+    ),
+    "credential_request.sealed": Target(
+        lambda body: parse_credential_request("application/jwt", body, DECRYPTION), as_encrypted_request
+    ),
+    "deferred_request": Target(
+        lambda body: parse_deferred_request("application/json", body, DECRYPTION), JsonBytes({"transaction_id": "t"})
+    ),
+    "deferred_response": Target(
+        lambda body: parse_deferred_response(HttpResponse(202, {"content-type": JSON}, body), transaction_id="t"),
+        JsonBytes({"transaction_id": "t", "interval": 5}),
+    ),
+    "credential_response.encrypted": Target(
+        lambda text: parse_credential_response(
+            HttpResponse(200, {"content-type": "application/jwt"}, text.encode(errors="surrogatepass")), ENCRYPTION
+        ),
+        Token(
+            encrypt_message({"credentials": [{"credential": "a~"}]}, VCI_JWK, enc="A128GCM", zip_=None, max_bytes=9999)
+        ),
+    ),
+    "signed_metadata": Target(
+        lambda text: verify_signed_metadata(text, credential_issuer=ISSUER_ID, anchors=ISSUER_ANCHORS, at=AT),
+        Token(create_signed_metadata(ISSUER_METADATA, ISSUER_SIGNER, now=samples.NOW)),
+    ),
+    "languages": Target(
+        lambda text: (wants_signed(text), preferred_languages(text, ("ko", "en"))),
+        Text("application/jwt;q=0.5, en-GB;q=0.7, *;q=0.1"),
+    ),
+    "issuer_encryption": Target(
+        lambda value: (parse_request_encryption(value), parse_response_encryption(value)), Members(VCI_ENCRYPTION)
+    ),
+    "response_encryption": Target(parse_encryption_parameters, Value({"jwk": VCI_JWK, "enc": "A128GCM", "zip": "DEF"})),
     "credential_response": Target(
         answer(parse_credential_response), JsonBytes({"credentials": [{"credential": "a~"}], "notification_id": "n"})
     ),
@@ -487,6 +803,40 @@ TARGETS = {
         parse_offer_link, Text("openid-credential-offer://?credential_offer=" + quote(json_bytes(OFFER).decode()))
     ),
     "key_proof": Target(verify_proof, as_proof),
+    "dpop": Target(check_dpop, Token(DPOP)),
+    "dpop.signed": Target(check_dpop, lambda random: resigned(random, DPOP, samples.HOLDER)),
+    "client_attestation": Target(lambda text: check_client(text, POP), Token(ATTESTATION)),
+    "client_attestation.signed": Target(
+        lambda text: check_client(text, POP), lambda random: resigned(random, ATTESTATION, WALLET_PROVIDER.signer)
+    ),
+    "client_attestation_pop": Target(lambda text: check_client(ATTESTATION, text), Token(POP)),
+    "client_attestation_pop.signed": Target(
+        lambda text: check_client(ATTESTATION, text), lambda random: resigned(random, POP, samples.HOLDER)
+    ),
+    "challenge_response": Target(answer(parse_challenge_response), JsonBytes({"attestation_challenge": "c" * 43})),
+    "key_attestation": Target(lambda text: check_proofs("attestation", text), Token(KEY_ATTESTATION)),
+    "key_attestation.signed": Target(
+        lambda text: check_proofs("attestation", text),
+        lambda random: resigned(random, KEY_ATTESTATION, WALLET_PROVIDER.signer),
+    ),
+    "key_attestation.proof": Target(
+        lambda text: check_proofs("jwt", text),
+        lambda random: resigned(random, attested_proof(KEY_ATTESTATION), samples.HOLDER),
+    ),
+    "proof_types": Target(
+        parse_proof_types,
+        Members(
+            {
+                "proof_types_supported": {
+                    "jwt": {
+                        "proof_signing_alg_values_supported": ["ES256"],
+                        "key_attestations_required": {"key_storage": ["iso_18045_basic"]},
+                    },
+                    "attestation": {"proof_signing_alg_values_supported": ["ES256"]},
+                }
+            }
+        ),
+    ),
     "dcql": Target(parse_dcql_query, Value(DCQL)),
     "authorization_request": Target(parse_authorization_request, Parameters(request_parameters(REQUEST))),
     "authorization_request.nested": Target(
@@ -530,6 +880,11 @@ def test_what_is_signed_again_can_be_good() -> None:
         "sd_jwt.signed",
         "sd_jwt.holder",
         "key_proof",
+        "dpop.signed",
+        "client_attestation.signed",
+        "client_attestation_pop.signed",
+        "key_attestation.signed",
+        "key_attestation.proof",
         "request_object",
         "trust_list.signed",
         "mdoc.signed",

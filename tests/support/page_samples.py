@@ -4,10 +4,13 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from issuer.login.presentation.use_cases import LoginView
+from issuer.login.use_cases.session import TEST
 from wallet_core.adapters.config import load_catalogue
 from wallet_core.adapters.ui.claims import ClaimLine
 from wallet_core.catalogue import Text
 from wallet_core.errors import VerificationError
+from wallet_core.protocols.oauth2.clients import RegisteredClient
 from wallet_core.protocols.openid4vp.checks import CHECKS, Check, CheckStep, ListCopy, failed_checks
 
 NOW = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
@@ -44,7 +47,8 @@ def check(state: str, **changes: Any) -> dict[str, Any]:
     return {
         "id": "c-3c91", "policy": POLICY, "state": state, "created_at": NOW, "at": NOW,
         "expires_at": NOW + timedelta(minutes=5), "uri": REQUEST,
-        "wallet_uri": "http://localhost:8300/authorize", "kept_until": date(2027, 2, 20), "declined": False,
+        "wallet_uri": "http://localhost:8300/authorize", "match_number": "82",
+        "kept_until": date(2027, 2, 20), "declined": False,
         "passed": state == "verified", "credentials": [], "checks": [],
     } | changes  # fmt: skip
 
@@ -60,6 +64,16 @@ OPEN = {
     CheckStep.QUERY_ANSWERED,
 }
 FILE_CHECKS = [Check(step, name, clause, ok=None if step in OPEN else True) for step, (name, clause) in CHECKS.items()]
+
+
+def reissuance(state: str) -> dict[str, Any]:
+    """An order to replace everybody's copies."""
+    return {
+        "id": "r1", "type": TYPE["name"], "state": state, "progress": f"{state}-3", "reason": "주소 변경", "days": 14,
+        "subjects": 1200, "copies": 12000, "subjects_done": 300, "copies_done": 3000, "created_at": NOW,
+    }  # fmt: skip
+
+
 BROKEN = failed_checks(VerificationError("the signature does not verify", step=CheckStep.ISSUER_SIGNED))
 FOUND = {
     "state": "verified", "kind": "sd_jwt_vc", "holder": "not_proven", "checks": FILE_CHECKS,
@@ -85,7 +99,30 @@ PROBLEMS = [
 REPORT = {"rows": 12_480, "good": 12_431, "bad": 49, "faults": 60}
 GOOD_REPORT = {"rows": 50, "good": 50, "bad": 0, "faults": 0}
 ROW = {"id": "o-1", "subject": "한*우", "types": [LICENCE], "state": "issued", "created_at": NOW}
-ISSUED = {"id": "i-1", "subject": "한*우", "type": LICENCE, "issued_at": NOW, "expires_at": NOW, "state": "valid"}
+ISSUED = {
+    "id": "i-1",
+    "subject": "한*우",
+    "type": LICENCE,
+    "issued_at": NOW,
+    "expires_at": NOW,
+    "state": "valid",
+    "event": None,
+}
+FAILED = ISSUED | {"event": "credential_failure"}
+FIGURES = {"records": "39", "open": "1", "waiting": 2, "issued": "50+", "failed": 1}
+WAITING = {"id": "d-1", "subject": "한*우", "type": LICENCE, "state": "waiting", "requested_at": NOW}
+
+
+def deferred(state: str, *possible: str, **changes: Any) -> dict[str, Any]:
+    """Return a deferred request as its own page shows it."""
+    decided = state in ("ready", "denied", "delivered")
+    return WAITING | {
+        "state": state, "offer_id": "o-8k2d", "copies": 10,
+        "expires_at": NOW if state in ("waiting", "ready") else None,
+        "decided_at": NOW if decided else None, "decided_by": "console" if decided else "",
+        "reason": LONG_NAME if state == "denied" else "", "claims": [] if state == "lapsed" else CLAIMS,
+        "ended": False, "possible": possible,
+    } | changes  # fmt: skip
 
 
 def credential(state: str, *possible: str) -> dict[str, Any]:
@@ -94,23 +131,96 @@ def credential(state: str, *possible: str) -> dict[str, Any]:
         "before": "valid", "after": "suspended", "reason": "분실 신고", "changed_by": "console", "changed_at": NOW
     }  # fmt: skip
     return ISSUED | {
-        "state": state, "possible": possible, "ttl": 300, "history": [] if state == "valid" else [change]
+        "state": state, "possible": possible, "ttl": 300, "history": [] if state == "valid" else [change],
+        "replace_by": NOW if state == "valid" else None,
     }  # fmt: skip
 
 
+CARD_LOGIN = {
+    "agency": {"name": {"ko": "가람시 세무과 (시험용)", "en": "Garam City Tax Office (test)"}},
+    "at": "/agencies/city-tax/login/presentation",
+    "others": "/agencies/city-tax/login",
+    "root": "/agencies/city-tax",
+}
+
+
+def awaited(state: str) -> LoginView:
+    """Return a login that waits for a wallet."""
+    return LoginView(
+        state, REQUEST, "http://localhost:8300/authorize?client_id=x", "47", NOW, NOW + timedelta(minutes=5)
+    )
+
+
+LOGIN_METHODS: dict[str, tuple[str, dict[str, Any]]] = {
+    "card": ("card.html", CARD_LOGIN | {"policy": load_catalogue().policies["issuer-login"]}),
+    **{
+        f"card-{state}": ("card_waiting.html", CARD_LOGIN | {"view": awaited(state)})
+        for state in ("requested", "retrieved", "answered")
+    },
+    **{
+        f"card-failed-{problem}": ("card_failed.html", CARD_LOGIN | {"problem": problem})
+        for problem in ("declined", "expired", "withdrawn", "issuer", "browser", "late", "other")
+    },
+    **{f"card-{kind}": ("card_back.html", {"kind": kind}) for kind in ("elsewhere", "stranger", "over")},
+    **{
+        f"openid-{problem}": (
+            "openid_failed.html",
+            CARD_LOGIN | {"provider": {"ko": "바깥 인증 (시험용)", "en": "Outside log-in (test)"}, "problem": problem},
+        )
+        for problem in ("away", "declined", "missing", "refused", "over")
+    },
+}
 ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
     "landing": ("landing.html", {"agencies": [AGENCY["agency"] | {"types": [TYPE]}]}),
     "landing-empty": ("landing.html", {"agencies": []}),
     "sign-in": ("sign_in.html", {}),
     "sign-in-refused": ("sign_in.html", {"error": True, "demo": True}),
-    "overview": ("overview.html", {"figures": {"records": "39", "open": "1", "issued": "50+"}, "offers": [ROW]}),
-    "overview-empty": ("overview.html", {"figures": {"records": "0", "open": "0", "issued": "0"}, "offers": []}),
+    "overview": (
+        "overview.html",
+        {"figures": FIGURES, "offers": [ROW]},
+    ),
+    "overview-empty": (
+        "overview.html",
+        {"figures": dict.fromkeys(FIGURES, 0), "offers": []},
+    ),
     "offers": ("offers.html", {"offers": [ROW, ROW | {"state": "offered", "subject": ""}], "next_cursor": "x"}),
     "offers-empty": ("offers.html", {"offers": []}),
     "credentials": (
         "credentials.html",
-        {"credentials": [ISSUED, ISSUED | {"state": "over", "subject": LONG_NAME}, ISSUED | {"state": "suspended"}]},
+        {"credentials": [ISSUED, ISSUED | {"state": "over", "subject": LONG_NAME}, FAILED | {"state": "suspended"}]},
     ),
+    "issuances": (
+        "issuances.html",
+        {"issuances": [WAITING, WAITING | {"subject": LONG_NAME}], "next_cursor": "x", "decided": False},
+    ),
+    "issuances-empty": ("issuances.html", {"issuances": [], "decided": False}),
+    "issuances-decided": (
+        "issuances.html",
+        {
+            "issuances": [WAITING | {"state": each} for each in ("ready", "denied", "delivered", "lapsed")],
+            "next_cursor": "x",
+            "decided": True,
+        },
+    ),
+    "issuances-decided-empty": ("issuances.html", {"issuances": [], "decided": True}),
+    **{
+        f"issuance-{state}": ("issuance.html", {"issuance": deferred(state, *possible)})
+        for state, possible in {
+            "waiting": ("ready", "denied"),
+            "ready": ("waiting",),
+            "denied": (),
+            "delivered": (),
+            "lapsed": (),
+        }.items()
+    },
+    "issuance-ended": ("issuance.html", {"issuance": deferred("waiting", "denied", ended=True)}),
+    **{
+        f"issuance-to-{to}": (
+            "issuance_confirm.html",
+            {"issuance": deferred("waiting", "ready", "denied"), "wanted": to},
+        )
+        for to in ("ready", "denied", "waiting")
+    },
     "credentials-empty": ("credentials.html", {"credentials": []}),
     **{
         f"credential-{state}": ("credential.html", {"credential": credential(state, *possible)})
@@ -132,6 +242,35 @@ ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
         "credential_confirm.html",
         {"credential": credential("valid", "invalid"), "wanted": "invalid"},
     ),
+    "reissuances": ("reissuances.html", {"reissuances": [reissuance("running"), reissuance("done")]}),
+    "reissuances-empty": ("reissuances.html", {"reissuances": []}),
+    "reissuance-new": ("reissuance_new.html", {"types": [TYPE], "days": (14, 7, 30, 0)}),
+    "reissuance-no-types": ("reissuance_new.html", {"types": [], "days": (14, 0)}),
+    **{
+        f"reissuance-confirm-{people}-{days}": (
+            "reissuance_confirm.html",
+            {
+                "order": {
+                    "type": TYPE,
+                    "reason": LONG_NAME,
+                    "days": days,
+                    "counted": {"subjects": people, "copies": people * 10},
+                }
+            },
+        )
+        for people, days in ((0, 14), (1200, 14), (1200, 0))
+    },
+    **{
+        f"reissuance-{state}": ("reissuance.html", {"reissuance": reissuance(state)})
+        for state in ("running", "paused", "done", "cancelled")
+    },
+    **{
+        f"person-{act}": (
+            "person_confirm.html",
+            {"credential": credential("valid", "suspended", "invalid"), "act": act, "days": (14, 0)},
+        )
+        for act in ("replace", "lost")
+    },
     "records": ("records.html", {"types": [TYPE | {"count": 50}], "empty": False}),
     "records-empty": ("records.html", {"types": [TYPE | {"count": 0}], "empty": True}),
     "records-bad": ("records_check.html", {"report": REPORT, "problems": PROBLEMS, "csv": "", "stored": False}),
@@ -170,6 +309,29 @@ ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
         f"offer-{state}": ("offer.html", {"offer": offer(state)})
         for state in ("offered", "authorized", "deferred", "issued", "refused", "expired")
     },
+}
+WALLET_CLIENT = RegisteredClient(
+    "https://wallet.example/client", "남의 지갑 (시험용)", LONG_NAME, ("https://wallet.example/callback",)
+)
+ASKED = [
+    {"type": load_catalogue().by_configuration(each), "entry": load_catalogue().by_configuration(each).sd_jwt}
+    for each in ("drivers-licence-sd-jwt", "income-certificate-sd-jwt")
+]
+SHOWN = {"client": WALLET_CLIENT, "issued": ASKED, "target": "https://wallet.example"}
+TYPED = {"name": "한지우", "birth_date": "19930514", "left": None, "malformed": False}
+LOGIN: dict[str, tuple[str, dict[str, Any]]] = {
+    "choose": ("choose.html", {"shown": SHOWN, "methods": [TEST]}),
+    "choose-nothing": ("choose.html", {"shown": SHOWN, "methods": []}),
+    "by-code": ("by_code.html", TYPED | {"name": "", "birth_date": ""}),
+    "by-code-wrong": ("by_code.html", TYPED | {"left": 4}),
+    "by-code-malformed": ("by_code.html", TYPED | {"malformed": True}),
+    "consent": ("consent.html", {"consent": {"shown": SHOWN, "given": ASKED, "missing": []}, "person": "한*우"}),
+    "consent-some": (
+        "consent.html",
+        {"consent": {"shown": SHOWN, "given": ASKED[:1], "missing": ASKED[1:]}, "person": "한*우"},
+    ),
+    "consent-nothing": ("consent.html", {"consent": {"shown": SHOWN, "given": [], "missing": ASKED}, "person": "p02"}),
+    "stranger": ("stranger.html", {}),
 }
 VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
     "landing": ("landing.html", {"policies": [POLICY]}),

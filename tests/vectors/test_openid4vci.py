@@ -17,7 +17,6 @@ from wallet_core.errors import (
     MalformedError,
     PeerRefusal,
     UnknownCredentialIdentifier,
-    UnsupportedGrantType,
     WalletError,
 )
 from wallet_core.http import HttpResponse
@@ -25,8 +24,15 @@ from wallet_core.jose import jws
 from wallet_core.keys.algorithms import public_key
 from wallet_core.keys.jwk import parse_public_jwk
 from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.protocols.oauth2.form import parse_form
 from wallet_core.protocols.oauth2.metadata import parse_authorization_server_metadata
-from wallet_core.protocols.oauth2.token import parse_bearer_token, parse_token_request, parse_token_response
+from wallet_core.protocols.oauth2.token import (
+    AuthorizationCodeRequest,
+    TokenRequest,
+    parse_bearer_token,
+    parse_token_request,
+    parse_token_response,
+)
 from wallet_core.protocols.openid4vci import messages
 from wallet_core.protocols.openid4vci.metadata import (
     create_credential_issuer_metadata,
@@ -94,13 +100,16 @@ def an_offer_link(case: Any) -> None:
 
 
 def a_token_request(case: Any) -> None:
-    request = parse_token_request(media_type(case), case["body"].encode())
+    request = parse_token_request(parse_form(media_type(case), case["body"].encode()), issuer="https://issuer.example")
+    assert isinstance(request, TokenRequest)
     assert request.pre_authorized_code == case["form"]["pre-authorized_code"]
     assert request.tx_code == case["form"]["tx_code"]
 
 
 def another_grant(case: Any) -> None:
-    refused(lambda: parse_token_request(media_type(case), case["body"].encode()), UnsupportedGrantType)
+    request = parse_token_request(parse_form(media_type(case), case["body"].encode()), issuer="https://issuer.example")
+    assert isinstance(request, AuthorizationCodeRequest)
+    assert (request.code, request.redirect_uri) == (case["form"]["code"], case["form"]["redirect_uri"])
 
 
 def a_token_response(case: Any) -> None:
@@ -155,7 +164,20 @@ def credentials_as_objects(case: Any) -> None:
 
 
 def a_deferral(case: Any) -> None:
-    refused(lambda: messages.parse_credential_response(response(case)), MalformedError)
+    body = case["body"]
+    expected = messages.Deferral(body["transaction_id"], body["interval"])
+    assert messages.parse_credential_response(response(case)) == expected
+    again = messages.parse_deferred_response(response(case), transaction_id=body["transaction_id"])
+    assert again == expected
+    assert messages.create_deferral(expected.transaction_id, interval=expected.interval) == body
+
+
+def a_deferred_request(case: Any) -> None:
+    body = json.dumps(case["body"]).encode()
+    request = messages.parse_deferred_request(media_type(case), body)
+    assert request.transaction_id == case["body"]["transaction_id"]
+    made = messages.create_deferred_request(ISSUER, "token", transaction_id=request.transaction_id)
+    assert json.loads(made.body) == case["body"]
 
 
 def a_notification(case: Any) -> None:
@@ -221,6 +243,10 @@ OUTCOMES: dict[str, Callable[[Any], None]] = {
     "l_985": credentials_as_text,
     "l_1001": credentials_as_text,
     "l_1020": a_deferral,
+    "l_1101": a_deferred_request,
+    "l_1132": credentials_as_text,
+    "l_1151": a_deferral,
+    "l_1171": an_error,
     "l_1061": an_error,
     "l_1221": a_notification,
     "l_1235": a_notification,

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from verifier.checks.ports import CheckPorts
-from verifier.status.use_cases import KEPT, ListName, StatusLook, look_until_known
+from verifier.status.use_cases import KEPT, look_until_known
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.policy import Policy, StatusRule
 from wallet_core.errors import InvalidRequest, MalformedError, NotFound, VerificationError, WalletError
@@ -34,9 +34,11 @@ from wallet_core.protocols.openid4vp.standalone import (
     verified_checks,
     verify_given,
 )
+from wallet_core.protocols.openid4vp.statuses import StatusLook
 from wallet_core.protocols.openid4vp.validation import PresentedCredential
 from wallet_core.trust.status_list.fetching import fetch_aggregation
 from wallet_core.trust.status_list.judging import StatusFinding, StatusVerifier
+from wallet_core.trust.status_list.reading import ListName
 from wallet_core.trust.status_list.reference import parse_status
 from wallet_core.trust.x509 import TrustedCertificate
 

@@ -1,7 +1,7 @@
 """Who sits at the desk, and what its pages show of a check."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,8 +38,10 @@ class Desk:
     @property
     def policies(self) -> Sequence[Policy]:
         """What the party may ask: its own policies of the catalogue first, then the others."""
-        every = self.verifier.catalogue.policies.values()
-        return sorted(every, key=lambda policy: (policy.party.id != self.party.id, policy.id))
+        return sorted(
+            asked_by_companies(self.verifier.catalogue.policies.values()),
+            key=lambda policy: (policy.party.id != self.party.id, policy.id),
+        )
 
     def policy(self, policy_id: str) -> Policy:
         """Return a policy. Raises ``NotFound``."""
@@ -112,6 +114,11 @@ class Desk:
             return catalogue.by_vct(Vct(credential.type))
         except NotFound:
             return None
+
+
+def asked_by_companies(policies: Iterable[Policy]) -> list[Policy]:
+    """Return the policies of a catalogue without those of the agencies' own logins."""
+    return [policy for policy in policies if policy.channels != ("login",)]
 
 
 def _status(credentials: Sequence[PresentedCredential], result: Result) -> Mapping[str, Any]:

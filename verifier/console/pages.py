@@ -12,6 +12,7 @@ from verifier.console.desk import (
     SESSION_PARTY,
     SIGN_IN,
     Desk,
+    asked_by_companies,
     check_open,
     session_digest,
     staff,
@@ -34,8 +35,8 @@ WAITING = frozenset({"requested", "retrieved", "answered"})
 @router.get("/")
 async def landing(request: Request) -> Response:
     """Show what can be asked here."""
-    policies = verifier_of(request).catalogue.policies.values()
-    return html(request, "console/landing.html", policies=list(policies))
+    policies = asked_by_companies(verifier_of(request).catalogue.policies.values())
+    return html(request, "console/landing.html", policies=policies)
 
 
 @router.get(SIGN_IN)
@@ -115,6 +116,7 @@ async def check_page(request: Request, desk: Staff, check_id: str) -> Response:
     shown |= {
         "uri": links.across,
         "wallet_uri": links.beside,
+        "match_number": links.match_number,
         "created_at": links.created_at,
         "expires_at": links.expires_at,
     }

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from verifier.presentations.ports import PresentationPorts
+from verifier.presentations.ports import PresentationPorts, StoredPresentation
 from verifier.presentations.use_cases.requests import request_uri
 from verifier.presentations.use_cases.results import Result, list_presentations
 from verifier.relying_parties.ports import RelyingParty
 from wallet_core import spec_versions as spec
 from wallet_core.errors import NotFound
+from wallet_core.protocols.openid4vp.asking import match_number
 from wallet_core.protocols.openid4vp.presentation import PresentationFlow
 from wallet_core.protocols.openid4vp.request import create_request_uri_link
 
@@ -20,12 +21,14 @@ class CheckLinks:
     Attributes:
         across: for a wallet on another device, shown as a QR code.
         beside: for a wallet on this device; "" where no web wallet is configured.
+        match_number: what the wallet that reads the code shows as well.
         created_at: when they were made.
         expires_at: until when one can be answered.
     """
 
     across: str
     beside: str
+    match_number: str
     created_at: datetime
     expires_at: datetime
 
@@ -53,8 +56,13 @@ def show_links(
     if not found:
         raise NotFound("there is no such check")
     terms = found[0].state.terms
+    numbers = [match_number(one.state.terms.request) for one in found if _is_across(one)]
     across, beside = links[PresentationFlow.CROSS_DEVICE], links[PresentationFlow.SAME_DEVICE]
-    return CheckLinks(across, beside, terms.created_at, terms.expires_at)
+    return CheckLinks(across, beside, "".join(numbers), terms.created_at, terms.expires_at)
+
+
+def _is_across(stored: StoredPresentation) -> bool:
+    return stored.state.terms.flow is PresentationFlow.CROSS_DEVICE
 
 
 def list_checks(ports: PresentationPorts, party: RelyingParty, *, before: str = "") -> tuple[list[Result], str | None]:

@@ -13,6 +13,7 @@ from verifier.presentations.use_cases import protocol
 from verifier.status.use_cases import look_until_known
 from wallet_core import spec_versions as spec
 from wallet_core.adapters.web import protocol_json
+from wallet_core.protocols.openid4vp.asking import parse_wallet_nonce
 
 PROTOCOL_PATHS = (r"/openid4vp/(requests|responses)/[^/]+",)
 """Paths that wallets in a browser call."""
@@ -28,7 +29,7 @@ async def fetch_request(request: Request) -> Response:
 
 async def post_request(request: Request) -> Response:
     """``request_uri`` by POST (OpenID4VP 5.10)."""
-    wallet_nonce = protocol.parse_wallet_nonce(_media_type(request), await request.body())
+    wallet_nonce = parse_wallet_nonce(_media_type(request), await request.body())
     ports = verifier_of(request).presentations
     return _request_object(protocol.serve_request(ports, request.path_params["request_id"], wallet_nonce=wallet_nonce))
 

@@ -24,6 +24,7 @@ ROLES: Final[dict[CertificateRole, Words]] = {
     CertificateRole.STATUS_LIST_SIGNER: ("상태 목록 서명 인증서", "A signer of status lists"),
     CertificateRole.VICAL_SIGNER: ("VICAL 서명 인증서", "A signer of VICALs"),
     CertificateRole.TRUST_LIST_SIGNER: ("목록 서명 인증서", "A signer of lists"),
+    CertificateRole.WALLET_PROVIDER: ("지갑 제공자의 서명 인증서", "A signing certificate of a wallet provider"),
 }  # fmt: skip
 
 PURPOSES: Final[dict[AnchorPurpose, Words]] = {
@@ -33,6 +34,7 @@ PURPOSES: Final[dict[AnchorPurpose, Words]] = {
     AnchorPurpose.STATUS_LIST_SIGNER: ("상태 목록을 내는 곳", "signers of status lists"),
     AnchorPurpose.VICAL_PROVIDER: ("VICAL을 내는 곳", "providers of VICALs"),
     AnchorPurpose.TRUST_LIST_OPERATOR: ("신뢰 목록을 내는 곳", "operators of trust lists"),
+    AnchorPurpose.WALLET_PROVIDER: ("지갑 제공자", "wallet providers"),
 }
 
 RULES: Final[dict[ProfileRule, Words]] = {

@@ -36,6 +36,7 @@ from wallet_core.trust.certificates import (
     create_issuer_certificate,
     create_operator_certificate,
     create_verifier_certificate,
+    create_wallet_provider_certificate,
     renew_certificate,
 )
 from wallet_core.trust.profiles import CertificateRole
@@ -140,6 +141,36 @@ def new_verifier(
         certificate = create_verifier_certificate(
             authority,
             response_uri=response_uri,
+            organization=organization,
+            public_key=key.public_key,
+            now=SystemClock().now(),
+            random=os.urandom,
+            life=timedelta(days=days),
+        )
+        key.add([certificate.public_bytes(Encoding.DER)])
+    _tell(name, store, certificate, as_json=as_json)
+
+
+@app.command("new-wallet-provider")
+def new_wallet_provider(
+    name: Name,
+    *,
+    store: Store,
+    ca: Ca,
+    provider: Annotated[str, typer.Option("--provider", help="URL that names the provider, as in the trust list.")],
+    organization: Organization,
+    ca_store: CaStore = None,
+    days: Annotated[int, typer.Option("--days", help="How long the certificate lives, at most 456.")] = 365,
+    hsm: Hsm = None,
+    existing: Existing = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make a key with which a wallet provider attests its wallets and their keys, and its certificate."""
+    authority = _authority(ca_store or store, ca)
+    with _new_key(KeyStore(store), name, hsm, existing=existing) as key:
+        certificate = create_wallet_provider_certificate(
+            authority,
+            provider=provider,
             organization=organization,
             public_key=key.public_key,
             now=SystemClock().now(),

@@ -53,6 +53,7 @@ def draft(
     authority: Roots,
     issuer_store: Annotated[Path, typer.Option("--issuer-store", help="Key store with the agencies' certificates.")],
     out_file: Out,
+    wallets: Annotated[Path | None, typer.Option("--wallets", help="JSON array of wallets to put in.")] = None,
     catalogue: Annotated[Path | None, typer.Option("--catalogue", help="Another catalogue folder.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -64,8 +65,11 @@ def draft(
     # A CA's key may lie in the same folder.
     leaves = {name: found for name, found in _leaves(KeyStore(issuer_store)).items() if name in known.agencies}
     agencies = list_agencies(known, leaves)
-    content = TrustList(operator, 1, now, now + timedelta(days=1), anchors, agencies)
-    _write(out_file, strict_json.dumps(trust_list_payload(content)))
+    payload = trust_list_payload(TrustList(operator, 1, now, now + timedelta(days=1), anchors, agencies))
+    if wallets is not None:
+        payload["wallets"] = strict_json.loads(_read(wallets), what="wallets", max_bytes=MAX_BYTES)
+    parse_trust_list(payload)
+    _write(out_file, strict_json.dumps(payload))
     answer = {"file": str(out_file), "agencies": [agency.id for agency in agencies]}
     out(as_json, answer, f"Drafted {len(agencies)} agencies in {out_file}: look at it, then jigap trust sign")
 
@@ -173,6 +177,7 @@ def _list_json(content: TrustList) -> dict[str, Any]:
             }
             for agency in content.agencies
         ],
+        "wallets": [{"client_id": each.client_id, "provider": each.provider} for each in content.wallets],
     }
 
 
@@ -183,6 +188,7 @@ def _list_words(content: TrustList) -> str:
         + (", ".join(each.type for each in agency.types) or "nothing")
         for agency in content.agencies
     ]
+    lines += [f"  wallet {each.client_id}, attested by {each.provider}" for each in content.wallets]
     return "\n".join([head, *lines])
 
 

@@ -1,13 +1,14 @@
 """Whom to trust, from files: PEM of roots, trust lists, VICALs, told apart by what is in them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from wallet_core.adapters import log
 from wallet_core.adapters.config import SettingsError
 from wallet_core.adapters.http import HttpClient
 from wallet_core.catalogue import Catalogue
-from wallet_core.errors import MalformedError, NotFound, StorageError
+from wallet_core.errors import MalformedError, NotFound, StorageError, WalletError
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors, parse_trust_anchors
 from wallet_core.trust.policy import Grant, IssuerPolicy, create_issuer_policy
 from wallet_core.trust.trust_list import (
@@ -18,6 +19,7 @@ from wallet_core.trust.trust_list import (
     verify_trust_list,
 )
 from wallet_core.trust.vical import verify_vical
+from wallet_core.trust.wallet_providers import WalletProviders, create_wallet_providers
 from wallet_core.trust.x509 import certificate_uris
 from wallet_core.types import AgencyId, CredentialIssuerId
 
@@ -79,6 +81,57 @@ def load_roots(paths: Iterable[Path]) -> TrustAnchors:
         if _PEM in data:
             anchors += _pem_anchors(path.name, data, ())
     return anchors
+
+
+def load_wallet_providers(paths: Iterable[Path], *, now: datetime, grace: timedelta = timedelta()) -> WalletProviders:
+    """Return whom the files make us trust to attest wallets and keys. Files for other purposes do no harm.
+
+    Args:
+        paths: PEM files and trust lists; the roots of the lists' operators are in the PEM files.
+        now: the time at which lists must be good.
+        grace: how long a list still counts after its end.
+
+    Raises:
+        SettingsError, MalformedError, VerificationError: as :func:`load_issuer_policy`.
+    """
+    files = tuple(paths)
+    roots = load_roots(files)
+    texts = ((path.name, data) for path in files if (data := _read(path)).lstrip().startswith(_JWS))
+    lists = [verify_trust_list(_text(name, data), roots, at=now, grace=grace).content for name, data in texts]
+    return create_wallet_providers(roots, lists, grace=grace)
+
+
+class WalletProviderFiles:
+    """The wallet providers of files, read when they are first needed and again when one of them was replaced.
+
+    So a new list needs no restart. Files that cannot be used are told to the log: what was good last counts on until
+    its end, and before that nobody is trusted.
+    """
+
+    def __init__(self, paths: Sequence[Path], now: Callable[[], datetime]) -> None:
+        self._paths = tuple(paths)
+        self._now = now
+        self._stamps: list[tuple[int, int]] | None = None
+        self._providers = WalletProviders()
+
+    def current(self) -> WalletProviders:
+        """Return whom the files name now."""
+        stamps = [_stamp(path) for path in self._paths]
+        if stamps != self._stamps:
+            try:
+                self._providers = load_wallet_providers(self._paths, now=self._now())
+            except WalletError as exc:
+                log.get_logger("trust").error("wallet providers cannot be read", detail=exc.detail)
+            self._stamps = stamps
+        return self._providers
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        about = path.stat()
+    except OSError:
+        return 0, 0
+    return about.st_mtime_ns, about.st_ino
 
 
 def list_agencies(catalogue: Catalogue, leaves: Mapping[AgencyId, Iterable[bytes]]) -> tuple[ListedAgency, ...]:

@@ -13,7 +13,7 @@ from wallet_core.catalogue.text import Text
 from wallet_core.catalogue.validation import Members, RecordProblem
 from wallet_core.encoding.claims_path import ConcretePath, resolve
 from wallet_core.errors import Expired, MalformedError
-from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC
+from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC, PROOF_TYPE_JWT
 from wallet_core.types import AgencyId, ClaimsPath, CredentialConfigurationId, Json, JsonObject, Vct
 
 SEOUL: Final = timezone(timedelta(hours=9), "Asia/Seoul")
@@ -137,6 +137,28 @@ class IssuanceRules:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyPolicy:
+    """How well the holder's keys must be kept, and who must say so.
+
+    Attributes:
+        key_storage: levels of the storage that are good enough; a stronger one is too.
+        user_authentication: the same for how the person unlocks the keys.
+        attestation: who must attest it: ``none`` nobody, ``haip`` the wallet provider where the agency keeps to HAIP,
+            ``required`` the wallet provider in every case (decision 0068).
+        proof_types: proofs that are taken (OpenID4VCI F); ``attestation`` only where the type is attested.
+    """
+
+    key_storage: tuple[str, ...]
+    user_authentication: tuple[str, ...]
+    attestation: Literal["none", "haip", "required"] = "none"
+    proof_types: tuple[str, ...] = (PROOF_TYPE_JWT,)
+
+    def attested(self, *, haip: bool) -> bool:
+        """Return whether keys must be attested at an agency that keeps to HAIP, or does not."""
+        return self.attestation == "required" or (self.attestation == "haip" and haip)
+
+
+@dataclass(frozen=True, slots=True)
 class CredentialType:
     """A credential type, with everything that is derived from its file."""
 
@@ -154,7 +176,7 @@ class CredentialType:
     validity_ground: Text
     revocable: bool
     suspendable: bool
-    key_policy: Mapping[str, tuple[str, ...]]
+    key_policy: KeyPolicy
     issuance: IssuanceRules
     claims: tuple[Claim, ...]
     edge_cases: tuple[str, ...] = ()
@@ -275,9 +297,12 @@ class CredentialType:
         """Return what :meth:`prepare_claims` gave as the data elements of the mdoc form, CBOR values by namespace."""
         return elements.data_elements(self, claims)
 
-    def credential_configuration(self, entry: FormatEntry | None = None) -> JsonObject:
-        """Return the entry of ``credential_configurations_supported`` of a form; of the SD-JWT VC form by default."""
-        return metadata.credential_configuration(self, entry or self.sd_jwt)
+    def credential_configuration(self, entry: FormatEntry | None = None, *, haip: bool = False) -> JsonObject:
+        """Return the entry of ``credential_configurations_supported`` of a form; of the SD-JWT VC form by default.
+
+        ``haip`` says whether the agency keeps to HAIP: keys may have to be attested there.
+        """
+        return metadata.credential_configuration(self, entry or self.sd_jwt, haip=haip)
 
     def type_metadata(self) -> JsonObject:
         """Return the type metadata document (SD-JWT VC 4)."""

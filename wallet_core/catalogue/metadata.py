@@ -1,14 +1,15 @@
 """What other parties read of a credential type: issuer metadata and SD-JWT VC type metadata."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from wallet_core.catalogue.text import LANGUAGES, Text
 from wallet_core.keys.algorithms import SignatureAlgorithm
-from wallet_core.spec_versions import FORMAT_MDOC
+from wallet_core.spec_versions import ATTACK_POTENTIALS, FORMAT_MDOC, PROOF_TYPE_JWT
 from wallet_core.types import Json, JsonObject
 
 if TYPE_CHECKING:
-    from wallet_core.catalogue.credential_type import Claim, CredentialType, FormatEntry
+    from wallet_core.catalogue.credential_type import Claim, CredentialType, FormatEntry, KeyPolicy
 
 CLOTHS: Final = {"jjok": "#17396b", "gam": "#9a3d1f", "ssuk": "#2a5f48", "jaju": "#662f5c"}
 """Base colours of the cards, named after Korean dyes; white text on each is at least 5:1."""
@@ -21,7 +22,7 @@ COSE_SIGNING_ALGORITHMS: Final = (-7, -9)
 PROOF_ALGORITHMS: Final = (SignatureAlgorithm.ES256, SignatureAlgorithm.ES384, SignatureAlgorithm.EDDSA)
 
 
-def credential_configuration(credential_type: "CredentialType", entry: "FormatEntry") -> JsonObject:
+def credential_configuration(credential_type: "CredentialType", entry: "FormatEntry", *, haip: bool) -> JsonObject:
     """Return the entry of ``credential_configurations_supported`` for one form of a type (OpenID4VCI 12.2.4)."""
     special = _mdoc_members(entry) if entry.format == FORMAT_MDOC else _sd_jwt_members(credential_type)
     path = _element_path if entry.format == FORMAT_MDOC else _path
@@ -30,15 +31,29 @@ def credential_configuration(credential_type: "CredentialType", entry: "FormatEn
         "format": entry.format,
         "scope": entry.scope,
         **special,
-        "proof_types_supported": {
-            "jwt": {"proof_signing_alg_values_supported": [str(each) for each in PROOF_ALGORITHMS]}
-        },
+        "proof_types_supported": _proof_types(credential_type.key_policy, haip=haip),
         "credential_metadata": {
             "display": [_card_display(credential_type, language) for language in LANGUAGES],
             # Appendix B.2: the order of the entries is the order of display.
             "claims": [_claim_description(claim, found) for claim in claims if (found := path(claim))],
         },
     }
+
+
+def accepted_levels(levels: Iterable[str]) -> tuple[str, ...]:
+    """Return ``levels`` and every stronger one, the strongest first: who resists more resists less as well (D.2)."""
+    known = [ATTACK_POTENTIALS.index(level) for level in levels]
+    return ATTACK_POTENTIALS[: max(known) + 1] if known else ()
+
+
+def _proof_types(policy: "KeyPolicy", *, haip: bool) -> JsonObject:
+    proof_type: JsonObject = {"proof_signing_alg_values_supported": [str(each) for each in PROOF_ALGORITHMS]}
+    # 12.2.4: key_attestations_required MUST NOT be there where no attestation is needed.
+    if not policy.attested(haip=haip):
+        return {name: {**proof_type} for name in policy.proof_types if name == PROOF_TYPE_JWT}
+    asked = (("key_storage", policy.key_storage), ("user_authentication", policy.user_authentication))
+    required: JsonObject = {name: [*accepted_levels(levels)] for name, levels in asked if levels}
+    return {name: {**proof_type, "key_attestations_required": required} for name in policy.proof_types}
 
 
 def _sd_jwt_members(credential_type: "CredentialType") -> JsonObject:

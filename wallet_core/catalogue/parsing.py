@@ -10,6 +10,7 @@ from wallet_core.catalogue.credential_type import (
     CredentialType,
     FormatEntry,
     IssuanceRules,
+    KeyPolicy,
     Mask,
     MdocElement,
     Sensitivity,
@@ -22,14 +23,20 @@ from wallet_core.catalogue.policy import Ask, LegalGround, NotAsked, Policy, Ret
 from wallet_core.catalogue.source import Node
 from wallet_core.catalogue.text import Text
 from wallet_core.errors import MalformedError
-from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC
+from wallet_core.spec_versions import (
+    ATTACK_POTENTIALS,
+    FORMAT_MDOC,
+    FORMAT_SD_JWT_VC,
+    PROOF_TYPE_ATTESTATION,
+    PROOF_TYPE_JWT,
+)
 from wallet_core.types import AgencyId, ClaimsPath, CredentialConfigurationId, Json, Vct
 
 IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_-]+\Z")
 _SD: Final = ("always", "allowed", "never")
 _WHO: Final = ("self", "household_member", "spouse", "parent", "child", "guardian_of_minor")
 _GRANTS: Final = ("authorization_code", "pre-authorized_code")
-_CHANNELS: Final = ("counter_qr", "static_qr", "same_device", "dc_api", "proximity")
+_CHANNELS: Final = ("counter_qr", "static_qr", "same_device", "dc_api", "proximity", "login")
 _COUNTED_FROM: Final = ("answer", "last_use", "end_of_contract", "end_of_procedure")
 _STRANGE_PATH: Final[ClaimsPath] = ("?",)
 # Kept in the files for those who edit them; nothing is derived from them.
@@ -51,7 +58,6 @@ def parse_credential_type(node: Node) -> CredentialType:
     for key in _FOR_READERS:
         node.value(key)
     display, validity, status = node.table_at("display"), node.table_at("validity"), node.table_at("status")
-    key_policy = node.table_at("key_policy")
     parsed = CredentialType(
         id=identifier(node, "id"),
         vct=Vct(_vct(node)),
@@ -67,12 +73,12 @@ def parse_credential_type(node: Node) -> CredentialType:
         validity_ground=bilingual(validity, "ground", marked=True),
         revocable=status.flag("revocable"),
         suspendable=status.flag("suspendable"),
-        key_policy={key: key_policy.texts(key) for key in ("key_storage", "user_authentication")},
+        key_policy=_key_policy(node.table_at("key_policy")),
         issuance=_issuance(node.table_at("issuance")),
         claims=tuple(_claim(each) for each in node.tables("claims")),
         edge_cases=node.texts("edge_cases", ()),
     )
-    for each in (node, display, validity, status, key_policy):
+    for each in (node, display, validity, status):
         each.close()
     return parsed
 
@@ -152,8 +158,33 @@ def _paths(node: Node, key: str, default: tuple[str, ...] | None = None) -> tupl
     return tuple(_path(node, key, text, index) for index, text in enumerate(node.texts(key, default)))
 
 
-def _among(node: Node, key: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
-    values = node.texts(key)
+def _key_policy(node: Node) -> KeyPolicy:
+    policy = KeyPolicy(
+        key_storage=_among(node, "key_storage", ATTACK_POTENTIALS),
+        user_authentication=_among(node, "user_authentication", ATTACK_POTENTIALS),
+        attestation=node.choice("attestation", ("none", "haip", "required"), "none"),  # type: ignore[arg-type]
+        proof_types=_among(node, "proof_types", (PROOF_TYPE_JWT, PROOF_TYPE_ATTESTATION), (PROOF_TYPE_JWT,)),
+    )
+    for key in ("key_storage", "user_authentication", "proof_types"):
+        if node.table.get(key) == []:
+            node.report("empty", f"{key} has nothing in it", key)
+    _check_proof_types(node, policy)
+    node.close()
+    return policy
+
+
+def _check_proof_types(node: Node, policy: KeyPolicy) -> None:
+    if len(set(policy.proof_types)) != len(policy.proof_types):
+        node.report("unique", "a proof type is there twice", "proof_types")
+    # Where no attestation is asked for, a jwt proof is the only one left.
+    if policy.attestation == "none" and PROOF_TYPE_ATTESTATION in policy.proof_types:
+        node.report("proof-type", "attestation proofs need attestation = haip or required", "proof_types")
+    if policy.attestation == "haip" and PROOF_TYPE_JWT not in policy.proof_types:
+        node.report("proof-type", "agencies that do not keep to HAIP need jwt proofs", "proof_types")
+
+
+def _among(node: Node, key: str, allowed: tuple[str, ...], default: tuple[str, ...] | None = None) -> tuple[str, ...]:
+    values = node.texts(key, default)
     for index, value in enumerate(values):
         if value not in allowed:
             node.report("choice", f"{key} has {value!r}, not one of {', '.join(allowed)}", key, index)

@@ -1,15 +1,18 @@
-"""JSON Web Encryption, compact form, with ECDH-ES (RFC 7516, RFC 7518 4.6), as OpenID4VP 8.3 uses it: a thin layer.
+"""JSON Web Encryption, compact form, with ECDH-ES (RFC 7516, RFC 7518 4.6), as OpenID4VP 8.3 and OpenID4VCI 10 use it.
 
 The invariant: the header of a token chooses nothing that the caller did not offer: not the key agreement, not the
-content encryption, not compression. The cryptography is joserfc's; strictness, limits and errors are ours.
+content encryption, not compression. The cryptography is joserfc's; strictness, limits, compression and errors are ours.
 """
 
+import zlib
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
 from joserfc import jwe as _jwe
 from joserfc.errors import JoseError
+from joserfc.jwa import JWEZipModel
 from joserfc.jwk import ECKey, OKPKey
 
 from wallet_core.encoding import base64url, strict_json
@@ -19,12 +22,10 @@ from wallet_core.types import Json, JsonObject
 
 ALG: Final = "ECDH-ES"
 ENC_VALUES: Final = ("A128GCM", "A256GCM")
+ZIP: Final = "DEF"
 
 MAX_PLAINTEXT_BYTES: Final = 192 * 1024
 """Bytes of one plaintext: three credentials with a portrait of 60 kB each."""
-
-MAX_TOKEN_BYTES: Final = MAX_PLAINTEXT_BYTES * 4 // 3 + 4096
-"""Longest compact JWE that is looked at: the largest plaintext in base64url, and a header."""
 
 _MAX_HEADER_BYTES: Final = 2048
 _X25519_BYTES: Final = 32
@@ -33,75 +34,137 @@ DecryptionKey: TypeAlias = ec.EllipticCurvePrivateKey | x25519.X25519PrivateKey
 _JoseKey: TypeAlias = ECKey | OKPKey
 
 
+def max_token_bytes(max_bytes: int) -> int:
+    """Return how long a compact JWE of ``max_bytes`` of plaintext may be, with a header."""
+    return max_bytes * 4 // 3 + 4096
+
+
+MAX_TOKEN_BYTES: Final = max_token_bytes(MAX_PLAINTEXT_BYTES)
+"""Longest compact JWE that is looked at unless the caller says otherwise."""
+
+
+class _Deflate(JWEZipModel):
+    """``zip`` DEF (RFC 7516 4.1.3, RFC 1951) that inflates no further than it may."""
+
+    name = ZIP
+    description = "DEFLATE with a limit"
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+
+    def compress(self, s: bytes) -> bytes:
+        packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        return packer.compress(s) + packer.flush()
+
+    def decompress(self, s: bytes) -> bytes:
+        unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+        # A few bytes can stand for gigabytes: what is beyond the limit is never made.
+        # jose-7516.4.1.3-inflated-size
+        opened = unpacker.decompress(s, self._max_bytes + 1)
+        if len(opened) > self._max_bytes or not unpacker.eof or unpacker.unused_data:
+            raise ValueError("not one deflated text within the limit")
+        return opened
+
+
 class _Registry(_jwe.JWERegistry):
     max_protected_header_length = _MAX_HEADER_BYTES
-    max_ciphertext_length = MAX_TOKEN_BYTES
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(algorithms=[ALG, *ENC_VALUES, ZIP], strict_check_header=False)
+        self.max_ciphertext_length = max_token_bytes(max_bytes)
+        self._deflate = _Deflate(max_bytes)
+
+    def get_zip(self, name: str) -> JWEZipModel:  # noqa: ARG002 - the caller has looked at it
+        return self._deflate
 
 
-_REGISTRY: Final = _Registry(algorithms=[ALG, *ENC_VALUES], strict_check_header=False)
+@lru_cache(maxsize=8)
+def _registry(max_bytes: int) -> _Registry:
+    return _Registry(max_bytes)
 
 
-def encrypt(plaintext: bytes, recipient_jwk: JsonObject, *, enc: str, header: Mapping[str, Json] | None = None) -> str:
+def encrypt(
+    plaintext: bytes,
+    recipient_jwk: JsonObject,
+    *,
+    enc: str,
+    header: Mapping[str, Json] | None = None,
+    deflate: bool = False,
+    max_bytes: int = MAX_PLAINTEXT_BYTES,
+) -> str:
     """Return the compact JWE of ``plaintext`` for the key of ``recipient_jwk``.
 
     Args:
-        plaintext: at most ``MAX_PLAINTEXT_BYTES``.
+        plaintext: at most ``max_bytes``.
         recipient_jwk: a public JWK on P-256 or X25519, as :func:`is_usable` accepts it; its ``kid`` is copied.
         enc: one of ``ENC_VALUES``.
         header: further protected members, such as ``apu`` and ``apv`` (base64url), which enter the key derivation.
+        deflate: compress first (``zip`` DEF). Only where the recipient asked for it.
+        max_bytes: what the recipient is known to take.
 
     Raises:
         MalformedError: the JWK is not a key this function can encrypt to.
         ValueError: ``enc`` or ``plaintext`` is outside the limits (a mistake of our own code).
     """
-    if enc not in ENC_VALUES or len(plaintext) > MAX_PLAINTEXT_BYTES:
+    if enc not in ENC_VALUES or len(plaintext) > max_bytes:
         raise ValueError(f"enc {enc} is not supported, or the plaintext of {len(plaintext)} bytes is too long")
     protected: dict[str, Json] = {"alg": ALG, "enc": enc, **(header or {})}
-    # OpenID4VP 8.3: the JWE must carry the kid of the chosen JWK, if there is one.
+    if deflate:
+        protected["zip"] = ZIP
+    # OpenID4VP 8.3, OpenID4VCI 10: the JWE must carry the kid of the chosen JWK, if there is one.
     # vp-8.3-kid
     if "kid" in recipient_jwk:
         protected["kid"] = recipient_jwk["kid"]
     try:
-        return _jwe.encrypt_compact(protected, plaintext, _recipient_key(recipient_jwk, "jwk"), registry=_REGISTRY)
+        return _jwe.encrypt_compact(
+            protected, plaintext, _recipient_key(recipient_jwk, "jwk"), registry=_registry(max_bytes)
+        )
     except (JoseError, ValueError) as exc:
         raise MalformedError("the JWK cannot be encrypted to", clause="RFC 7518 4.6") from exc
 
 
-def decrypt(token: str, keys: Mapping[str, DecryptionKey], *, enc_values: Collection[str] = ENC_VALUES) -> bytes:
+def decrypt(
+    token: str,
+    keys: Mapping[str, DecryptionKey],
+    *,
+    enc_values: Collection[str] = ENC_VALUES,
+    zip_values: Collection[str] = (),
+    max_bytes: int = MAX_PLAINTEXT_BYTES,
+) -> bytes:
     """Return the plaintext of a compact JWE that was encrypted to one of ``keys``.
 
     Args:
         token: the compact JWE.
         keys: private keys by ``kid``.
         enc_values: the ``enc`` values that were offered.
+        zip_values: the ``zip`` values that were offered: ``ZIP`` or none.
+        max_bytes: most bytes of plaintext, also after inflating.
 
     Steps:
         1. The token is short enough and has five strict base64url parts, the second empty (RFC 7518 4.6).
-        2. ``alg`` and ``enc`` are ones that were offered; nothing is compressed or critical (RFC 7516 4.1.3, 4.1.13).
+        2. ``alg``, ``enc`` and ``zip`` are ones that were offered; nothing is critical (RFC 7516 4.1.3, 4.1.13).
         3. ``kid`` names one of the keys (OpenID4VP 8.3).
         4. ``epk`` is a point on the curve of that key (RFC 7518 4.6.1.1).
-        5. The authentication tag fits (RFC 7516 5.2).
+        5. The authentication tag fits, and what is compressed inflates to no more than ``max_bytes`` (RFC 7516 5.2).
 
     Raises:
         MalformedError: step 1 or 4 failed.
         VerificationError: step 2, 3 or 5 failed.
     """
-    header = parse_header(token)
+    header = parse_header(token, max_bytes=max_bytes)
     # 2.
     # jose-7516.4.1-offered
     if header.get("alg") != ALG or header.get("enc") not in enc_values:
-        raise VerificationError(
-            "the response is encrypted in a way that was not offered", step=2, clause="RFC 7516 4.1"
-        )
+        raise VerificationError("the message is encrypted in a way that was not offered", step=2, clause="RFC 7516 4.1")
     # jose-7516.4.1.13-crit-zip
-    if "zip" in header or "crit" in header:
-        raise VerificationError("the response asks for an extension that is refused", step=2, clause="RFC 7516 4.1.13")
+    if ("zip" in header and header["zip"] not in zip_values) or "crit" in header:
+        raise VerificationError("the message asks for an extension that is refused", step=2, clause="RFC 7516 4.1.13")
     # 3.
     kid = header.get("kid")
     key = keys.get(kid) if isinstance(kid, str) else None
     # vp-8.3-our-kid
     if key is None:
-        raise VerificationError("the response is encrypted to a key we do not have", step=3, clause="OpenID4VP 8.3")
+        raise VerificationError("the message is encrypted to a key we do not have", step=3, clause="OpenID4VP 8.3")
     # 4.
     epk = _recipient_key(header.get("epk"), "epk")
     # jose-7518.4.6-epk
@@ -110,26 +173,26 @@ def decrypt(token: str, keys: Mapping[str, DecryptionKey], *, enc_values: Collec
     # 5.
     private = ECKey(key, key) if isinstance(key, ec.EllipticCurvePrivateKey) else OKPKey(key, key)
     try:
-        opened = _jwe.decrypt_compact(token, private, registry=_REGISTRY).plaintext
-    except (JoseError, ValueError) as exc:
-        raise VerificationError("the response cannot be decrypted", step=5, clause="RFC 7516 5.2") from exc
+        opened = _jwe.decrypt_compact(token, private, registry=_registry(max_bytes)).plaintext
+    except (JoseError, ValueError, zlib.error) as exc:
+        raise VerificationError("the message cannot be decrypted", step=5, clause="RFC 7516 5.2") from exc
     return opened or b""
 
 
-def parse_header(token: str) -> JsonObject:
+def parse_header(token: str, *, max_bytes: int = MAX_PLAINTEXT_BYTES) -> JsonObject:
     """Return the protected header of a compact JWE, unverified.
 
     Raises:
         MalformedError: too long, not five strict base64url parts, an encrypted key (ECDH-ES has none), or a header
             that is not an object.
     """
-    if len(token) > MAX_TOKEN_BYTES:
-        raise MalformedError(f"the encrypted response is longer than {MAX_TOKEN_BYTES} characters")
+    if len(token) > (longest := max_token_bytes(max_bytes)):
+        raise MalformedError(f"the encrypted message is longer than {longest} characters")
     parts = token.split(".")
     # jose-7518.4.6-parts
     if len(parts) != 5 or parts[1]:
-        raise MalformedError("the encrypted response is not a compact JWE with ECDH-ES", clause="RFC 7518 4.6")
-    decoded = [base64url.decode(part, what="a part of the encrypted response") for part in parts]
+        raise MalformedError("the encrypted message is not a compact JWE with ECDH-ES", clause="RFC 7518 4.6")
+    decoded = [base64url.decode(part, what="a part of the encrypted message") for part in parts]
     if len(decoded[2]) != 12 or len(decoded[4]) != 16:
         raise MalformedError("initialization vector or tag has the wrong length", clause="RFC 7518 5.3")
     header = strict_json.loads_object(decoded[0], what="header of the JWE", max_bytes=_MAX_HEADER_BYTES)

@@ -47,6 +47,9 @@ class AnchorPurpose(StrEnum):
     TRUST_LIST_OPERATOR = "trust_list_operator"
     """Sign trust lists (``specs/trust-list.md``)."""
 
+    WALLET_PROVIDER = "wallet_provider"
+    """Sign client attestations and key attestations (HAIP 4.4.1, 4.5.1)."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrustAnchor:

@@ -22,6 +22,7 @@ from wallet_core.trust.profiles import (
     EKU_MDL_DOCUMENT_SIGNER,
     EKU_MDL_READER,
     EKU_VERIFIER_ACCESS,
+    EKU_WALLET_PROVIDER,
     KEY_USAGES,
     MAX_CA_LIFE,
     PROFILES,
@@ -117,6 +118,28 @@ def create_verifier_certificate(
     names = x509.SubjectAlternativeName([_host_name(response_uri)])
     extensions = [(names, False), (x509.ExtendedKeyUsage([EKU_VERIFIER_ACCESS, EKU_MDL_READER]), False)]
     return _leaf(ca, CertificateRole.VERIFIER_ACCESS, organization, public_key, extensions, now, random, life)
+
+
+def create_wallet_provider_certificate(
+    ca: CertificateAuthority,
+    *,
+    provider: str,
+    organization: str,
+    public_key: PublicKey,
+    now: datetime,
+    random: RandomBytes,
+    life: timedelta = timedelta(days=365),
+) -> x509.Certificate:
+    """Return the certificate with which the wallet provider ``provider`` attests its wallets and their keys.
+
+    The URI entry is the provider's URL: by it a trust list says which wallets it stands for.
+
+    Raises:
+        ValueError: the life is beyond 457 days.
+    """
+    names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(provider)])
+    extensions = [(names, False), (x509.ExtendedKeyUsage([EKU_WALLET_PROVIDER]), False)]
+    return _leaf(ca, CertificateRole.WALLET_PROVIDER, organization, public_key, extensions, now, random, life)
 
 
 def create_iaca(

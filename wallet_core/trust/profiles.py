@@ -21,6 +21,9 @@ EKU_MDL_DOCUMENT_SIGNER: Final = ObjectIdentifier("1.0.18013.5.1.2")
 EKU_MDL_READER: Final = ObjectIdentifier("1.0.18013.5.1.6")
 EKU_VICAL_SIGNER: Final = ObjectIdentifier("1.0.18013.5.1.8")
 
+EKU_WALLET_PROVIDER: Final = ObjectIdentifier("2.25.172693482563925716824062838517412983402")
+"""Our own, by its UUID (ITU-T X.667): no specification names one. A provider's certificate without it is taken too."""
+
 MAX_CA_LIFE: Final = timedelta(days=20 * 365)
 """ISO 18013-5 table B.1."""
 
@@ -103,6 +106,9 @@ class CertificateRole(StrEnum):
     TRUST_LIST_SIGNER = "trust_list_signer"
     """Signs a trust list (``specs/trust-list.md``)."""
 
+    WALLET_PROVIDER = "wallet_provider"
+    """Signs client attestations and key attestations."""
+
 
 @dataclass(frozen=True, slots=True)
 class CertificateProfile:
@@ -140,6 +146,7 @@ PROFILES: Final[Mapping[CertificateRole, CertificateProfile]] = {
     CertificateRole.STATUS_LIST_SIGNER: CertificateProfile(_SIGNS, MAX_STATUS_SIGNER_LIFE),
     CertificateRole.VICAL_SIGNER: CertificateProfile(_SIGNS, MAX_STATUS_SIGNER_LIFE, EKU_VICAL_SIGNER),
     CertificateRole.TRUST_LIST_SIGNER: CertificateProfile(_SIGNS, MAX_STATUS_SIGNER_LIFE),
+    CertificateRole.WALLET_PROVIDER: CertificateProfile(_SIGNS, MAX_LEAF_LIFE, EKU_WALLET_PROVIDER),
 }
 """The profile of each role."""
 
@@ -271,6 +278,7 @@ _ROLE_OF_PURPOSE = (
     (EKU_CREDENTIAL_ISSUER, CertificateRole.CREDENTIAL_ISSUER),
     (EKU_VERIFIER_ACCESS, CertificateRole.VERIFIER_ACCESS),
     (EKU_MDL_READER, CertificateRole.VERIFIER_ACCESS),
+    (EKU_WALLET_PROVIDER, CertificateRole.WALLET_PROVIDER),
 )
 
 

@@ -7,6 +7,7 @@ sequence number than the one before.
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -41,17 +42,33 @@ MAX_AUTHORITIES: Final = 1_000
 MAX_TYPES: Final = 1_000
 """Types of one agency; the catalogue has 20 in all."""
 
+MAX_WALLETS: Final = 1_000
+MAX_REDIRECT_URIS: Final = 20
+"""Redirect URIs of one wallet: one for each platform and channel."""
+
+MAX_NAME_CHARACTERS: Final = 2_048
+"""Longest ``client_id``, provider or redirect URI: each is a URL or shorter."""
+
 LEEWAY: Final = timedelta(minutes=5)
 """How far the operator's clock may be ahead of ours."""
 
 LISTED_PURPOSES: Final = frozenset(
-    {AnchorPurpose.CREDENTIAL_ISSUER, AnchorPurpose.MDL_ISSUER, AnchorPurpose.STATUS_LIST_SIGNER}
+    {
+        AnchorPurpose.CREDENTIAL_ISSUER,
+        AnchorPurpose.MDL_ISSUER,
+        AnchorPurpose.STATUS_LIST_SIGNER,
+        AnchorPurpose.WALLET_PROVIDER,
+    }
 )
 """What an authority of a list may be for. A list never makes the operator of another list, nor a verifier."""
 
 _CLAUSE = "specs/trust-list.md 2"
 _THUMBPRINT_BYTES = 32
 _LAST_TIME = 253_402_300_799  # the last second of the year 9999
+# RFC 3986 3: a scheme and something after it, no fragment. What a browser would run or read from disk is no address.
+_REDIRECT_URI = re.compile(
+    r"(?!(?:javascript|data|vbscript|file|blob|about):)[a-z][a-z0-9+.-]*:[\x21\x24-\x5b\x5d-\x7e]+\Z"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +118,25 @@ class ListedAgency:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedWallet:
+    """A wallet of a trust list: a product, not one person's copy of it (HAIP 4.4.1).
+
+    Attributes:
+        client_id: ``sub`` of its client attestations.
+        name: by language.
+        provider: URL of who attests it, as in the provider's certificate.
+        redirect_uris: where an authorization response may go, exactly.
+        period: when it is to be trusted at all.
+    """
+
+    client_id: str
+    name: Mapping[str, str]
+    provider: str
+    redirect_uris: tuple[str, ...]
+    period: Period = Period()
+
+
+@dataclass(frozen=True, slots=True)
 class TrustList:
     """What a trust list says.
 
@@ -111,6 +147,7 @@ class TrustList:
         next_update: when it ends, and the next one is there.
         authorities: CAs under which the agencies' certificates stand, each for one purpose.
         agencies: who may issue what.
+        wallets: which wallets there are, and who attests them.
     """
 
     operator: str
@@ -119,6 +156,7 @@ class TrustList:
     next_update: datetime
     authorities: tuple[TrustAnchor, ...]
     agencies: tuple[ListedAgency, ...]
+    wallets: tuple[ListedWallet, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +195,7 @@ def create_trust_list(content: TrustList, *, signer: Signer, chain: Sequence[byt
 
 def trust_list_payload(content: TrustList) -> JsonObject:
     """Return the JSON payload of a trust list."""
-    return {
+    payload: JsonObject = {
         "iss": content.operator,
         "iat": int(content.issued_at.timestamp()),
         "next_update": int(content.next_update.timestamp()),
@@ -171,6 +209,9 @@ def trust_list_payload(content: TrustList) -> JsonObject:
         ],
         "agencies": [_agency_json(agency) for agency in content.agencies],
     }
+    if content.wallets:
+        payload["wallets"] = [_wallet_json(wallet) for wallet in content.wallets]
+    return payload
 
 
 def parse_trust_list(payload: JsonObject) -> TrustList:
@@ -195,7 +236,11 @@ def parse_trust_list(payload: JsonObject) -> TrustList:
     issuers = [issuer for agency in agencies for issuer in agency.credential_issuers]
     if len(set(issuers)) != len(issuers):
         raise MalformedError("two agencies of the trust list have one identifier", clause=_CLAUSE)
-    return TrustList(_text(payload, "iss"), sequence, issued_at, next_update, authorities, agencies)
+    wallets = tuple(_wallet(each) for each in _objects(payload, "wallets", limit=MAX_WALLETS))
+    # tl-2-wallet-unique
+    if len({wallet.client_id for wallet in wallets}) != len(wallets):
+        raise MalformedError("a wallet stands twice in the trust list", clause=_CLAUSE)
+    return TrustList(_text(payload, "iss"), sequence, issued_at, next_update, authorities, agencies, wallets)
 
 
 def verify_trust_list(
@@ -324,13 +369,40 @@ def _authority(entry: JsonObject) -> TrustAnchor:
     return TrustAnchor(load_certificate(der), purpose)
 
 
-def _agency(entry: JsonObject) -> ListedAgency:
+def _wallet_json(wallet: ListedWallet) -> JsonObject:
+    return {
+        "client_id": wallet.client_id,
+        "name": {**wallet.name},
+        "provider": wallet.provider,
+        "redirect_uris": [*wallet.redirect_uris],
+        **_period_json(wallet.period),
+    }
+
+
+def _wallet(entry: JsonObject) -> ListedWallet:
+    uris = _texts(entry, "redirect_uris")
+    # tl-2-redirect-uris
+    if len(uris) > MAX_REDIRECT_URIS or not all(len(u) <= MAX_NAME_CHARACTERS and _REDIRECT_URI.match(u) for u in uris):
+        raise MalformedError(
+            f"redirect_uris in the trust list are not up to {MAX_REDIRECT_URIS} URIs without fragment", clause=_CLAUSE
+        )
+    client_id, provider = _text(entry, "client_id"), _text(entry, "provider")
+    if max(len(client_id), len(provider)) > MAX_NAME_CHARACTERS:
+        raise MalformedError("client_id or provider of a wallet in the trust list is too long", clause=_CLAUSE)
+    return ListedWallet(client_id, _name(entry), provider, uris, _period(entry))
+
+
+def _name(entry: JsonObject) -> dict[str, str]:
     name = entry.get("name")
     if not isinstance(name, dict) or not name or not all(isinstance(text, str) and text for text in name.values()):
-        raise MalformedError("an agency of the trust list has no name", clause=_CLAUSE)
+        raise MalformedError("an entry of the trust list has no name", clause=_CLAUSE)
+    return {language: str(text) for language, text in name.items()}
+
+
+def _agency(entry: JsonObject) -> ListedAgency:
     return ListedAgency(
         id=_text(entry, "id"),
-        name={language: str(text) for language, text in name.items()},
+        name=_name(entry),
         credential_issuers=tuple(CredentialIssuerId(each) for each in _texts(entry, "credential_issuers")),
         certificates=_thumbprints(entry, "certificates"),
         authorities=_thumbprints(entry, "authorities"),

@@ -29,6 +29,7 @@ from wallet_core.trust.profiles import (
     EKU_MDL_READER,
     EKU_VERIFIER_ACCESS,
     EKU_VICAL_SIGNER,
+    EKU_WALLET_PROVIDER,
     CertificateRole,
     country_of,
     extension_of,
@@ -51,6 +52,7 @@ _EKU_OF: Final[Mapping[AnchorPurpose, frozenset[ObjectIdentifier]]] = {
     AnchorPurpose.STATUS_LIST_SIGNER: frozenset(),
     AnchorPurpose.VICAL_PROVIDER: frozenset({EKU_VICAL_SIGNER}),
     AnchorPurpose.TRUST_LIST_OPERATOR: frozenset(),
+    AnchorPurpose.WALLET_PROVIDER: frozenset({EKU_WALLET_PROVIDER}),
 }
 _EKU_ALL = frozenset().union(*_EKU_OF.values())
 

@@ -18,6 +18,8 @@ from wallet_core.protocols.openid4vci.credential import end_of_certificate
 from wallet_core.spec_versions import FORMAT_MDOC
 from wallet_core.types import AgencyId, CredentialConfigurationId, JsonObject
 
+_ID_BYTES = 16
+
 MAX_PROBLEMS = 5
 """Faults of a record that one error names."""
 
@@ -43,6 +45,11 @@ def is_issued(ports: IssuancePorts, agency_id: AgencyId, issued: IssuedType) -> 
     except KeyUnavailable:
         return False
     return any(end_of_certificate(each) > ports.clock.now() for each in certificates)
+
+
+def new_id(ports: IssuancePorts, now: datetime) -> str:
+    """Return a new id, 44 hexadecimal digits, in order of time."""
+    return f"{int(now.timestamp() * 1000):012x}{ports.random(_ID_BYTES).hex()}"
 
 
 def check_claims(credential_type: CredentialType, record: JsonObject, *, today: date) -> datetime:
@@ -74,10 +81,16 @@ def subject_record(
 
 
 def seal_dataset(
-    ports: IssuancePorts, agency_id: AgencyId, offer_id: str, *, claims: Mapping[str, JsonObject], tx_code: str | None
+    ports: IssuancePorts,
+    agency_id: AgencyId,
+    offer_id: str,
+    *,
+    claims: Mapping[str, JsonObject],
+    tx_code: str | None,
+    deferred: bool = False,
 ) -> bytes:
-    """Return what is kept with an offer until it ends."""
-    data = strict_json.dumps({"claims": dict(claims), "tx_code": tx_code})
+    """Return what is kept with an offer until it ends. ``deferred``: somebody decides before anything is signed."""
+    data = strict_json.dumps({"claims": dict(claims), "tx_code": tx_code, "deferred": deferred})
     return ports.seal.seal(data, _context(agency_id, offer_id))
 
 

@@ -7,7 +7,16 @@ from datetime import datetime
 
 from issuer.agencies.ports import Agency
 from issuer.issuance.ports import IssuancePorts, IssuedCredential, Offer, Storage
-from issuer.issuance.use_cases.dataset import check_claims, issued_type, open_dataset, seal_dataset, subject_record
+from issuer.issuance.use_cases.dataset import (
+    check_claims,
+    issued_type,
+    new_id,
+    open_dataset,
+    seal_dataset,
+    subject_record,
+)
+from issuer.issuance.use_cases.decisions import DeferredStatus, deferred_status, overall_state
+from issuer.issuance.use_cases.races import read
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.credential_type import seoul_day
 from wallet_core.catalogue.records import is_subject_id
@@ -15,16 +24,19 @@ from wallet_core.errors import InvalidRequest, MalformedError, NotFound
 from wallet_core.protocols.oauth2.identifiers import parse_url
 from wallet_core.protocols.openid4vci.issuance import (
     TX_CODE_DIGITS,
+    Invited,
     Issued,
     Offered,
+    create_invited,
+    create_issuer_state,
     create_offered,
     create_pre_authorized_code,
     create_tx_code,
     digest,
     digest_tx_code,
     expire,
-    state_kind,
 )
+from wallet_core.protocols.openid4vci.issuance_stored import state_kind
 from wallet_core.protocols.openid4vci.offer import (
     CredentialOffer,
     TxCodeInput,
@@ -40,7 +52,6 @@ MAX_CONFIGURATIONS = 20
 PAGE = 50
 """Rows of one page of a list."""
 
-_ID_BYTES = 16
 _ID = re.compile(r"[0-9a-f]{44}\Z")
 # Schemes that make a browser run or open something local are no wallet.
 _SCHEME = re.compile(r"(?!(?:javascript|data|vbscript|file|blob|about|https?):)[a-z][a-z0-9+.-]{1,40}:(?://)?\Z")
@@ -50,7 +61,10 @@ _SCHEME = re.compile(r"(?!(?:javascript|data|vbscript|file|blob|about|https?):)[
 class OfferOrder:
     """What an agency wants to offer to one person. Either ``claims`` or ``subject_id`` says what will be signed.
 
-    ``tx_code`` None asks for a transaction code if the catalogue demands one of any of the types.
+    ``tx_code`` None asks for a transaction code if the catalogue demands one of any of the types. Under the
+    authorization code grant the person logs in: then there is no transaction code, there are no ``claims``, and without
+    ``subject_id`` whoever logs in receives their own. ``deferred``: the wallet is asked to come back, and somebody
+    decides.
     """
 
     configuration_ids: tuple[CredentialConfigurationId, ...]
@@ -59,6 +73,8 @@ class OfferOrder:
     subject_id: str | None = None
     by_reference: bool = True
     credential_offer_endpoint: str = spec.OFFER_SCHEME
+    authorization_code: bool = False
+    deferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +100,7 @@ class CreatedOffer:
 
 @dataclass(frozen=True, slots=True)
 class OfferStatus:
-    """What became of an offer: ``state`` is offered, authorized, issued, refused or expired."""
+    """What became of an offer: ``state`` is offered, authorized, deferred, issued, refused or expired."""
 
     id: str
     state: str
@@ -93,6 +109,7 @@ class OfferStatus:
     issued: tuple[JsonObject, ...]
     created_at: datetime
     subject_id: str | None
+    deferred: tuple[DeferredStatus, ...] = ()
 
 
 def create_offer(ports: IssuancePorts, storage: Storage, agency: Agency, order: OfferOrder) -> CreatedOffer:
@@ -106,17 +123,31 @@ def create_offer(ports: IssuancePorts, storage: Storage, agency: Agency, order: 
     """
     _check_order(order)
     now = ports.clock.now()
-    offer_id = f"{int(now.timestamp() * 1000):012x}{ports.random(_ID_BYTES).hex()}"
-    code = create_pre_authorized_code(ports.secrets.code, offer_id)
+    offer_id = new_id(ports, now)
     tx_code = create_tx_code(ports.random) if _wants_tx_code(ports, agency, order) else None
-    sent = None if tx_code is None else digest_tx_code(ports.secrets.tx_code, offer_id, tx_code)
-    state = create_offered(order.configuration_ids, tx_code_digest=sent, now=now)
-    sealed = seal_dataset(ports, agency.id, offer_id, claims=order.claims, tx_code=tx_code)
+    state = _first_state(ports, order, offer_id, tx_code, now)
+    code = _secret(ports, offer_id, state)
+    sealed = seal_dataset(ports, agency.id, offer_id, claims=order.claims, tx_code=tx_code, deferred=order.deferred)
     offer = Offer(offer_id, agency.id, 1, state, digest(code), order.subject_id, sealed, now)
     with storage.unit:
         _check_data(ports, storage, agency, order, now)
         storage.offers.add(offer)
     return _created(agency, offer, state, code, tx_code, order)
+
+
+def _first_state(
+    ports: IssuancePorts, order: OfferOrder, offer_id: str, tx_code: str | None, now: datetime
+) -> Offered | Invited:
+    if order.authorization_code:
+        return create_invited(order.configuration_ids, now=now)
+    sent = None if tx_code is None else digest_tx_code(ports.secrets.tx_code, offer_id, tx_code)
+    return create_offered(order.configuration_ids, tx_code_digest=sent, now=now)
+
+
+def _secret(ports: IssuancePorts, offer_id: str, state: Offered | Invited) -> str:
+    """Return what a wallet brings back: the pre-authorized code, or the ``issuer_state``; never one for the other."""
+    create = create_issuer_state if isinstance(state, Invited) else create_pre_authorized_code
+    return create(ports.secrets.code, offer_id)
 
 
 def show_offer(ports: IssuancePorts, agency: Agency, offer_id: str) -> CredentialOffer:
@@ -126,7 +157,7 @@ def show_offer(ports: IssuancePorts, agency: Agency, offer_id: str) -> Credentia
         NotFound: there is no such offer, or it was redeemed, refused or has expired.
     """
     _, state = _find_open(ports, agency, offer_id)
-    return _credential_offer(agency, state, create_pre_authorized_code(ports.secrets.code, offer_id))
+    return _credential_offer(agency, state, _secret(ports, offer_id, state))
 
 
 def show_offer_again(
@@ -140,7 +171,7 @@ def show_offer_again(
     offer, state = _find_open(ports, agency, offer_id)
     tx_code = open_dataset(ports, offer).get("tx_code")
     order = OfferOrder(state.configuration_ids, credential_offer_endpoint=endpoint)
-    code = create_pre_authorized_code(ports.secrets.code, offer_id)
+    code = _secret(ports, offer_id, state)
     return _created(agency, offer, state, code, tx_code if isinstance(tx_code, str) else None, order)
 
 
@@ -150,7 +181,8 @@ def offer_status(ports: IssuancePorts, agency: Agency, offer_id: str) -> OfferSt
     Raises:
         NotFound: the agency has no such offer.
     """
-    return _status(_find(ports, agency, offer_id), ports.clock.now())
+    offer = _find(ports, agency, offer_id)
+    return _statuses(ports, agency, [offer])[0]
 
 
 def list_offers(ports: IssuancePorts, agency: Agency, *, before: str = "") -> tuple[list[OfferStatus], str | None]:
@@ -158,8 +190,7 @@ def list_offers(ports: IssuancePorts, agency: Agency, *, before: str = "") -> tu
     storage = ports.reading()
     with storage.unit:
         offers = storage.offers.latest(agency.id, before=before, limit=PAGE + 1)
-    now = ports.clock.now()
-    return [_status(offer, now) for offer in offers[:PAGE]], offers[PAGE - 1].id if len(offers) > PAGE else None
+    return _statuses(ports, agency, offers[:PAGE]), offers[PAGE - 1].id if len(offers) > PAGE else None
 
 
 def list_credentials(
@@ -170,6 +201,11 @@ def list_credentials(
     with storage.unit:
         found = storage.credentials.of_subject(agency.id, subject_id, after=after, limit=PAGE + 1)
     return found[:PAGE], found[PAGE - 1].id if len(found) > PAGE else None
+
+
+def count_failed(ports: IssuancePorts, agency: Agency) -> int:
+    """Return how many of an agency's answers failed in the citizen's wallet, as the wallet said."""
+    return read(ports, lambda storage: storage.credentials.count_failed(agency.id))
 
 
 def offer_uri(agency: Agency, offer_id: str) -> str:
@@ -189,9 +225,9 @@ def _find(ports: IssuancePorts, agency: Agency, offer_id: str) -> Offer:
     return offer
 
 
-def _find_open(ports: IssuancePorts, agency: Agency, offer_id: str) -> tuple[Offer, Offered]:
+def _find_open(ports: IssuancePorts, agency: Agency, offer_id: str) -> tuple[Offer, Offered | Invited]:
     offer = _find(ports, agency, offer_id)
-    if not isinstance(offer.state, Offered) or ports.clock.now() >= offer.state.expires_at:
+    if not isinstance(offer.state, Offered | Invited) or ports.clock.now() >= offer.state.expires_at:
         raise NotFound("the offer is over")
     return offer, offer.state
 
@@ -200,13 +236,24 @@ def _check_order(order: OfferOrder) -> None:
     ids = order.configuration_ids
     if not 0 < len(ids) <= MAX_CONFIGURATIONS or len(set(ids)) != len(ids):
         raise InvalidRequest(f"an offer names 1 to {MAX_CONFIGURATIONS} credential configurations, each once")
-    if (order.subject_id is None) == (not order.claims):
+    if order.authorization_code:
+        _check_login_order(order)
+    elif (order.subject_id is None) == (not order.claims):
         raise InvalidRequest("give either subject_id or claims")
     if order.subject_id is not None and not is_subject_id(order.subject_id):
         raise InvalidRequest("subject_id has up to 64 letters, digits, - . _")
     if order.claims and set(order.claims) != set(ids):
         raise InvalidRequest("claims are given for each credential configuration of the offer, and for no other")
     _check_endpoint(order.credential_offer_endpoint)
+
+
+def _check_login_order(order: OfferOrder) -> None:
+    # OpenID4VCI 4.1.1: tx_code belongs to the pre-authorized code grant.
+    if order.tx_code:
+        raise InvalidRequest("the authorization code grant has no transaction code: the person logs in")
+    # Data that come with the offer are somebody's, and who logs in cannot be compared with them.
+    if order.claims:
+        raise InvalidRequest("the authorization code grant takes subject_id, or neither, but no claims")
 
 
 def _check_endpoint(endpoint: str) -> None:
@@ -219,6 +266,8 @@ def _check_endpoint(endpoint: str) -> None:
 
 
 def _wants_tx_code(ports: IssuancePorts, agency: Agency, order: OfferOrder) -> bool:
+    if order.authorization_code:
+        return False
     if order.tx_code is not None:
         return order.tx_code
     types = [issued_type(ports, agency.id, configuration_id).type for configuration_id in order.configuration_ids]
@@ -229,6 +278,11 @@ def _check_data(ports: IssuancePorts, storage: Storage, agency: Agency, order: O
     today = seoul_day(now)
     for configuration_id in order.configuration_ids:
         credential_type = issued_type(ports, agency.id, configuration_id).type
+        # OpenID4VCI 4.1.1: what is offered can be had under the grant that is offered.
+        if _grant_of(order) not in credential_type.issuance.grants:
+            raise InvalidRequest(f"the catalogue does not allow that grant for {credential_type.id}")
+        if order.authorization_code and order.subject_id is None:
+            continue
         if order.subject_id is None:
             record = order.claims[configuration_id]
         else:
@@ -236,7 +290,13 @@ def _check_data(ports: IssuancePorts, storage: Storage, agency: Agency, order: O
         check_claims(credential_type, record, today=today)
 
 
-def _credential_offer(agency: Agency, state: Offered, code: str) -> CredentialOffer:
+def _grant_of(order: OfferOrder) -> str:
+    return "authorization_code" if order.authorization_code else "pre-authorized_code"
+
+
+def _credential_offer(agency: Agency, state: Offered | Invited, code: str) -> CredentialOffer:
+    if isinstance(state, Invited):
+        return create_credential_offer(agency.credential_issuer, state.configuration_ids, issuer_state=code)
     tx_code = None if state.tx_code_digest is None else TxCodeInput("numeric", TX_CODE_DIGITS)
     return create_credential_offer(
         agency.credential_issuer, state.configuration_ids, pre_authorized_code=code, tx_code=tx_code
@@ -244,7 +304,7 @@ def _credential_offer(agency: Agency, state: Offered, code: str) -> CredentialOf
 
 
 def _created(
-    agency: Agency, offer: Offer, state: Offered, code: str, tx_code: str | None, order: OfferOrder
+    agency: Agency, offer: Offer, state: Offered | Invited, code: str, tx_code: str | None, order: OfferOrder
 ) -> CreatedOffer:
     credential_offer = _credential_offer(agency, state, code)
     endpoint = order.credential_offer_endpoint
@@ -256,12 +316,22 @@ def _created(
     return CreatedOffer(offer.id, link, credential_offer, reference, tx_code, state.expires_at)
 
 
-def _status(offer: Offer, now: datetime) -> OfferStatus:
+def _statuses(ports: IssuancePorts, agency: Agency, offers: Sequence[Offer]) -> list[OfferStatus]:
+    found = read(ports, lambda storage: storage.deferrals.of_offers(agency.id, [offer.id for offer in offers]))
+    now = ports.clock.now()
+    deferred = [deferred_status(each, now) for each in found]
+    return [_status(offer, [each for each in deferred if each.offer_id == offer.id], now) for offer in offers]
+
+
+def _status(offer: Offer, deferred: Sequence[DeferredStatus], now: datetime) -> OfferStatus:
     state = expire(offer.state, now=now)
     issuances = state.issuances if isinstance(state, Issued) else ()
     return OfferStatus(
         offer.id,
-        state_kind(state),
+        # What waits is offered, by whichever grant.
+        overall_state(
+            "offered" if isinstance(state, Invited) else state_kind(state), [each.state for each in deferred]
+        ),
         state.configuration_ids,
         state.tries_left if isinstance(state, Offered) else None,
         tuple(
@@ -270,9 +340,11 @@ def _status(offer: Offer, now: datetime) -> OfferStatus:
                 "copies": issuance.copies,
                 "issued_at": issuance.issued_at.isoformat(),
                 "event": issuance.event,
+                "event_description": issuance.description,
             }
             for issuance in issuances
         ),
         offer.created_at,
         offer.subject_id,
+        tuple(deferred),
     )

@@ -1,5 +1,6 @@
 """Suspending, revoking and reinstating: one place of one list changes, in the transaction of the caller."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -67,6 +68,54 @@ def change_status(
     _check_move(stored.head, before, after)
     changed = {entry.idx: credential_id, **_decoy(stored, terms, after, entry.idx, random)}
     statuses = StatusList(stored.head.bits, stored.array)
+    lists.write(stored.head, with_statuses(stored.array, stored.head.bits, dict.fromkeys(changed, after)))
+    lists.record(
+        _change(stored.head, idx, whose, (statuses.status(idx), after), order, now=now, random=random)
+        for idx, whose in changed.items()
+    )
+
+
+def revoke_all(
+    lists: StatusLists,
+    terms: StatusTerms,
+    agency_id: AgencyId,
+    credential_ids: Sequence[str],
+    order: StatusOrder,
+    *,
+    now: datetime,
+    random: RandomBytes,
+) -> None:
+    """Revoke many credentials, each list locked and written once. What has no place, or was revoked before, stays so.
+
+    ``order`` says why and who; its status is ``invalid``. Lists are taken in the order of their numbers, so that two
+    transactions never wait for each other.
+    """
+    by_list: dict[int, dict[int, str]] = defaultdict(dict)
+    for entry in lists.entries(agency_id, credential_ids):
+        by_list[entry.number][entry.idx] = entry.credential_id
+    for number, places in sorted(by_list.items()):
+        stored = lists.read(agency_id, number, to_change=True)
+        if stored is not None:
+            _revoke_places(lists, terms, stored, places, order, now=now, random=random)
+
+
+def _revoke_places(
+    lists: StatusLists,
+    terms: StatusTerms,
+    stored: StoredStatusList,
+    places: dict[int, str],
+    order: StatusOrder,
+    *,
+    now: datetime,
+    random: RandomBytes,
+) -> None:
+    after, statuses = _wanted(order), StatusList(stored.head.bits, stored.array)
+    changed: dict[int, str | None] = {}
+    for idx, credential_id in places.items():
+        if (statuses.status(idx), after) in _MOVES:
+            changed |= {**_decoy(stored, terms, after, idx, random), idx: credential_id}
+    if not changed:
+        return
     lists.write(stored.head, with_statuses(stored.array, stored.head.bits, dict.fromkeys(changed, after)))
     lists.record(
         _change(stored.head, idx, whose, (statuses.status(idx), after), order, now=now, random=random)

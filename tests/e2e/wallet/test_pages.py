@@ -17,6 +17,7 @@ from holder_app.issuance.receiving import claim
 from holder_app.issuance.use_cases import fetch_offer, take_offer_link
 from tests.support.browsing import Person, browser, visitor
 from tests.support.wallets import CATALOGUE, LICENCE, NAME, Town, new_town, new_verifier, policy_query, receive, wait
+from wallet_core.protocols.openid4vp.asking import match_number
 from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC
 
 FORM = {"origin": "https://wallet.example", "sec-fetch-site": "same-origin"}
@@ -161,6 +162,20 @@ def test_the_same_device_goes_back_by_itself(town: Town) -> None:
     assert "form-action 'self' https://verifier.example;" in policy
     answer = person.post(f"{person.path}/answer", follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (303, "https://verifier.example/back")
+
+
+def test_a_scanned_request_shows_the_number_of_the_other_screen(town: Town) -> None:
+    receive(town, LICENCE)
+    person, verifier = browser(town), new_verifier(town)
+    shown = f'class="match"><b>{match_number(verifier.request)}</b>'
+    person.get("/scan")
+    person.post("/scan", {"link": verifier.link})
+    assert shown in person.post(f"{person.path}/fetch").text
+    # On one device there is no other screen.
+    link = f"/authorize?{urlsplit(verifier.link).query}"
+    person.get(link)
+    person.post("/requests", {"link": link})
+    assert 'class="match"' not in person.page.text
 
 
 @pytest.mark.parametrize("url", ["https://other.example/", "javascript:alert(1)", "http://verifier.example/back"])

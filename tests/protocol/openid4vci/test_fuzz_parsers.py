@@ -15,6 +15,7 @@ from wallet_core.http import HttpResponse
 from wallet_core.jose import jws
 from wallet_core.keys.jwk import public_jwk
 from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.protocols.oauth2.form import parse_form
 from wallet_core.protocols.oauth2.metadata import parse_authorization_server_metadata
 from wallet_core.protocols.oauth2.token import (
     parse_bearer_token,
@@ -116,7 +117,10 @@ def test_request_bodies(parse, body):
     | st.dictionaries(st.text(), st.text()).map(lambda d: "&".join(f"{k}={v}" for k, v in d.items()).encode())
 )
 def test_forms(body):
-    attempt(parse_token_request, "application/x-www-form-urlencoded", body)
+    def read(data):
+        parse_token_request(parse_form("application/x-www-form-urlencoded", data), issuer="https://issuer.example")
+
+    attempt(read, body)
 
 
 @given(st.lists(st.text(), max_size=2))

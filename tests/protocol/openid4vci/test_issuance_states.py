@@ -8,24 +8,32 @@ from hypothesis import strategies as st
 from wallet_core.encoding import strict_json
 from wallet_core.errors import (
     CredentialRequestDenied,
+    InvalidAuthorizationDetails,
+    InvalidCredentialRequest,
     InvalidGrant,
     InvalidNotificationId,
     InvalidRequest,
     InvalidToken,
     UnknownCredentialConfiguration,
+    UnknownCredentialIdentifier,
     WalletError,
 )
 from wallet_core.protocols.openid4vci.issuance import (
+    ANYBODY,
     MAX_ISSUANCES,
     TX_CODE_TRIES,
     Authorized,
     Expired,
+    Invited,
     Issuance,
     Issued,
     Offered,
     RefusalReason,
     Refused,
+    TokenHolder,
     create_access_token,
+    create_invited,
+    create_issuer_state,
     create_offered,
     create_pre_authorized_code,
     create_tx_code,
@@ -35,10 +43,12 @@ from wallet_core.protocols.openid4vci.issuance import (
     issue,
     notify,
     redeem_code,
-    state_from_json,
-    state_kind,
-    state_to_json,
+    refresh,
+    revoke,
+    validate_configuration,
+    validate_invitation,
 )
+from wallet_core.protocols.openid4vci.issuance_stored import state_from_json, state_kind, state_to_json
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
@@ -62,23 +72,50 @@ authorized = st.builds(Authorized, ids, st.just(TOKEN), times)
 issued = st.builds(Issued, ids, st.just(TOKEN), times, issuances)
 refused = st.builds(Refused, ids, st.just(RefusalReason.TOO_MANY_TRIES))
 expired = st.builds(Expired, ids)
-states = offered | authorized | issued | refused | expired
+invited = st.builds(Invited, ids, times)
+holders = st.just(ANYBODY) | st.builds(
+    TokenHolder,
+    st.sampled_from(["w", "other"]),
+    st.none() | st.just(RIGHT),
+    st.none() | st.just(RIGHT),
+    st.just(()) | st.just(("a",)),
+    st.none() | st.just(WRONG),
+    st.none() | times,
+)
+held = st.builds(Authorized, ids, st.just(TOKEN), times, holders) | st.builds(
+    Issued, ids, st.just(TOKEN), times, issuances, holders
+)
+states = offered | invited | authorized | issued | refused | expired | held
 
-KINDS = ["offered", "authorized", "issued", "refused", "expired"]
 MOVES = {
+    ("invited", "expire"): {"invited", "expired"},
+    ("invited", "accept"): {"invited", InvalidGrant},
+    ("authorized", "refresh"): {"authorized", InvalidGrant},
+    ("issued", "refresh"): {"issued", InvalidGrant},
     ("offered", "redeem"): {"offered", "authorized", "refused", InvalidGrant, InvalidRequest},
     ("offered", "expire"): {"offered", "expired"},
-    ("authorized", "issue"): {"issued", InvalidToken, UnknownCredentialConfiguration},
+    ("authorized", "issue"): {"issued", InvalidToken, UnknownCredentialConfiguration, InvalidCredentialRequest},
     ("authorized", "notify"): {InvalidToken, InvalidNotificationId},
     ("authorized", "expire"): {"authorized", "expired"},
-    ("issued", "issue"): {"issued", InvalidToken, UnknownCredentialConfiguration},
+    ("issued", "issue"): {"issued", InvalidToken, UnknownCredentialConfiguration, InvalidCredentialRequest},
     ("issued", "notify"): {"issued", InvalidToken, InvalidNotificationId},
     ("issued", "expire"): {"issued"},
+    ("invited", "revoke"): {"refused"},
     ("refused", "expire"): {"refused"},
     ("expired", "expire"): {"expired"},
 }
-FALLBACK = {"redeem": {InvalidGrant}, "issue": {InvalidToken}, "notify": {InvalidToken}}
+FALLBACK = {
+    "accept": {InvalidGrant},
+    "refresh": {InvalidGrant},
+    "revoke": {"refused"},
+    "redeem": {InvalidGrant},
+    "issue": {InvalidToken},
+    "notify": {InvalidToken},
+}
 INPUTS = {
+    "accept": lambda s, now, _: validate_invitation(s, now=now),
+    "refresh": lambda s, now, _: refresh(s, token_digest=TOKEN, holder=TokenHolder("w", RIGHT, RIGHT), now=now),
+    "revoke": lambda s, _now, _: revoke(s),
     "redeem": lambda s, now, tx: redeem_code(s, tx_code_digest=tx, token_digest=TOKEN, now=now),
     "issue": lambda s, now, _: issue(s, configuration_id="a", copies=1, notification_id="n9", now=now),
     "notify": lambda s, now, _: notify(s, notification_id="n1", event=NotificationEvent.CREDENTIAL_ACCEPTED, now=now),
@@ -155,7 +192,7 @@ def test_a_code_works_once_and_not_after_its_time():
     assert isinstance(redeem(state, now=state.expires_at - timedelta(seconds=1)), Authorized)
 
 
-@pytest.mark.clause("vci-8.3.1.1-token")
+@pytest.mark.clause("vci-8.3.1.1-token", "vci-M9-asked-too-often")
 def test_a_token_may_ask_again_until_it_expires():
     state = redeem(waiting())
     for number in range(MAX_ISSUANCES):
@@ -199,3 +236,59 @@ def test_secrets_are_derived_or_random_and_of_the_right_form():
 def test_a_stored_state_holds_no_secret_in_clear():
     text = strict_json.dumps_text(state_to_json(replace(waiting(), tx_code_digest=digest_tx_code(b"s", "o", "123456"))))
     assert "123456" not in text
+
+
+HOLDER = TokenHolder("w", b"i", b"d", refresh_digest=b"x", refresh_expires_at=NOW + timedelta(days=1))
+
+
+@pytest.mark.clause("vci-5.1.3-open")
+def test_an_invitation_is_taken_once_and_in_time():
+    state = create_invited(("a",), now=NOW)
+    assert validate_invitation(state, now=NOW + timedelta(minutes=29)) == state
+    for wrong, now in ((state, NOW + timedelta(minutes=30)), (waiting(), NOW), (Authorized(("a",), TOKEN, NOW), NOW)):
+        with pytest.raises(InvalidGrant):
+            validate_invitation(wrong, now=now)
+    assert create_issuer_state(b"k", "o") != create_pre_authorized_code(b"k", "o")
+
+
+@pytest.mark.clause("oauth-6749.6-expired", "oauth-6749.10.4-client", "oauth-9449.10-bound", "oauth-ABCA-instance")
+def test_a_refresh_token_is_its_holders_until_it_ends():
+    state = Authorized(("a",), b"old", NOW, HOLDER)
+    fresh = refresh(state, token_digest=TOKEN, holder=HOLDER, now=NOW)
+    assert (fresh.token_digest, fresh.holder) == (TOKEN, HOLDER)
+    assert fresh.token_expires_at == NOW + timedelta(minutes=30)
+    assert ends_at(fresh) == HOLDER.refresh_expires_at
+    for who, now in (
+        (HOLDER, NOW + timedelta(days=1)),
+        (replace(HOLDER, client_id="other"), NOW),
+        (replace(HOLDER, client_id=None), NOW),
+        (replace(HOLDER, instance=None), NOW),
+        (replace(HOLDER, dpop=b"other"), NOW),
+    ):
+        with pytest.raises(InvalidGrant):
+            refresh(state, token_digest=TOKEN, holder=who, now=now)
+    for dead in (revoke(state), Authorized(("a",), b"old", NOW)):
+        with pytest.raises(InvalidGrant):
+            refresh(dead, token_digest=TOKEN, holder=HOLDER, now=NOW)
+
+
+def test_a_refresh_keeps_what_was_sent_last():
+    many = tuple(Issuance(f"n{n}", "a", 1, NOW) for n in range(MAX_ISSUANCES))
+    fresh = refresh(Issued(("a",), TOKEN, NOW, many, HOLDER), token_digest=TOKEN, holder=HOLDER, now=NOW)
+    assert fresh.issuances == many[-50:]
+    assert issue(fresh, configuration_id="a", copies=1, notification_id="n", now=NOW).holder == HOLDER
+
+
+@pytest.mark.clause("vci-6.1-subset", "vci-8.2-identifier-used", "vci-8.3.1.2-identifier-not-given")
+def test_details_narrow_what_was_offered():
+    state = redeem_code(waiting(None), tx_code_digest=None, token_digest=TOKEN, now=NOW, details=("b",))
+    assert (state.configuration_ids, state.holder.identified) == (("b",), ("b",))
+    validate_configuration(state, "b", by_identifier=True)
+    with pytest.raises(InvalidCredentialRequest):
+        validate_configuration(state, "b")
+    with pytest.raises(UnknownCredentialIdentifier):
+        validate_configuration(state, "a", by_identifier=True)
+    with pytest.raises(UnknownCredentialConfiguration):
+        validate_configuration(state, "a")
+    with pytest.raises(InvalidAuthorizationDetails):
+        redeem_code(waiting(None), tx_code_digest=None, token_digest=TOKEN, now=NOW, details=("c",))

@@ -10,6 +10,7 @@ from wallet_core.errors import (
     UnknownCredentialIdentifier,
 )
 from wallet_core.protocols.openid4vci.messages import (
+    MAX_EVENT_DESCRIPTION,
     CredentialRequest,
     NotificationEvent,
     NotificationRequest,
@@ -70,7 +71,7 @@ def test_proofs_may_be_left_out_of_the_message():
         (JSON, request(proofs=[]), InvalidCredentialRequest),
         (JSON, request(proofs={}), InvalidCredentialRequest),
         (JSON, request(proofs={"jwt": ["a"], "di_vp": []}), InvalidCredentialRequest),
-        (JSON, request(proofs={"attestation": ["a"]}), InvalidCredentialRequest),
+        (JSON, request(proofs={"di_vp": ["a"]}), InvalidCredentialRequest),
         (JSON, request(proofs={"jwt": "a.b.c"}), InvalidCredentialRequest),
         (JSON, request(proofs={"jwt": [1]}), InvalidCredentialRequest),
         (JSON, request(proofs={"jwt": ["a"] * (BATCH_SIZE + 1)}), InvalidCredentialRequest),
@@ -86,10 +87,13 @@ def test_credential_requests_that_are_refused(media_type, body, error):
 
 def test_notification_requests():
     body = b'{"notification_id":"n","event":"credential_deleted","event_description":"gone"}'
-    assert parse_notification_request(JSON, body) == NotificationRequest("n", NotificationEvent.CREDENTIAL_DELETED)
+    expected = NotificationRequest("n", NotificationEvent.CREDENTIAL_DELETED, "gone")
+    assert parse_notification_request(JSON, body) == expected
+    long = f'{{"notification_id":"n","event":"credential_deleted","event_description":"{"x" * 5000}"}}'.encode()
+    assert len(parse_notification_request(JSON, long).description) == MAX_EVENT_DESCRIPTION
 
 
-@pytest.mark.clause("vci-11.1-event", "vci-11.1-media-type")
+@pytest.mark.clause("vci-11.1-event", "vci-11.1-media-type", "vci-11.1-description")
 @pytest.mark.parametrize(
     "body",
     [
@@ -101,6 +105,11 @@ def test_notification_requests():
         b'{"notification_id":"n","event":1}',
         b'{"notification_id":1,"event":"credential_accepted"}',
         b'{"notification_id":"n","notification_id":"n","event":"credential_accepted"}',
+        b'{"notification_id":"n","event":"credential_failure","event_description":"a \\" mark"}',
+        b'{"notification_id":"n","event":"credential_failure","event_description":"back\\\\slash"}',
+        b'{"notification_id":"n","event":"credential_failure","event_description":"line\\n"}',
+        '{"notification_id":"n","event":"credential_failure","event_description":"실패"}'.encode(),
+        b'{"notification_id":"n","event":"credential_failure","event_description":1}',
     ],
 )
 def test_notification_requests_that_are_refused(body):

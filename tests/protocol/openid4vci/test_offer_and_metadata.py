@@ -79,6 +79,7 @@ def broken(*path, value=None, drop=False):
     "vci-4.1.1-code",
     "vci-4.1.1-input-mode",
     "vci-4.1.1-description",
+    "vci-4.1.1-issuer-state",
 )
 @pytest.mark.parametrize(
     "value",
@@ -109,6 +110,9 @@ def broken(*path, value=None, drop=False):
         broken("grants", GRANT, "tx_code", value={"length": "6"}),
         broken("grants", GRANT, "tx_code", value={"description": "x" * 301}),
         broken("grants", GRANT, "authorization_server", value="ftp://a"),
+        broken("grants", "authorization_code", value=[]),
+        broken("grants", "authorization_code", value={"issuer_state": 1}),
+        broken("grants", "authorization_code", value={"issuer_state": "s", "authorization_server": "ftp://a"}),
     ],
 )
 def test_offers_that_are_refused(value):
@@ -138,6 +142,15 @@ def test_links_that_are_refused(link):
         parse_offer_link(link)
 
 
+def test_an_offer_that_asks_to_log_in():
+    made = create_credential_offer(ISSUER, ["a"], issuer_state="s")
+    assert made.to_json()["grants"] == {"authorization_code": {"issuer_state": "s"}}
+    assert parse_credential_offer(made.to_json()) == made
+    bare = parse_credential_offer({**made.to_json(), "grants": {"authorization_code": {}}})
+    assert (bare.authorization_code, bare.issuer_state, bare.pre_authorized_code) == (True, None, None)
+    assert parse_credential_offer(bare.to_json()) == bare
+
+
 @pytest.mark.parametrize("ids", [[], ["a", "a"]])
 def test_offers_we_must_not_make(ids):
     with pytest.raises(ValueError, match="at least one"):
@@ -153,8 +166,8 @@ def test_our_metadata_are_metadata():
     assert parsed.nonce_endpoint == f"{ISSUER}/nonce"
     assert parsed.batch_size == 10
     assert parsed.configurations["licence"].proof_algorithms == ("ES256",)
-    # Encryption, deferral and other grants are not built yet, so nothing speaks of them.
-    assert not [name for name in document if "encryption" in name or "deferred" in name]
+    assert parsed.deferred_endpoint == f"{ISSUER}/deferred"
+    assert not [name for name in document if "encryption" in name]
 
 
 def test_metadata_locations_keep_a_final_slash():

@@ -11,10 +11,12 @@ from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.openid4vci.nonce import LIFETIME, create_c_nonce, spent_digest, verify_c_nonce
 from wallet_core.protocols.openid4vci.proof import (
     MAX_AGE,
+    ProofPolicy,
     proof_signing_input,
     verify_key_proof,
     verify_key_proofs,
 )
+from wallet_core.trust.wallet_providers import WalletProviders
 from wallet_core.types import CredentialIssuerId, Nonce
 
 ISSUER = CredentialIssuerId("https://issuer.example/agencies/police")
@@ -142,7 +144,16 @@ def test_iss_is_the_client_where_there_is_one():
 
 
 def batch(*proofs):
-    return verify_key_proofs(proofs, audience=ISSUER, algorithms=["ES256"], verify_nonce=lambda _: None, now=NOW)
+    return verify_key_proofs(
+        proofs,
+        proof_type="jwt",
+        audience=ISSUER,
+        policy=ProofPolicy({"jwt": ["ES256"]}),
+        trust=WalletProviders(),
+        verify_nonce=lambda _: None,
+        now=NOW,
+        limit=10,
+    )
 
 
 def test_each_key_of_a_batch_counts_once():

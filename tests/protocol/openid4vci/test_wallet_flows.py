@@ -261,7 +261,7 @@ def test_offers_that_are_refused(misbehave):
     "token_response",
     [
         {"access_token": "token"},
-        {"access_token": "token", "token_type": "DPoP"},
+        {"access_token": "token", "token_type": "N_A"},
         {"token_type": "Bearer"},
         {"access_token": 1, "token_type": "Bearer"},
         {"access_token": "to ken", "token_type": "Bearer"},

@@ -13,8 +13,8 @@ from wallet_core.adapters.cli_keys import app
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import load_trust_anchors
 from wallet_core.adapters.keystore import KeyStore
-from wallet_core.errors import KeyUnavailable
-from wallet_core.trust.anchors import AnchorPurpose
+from wallet_core.errors import KeyUnavailable, UntrustedError
+from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors
 from wallet_core.trust.profiles import CertificateRole, ProfileRule
 from wallet_core.trust.x509 import validate_dns_name, validate_issuer_name, verify_chain
 from wallet_core.types import CredentialIssuerId
@@ -67,6 +67,27 @@ def test_a_verifiers_key_is_trusted_by_the_cas_anchor(store: Path) -> None:
         KeyStore(store).chain("bank"), anchors, purpose=AnchorPurpose.VERIFIER_ACCESS, at=SystemClock().now()
     )
     validate_dns_name(trusted, "localhost")
+
+
+def test_a_wallet_providers_key_is_trusted_by_the_cas_anchor(store: Path) -> None:
+    provider = "https://provider.example"
+    made = jigap_keys(
+        "new-ca", "wallets", "--store", str(store), "--organization", "시험용", "--contact", provider,
+        "--purpose", "wallet_provider",
+    )  # fmt: skip
+    assert made.exit_code == 0
+    result = jigap_keys(
+        "new-wallet-provider", "wallet", "--store", str(store), "--ca", "wallets", "--provider", provider,
+        "--organization", "지갑 제공자 (시험용)", "--json",
+    )  # fmt: skip
+    said = json.loads(result.stdout)
+    assert (said["role"], said["speaks_for"], said["faults"]) == ("wallet_provider", [provider], [])
+    anchors, chain = load_trust_anchors([store / "wallets.anchor.pem"]), KeyStore(store).chain("wallet")
+    now = SystemClock().now()
+    assert verify_chain(chain, anchors, purpose=AnchorPurpose.WALLET_PROVIDER, at=now).uris == (provider,)
+    other = TrustAnchors(TrustAnchor(each.certificate, AnchorPurpose.CREDENTIAL_ISSUER) for each in anchors.anchors)
+    with pytest.raises(UntrustedError, match="purpose"):
+        verify_chain(chain, other, purpose=AnchorPurpose.CREDENTIAL_ISSUER, at=now)
 
 
 def test_private_keys_are_for_their_owner_only(store: Path) -> None:

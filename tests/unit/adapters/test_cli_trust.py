@@ -101,6 +101,20 @@ def test_a_draft_may_be_changed_before_it_is_signed(folder: Path, tmp_path: Path
     assert isinstance(bad.exception, MalformedError)
 
 
+def test_a_list_of_wallets(folder: Path, tmp_path: Path) -> None:
+    wallets, draft, out = tmp_path / "wallets.json", tmp_path / "list.json", tmp_path / "list.jwt"
+    wallet = {"client_id": "https://wallet.example", "name": {"ko": "지갑"}, "provider": "https://provider.example"}
+    wallets.write_text(json.dumps([{**wallet, "redirect_uris": ["https://wallet.example/callback"]}]))
+    words = ["draft", "--operator", OPERATOR, *authorities(folder), "--issuer-store", str(folder / "keys")]
+    made(app, *words, "--out", str(draft), "--wallets", str(wallets))
+    signed = made(app, "sign", str(draft), "--store", str(folder / "ca"), "--key", "list", "--out", str(out))
+    assert signed["wallets"] == [{name: wallet[name] for name in ("client_id", "provider")}]
+    shown = run(app, "show", str(out), "--trust", str(roots(folder))).stderr
+    assert "wallet https://wallet.example, attested by" in shown
+    wallets.write_text(json.dumps([wallet, wallet]))
+    assert isinstance(run(app, *words, "--out", str(draft), "--wallets", str(wallets)).exception, MalformedError)
+
+
 def test_a_vical_of_iacas(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "list.vical"
     words = ["--provider", "시험용", "--store", str(folder / "ca"), "--key", "vical", "--out", str(out)]

@@ -41,6 +41,16 @@ FAULTS = [
     (LICENCE, 'not_after_claim = ["expiry_date"]', 0, 'not_after_claim = ["name"]', "path"),
     (LICENCE, "revocable = true", 0, 'revocable = "yes"', "type"),
     (LICENCE, 'who = ["self"]', 0, 'who = ["anybody"]', "choice"),
+    (LICENCE, 'key_storage = ["iso_18045_basic"]', 0, 'key_storage = ["basic"]', "choice"),
+    (LICENCE, 'key_storage = ["iso_18045_basic"]', 0, "key_storage = []", "empty"),
+    (LICENCE, 'key_storage = ["iso_18045_basic"]', 0, 'key_storage = "iso_18045_basic"', "type"),
+    (LICENCE, 'user_authentication = ["iso_18045_basic"]', 0, 'user_authentication = ["a"]', "choice"),
+    (LICENCE, 'attestation = "haip"', 0, 'attestation = "always"', "choice"),
+    (LICENCE, 'attestation = "haip"', 0, 'attestation = "none"', "proof-type+1"),
+    (LICENCE, 'proof_types = ["jwt", "attestation"]', 0, 'proof_types = ["attestation"]', "proof-type"),
+    (LICENCE, 'proof_types = ["jwt", "attestation"]', 0, 'proof_types = ["jwt", "jwt"]', "unique"),
+    (LICENCE, 'proof_types = ["jwt", "attestation"]', 0, 'proof_types = ["di_vp"]', "choice"),
+    (LICENCE, 'proof_types = ["jwt", "attestation"]', 0, "proof_types = []", "empty"),
     (LICENCE, 'path = "given_name"', 0, 'path = "given name"', "path"),
     (LICENCE, 'path = "given_name"', 0, 'path = "family_name"', "unique"),
     (LICENCE, 'path = "security_serial"', 1, 'path = "status"', "reserved"),
@@ -234,7 +244,7 @@ def test_the_command_says_file_line_and_reason_and_ends_with_1(texts: dict[str, 
 def test_the_command_is_content_with_our_own_catalogue() -> None:
     result = CliRunner().invoke(app, ["check", "--json"])
     assert (result.exit_code, json.loads(result.stdout)["credential_types"]) == (0, 20)
-    assert len(json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)["policies"]) == 14
+    assert len(json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)["policies"]) == 15
 
 
 @given(st.data())

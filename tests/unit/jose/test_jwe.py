@@ -1,5 +1,7 @@
 import contextlib
 import json
+import tracemalloc
+import zlib
 from typing import Any
 
 import pytest
@@ -167,3 +169,38 @@ TOKEN = jwe.encrypt(b"secret", JWK, enc="A128GCM")
 def test_only_wallet_errors_leave(token: str) -> None:
     with contextlib.suppress(WalletError):
         assert jwe.decrypt(token, KEYS) == b"secret"
+
+
+@pytest.mark.clause("jose-7516.4.1.13-crit-zip")
+@pytest.mark.parametrize("size", [0, 1, 5_000, jwe.MAX_PLAINTEXT_BYTES])
+def test_what_is_compressed_inflates_where_that_was_offered(size: int) -> None:
+    text = (b"x" * 50 + bytes(range(50))) * (size // 100) + b"y" * (size % 100)
+    token = jwe.encrypt(text, JWK, enc="A128GCM", deflate=True)
+    assert jwe.parse_header(token)["zip"] == "DEF"
+    assert jwe.decrypt(token, KEYS, zip_values=("DEF",)) == text
+    with pytest.raises(VerificationError) as caught:
+        jwe.decrypt(token, KEYS)
+    assert caught.value.step == 2
+
+
+@pytest.mark.clause("jose-7516.4.1.3-inflated-size")
+def test_a_bomb_is_not_inflated() -> None:
+    bomb = jwe.encrypt(bytes(50_000_000), JWK, enc="A128GCM", deflate=True, max_bytes=50_000_000)
+    assert len(bomb) < 100_000
+    tracemalloc.start()
+    with pytest.raises(VerificationError) as caught:
+        jwe.decrypt(bomb, KEYS, zip_values=("DEF",))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert caught.value.step == 5
+    assert peak < 5_000_000
+
+
+@pytest.mark.clause("jose-7516.4.1.3-inflated-size")
+def test_what_is_no_deflated_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = zlib.compress(b"text" * 100, wbits=-15)
+    for content in (whole[:-2], whole + b"more", b"", b"\xff\xff", zlib.compress(b"text")):
+        monkeypatch.setattr("wallet_core.jose.jwe._Deflate.compress", lambda _self, _text, c=content: c)
+        token = jwe.encrypt(b"", JWK, enc="A128GCM", deflate=True)
+        with pytest.raises(VerificationError):
+            jwe.decrypt(token, KEYS, zip_values=("DEF",))

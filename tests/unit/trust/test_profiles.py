@@ -18,6 +18,7 @@ from wallet_core.trust.certificates import (
     create_document_signer,
     create_iaca,
     create_operator_certificate,
+    create_wallet_provider_certificate,
     renew_certificate,
 )
 from wallet_core.trust.profiles import PROFILES, CertificateRole, ProfileRule, profile_faults, role_of
@@ -120,6 +121,13 @@ def rules(certificate: x509.Certificate, role: CertificateRole, issuer: x509.Cer
     return {fault.rule.value for fault in profile_faults(certificate, role, issuer)}
 
 
+def new_wallet_provider(pki: Pki) -> x509.Certificate:
+    return create_wallet_provider_certificate(
+        pki.issuer_ca, provider="https://provider.example", organization="시험용 지갑 제공자",
+        public_key=SoftwareSigner.generate().public_key, now=NOW, random=os.urandom,
+    )  # fmt: skip
+
+
 def test_what_we_make_has_its_profile(pki: Pki, iaca: CertificateAuthority) -> None:
     signer = new_signer(iaca)
     made = {
@@ -128,6 +136,7 @@ def test_what_we_make_has_its_profile(pki: Pki, iaca: CertificateAuthority) -> N
         CertificateRole.CA: (pki.issuer_ca.certificate, pki.issuer_ca),
         CertificateRole.CREDENTIAL_ISSUER: (x509.load_der_x509_certificate(pki.issuer_leaf), pki.issuer_ca),
         CertificateRole.VERIFIER_ACCESS: (x509.load_der_x509_certificate(pki.verifier_leaf), pki.verifier_ca),
+        CertificateRole.WALLET_PROVIDER: (new_wallet_provider(pki), pki.issuer_ca),
     }
     for role in set(CertificateRole) - made.keys():
         certificate = create_operator_certificate(

@@ -29,6 +29,7 @@ from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors
 from wallet_core.trust.profiles import CertificateRole
 from wallet_core.trust.trust_list import (
     KnownList,
+    ListedWallet,
     Period,
     PermittedType,
     TrustList,
@@ -279,3 +280,49 @@ def test_a_list_behind_an_address(pki: Pki) -> None:
         with pytest.raises(FetchError):
             run_flow(fetch_trust_list(url), send)
     assert (asked[0].url, asked[0].headers["Accept"]) == (url, "application/jigap-trust-list+jwt")
+
+
+WALLET = ListedWallet(
+    "https://wallet.example",
+    {"ko": "시험지갑 (시험용)"},
+    "https://provider.example",
+    ("https://wallet.example/callback", "com.example.wallet:/callback", "http://localhost:8300/callback"),
+)
+
+
+def test_a_list_names_wallets(pki: Pki) -> None:
+    made = content(pki, wallets=(WALLET,))
+    assert parse_trust_list(trust_list_payload(made)).wallets == (WALLET,)
+    assert "wallets" not in trust_list_payload(content(pki))
+
+
+@pytest.mark.clause("tl-2-wallet-unique")
+def test_a_wallet_stands_once(pki: Pki) -> None:
+    twice = (WALLET, replace(WALLET, redirect_uris=()))
+    with pytest.raises(MalformedError, match="twice"):
+        parse_trust_list(trust_list_payload(content(pki, wallets=twice)))
+
+
+@pytest.mark.clause("tl-2-redirect-uris")
+@pytest.mark.parametrize(
+    "uris",
+    [
+        ("https://wallet.example/#a",),
+        ("/callback",),
+        ("javascript:alert(1)",),
+        ("data:text/html,a",),
+        ("HTTPS://wallet.example/",),
+        ("https://wallet.example/a b",),
+        ("https://wallet.example/" + "a" * 2048,),
+        tuple(f"https://wallet.example/{number}" for number in range(21)),
+    ],
+)
+def test_redirect_uris_are_few_and_absolute(pki: Pki, uris: tuple[str, ...]) -> None:
+    with pytest.raises(MalformedError, match="redirect_uris"):
+        parse_trust_list(trust_list_payload(content(pki, wallets=(replace(WALLET, redirect_uris=uris),))))
+
+
+@pytest.mark.parametrize("changes", [{"name": {}}, {"client_id": ""}, {"client_id": "c" * 2049}, {"provider": ""}])
+def test_a_wallet_has_names(pki: Pki, changes: dict[str, Any]) -> None:
+    with pytest.raises(MalformedError):
+        parse_trust_list(trust_list_payload(content(pki, wallets=(replace(WALLET, **changes),))))

@@ -1,7 +1,6 @@
 """What wallets do: fetch a request, post an answer (OpenID4VP 1.0 sections 5.10 and 8.2)."""
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeAlias
@@ -9,53 +8,43 @@ from typing import Final, TypeAlias
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from verifier.presentations.ports import PresentationPorts, Storage, StoredPresentation
-from verifier.presentations.use_cases.requests import SECRET_BYTES, key_context
-from verifier.status.use_cases import DEFAULT_RULE, StatusLook
+from verifier.presentations.use_cases.requests import key_context
 from wallet_core import spec_versions as spec
-from wallet_core.encoding import base64url
 from wallet_core.encoding.claims_path import resolve, value_at
 from wallet_core.errors import (
     InvalidRequest,
-    KeyUnavailable,
     NotFound,
     QueryNotSatisfied,
     StateConflict,
     VerificationError,
 )
-from wallet_core.jose.jwe import DecryptionKey
 from wallet_core.keys.signer import CertifiedSigner
-from wallet_core.protocols.oauth2.form import parse_form
 from wallet_core.protocols.openid4vp import presentation as states
+from wallet_core.protocols.openid4vp.asking import (
+    code_digest,
+    find_access_key,
+    new_secret,
+    private_key_from_bytes,
+    read_response,
+    way_back,
+)
 from wallet_core.protocols.openid4vp.checks import CheckStep
-from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery
 from wallet_core.protocols.openid4vp.mdoc import request_transcript
 from wallet_core.protocols.openid4vp.presentation import Presentation, Requested, Retrieved
 from wallet_core.protocols.openid4vp.request_object import create_request_object
-from wallet_core.protocols.openid4vp.response import (
-    EncryptedResponse,
-    ErrorResponse,
-    PostedResponse,
-    PresentationResponse,
-    Response,
-    decrypt_response,
-    parse_posted_response,
-)
+from wallet_core.protocols.openid4vp.response import ErrorResponse, PresentationResponse
+from wallet_core.protocols.openid4vp.statuses import DEFAULT_RULE, StatusLook
 from wallet_core.protocols.openid4vp.validation import Expectation, ValidatedResponse, validate_vp_token
 from wallet_core.trust.status_list.judging import refuse_status
-from wallet_core.trust.x509 import x509_hash
 from wallet_core.types import Json, QueryId
 
 ELSEWHERE_PATH: Final = "/continue"
 """Path of our page that says: go on at the other screen (protocols 24)."""
 
-MAX_WALLET_NONCE: Final = 512
-"""Characters of a ``wallet_nonce``, which we sign."""
-
 Move: TypeAlias = Callable[[Presentation], Presentation]
 """A transition with everything but the state bound."""
 
-_MAX_REQUEST_FORM = 64 * 1024
 _TRIES = 3
 
 
@@ -110,21 +99,6 @@ def serve_request(ports: PresentationPorts, request_id: str, *, wallet_nonce: st
     )
 
 
-def parse_wallet_nonce(media_type: str, body: bytes) -> str | None:
-    """Return the ``wallet_nonce`` of a posted form; other parameters, ``wallet_metadata`` too, are ignored (5.10).
-
-    Raises:
-        InvalidRequest: not a form, or a nonce that is too long.
-    """
-    # 5.10: both parameters are optional. HTTP libraries leave out the type of a body that is empty.
-    if not body and not media_type:
-        return None
-    wallet_nonce = parse_form(media_type, body, max_bytes=_MAX_REQUEST_FORM).get("wallet_nonce")
-    if wallet_nonce is not None and len(wallet_nonce) > MAX_WALLET_NONCE:
-        raise InvalidRequest("wallet_nonce is too long", clause="OpenID4VP 5.10")
-    return wallet_nonce
-
-
 def judge_response(
     ports: PresentationPorts, request_id: str, media_type: str, body: bytes, statuses: StatusLook | None = None
 ) -> Verdict:
@@ -147,10 +121,11 @@ def judge_response(
         MalformedError, InvalidRequest: the answer cannot be read.
         VerificationError: it cannot be decrypted.
     """
-    now, code = ports.clock.now(), base64url.encode(ports.random(SECRET_BYTES))
+    now, code = ports.clock.now(), new_secret(ports.random)
     stored = _find(ports, request_id)
     states.require_open(stored.state, now=now)
-    response = _read(ports, stored, parse_posted_response(media_type, body))
+    request = stored.state.terms.request
+    response = read_response(request, media_type, body, open_key=lambda: _decryption_key(ports, stored))
     # M25: accepted error responses get a way back as well, so that the person returns.
     redirect_uri = _redirect(ports, stored, code)
     if isinstance(response, ErrorResponse):
@@ -185,22 +160,12 @@ def record_verdict(storage: Storage, verdict: Verdict, *, now: datetime) -> None
             _settle(storage, other, lambda state: states.end(state, now=now))
 
 
-def code_digest(code: str) -> bytes:
-    """Return what is stored of a response_code."""
-    return hashlib.sha256(code.encode()).digest()
-
-
 def _signing_key(ports: PresentationPorts, stored: StoredPresentation) -> CertifiedSigner:
     """Return the access key that the request's Client Identifier names, which may have been rotated meanwhile."""
-    client_id = stored.state.terms.request.client_id
     current = ports.keys.signing_key(stored.party_id)
-    if client_id.prefix is not ClientIdPrefix.X509_HASH or x509_hash(current.chain[0]) == client_id.rest:
-        return current
-    for key in ports.keys.signing_keys(stored.party_id):
-        # vp-5.9.3-same-key
-        if x509_hash(key.chain[0]) == client_id.rest:
-            return key
-    raise KeyUnavailable("the access key of this request is gone", detail=f"{stored.party_id}: ask anew")
+    return find_access_key(
+        stored.state.terms.request.client_id, current, lambda: ports.keys.signing_keys(stored.party_id)
+    )
 
 
 def _validate(
@@ -253,28 +218,10 @@ def _values_of(query: DcqlQuery, claim_id: str, validated: ValidatedResponse) ->
     return found
 
 
-def _read(ports: PresentationPorts, stored: StoredPresentation, posted: PostedResponse) -> Response:
-    request = stored.state.terms.request
-    if isinstance(posted, EncryptedResponse):
-        response = decrypt_response(posted, _decryption_keys(ports, stored))
-    # vp-8.3.1-no-clear-answer
-    elif isinstance(posted, PresentationResponse) and request.encryption is not None:
-        # 8.3.1: only an error may come in clear where encryption was asked for.
-        raise InvalidRequest("the answer is not encrypted", clause="OpenID4VP 8.3.1")
-    else:
-        response = posted
-    # 8.2, 13.3: state ties the answer to the request.
-    # vp-5.3-state-back
-    if response.state != request.state:
-        raise InvalidRequest("state is not that of the request", clause="OpenID4VP 13.3")
-    return response
-
-
-def _decryption_keys(ports: PresentationPorts, stored: StoredPresentation) -> Mapping[str, DecryptionKey]:
+def _decryption_key(ports: PresentationPorts, stored: StoredPresentation) -> ec.EllipticCurvePrivateKey:
     if stored.sealed_key is None:
         raise InvalidRequest("no encrypted answer was asked for", clause="OpenID4VP 8.3")
-    value = int.from_bytes(ports.seal.open(stored.sealed_key, key_context(stored.id)), "big")
-    return {stored.request_id: ec.derive_private_key(value, ec.SECP256R1())}
+    return private_key_from_bytes(ports.seal.open(stored.sealed_key, key_context(stored.id)))
 
 
 def _find(ports: PresentationPorts, request_id: str) -> StoredPresentation:
@@ -311,6 +258,4 @@ def _redirect(ports: PresentationPorts, stored: StoredPresentation, code: str) -
     # Protocols 24: across devices the wallet's browser is sent to a page that knows nothing, and the code, which
     # 8.2 asks for all the same, opens nothing.
     target = stored.state.terms.redirect_uri or f"{ports.public_url}{ELSEWHERE_PATH}"
-    if target.endswith("#"):
-        return f"{target}response_code={code}"
-    return f"{target}{'&' if '?' in target else '?'}response_code={code}"
+    return way_back(target, code)

@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -11,12 +10,9 @@ from verifier.presentations.ports import Periods, PresentationPorts, Storage, St
 from verifier.relying_parties.ports import RelyingParty
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.policy import Policy
-from wallet_core.encoding import base64url
 from wallet_core.errors import InvalidRequest, MalformedError, NotFound
-from wallet_core.jose import jwe
-from wallet_core.keys.algorithms import PublicKey
-from wallet_core.keys.jwk import public_jwk
 from wallet_core.protocols.oauth2.identifiers import parse_url
+from wallet_core.protocols.openid4vp.asking import create_response_encryption, new_secret, private_key_to_bytes
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, create_client_id
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery, parse_dcql_query, validate_own_query
 from wallet_core.protocols.openid4vp.presentation import PresentationFlow, Requested, Terms
@@ -29,12 +25,8 @@ from wallet_core.protocols.openid4vp.request import (
 )
 from wallet_core.types import JsonObject, Nonce
 
-SECRET_BYTES: Final = 24
-"""Bytes of state, nonce and response_code: 192 bits, 32 characters (OpenID4VP 5.2 asks for 128 bits; M24)."""
-
 # Schemes that make a browser run or open something local are no wallet.
 _SCHEME = re.compile(r"(?!javascript|data|vbscript|file|blob|about|http)[a-z][a-z0-9+.-]{1,40}:(?://)?\Z")
-_PRIVATE_KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +163,7 @@ def _create(
 ) -> CreatedPresentation:
     _validate_addresses(order)
     policy, query = _asked(ports, order)
-    now, request_id, presentation_id = ports.clock.now(), _secret(ports), _new_id(ports)
+    now, request_id, presentation_id = ports.clock.now(), new_secret(ports.random), _new_id(ports)
     private_key = ec.generate_private_key(ec.SECP256R1()) if order.encrypted else None
     answer_to = response_uri(ports.public_url, request_id)
     request = AuthorizationRequest(
@@ -179,7 +171,7 @@ def _create(
         response_uri=answer_to,
         # 5.2: "a fresh, cryptographically random number […] for every Authorization Request".
         # vp-5.2-fresh-nonce
-        nonce=Nonce(_secret(ports)),
+        nonce=Nonce(new_secret(ports.random)),
         dcql_query=query,
         state=request_id,
         encryption=_encryption(private_key, request_id),
@@ -262,12 +254,7 @@ def _https(value: str, what: str) -> None:
 
 
 def _encryption(private_key: ec.EllipticCurvePrivateKey | None, request_id: str) -> ResponseEncryption | None:
-    if private_key is None:
-        return None
-    # 5.1: each JWK MUST have a kid; 8.3: alg MUST be present. HAIP 5: P-256, fresh per request, both enc values.
-    members: JsonObject = {"kid": request_id, "use": "enc", "alg": jwe.ALG}
-    jwk: JsonObject = {**public_jwk(PublicKey(private_key.public_key())), **members}
-    return ResponseEncryption(jwk, jwe.ENC_VALUES)
+    return None if private_key is None else create_response_encryption(private_key, request_id)
 
 
 def _sealed_key(
@@ -275,12 +262,7 @@ def _sealed_key(
 ) -> bytes | None:
     if private_key is None:
         return None
-    value = private_key.private_numbers().private_value.to_bytes(_PRIVATE_KEY_BYTES, "big")
-    return ports.seal.seal(value, key_context(presentation_id))
-
-
-def _secret(ports: PresentationPorts) -> str:
-    return base64url.encode(ports.random(SECRET_BYTES))
+    return ports.seal.seal(private_key_to_bytes(private_key), key_context(presentation_id))
 
 
 def _new_id(ports: PresentationPorts) -> str:

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Final
 
 from verifier.presentations.ports import PresentationPorts, Storage, StoredPresentation
-from verifier.presentations.use_cases.protocol import code_digest
 from verifier.relying_parties.ports import RelyingParty
 from wallet_core.errors import NotFound, StateConflict
 from wallet_core.protocols.openid4vp import presentation as states
+from wallet_core.protocols.openid4vp.asking import code_digest
 from wallet_core.protocols.openid4vp.checks import Check
 from wallet_core.protocols.openid4vp.presentation import Answered, Credentials, Presentation, Refused, Verified
 from wallet_core.protocols.openid4vp.stored import credentials_of

@@ -16,6 +16,10 @@ PROTOCOL: Final = "jigap.protocol"
 """Member of the scope: whether the path is one that wallets call, whose answers are never pages."""
 
 
+ANSWER_HEADERS: Final = "jigap.answer_headers"
+"""Member of the scope: headers for whatever answer there will be, an error or not."""
+
+
 class Clock(Protocol):
     """Tells the time."""
 
@@ -44,6 +48,11 @@ class WebContext:
     def session_cookie(self) -> str:
         """Name of the session cookie: the app's, because cookies ignore ports."""
         return f"__Host-jigap-{self.name}" if self.settings.secure else f"jigap-{self.name}"
+
+
+def add_answer_header(connection: HTTPConnection, name: str, value: str) -> None:
+    """Send a header with the answer to this request, once, whether it becomes an error or not."""
+    connection.scope.setdefault(ANSWER_HEADERS, []).append((name.lower().encode(), value.encode()))
 
 
 def context(connection: HTTPConnection) -> WebContext:

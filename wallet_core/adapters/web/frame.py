@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from wallet_core.adapters import log
 from wallet_core.adapters.ui.environment import STATIC_PATH
 from wallet_core.adapters.web.answers import page_policy
-from wallet_core.adapters.web.context import PROTOCOL, WebContext
+from wallet_core.adapters.web.context import ANSWER_HEADERS, PROTOCOL, WebContext
 from wallet_core.adapters.web.sessions import session_cookie
 from wallet_core.encoding import strict_json
 from wallet_core.types import JsonObject
@@ -120,7 +120,8 @@ class Frame:
         """Return the headers to add to an answer that has ``present`` ones."""
         names = dict(present)
         is_page = names.get(b"content-type", b"").startswith(b"text/html")
-        added = [header for header in self._wanted[is_page, scope[PROTOCOL]] if header[0] not in names]
+        wanted = (*self._wanted[is_page, scope[PROTOCOL]], *scope.get(ANSWER_HEADERS, ()))
+        added = [header for header in wanted if header[0] not in names]
         added.append((b"trace-id", trace.encode()))
         if b"cache-control" not in names:
             versioned = scope["query_string"].startswith(b"v=") and scope["path"].startswith(f"{STATIC_PATH}/")

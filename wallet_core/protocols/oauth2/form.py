@@ -25,13 +25,28 @@ def parse_form(media_type: str, body: bytes, *, max_bytes: int = MAX_FORM_BYTES)
         raise InvalidRequest(f"the body is not {spec.FORM}", clause="RFC 6749 3.2")
     if len(body) > max_bytes:
         raise InvalidRequest(f"the body is larger than {max_bytes} bytes")
-    fields = body.replace(b"+", b" ").split(b"&")
-    if len(fields) > MAX_PARAMETERS or not body.isascii():
-        raise InvalidRequest("the body is not a form that can be read", clause="RFC 6749 B")
+    return _parameters(body, "the body")
+
+
+def parse_query(query: bytes) -> dict[str, str]:
+    """Return the parameters of a query (RFC 6749 3.1), as :func:`parse_form` does those of a form.
+
+    Raises:
+        InvalidRequest: too large, not UTF-8, or a parameter twice.
+    """
+    if len(query) > MAX_FORM_BYTES:
+        raise InvalidRequest(f"the query is larger than {MAX_FORM_BYTES} bytes")
+    return _parameters(query, "the query")
+
+
+def _parameters(data: bytes, what: str) -> dict[str, str]:
+    fields = data.replace(b"+", b" ").split(b"&")
+    if len(fields) > MAX_PARAMETERS or not data.isascii():
+        raise InvalidRequest(f"{what} is not a form that can be read", clause="RFC 6749 B")
     try:
         pairs = [(_decoded(name), _decoded(value)) for name, _, value in [f.partition(b"=") for f in fields if f]]
     except UnicodeDecodeError as exc:
-        raise InvalidRequest("the body is not a form that can be read", clause="RFC 6749 B") from exc
+        raise InvalidRequest(f"{what} is not a form that can be read", clause="RFC 6749 B") from exc
     parameters = dict(pairs)
     # RFC 6749 3.2: "Request and response parameters MUST NOT be included more than once."
     # oauth-6749.3.2-once

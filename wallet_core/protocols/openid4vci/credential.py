@@ -48,7 +48,7 @@ def create_credential(
         random: for salts.
 
     Raises:
-        KeyUnavailable: the signer cannot sign now.
+        KeyUnavailable: the signer cannot sign now, or its certificate begins after the full hour.
     """
     return issue_sd_jwt_vc(
         vct=credential_type.vct,
@@ -56,7 +56,7 @@ def create_credential(
         claims=claims,
         selectively_disclosable=selectively_disclosable,
         holder_key=key.key,
-        issued_at=_full_hour(now),
+        issued_at=_signing_hour(now, x5c[0]),
         expires_at=expires_at,
         status=None if status is None else status.to_json(),
         signer=signer,
@@ -93,9 +93,9 @@ def create_mdoc(
         status: as for :func:`create_credential`.
 
     Raises:
-        KeyUnavailable: the signer cannot sign now.
+        KeyUnavailable: the signer cannot sign now, or its certificate begins after the full hour.
     """
-    signed = _full_hour(now)
+    signed = _signing_hour(now, x5chain[0])
     return base64url.encode(
         issue_mdoc(
             doc_type=DocType(entry.doctype or ""),
@@ -133,6 +133,27 @@ def mdoc_end(expires_at: datetime, signer_certificate: bytes, *, now: datetime) 
 def end_of_certificate(certificate: bytes) -> datetime:
     """Return when a certificate in DER ends. An issuer signs with the same few for months."""
     return load_certificate(certificate).not_valid_after_utc
+
+
+@lru_cache(maxsize=64)
+def _begin_of_certificate(certificate: bytes) -> datetime:
+    return load_certificate(certificate).not_valid_before_utc
+
+
+def _signing_hour(now: datetime, signer_certificate: bytes) -> datetime:
+    """Return the time that stands in a credential signed now: the full hour, which links it to all others of the hour.
+
+    Raises:
+        KeyUnavailable: the certificate of the signer was not valid then.
+    """
+    # Protocols M12: minutes and seconds would tell copies of one batch from all others.
+    # vci-M12-full-hour
+    hour = _full_hour(now)
+    # Protocols M12: what is signed before its signer's certificate begins, readers refuse.
+    # vci-M12-signer-before
+    if _begin_of_certificate(signer_certificate) > hour:
+        raise KeyUnavailable("the agency's certificate is not valid for a full hour yet", detail="wait an hour")
+    return hour
 
 
 def _full_hour(time: datetime) -> datetime:

@@ -4,11 +4,14 @@
 Offered ──wrong tx_code──▶ Offered (one try less) ──last try──▶ Refused
    │ right code                 │ too late
    ▼                            ▼
-Authorized ──too late──▶ Expired
+Authorized ──too late──▶ Expired        Invited ──authorization code redeemed──▶ Authorized
    │ credential request
    ▼
-Issued ──credential request, notification──▶ Issued
+Issued ──credential request, notification, refresh token──▶ Issued ──its code was replayed──▶ Refused
 ```
+
+An offer under the authorization code grant is Invited until a code is redeemed; a wallet that began without an offer
+has a state that begins as Authorized.
 
 A transition raises when nothing must be remembered and returns a state when it must: a wrong transaction code has to be
 counted, and an exception would roll the counter back. States hold no personal data and no secret in clear.
@@ -16,7 +19,6 @@ counted, and an exception would roll the counter back. States hold no personal d
 
 import hashlib
 import hmac
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -25,15 +27,19 @@ from typing import Final, TypeAlias
 from wallet_core.encoding import base64url
 from wallet_core.errors import (
     CredentialRequestDenied,
+    InvalidAuthorizationDetails,
+    InvalidCredentialRequest,
     InvalidGrant,
     InvalidNotificationId,
     InvalidRequest,
     InvalidToken,
     UnknownCredentialConfiguration,
+    UnknownCredentialIdentifier,
 )
-from wallet_core.protocols.oauth2.token import ACCESS_TOKEN_LIFETIME
+from wallet_core.protocols.oauth2.authorization_states import check_binding
+from wallet_core.protocols.oauth2.token import token_lifetime
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
-from wallet_core.types import CredentialConfigurationId, Json, JsonObject, RandomBytes
+from wallet_core.types import ClientId, CredentialConfigurationId, RandomBytes
 
 OFFER_LIFETIME: Final = timedelta(minutes=30)
 """How long an offer waits: time to open the wallet at the counter. OpenID4VCI 4.1.1 asks for a short-lived code."""
@@ -47,6 +53,12 @@ TX_CODE_DIGITS: Final = 6
 MAX_ISSUANCES: Final = 100
 """Credential Requests answered under one access token. The conformance suite makes about 30."""
 
+KEPT_ISSUANCES: Final = 50
+"""Answered requests that are remembered over a refresh."""
+
+REFRESH_TOKEN_LIFETIME: Final = timedelta(days=90)
+"""How long a refresh token lives: three lives of a licence's copies. Then the person logs in again."""
+
 _SECRET_BYTES: Final = 32
 
 
@@ -54,6 +66,8 @@ class RefusalReason(StrEnum):
     """Why an offer was refused for good."""
 
     TOO_MANY_TRIES = "too_many_tries"
+    WITHDRAWN = "withdrawn"
+    CODE_REPLAYED = "code_replayed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +79,7 @@ class Issuance:
     copies: int
     issued_at: datetime
     event: NotificationEvent | None = None
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +93,46 @@ class Offered:
 
 
 @dataclass(frozen=True, slots=True)
+class Invited:
+    """An offer under the authorization code grant waits for somebody to log in and consent."""
+
+    configuration_ids: tuple[CredentialConfigurationId, ...]
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TokenHolder:
+    """To whom tokens were given, and on what terms.
+
+    Attributes:
+        client_id: which client; None for an anonymous one.
+        instance: thumbprint of the client instance key that a refresh must be made with; None if there is none.
+        dpop: thumbprint of the key that tokens are bound to; None for Bearer tokens.
+        identified: configurations that are asked for by ``credential_identifier`` (OpenID4VCI 6.2).
+        refresh_digest: :func:`digest` of the refresh token; None if none was given.
+        refresh_expires_at: until when it is good.
+    """
+
+    client_id: ClientId | None = None
+    instance: bytes | None = None
+    dpop: bytes | None = None
+    identified: tuple[CredentialConfigurationId, ...] = ()
+    refresh_digest: bytes | None = None
+    refresh_expires_at: datetime | None = None
+
+
+ANYBODY: Final = TokenHolder()
+"""Whoever has the access token: an anonymous client with a Bearer token."""
+
+
+@dataclass(frozen=True, slots=True)
 class Authorized:
     """The code was redeemed; whoever has the access token may ask for the credentials."""
 
     configuration_ids: tuple[CredentialConfigurationId, ...]
     token_digest: bytes
     token_expires_at: datetime
+    holder: TokenHolder = ANYBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +143,7 @@ class Issued:
     token_digest: bytes
     token_expires_at: datetime
     issuances: tuple[Issuance, ...]
+    holder: TokenHolder = ANYBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +161,7 @@ class Expired:
     configuration_ids: tuple[CredentialConfigurationId, ...]
 
 
-IssuanceState: TypeAlias = Offered | Authorized | Issued | Refused | Expired
+IssuanceState: TypeAlias = Offered | Invited | Authorized | Issued | Refused | Expired
 
 
 def create_offered(
@@ -121,8 +171,19 @@ def create_offered(
     return Offered(configuration_ids, tx_code_digest, TX_CODE_TRIES, now + OFFER_LIFETIME)
 
 
+def create_invited(configuration_ids: tuple[CredentialConfigurationId, ...], *, now: datetime) -> Invited:
+    """Return the first state of an offer under the authorization code grant."""
+    return Invited(configuration_ids, now + OFFER_LIFETIME)
+
+
 def redeem_code(
-    state: IssuanceState, *, tx_code_digest: bytes | None, token_digest: bytes, now: datetime
+    state: IssuanceState,
+    *,
+    tx_code_digest: bytes | None,
+    token_digest: bytes,
+    now: datetime,
+    holder: TokenHolder = ANYBODY,
+    details: tuple[CredentialConfigurationId, ...] | None = None,
 ) -> Offered | Authorized | Refused:
     """Return the state after a token request with the right pre-authorized code (OpenID4VCI 6.1, 6.3).
 
@@ -133,10 +194,13 @@ def redeem_code(
         tx_code_digest: :func:`digest_tx_code` of what was sent, None if nothing was.
         token_digest: :func:`digest` of the access token that will be given out.
         now: the time.
+        holder: to whom it will be given.
+        details: the configurations that ``authorization_details`` pick; None for all of the offer.
 
     Raises:
         InvalidGrant: the code was used, has expired or is dead.
         InvalidRequest: a transaction code is missing, or was sent without being asked for.
+        InvalidAuthorizationDetails: they pick what is not in the offer.
     """
     # OpenID4VCI 4.1.1, 6.3: the code is short-lived and single-use.
     # vci-6.3-once
@@ -157,7 +221,78 @@ def redeem_code(
         if state.tries_left <= 1:
             return Refused(state.configuration_ids, RefusalReason.TOO_MANY_TRIES)
         return replace(state, tries_left=state.tries_left - 1)
-    return Authorized(state.configuration_ids, token_digest, now + ACCESS_TOKEN_LIFETIME)
+    picked, holder = pick(state.configuration_ids, details, holder)
+    return Authorized(picked, token_digest, now + token_lifetime(dpop=holder.dpop), holder)
+
+
+def pick(
+    configuration_ids: tuple[CredentialConfigurationId, ...],
+    details: tuple[CredentialConfigurationId, ...] | None,
+    holder: TokenHolder,
+) -> tuple[tuple[CredentialConfigurationId, ...], TokenHolder]:
+    """Return what ``authorization_details`` of a token request leave of what was granted (OpenID4VCI 6.1).
+
+    Raises:
+        InvalidAuthorizationDetails: they pick what was not granted.
+    """
+    if details is None:
+        return configuration_ids, holder
+    # RFC 9396 6.1: a token request narrows what was granted, and never widens it.
+    # vci-6.1-subset
+    if not set(details) <= set(configuration_ids):
+        raise InvalidAuthorizationDetails("authorization_details ask for more than was granted", clause="RFC 9396 6.1")
+    return details, replace(holder, identified=details)
+
+
+def grant(
+    configuration_ids: tuple[CredentialConfigurationId, ...],
+    *,
+    token_digest: bytes,
+    holder: TokenHolder,
+    now: datetime,
+) -> Authorized:
+    """Return the state after an authorization code was redeemed, whether an offer stood at the beginning or not."""
+    return Authorized(configuration_ids, token_digest, now + token_lifetime(dpop=holder.dpop), holder)
+
+
+def validate_invitation(state: IssuanceState, *, now: datetime) -> Invited:
+    """Return ``state`` if an authorization may still begin, or end, with it (OpenID4VCI 5.1.3).
+
+    Raises:
+        InvalidGrant: the offer was used or has expired.
+    """
+    # vci-5.1.3-open
+    if not isinstance(state, Invited) or now >= state.expires_at:
+        raise InvalidGrant("the offer was used or has expired", clause="OpenID4VCI 5.1.3")
+    return state
+
+
+def refresh(state: IssuanceState, *, token_digest: bytes, holder: TokenHolder, now: datetime) -> Authorized | Issued:
+    """Return the state after a request with the right refresh token (RFC 6749 6). The refresh token stays as it is.
+
+    The earlier access token ends. ``holder`` says who asks: only its client and keys count.
+
+    Raises:
+        InvalidGrant: the refresh token has expired or been revoked, or is another client's or another key's.
+    """
+    # RFC 6749 6, 5.2: "invalid, expired, revoked".
+    # oauth-6749.6-expired
+    if not isinstance(state, Authorized | Issued) or not _refreshable(state.holder, now):
+        raise InvalidGrant("the refresh token has expired or was revoked", clause="RFC 6749 5.2")
+    # RFC 6749 10.4: "the authorization server MUST maintain the binding between a refresh token and the client".
+    # oauth-6749.10.4-client
+    if holder.client_id != state.holder.client_id:
+        raise InvalidGrant("the refresh token was given to another client", clause="RFC 6749 10.4")
+    check_binding(state.holder.instance, state.holder.dpop, instance=holder.instance, dpop=holder.dpop)
+    expires_at = now + token_lifetime(dpop=state.holder.dpop)
+    fresh = replace(state, token_digest=token_digest, token_expires_at=expires_at)
+    # The cap is one access token's; the wallet may still tell what became of what it received last.
+    return replace(fresh, issuances=fresh.issuances[-KEPT_ISSUANCES:]) if isinstance(fresh, Issued) else fresh
+
+
+def revoke(state: IssuanceState) -> Refused:
+    """Return the state once the tokens that were given for a code must work no longer (RFC 6749 4.1.2)."""
+    return Refused(state.configuration_ids, RefusalReason.CODE_REPLAYED)
 
 
 def validate_token(state: IssuanceState, *, now: datetime) -> Authorized | Issued:
@@ -172,12 +307,24 @@ def validate_token(state: IssuanceState, *, now: datetime) -> Authorized | Issue
     return state
 
 
-def validate_configuration(state: Authorized | Issued, configuration_id: CredentialConfigurationId) -> None:
-    """Check that the offer under this token names the configuration (OpenID4VCI 8.2).
+def validate_configuration(
+    state: Authorized | Issued, configuration_id: CredentialConfigurationId, *, by_identifier: bool = False
+) -> None:
+    """Check that the configuration was granted with this token, and is named as it must be (OpenID4VCI 8.2).
 
     Raises:
-        UnknownCredentialConfiguration: it does not.
+        UnknownCredentialConfiguration: it was not granted.
+        UnknownCredentialIdentifier: the token response returned no such identifier.
+        InvalidCredentialRequest: it is named by its id although the token response returned an identifier.
     """
+    identified = configuration_id in state.holder.identified
+    # vci-8.3.1.2-identifier-not-given
+    if by_identifier and not identified:
+        raise UnknownCredentialIdentifier("no such credential identifier", clause="OpenID4VCI 8.3.1.2")
+    # OpenID4VCI 8.2: where identifiers were returned, they are used.
+    # vci-8.2-identifier-used
+    if identified and not by_identifier:
+        raise InvalidCredentialRequest("name it by its credential_identifier", clause="OpenID4VCI 8.2")
     # vci-8.3.1.2-unknown-configuration
     if configuration_id not in state.configuration_ids:
         raise UnknownCredentialConfiguration(
@@ -192,6 +339,7 @@ def issue(
     copies: int,
     notification_id: str,
     now: datetime,
+    by_identifier: bool = False,
 ) -> Issued:
     """Return the state after a Credential Request that is answered with ``copies`` credentials (OpenID4VCI 8).
 
@@ -203,15 +351,20 @@ def issue(
         CredentialRequestDenied: the token has asked too often.
     """
     live = validate_token(state, now=now)
-    validate_configuration(live, configuration_id)
+    validate_configuration(live, configuration_id, by_identifier=by_identifier)
     before = live.issuances if isinstance(live, Issued) else ()
+    # Protocols M9: asking again is normal, but not without end.
+    # vci-M9-asked-too-often
     if len(before) >= MAX_ISSUANCES:
         raise CredentialRequestDenied("this access token has asked too often", clause="OpenID4VCI 8.3.1.2")
     latest = Issuance(notification_id, configuration_id, copies, now)
-    return Issued(live.configuration_ids, live.token_digest, live.token_expires_at, (*before, latest))
+    issuances = (*before, latest)
+    return Issued(live.configuration_ids, live.token_digest, live.token_expires_at, issuances, live.holder)
 
 
-def notify(state: IssuanceState, *, notification_id: str, event: NotificationEvent, now: datetime) -> Issued:
+def notify(
+    state: IssuanceState, *, notification_id: str, event: NotificationEvent, now: datetime, description: str = ""
+) -> Issued:
     """Return the state after a notification (OpenID4VCI 11). A repeated one changes nothing (11.1).
 
     Raises:
@@ -226,15 +379,31 @@ def notify(state: IssuanceState, *, notification_id: str, event: NotificationEve
         raise InvalidNotificationId("no such notification_id", clause="OpenID4VCI 11.3")
     return replace(
         live,
-        issuances=tuple(replace(i, event=event) if i.notification_id == notification_id else i for i in issuances),
+        issuances=tuple(
+            replace(i, event=event, description=description) if i.notification_id == notification_id else i
+            for i in issuances
+        ),
     )
 
 
 def expire(state: IssuanceState, *, now: datetime) -> IssuanceState:
     """Return the state as time alone makes it: an offer nobody used in time is :class:`Expired`."""
     end = ends_at(state)
-    if isinstance(state, Offered | Authorized) and end is not None and now >= end:
+    if isinstance(state, Offered | Invited | Authorized) and end is not None and now >= end:
         return Expired(state.configuration_ids)
+    return state
+
+
+def end_access(state: IssuanceState, *, now: datetime) -> IssuanceState:
+    """Return the state after the issuer took back what an offer gives: no code and no token is good any more.
+
+    What was issued stays on record; revoking it is the status list's.
+    """
+    if isinstance(state, Offered | Invited | Authorized):
+        return Refused(state.configuration_ids, RefusalReason.WITHDRAWN)
+    if isinstance(state, Issued):
+        holder = replace(state.holder, refresh_digest=None, refresh_expires_at=None)
+        return replace(state, token_expires_at=min(now, state.token_expires_at), holder=holder)
     return state
 
 
@@ -243,14 +412,23 @@ def ends_at(state: IssuanceState) -> datetime | None:
 
     From then on the claims kept for it have no purpose and are deleted.
     """
-    if isinstance(state, Offered):
-        return state.expires_at
-    return state.token_expires_at if isinstance(state, Authorized | Issued) else None
+    match state:
+        case Offered() | Invited():
+            return state.expires_at
+        case Authorized() | Issued():
+            return max(state.token_expires_at, state.holder.refresh_expires_at or state.token_expires_at)
+        case _:
+            return None
 
 
 def create_pre_authorized_code(secret: bytes, offer_id: str) -> str:
     """Return the code of an offer, 43 characters: derived, so that an offer can be shown again without storing it."""
     return base64url.encode(hmac.digest(secret, b"pre-authorized_code\x00" + offer_id.encode(), "sha256"))
+
+
+def create_issuer_state(secret: bytes, offer_id: str) -> str:
+    """Return the ``issuer_state`` of an offer, 43 characters, derived like its code and never equal to one."""
+    return base64url.encode(hmac.digest(secret, b"issuer_state\x00" + offer_id.encode(), "sha256"))
 
 
 def create_access_token(random: RandomBytes) -> str:
@@ -273,83 +451,8 @@ def digest_tx_code(secret: bytes, offer_id: str, tx_code: str) -> bytes:
     return hmac.digest(secret, b"tx_code\x00" + offer_id.encode() + b"\x00" + tx_code.encode(), "sha256")
 
 
-def state_kind(state: IssuanceState) -> str:
-    """Return the name of the state as our API says it: offered, authorized, issued, refused, expired."""
-    return type(state).__name__.lower()
-
-
-def state_to_json(state: IssuanceState) -> JsonObject:
-    """Return ``state`` as it is stored; :func:`state_from_json` reads it."""
-    body: JsonObject = {"configuration_ids": list(state.configuration_ids)}
-    match state:
-        case Offered():
-            body["tx_code_digest"] = None if state.tx_code_digest is None else base64url.encode(state.tx_code_digest)
-            body["tries_left"] = state.tries_left
-            body["expires_at"] = state.expires_at.isoformat()
-        case Authorized() | Issued():
-            body["token_digest"] = base64url.encode(state.token_digest)
-            body["token_expires_at"] = state.token_expires_at.isoformat()
-            if isinstance(state, Issued):
-                body["issuances"] = [_issuance_to_json(issuance) for issuance in state.issuances]
-        case Refused():
-            body["reason"] = state.reason.value
-        case Expired():
-            pass
-    return body
-
-
-def state_from_json(kind: str, body: Mapping[str, Json]) -> IssuanceState:
-    """Return the state that :func:`state_to_json` wrote. Only for what we stored ourselves.
-
-    Raises:
-        ValueError: ``kind`` is none of the states.
-    """
-    ids = tuple(CredentialConfigurationId(str(i)) for i in _list(body["configuration_ids"]))
-    match kind:
-        case "offered":
-            sent = body["tx_code_digest"]
-            tx_code_digest = None if sent is None else base64url.decode(str(sent))
-            return Offered(ids, tx_code_digest, int(str(body["tries_left"])), _time(body["expires_at"]))
-        case "authorized":
-            return Authorized(ids, base64url.decode(str(body["token_digest"])), _time(body["token_expires_at"]))
-        case "issued":
-            issuances = tuple(_issuance_from_json(item) for item in _list(body["issuances"]) if isinstance(item, dict))
-            digest_ = base64url.decode(str(body["token_digest"]))
-            return Issued(ids, digest_, _time(body["token_expires_at"]), issuances)
-        case "refused":
-            return Refused(ids, RefusalReason(str(body["reason"])))
-        case "expired":
-            return Expired(ids)
-    raise ValueError(f"no state is called {kind}")
-
-
-def _issuance_to_json(issuance: Issuance) -> JsonObject:
-    return {
-        "notification_id": issuance.notification_id,
-        "configuration_id": issuance.configuration_id,
-        "copies": issuance.copies,
-        "issued_at": issuance.issued_at.isoformat(),
-        "event": issuance.event,
-    }
-
-
-def _issuance_from_json(body: Mapping[str, Json]) -> Issuance:
-    event = body["event"]
-    return Issuance(
-        str(body["notification_id"]),
-        CredentialConfigurationId(str(body["configuration_id"])),
-        int(str(body["copies"])),
-        _time(body["issued_at"]),
-        None if event is None else NotificationEvent(str(event)),
-    )
-
-
-def _list(value: Json) -> list[Json]:
-    return value if isinstance(value, list) else []
-
-
-def _time(value: Json) -> datetime:
-    return datetime.fromisoformat(str(value))
+def _refreshable(holder: TokenHolder, now: datetime) -> bool:
+    return holder.refresh_expires_at is not None and now < holder.refresh_expires_at
 
 
 def _same(one: bytes, other: bytes | None) -> bool:

@@ -17,6 +17,12 @@ from wallet_core.protocols.oauth2.identifiers import (
     well_known_location,
 )
 from wallet_core.protocols.openid4vci import members
+from wallet_core.protocols.openid4vci.encryption import (
+    RequestEncryption,
+    ResponseEncryption,
+    parse_request_encryption,
+    parse_response_encryption,
+)
 from wallet_core.types import ClaimsPath, CredentialConfigurationId, CredentialIssuerId, Json, JsonObject
 
 BATCH_SIZE: Final = 10
@@ -53,8 +59,10 @@ class CredentialIssuerMetadata:
     credential_endpoint: str
     nonce_endpoint: str | None
     notification_endpoint: str | None
+    deferred_endpoint: str | None
     batch_size: int
-    encryption_required: bool
+    request_encryption: RequestEncryption | None
+    response_encryption: ResponseEncryption | None
     configurations: Mapping[CredentialConfigurationId, CredentialConfiguration]
     document: JsonObject
 
@@ -69,6 +77,7 @@ def create_credential_issuer_metadata(
     *,
     configurations: Mapping[CredentialConfigurationId, JsonObject],
     display: Iterable[JsonObject],
+    encryption: JsonObject | None = None,
 ) -> JsonObject:
     """Return the metadata document of an agency (OpenID4VCI 12.2.4).
 
@@ -76,12 +85,15 @@ def create_credential_issuer_metadata(
         credential_issuer: its identifier; it is its own Authorization Server, so ``authorization_servers`` is left out.
         configurations: the entries of ``credential_configurations_supported``, from the catalogue.
         display: ``name`` and ``locale``, one object per locale.
+        encryption: ``credential_request_encryption`` and ``credential_response_encryption``: both or none (M20).
     """
     return {
         "credential_issuer": credential_issuer,
         "credential_endpoint": f"{credential_issuer}/credential",
         "nonce_endpoint": f"{credential_issuer}/nonce",
+        "deferred_credential_endpoint": f"{credential_issuer}/deferred",
         "notification_endpoint": f"{credential_issuer}/notification",
+        **(encryption or {}),
         "batch_credential_issuance": {"batch_size": BATCH_SIZE},
         "display": list(display),
         "credential_configurations_supported": {str(id_): document for id_, document in configurations.items()},
@@ -136,10 +148,12 @@ def parse_credential_issuer_metadata(
         credential_endpoint=parse_url(document.get("credential_endpoint"), what="credential_endpoint"),
         nonce_endpoint=_optional_url(document, "nonce_endpoint"),
         notification_endpoint=_optional_url(document, "notification_endpoint"),
+        deferred_endpoint=_optional_url(document, "deferred_credential_endpoint"),
         # OpenID4VCI 12.2.4: batch_size is REQUIRED in its object and an integer of 2 or more.
         # vci-12.2.4-batch-size
         batch_size=members.integer(batch, "batch_size", at_least=2, clause=_CLAUSE) if batch is not None else 1,
-        encryption_required=_encryption_required(document),
+        request_encryption=parse_request_encryption(document),
+        response_encryption=parse_response_encryption(document),
         configurations=_configurations(document, only),
         document=document,
     )
@@ -156,27 +170,6 @@ def _authorization_servers(document: JsonObject) -> tuple[str, ...]:
 
 def _optional_url(document: JsonObject, name: str) -> str | None:
     return parse_url(document[name], what=name) if name in document else None
-
-
-def _encryption_required(document: JsonObject) -> bool:
-    """Check the two encryption objects and return whether one of them leaves no choice (OpenID4VCI 12.2.4)."""
-    request = members.optional_object(document, "credential_request_encryption", clause=_CLAUSE)
-    response = members.optional_object(document, "credential_response_encryption", clause=_CLAUSE)
-    if request is not None:
-        jwks = members.optional_object(request, "jwks", clause=_CLAUSE)
-        if jwks is None or not members.objects(jwks, "keys", clause=_CLAUSE):
-            raise MalformedError("credential_request_encryption has no jwks", clause=_CLAUSE)
-    if response is not None:
-        members.strings(response, "alg_values_supported", clause=_CLAUSE)
-    required = False
-    for encryption in (request, response):
-        if encryption is not None:
-            members.strings(encryption, "enc_values_supported", clause=_CLAUSE)
-            # vci-12.2.4-encryption-required
-            if not isinstance(encryption.get("encryption_required"), bool):
-                raise MalformedError("encryption_required is not a boolean", clause=_CLAUSE)
-            required = required or encryption["encryption_required"] is True
-    return required
 
 
 def _configurations(

@@ -48,13 +48,18 @@ class TxCodeInput:
 
 @dataclass(frozen=True, slots=True)
 class CredentialOffer:
-    """A Credential Offer. ``pre_authorized_code`` is None if the offer does not carry that grant."""
+    """A Credential Offer. ``pre_authorized_code`` is None if the offer does not carry that grant.
+
+    ``authorization_code`` says that it carries that one, ``issuer_state`` what goes into the authorization request.
+    """
 
     credential_issuer: CredentialIssuerId
     configuration_ids: tuple[CredentialConfigurationId, ...]
     pre_authorized_code: str | None = None
     tx_code: TxCodeInput | None = None
     authorization_server: str | None = None
+    authorization_code: bool = False
+    issuer_state: str | None = None
 
     def to_json(self) -> JsonObject:
         """Return the offer as it goes on the wire (OpenID4VCI 4.1.1)."""
@@ -62,14 +67,19 @@ class CredentialOffer:
             "credential_issuer": self.credential_issuer,
             "credential_configuration_ids": list(self.configuration_ids),
         }
+        grants: JsonObject = {}
+        server: JsonObject = (
+            {} if self.authorization_server is None else {"authorization_server": self.authorization_server}
+        )
+        if self.authorization_code:
+            state: JsonObject = {} if self.issuer_state is None else {"issuer_state": self.issuer_state}
+            grants[spec.GRANT_AUTHORIZATION_CODE] = {**state, **server}
         if self.pre_authorized_code is not None:
             grant: JsonObject = {"pre-authorized_code": self.pre_authorized_code}
             if self.tx_code is not None:
                 grant["tx_code"] = self.tx_code.to_json()
-            if self.authorization_server is not None:
-                grant["authorization_server"] = self.authorization_server
-            offer["grants"] = {spec.GRANT_PRE_AUTHORIZED_CODE: grant}
-        return offer
+            grants[spec.GRANT_PRE_AUTHORIZED_CODE] = {**grant, **server}
+        return {**offer, "grants": grants} if grants else offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +144,15 @@ def parse_credential_offer(value: Json) -> CredentialOffer:
         raise MalformedError("credential_configuration_ids repeat or are too many", clause="OpenID4VCI 4.1.1")
     grants = members.optional_object(value, "grants", clause="OpenID4VCI 4.1.1") or {}
     code, tx_code, server = _pre_authorized_grant(grants)
+    has_code_flow, issuer_state, other_server = _authorization_code_grant(grants)
     return CredentialOffer(
-        CredentialIssuerId(issuer), tuple(CredentialConfigurationId(i) for i in ids), code, tx_code, server
+        CredentialIssuerId(issuer),
+        tuple(CredentialConfigurationId(i) for i in ids),
+        code,
+        tx_code,
+        server or other_server,
+        has_code_flow,
+        issuer_state,
     )
 
 
@@ -143,17 +160,25 @@ def create_credential_offer(
     credential_issuer: CredentialIssuerId,
     configuration_ids: Sequence[CredentialConfigurationId],
     *,
-    pre_authorized_code: str,
-    tx_code: TxCodeInput | None,
+    pre_authorized_code: str | None = None,
+    tx_code: TxCodeInput | None = None,
+    issuer_state: str | None = None,
 ) -> CredentialOffer:
-    """Return an offer under the pre-authorized code grant.
+    """Return an offer under the pre-authorized code grant, the authorization code grant, or both.
 
     Raises:
         ValueError: no configuration, or one twice.
     """
     if not configuration_ids or len(set(configuration_ids)) != len(configuration_ids):
         raise ValueError("an offer names at least one configuration, each once")
-    return CredentialOffer(credential_issuer, tuple(configuration_ids), pre_authorized_code, tx_code)
+    return CredentialOffer(
+        credential_issuer,
+        tuple(configuration_ids),
+        pre_authorized_code,
+        tx_code,
+        authorization_code=issuer_state is not None,
+        issuer_state=issuer_state,
+    )
 
 
 def _pre_authorized_grant(grants: Mapping[str, Json]) -> tuple[str | None, TxCodeInput | None, str | None]:
@@ -169,6 +194,17 @@ def _pre_authorized_grant(grants: Mapping[str, Json]) -> tuple[str | None, TxCod
         _tx_code_input(grant),
         parse_identifier(server, what="authorization_server") if server is not None else None,
     )
+
+
+def _authorization_code_grant(grants: Mapping[str, Json]) -> tuple[bool, str | None, str | None]:
+    grant = members.optional_object(grants, spec.GRANT_AUTHORIZATION_CODE, clause="OpenID4VCI 4.1.1")
+    if grant is None:
+        return False, None, None
+    # OpenID4VCI 4.1.1: issuer_state is OPTIONAL, and a string.
+    # vci-4.1.1-issuer-state
+    issuer_state = members.optional_string(grant, "issuer_state", clause="OpenID4VCI 4.1.1")
+    server = grant.get("authorization_server")
+    return True, issuer_state, None if server is None else parse_identifier(server, what="authorization_server")
 
 
 def _tx_code_input(grant: Mapping[str, Json]) -> TxCodeInput | None:

@@ -1,12 +1,13 @@
-"""Key proofs of type ``jwt`` (OpenID4VCI F.1, F.4): made by the wallet, checked by the issuer.
+"""Key proofs, types ``jwt`` and ``attestation`` (OpenID4VCI F.1, F.3, F.4): made by the wallet, checked by the issuer.
 
-The invariant: only :func:`verify_key_proof` makes an :class:`AcceptedKey`, and a credential is bound to nothing else.
+The invariant: only :func:`verify_key_proof` and :func:`verify_key_proofs` make an :class:`AcceptedKey`, and a
+credential is bound to nothing else.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Self
 
 from wallet_core import spec_versions as spec
 from wallet_core.encoding import strict_json
@@ -14,6 +15,14 @@ from wallet_core.errors import InvalidNonce, InvalidProof, MalformedError, Verif
 from wallet_core.jose import jws
 from wallet_core.keys.algorithms import PublicKey
 from wallet_core.keys.jwk import parse_public_jwk, public_jwk, thumbprint
+from wallet_core.protocols.openid4vci import members
+from wallet_core.protocols.openid4vci.key_attestation import (
+    KeyAttestation,
+    KeyAttestationRequirements,
+    parse_key_attestation_requirements,
+    verify_key_attestation,
+)
+from wallet_core.trust.wallet_providers import WalletProviders
 from wallet_core.types import CredentialIssuerId, Json, JsonObject, Nonce
 
 MAX_AGE: Final = timedelta(minutes=5)
@@ -22,6 +31,7 @@ MAX_AGE: Final = timedelta(minutes=5)
 MAX_AHEAD: Final = timedelta(seconds=60)
 """How far ahead of ours a wallet's clock may be."""
 
+_PROOF_TYPES: Final = (spec.PROOF_TYPE_JWT, spec.PROOF_TYPE_ATTESTATION)
 _KEY_MEMBERS: Final = ("jwk", "kid", "x5c")
 
 NonceCheck = Callable[[Nonce], object]
@@ -29,23 +39,82 @@ NonceCheck = Callable[[Nonce], object]
 
 
 @dataclass(frozen=True, slots=True)
+class ProofPolicy:
+    """What proofs a configuration takes.
+
+    Attributes:
+        algorithms: ``proof_signing_alg_values_supported`` by proof type; a type that is not there is not taken.
+        required: what is asked of the keys; None if they need no attestation.
+    """
+
+    algorithms: Mapping[str, Collection[str]]
+    required: KeyAttestationRequirements | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AcceptedKey:
-    """A holder's key whose possession was proven for this issuer. Made by :func:`verify_key_proof` only."""
+    """A holder's key for this issuer: its possession was proven, or a wallet provider attested it with this nonce."""
 
     key: PublicKey
     thumbprint: bytes
     nonce: Nonce
 
+    def to_json(self) -> JsonObject:
+        """Return the key as it is stored with a deferred request."""
+        return {"jwk": public_jwk(self.key), "nonce": self.nonce}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Json]) -> Self:
+        """Return what :meth:`to_json` wrote once the proof had been verified. Only for what we stored ourselves."""
+        key = parse_public_jwk(value.get("jwk"))
+        return cls(key, thumbprint(key), Nonce(str(value["nonce"])))
+
+
+def parse_proof_types(configuration: JsonObject) -> ProofPolicy:
+    """Return what proofs a configuration of the metadata takes, of the types known here (OpenID4VCI 12.2.4).
+
+    Where two types ask for different levels, those of the first count for both: an issuer of ours writes them alike.
+
+    Raises:
+        MalformedError: a member is missing or of the wrong type.
+    """
+    clause = "OpenID4VCI 12.2.4"
+    proof_types = members.optional_object(configuration, "proof_types_supported", clause=clause) or {}
+    known = {name: members.optional_object(proof_types, name, clause=clause) for name in _PROOF_TYPES}
+    taken = {name: value for name, value in known.items() if value is not None}
+    algorithms = {
+        name: members.strings(value, "proof_signing_alg_values_supported", clause=clause)
+        for name, value in taken.items()
+    }
+    required = [parse_key_attestation_requirements(value) for value in taken.values()]
+    return ProofPolicy(algorithms, next((each for each in required if each is not None), None))
+
 
 def proof_signing_input(
-    key: PublicKey, *, audience: CredentialIssuerId, nonce: Nonce | None, issued_at: datetime
+    key: PublicKey,
+    *,
+    audience: CredentialIssuerId,
+    nonce: Nonce | None,
+    issued_at: datetime,
+    client_id: str | None = None,
+    key_attestation: str | None = None,
 ) -> bytes:
     """Return the bytes that the holder's key signs to prove possession (OpenID4VCI F.1).
 
-    ``iss`` is left out, as it MUST be with an anonymous pre-authorized code.
+    Args:
+        key: the holder's.
+        audience: the Credential Issuer Identifier.
+        nonce: the ``c_nonce``; None if the issuer has no nonce endpoint.
+        issued_at: the time.
+        client_id: for ``iss``, which MUST be left out with an anonymous pre-authorized code.
+        key_attestation: of this key, and perhaps of others that then need no proof of their own.
     """
-    header = {"typ": spec.TYP_KEY_PROOF, "alg": key.algorithm.value, "jwk": public_jwk(key)}
+    header: JsonObject = {"typ": spec.TYP_KEY_PROOF, "alg": key.algorithm.value, "jwk": public_jwk(key)}
+    if key_attestation is not None:
+        header["key_attestation"] = key_attestation
     claims: dict[str, Json] = {"aud": audience, "iat": int(issued_at.timestamp())}
+    if client_id is not None:
+        claims["iss"] = client_id
     if nonce is not None:
         claims["nonce"] = nonce
     return jws.signing_input(header, strict_json.dumps(claims))
@@ -59,6 +128,7 @@ def verify_key_proof(
     verify_nonce: NonceCheck,
     now: datetime,
     client_id: str | None = None,
+    attestation: KeyAttestation | None = None,
 ) -> AcceptedKey:
     """Check one ``jwt`` proof and return the key it proves possession of (OpenID4VCI F.4).
 
@@ -69,24 +139,27 @@ def verify_key_proof(
         verify_nonce: raises ``InvalidNonce`` unless a nonce is ours and fresh.
         now: the time.
         client_id: the client that the access token was given to; None if it is anonymous.
+        attestation: what its header's ``key_attestation`` says, verified; None if it has none.
 
     Steps:
-        1. The header names an algorithm we published and exactly one key, as ``jwk``, without private part (F.1).
+        1. The header names an algorithm we published and exactly one key, as ``jwk``, without private part (F.1); with
+           a key attestation also as ``kid``, which is that of an attested key or its index (M11).
         2. ``typ``, no critical extension, the key's own algorithm, the signature (F.1, F.4).
         3. ``aud`` is our identifier, as a string (F.1).
         4. ``iss`` is the client, and left out by an anonymous one (F.1).
         5. ``iat`` is a number within the window (F.1, F.4); ``exp`` and ``nbf``, if there, admit now (RFC 7519 4.1).
         6. ``nonce`` is there and is one of ours (F.1, 8.3.1.2).
+        7. With a key attestation: the key is one of its keys, the nonce is its nonce (F.1).
 
     Not done here: whether the nonce was spent with this key; see ``nonce.spent_digest``.
 
     Raises:
-        InvalidProof: step 1 to 5 failed, or ``nonce`` is missing.
-        InvalidNonce: the nonce is not ours or too old.
+        InvalidProof: step 1 to 5 failed, ``nonce`` is missing, or the key is not attested.
+        InvalidNonce: the nonce is not ours or too old, or is not that of the key attestation.
     """
     try:
         parsed = jws.parse(proof, what="proof")
-        key = _proof_key(parsed, algorithms)  # 1.
+        key = _proof_key(parsed, algorithms, attestation)  # 1.
         # vci-F.1-typ
         claims = jws.verify(parsed, key, typ=spec.TYP_KEY_PROOF).claims()  # 2.
     except (MalformedError, VerificationError) as exc:
@@ -108,57 +181,175 @@ def verify_key_proof(
         raise InvalidProof("the proof has no nonce", clause="OpenID4VCI 8.3.1.2")
     # vci-8.3.1.2-nonce-checked
     verify_nonce(Nonce(nonce))
-    return AcceptedKey(key, thumbprint(key), Nonce(nonce))
+    accepted = AcceptedKey(key, thumbprint(key), Nonce(nonce))
+    _validate_attested(accepted, attestation)  # 7.
+    return accepted
 
 
 def verify_key_proofs(
     proofs: Sequence[str],
     *,
+    proof_type: str,
     audience: CredentialIssuerId,
-    algorithms: Collection[str],
+    policy: ProofPolicy,
+    trust: WalletProviders,
     verify_nonce: NonceCheck,
     now: datetime,
     client_id: str | None = None,
+    limit: int,
 ) -> tuple[AcceptedKey, ...]:
-    """Check all proofs of one request and return each proven key once, in order.
+    """Check all proofs of one request and return each key they stand for once, in order.
 
-    OpenID4VCI 8.2: one invalid proof makes the request invalid. All proofs of a request carry the same nonce.
+    OpenID4VCI 8.2: one invalid proof makes the request invalid. All proofs of a request carry the same nonce, key
+    attestations included (M10). Keys that are attested beside the one that signs are accepted too (F.1), after those
+    that signed, and no more than ``limit`` in all (M11).
+
+    Args:
+        proofs: the values of ``proofs``.
+        proof_type: the member they stood in.
+        audience: our Credential Issuer Identifier.
+        policy: what the configuration takes.
+        trust: whom we trust to attest keys; an attestation that comes unasked must hold as well.
+        verify_nonce: raises ``InvalidNonce`` unless a nonce is ours and fresh.
+        now: the time.
+        client_id: the client that the access token was given to; None if it is anonymous.
+        limit: most keys that are returned.
 
     Raises:
-        InvalidProof: as :func:`verify_key_proof`, or there is no proof.
-        InvalidNonce: as :func:`verify_key_proof`, or two proofs carry different nonces.
+        InvalidProof: as :func:`verify_key_proof` and ``key_attestation.verify_key_attestation``, there is no proof, it
+            is of a type that is not taken, or a key attestation is missing.
+        InvalidNonce: as both, or two proofs carry different nonces.
     """
     # vci-8.2-proof-needed
     if not proofs:
         raise InvalidProof("a key proof is needed", clause="OpenID4VCI 8.2")
-    accepted: dict[bytes, AcceptedKey] = {}
-    for proof in proofs:
-        key = verify_key_proof(
-            proof,
-            audience=audience,
-            algorithms=algorithms,
-            verify_nonce=verify_nonce,
-            now=now,
-            client_id=client_id,
-        )
-        accepted.setdefault(key.thumbprint, key)
+    algorithms = policy.algorithms.get(proof_type)
+    # vci-12.2.4-proof-type
+    if algorithms is None:
+        raise InvalidProof("proofs of this type are not taken for this credential", clause="OpenID4VCI 12.2.4")
+    check = _Check(audience, algorithms, policy.required, trust, verify_nonce, now, client_id)
+    found = check.attested_keys(proofs) if proof_type == spec.PROOF_TYPE_ATTESTATION else check.proven_keys(proofs)
     # vci-8.2-one-nonce
-    if len({key.nonce for key in accepted.values()}) != 1:
+    if len({key.nonce for key in found}) != 1:
         raise InvalidNonce("the proofs of one request carry different nonces", clause="OpenID4VCI 8.2")
+    accepted: dict[bytes, AcceptedKey] = {}
+    for key in found:
+        # vci-F.1-limit
+        if len(accepted) == limit:
+            break
+        accepted.setdefault(key.thumbprint, key)
     return tuple(accepted.values())
 
 
-def _proof_key(parsed: jws.UnverifiedJws, algorithms: Collection[str]) -> PublicKey:
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """What the proofs of one request are compared with."""
+
+    audience: CredentialIssuerId
+    algorithms: Collection[str]
+    required: KeyAttestationRequirements | None
+    trust: WalletProviders
+    verify_nonce: NonceCheck
+    now: datetime
+    client_id: str | None
+
+    def proven_keys(self, proofs: Sequence[str]) -> list[AcceptedKey]:
+        """Return the keys of ``jwt`` proofs, then those that are attested beside them."""
+        # The proofs of a batch carry one and the same attestation: it is verified once.
+        attestations: dict[str, KeyAttestation] = {}
+        proven = [self._proven(proof, attestations) for proof in proofs]
+        return proven + [key for each in attestations.values() for key in _all_keys(each)]
+
+    def attested_keys(self, proofs: Sequence[str]) -> list[AcceptedKey]:
+        """Return the keys of an ``attestation`` proof."""
+        # OpenID4VCI F.3: "the array … MUST contain only one element".
+        # vci-F.3-one
+        if len(proofs) != 1:
+            raise InvalidProof("there is exactly one attestation proof", clause="OpenID4VCI F.3")
+        return _all_keys(self._attestation(proofs[0], with_proof=False))
+
+    def _proven(self, proof: str, attestations: dict[str, KeyAttestation]) -> AcceptedKey:
+        text = _attestation_of(proof)
+        # vci-12.2.4-attestation-required
+        if text is None and self.required is not None:
+            raise InvalidProof("the proof has no key attestation, which is required here", clause="OpenID4VCI 12.2.4")
+        if text is not None and text not in attestations:
+            attestations[text] = self._attestation(text, with_proof=True)
+        return verify_key_proof(
+            proof,
+            audience=self.audience,
+            algorithms=self.algorithms,
+            verify_nonce=self.verify_nonce,
+            now=self.now,
+            client_id=self.client_id,
+            attestation=None if text is None else attestations[text],
+        )
+
+    def _attestation(self, text: str, *, with_proof: bool) -> KeyAttestation:
+        return verify_key_attestation(
+            text,
+            algorithms=self.algorithms,
+            verify_nonce=self.verify_nonce,
+            now=self.now,
+            trust=self.trust,
+            required=self.required or KeyAttestationRequirements(),
+            with_proof=with_proof,
+        )
+
+
+def _all_keys(attestation: KeyAttestation) -> list[AcceptedKey]:
+    return [AcceptedKey(each.key, each.thumbprint, attestation.nonce) for each in attestation.keys]
+
+
+def _attestation_of(proof: str) -> str | None:
+    """Return the key attestation in the header of a proof, still unverified; None if there is none."""
+    try:
+        header = jws.parse(proof, what="proof").header
+    except MalformedError as exc:
+        raise InvalidProof(exc.description, detail=exc.detail, clause="OpenID4VCI F.4") from exc
+    if "key_attestation" not in header:
+        return None
+    text = header["key_attestation"]
+    if not isinstance(text, str):
+        raise InvalidProof("key_attestation of the proof is not a text", clause="OpenID4VCI F.1")
+    return text
+
+
+def _validate_attested(key: AcceptedKey, attestation: KeyAttestation | None) -> None:
+    if attestation is None:
+        return
+    # OpenID4VCI F.1: the proof is signed by one of the attested keys.
+    # vci-F.1-attested
+    if not attestation.contains(key.thumbprint):
+        raise InvalidProof("the key of the proof is not among the attested ones", clause="OpenID4VCI F.1")
+    # M10: one nonce for the proof and the attestation in it.
+    # vci-F.1-attestation-nonce
+    if attestation.nonce != key.nonce:
+        raise InvalidNonce("the proof and its key attestation carry different nonces", clause="OpenID4VCI F.1")
+
+
+def _proof_key(parsed: jws.UnverifiedJws, algorithms: Collection[str], attestation: KeyAttestation | None) -> PublicKey:
     # OpenID4VCI F.1: alg is one that proof_signing_alg_values_supported lists; "none" and MACs never are.
     algorithm = parsed.header.get("alg")
     # vci-F.1-alg
     if not isinstance(algorithm, str) or algorithm not in algorithms:
         raise InvalidProof("alg of the proof is not one of those published", clause="OpenID4VCI F.1")
+    named = [name for name in _KEY_MEMBERS if name in parsed.header]
+    if named == ["kid"] and attestation is not None:
+        return _key_of_attestation(parsed.header["kid"], attestation)
     # OpenID4VCI F.1: jwk, kid and x5c exclude one another. We publish the binding method "jwk" only.
     # vci-F.1-one-key
-    if [name for name in _KEY_MEMBERS if name in parsed.header] != ["jwk"]:
+    if named != ["jwk"]:
         raise InvalidProof("the proof names its key by jwk, and by nothing else", clause="OpenID4VCI F.1")
     return parse_public_jwk(parsed.header["jwk"], what="jwk of the proof")
+
+
+def _key_of_attestation(kid: Json, attestation: KeyAttestation) -> PublicKey:
+    found = attestation.find(kid) if isinstance(kid, str) else None
+    # vci-F.1-attestation-kid
+    if found is None:
+        raise InvalidProof("kid of the proof names no attested key", clause="OpenID4VCI F.1")
+    return found.key
 
 
 def _validate_issued_at(value: Json, now: datetime) -> None:

@@ -1,0 +1,119 @@
+"""Credentials that an agency decides about later (OpenID4VCI 9): asked for again by a durable job, and by hand.
+
+The person agreed before the waiting began, so what comes goes into the wallet, with a line in the history.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from holder_app.accounts.ports import AccountId
+from holder_app.credentials.ports import RecordKind
+from holder_app.credentials.use_cases import new_record
+from holder_app.issuance.describe import describe_receipt
+from holder_app.issuance.receiving import (
+    RETRY_AFTER,
+    IssuancePorts,
+    client_of,
+    fail,
+    interval_of,
+    notify,
+    verified_cards,
+    wait,
+)
+from holder_app.issuance.states import Failed, Issuance, Kept, Waiting
+from wallet_core.errors import FetchError, MalformedError, NotFound, PeerRefusal, StateConflict, VerificationError
+from wallet_core.protocols.openid4vci import wallet
+from wallet_core.protocols.openid4vci.messages import NotificationEvent
+from wallet_core.protocols.openid4vci.pending import IssuedCredentials
+
+RETRY_TROUBLE: Final = timedelta(minutes=10)
+"""How soon an issuer is asked again that could not be reached or made no sense; or after its interval, if longer."""
+
+
+def list_waiting(ports: IssuancePorts, account_id: AccountId) -> Sequence[Issuance]:
+    """Return what agencies still decide about for this account."""
+    with ports.unit:
+        found = ports.issuances.waiting(account_id)
+    return [issuance for issuance in found if issuance.expires_at > ports.clock.now()]
+
+
+async def ask_again(
+    ports: IssuancePorts, account_id: AccountId, issuance_id: str, *, reminded: bool = False
+) -> Issuance:
+    """Ask whether the agency has decided, and put what comes into the wallet.
+
+    Nothing is asked before the interval that the issuer named is over. ``reminded`` tells that the durable job asks,
+    which then comes back.
+
+    Raises:
+        NotFound: the account has no such issuance.
+        StateConflict: somebody else is asking at the moment.
+    """
+    with ports.unit:
+        issuance = ports.issuances.get(account_id, issuance_id)
+    now = ports.clock.now()
+    if issuance is None or issuance.expires_at <= now:
+        raise NotFound("no such offer in this wallet, or it waited too long")
+    state = issuance.state
+    if not isinstance(state, Waiting):
+        return issuance
+    # OpenID4VCI 9.2: interval is the least time to wait.
+    # vci-9.2-interval
+    if now < state.next_at:
+        if reminded:  # the clocks of database and process differ
+            with ports.unit:
+                ports.reminders.ask_later(issuance, state.next_at - now, turn=now.isoformat())
+        return issuance
+    if state.asking_since is not None and now < state.asking_since + RETRY_AFTER:
+        raise StateConflict("the issuer is being asked at the moment")
+    with ports.unit:
+        # Of two that ask, one gets through: an answer with credentials comes only once.
+        issuance = ports.issuances.advance(issuance, replace(state, asking_since=now))
+        # Should this process end in the middle, another asks.
+        ports.reminders.ask_later(issuance, RETRY_AFTER)
+    return await _ask(ports, issuance, state)
+
+
+async def _ask(ports: IssuancePorts, issuance: Issuance, state: Waiting) -> Issuance:
+    try:
+        flow = wallet.poll_deferred(
+            state.issued,
+            now=ports.clock.now(),
+            client=client_of(ports, issuance.account_id, state.issued.offer),
+            random=ports.random,
+        )
+        answer = await ports.fetch.arun(flow)
+    except (FetchError, PeerRefusal, MalformedError, VerificationError):
+        pause = max(RETRY_TROUBLE, interval_of(state.issued))
+        return wait(ports, issuance, replace(state, next_at=ports.clock.now() + pause, trouble=True))
+    cards = await verified_cards(ports, issuance, answer, state.signers)
+    if isinstance(cards, Issuance):
+        return cards
+    card_ids = state.card_ids + tuple(card.id for card in cards)
+    rest = replace(answer, batches=())
+    if not card_ids and not answer.deferred:
+        return fail(ports, issuance, answer.offer, Failed("denied", _why(answer)))
+    now = ports.clock.now()
+    with ports.unit:
+        if answer.deferred:
+            next_at = now + interval_of(answer)
+            following: Waiting | Kept = Waiting(rest, state.signers, state.since, next_at, card_ids)
+        else:
+            following = Kept(card_ids)
+        moved = ports.issuances.advance(issuance, following)
+        if isinstance(following, Waiting):
+            ports.reminders.ask_later(moved, following.next_at - now)
+        for card in cards:
+            ports.cards.add(card)
+        if cards:
+            body = describe_receipt(answer.offer, cards, ports.catalogue)
+            ports.history.add(new_record(ports.random, issuance.account_id, RecordKind.RECEIVED, now, body))
+    if cards:
+        await notify(ports, issuance.account_id, answer, NotificationEvent.CREDENTIAL_ACCEPTED)
+    return moved
+
+
+def _why(answer: IssuedCredentials) -> str:
+    return "; ".join(answer.failures.values()) or "the issuer sent no credential"

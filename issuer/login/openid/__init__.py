@@ -1,0 +1,1 @@
+"""Login at an outside OpenID Connect provider."""

@@ -1,0 +1,149 @@
+"""What everybody who asks for presentations does alike: make a request, sign it, open its answer, lead back.
+
+The verifier asks for companies, the issuer within a login. Neither state nor storage is here: ``presentation`` has the
+states, each app its rows.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from wallet_core.encoding import base64url
+from wallet_core.errors import InvalidRequest, KeyUnavailable
+from wallet_core.jose import jwe
+from wallet_core.keys.algorithms import PublicKey
+from wallet_core.keys.jwk import public_jwk
+from wallet_core.keys.signer import CertifiedSigner
+from wallet_core.protocols.oauth2.form import parse_form
+from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, ClientIdPrefix
+from wallet_core.protocols.openid4vp.request import AuthorizationRequest, ResponseEncryption
+from wallet_core.protocols.openid4vp.response import (
+    EncryptedResponse,
+    PresentationResponse,
+    Response,
+    decrypt_response,
+    parse_posted_response,
+)
+from wallet_core.trust.x509 import x509_hash
+from wallet_core.types import JsonObject, RandomBytes
+
+SECRET_BYTES: Final = 24
+"""Bytes of state, nonce and response_code: 192 bits, 32 characters (OpenID4VP 5.2 asks for 128 bits; M24)."""
+
+MAX_WALLET_NONCE: Final = 512
+"""Characters of a ``wallet_nonce``, which we sign."""
+
+_PRIVATE_KEY_BYTES = 32
+_MAX_REQUEST_FORM = 64 * 1024
+
+
+def new_secret(random: RandomBytes) -> str:
+    """Return a fresh ``state``, ``nonce`` or ``response_code``."""
+    return base64url.encode(random(SECRET_BYTES))
+
+
+def code_digest(code: str) -> bytes:
+    """Return what is stored of a response_code."""
+    return hashlib.sha256(code.encode()).digest()
+
+
+def create_response_encryption(private_key: ec.EllipticCurvePrivateKey, key_id: str) -> ResponseEncryption:
+    """Return how an answer is to be encrypted to ``private_key``, which is fresh for each request (HAIP 5)."""
+    # 5.1: each JWK MUST have a kid; 8.3: alg MUST be present. HAIP 5: P-256, fresh per request, both enc values.
+    members: JsonObject = {"kid": key_id, "use": "enc", "alg": jwe.ALG}
+    jwk: JsonObject = {**public_jwk(PublicKey(private_key.public_key())), **members}
+    return ResponseEncryption(jwk, jwe.ENC_VALUES)
+
+
+def private_key_to_bytes(private_key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Return the private key of an answer, to be sealed."""
+    return private_key.private_numbers().private_value.to_bytes(_PRIVATE_KEY_BYTES, "big")
+
+
+def private_key_from_bytes(value: bytes) -> ec.EllipticCurvePrivateKey:
+    """Return the private key that :func:`private_key_to_bytes` gave."""
+    return ec.derive_private_key(int.from_bytes(value, "big"), ec.SECP256R1())
+
+
+def parse_wallet_nonce(media_type: str, body: bytes) -> str | None:
+    """Return the ``wallet_nonce`` of a posted form; other parameters, ``wallet_metadata`` too, are ignored (5.10).
+
+    Raises:
+        InvalidRequest: not a form, or a nonce that is too long.
+    """
+    # 5.10: both parameters are optional. HTTP libraries leave out the type of a body that is empty.
+    if not body and not media_type:
+        return None
+    wallet_nonce = parse_form(media_type, body, max_bytes=_MAX_REQUEST_FORM).get("wallet_nonce")
+    if wallet_nonce is not None and len(wallet_nonce) > MAX_WALLET_NONCE:
+        raise InvalidRequest("wallet_nonce is too long", clause="OpenID4VP 5.10")
+    return wallet_nonce
+
+
+def find_access_key(
+    client_id: ClientIdentifier, current: CertifiedSigner, every: Callable[[], Iterable[CertifiedSigner]]
+) -> CertifiedSigner:
+    """Return the access key that a request's Client Identifier names, which may have been rotated meanwhile.
+
+    Raises:
+        KeyUnavailable: it is gone.
+    """
+    if client_id.prefix is not ClientIdPrefix.X509_HASH or x509_hash(current.chain[0]) == client_id.rest:
+        return current
+    for key in every():
+        # vp-5.9.3-same-key
+        if x509_hash(key.chain[0]) == client_id.rest:
+            return key
+    raise KeyUnavailable("the access key of this request is gone", detail="ask anew")
+
+
+def read_response(
+    request: AuthorizationRequest, media_type: str, body: bytes, *, open_key: Callable[[], ec.EllipticCurvePrivateKey]
+) -> Response:
+    """Return what a wallet posted, decrypted, if it is for this request.
+
+    Args:
+        request: what was asked.
+        media_type: of the body.
+        body: what came.
+        open_key: returns the private key of the request's encryption; it may raise ``InvalidRequest``.
+
+    Raises:
+        MalformedError, InvalidRequest: it cannot be read, or is not for this request.
+        VerificationError: it cannot be decrypted.
+    """
+    posted = parse_posted_response(media_type, body)
+    if isinstance(posted, EncryptedResponse):
+        # The kid under which create_response_encryption published the key.
+        if request.encryption is None:
+            raise InvalidRequest("no encrypted answer was asked for", clause="OpenID4VP 8.3")
+        response = decrypt_response(posted, {str(request.encryption.jwk["kid"]): open_key()})
+    # vp-8.3.1-no-clear-answer
+    elif isinstance(posted, PresentationResponse) and request.encryption is not None:
+        # 8.3.1: only an error may come in clear where encryption was asked for.
+        raise InvalidRequest("the answer is not encrypted", clause="OpenID4VP 8.3.1")
+    else:
+        response = posted
+    # 8.2, 13.3: state ties the answer to the request.
+    # vp-5.3-state-back
+    if response.state != request.state:
+        raise InvalidRequest("state is not that of the request", clause="OpenID4VP 13.3")
+    return response
+
+
+def way_back(target: str, code: str) -> str:
+    """Return the ``redirect_uri`` of an answer (8.2): ``target`` with the code, in the fragment if it ends in one."""
+    if target.endswith("#"):
+        return f"{target}response_code={code}"
+    return f"{target}{'&' if '?' in target else '?'}response_code={code}"
+
+
+def match_number(request: AuthorizationRequest) -> str:
+    """Return the two digits that both screens show of one cross-device request, for a person to compare.
+
+    A convention of ours: drawn from what both sides hold, so that nothing more has to travel.
+    """
+    drawn = hashlib.sha256(f"jigap match {request.client_id.full} {request.nonce}".encode()).digest()
+    return f"{int.from_bytes(drawn[:8], 'big') % 100:02d}"
