@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, MutableMapping
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import Any, TextIO
+from typing import Any, ClassVar, TextIO
 
 import orjson
 import structlog
@@ -46,6 +46,12 @@ _CLOCK = SystemClock()
 _LEVELS = {"warn": "warning", "exception": "error"}
 
 
+class _Requests:
+    """Where lines of requests go: None as long as nothing is configured, or where they are not wanted."""
+
+    output: ClassVar[TextIO | None] = None
+
+
 def scrub(value: Any, name: str = "") -> Any:
     """Return ``value`` with personal numbers, tokens and the values of secret-sounding names replaced."""
     if name and _is_secret(name) and value not in (None, "", True, False):
@@ -69,7 +75,10 @@ def _is_suspicious(text: str) -> bool:
     if not text.isascii() or _SUSPICIOUS_DIGITS.search(text):
         return True
     lowered = text.lower()
-    return any(word in lowered for word in _SUSPICIOUS_WORDS)
+    for word in _SUSPICIOUS_WORDS:  # noqa: SIM110 - a generator costs more than what it looks at
+        if word in lowered:
+            return True
+    return False
 
 
 def _scrub_text(text: str) -> str:
@@ -81,6 +90,7 @@ def _scrub_text(text: str) -> str:
 def configure(*, level: int = logging.INFO, stream: TextIO | None = None) -> None:
     """Send structlog and the standard library's logging as scrubbed JSON lines to ``stream`` (standard error)."""
     output = stream or sys.stderr
+    _Requests.output = output if level <= logging.INFO else None
     structlog.configure(
         processors=[_line],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -104,6 +114,16 @@ def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
     return logger
 
 
+def note_request(module: str, *, method: str, path: str, status: int, ms: float) -> None:
+    """Write the line of a request: as a logger would, without looking for one. It is written for every request."""
+    values = {"method": method, "path": path, "status": status, "ms": ms}
+    if _Requests.output is None:
+        get_logger(module).info("request", **values)
+    else:
+        _Requests.output.write(_line(None, "info", {"module": module, **values, "event": "request"}) + "\n")
+        _Requests.output.flush()
+
+
 def _line(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
     """Return the finished line. One step instead of a chain of them: there is a line for every request."""
     if "exc_info" in event:
@@ -113,10 +133,10 @@ def _line(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
     if _is_suspicious(text) or not _PLAIN.issuperset(map(type, event.values())) or any(map(_is_secret, event)):
         text = _to_json(scrub(event))
     # After the scrubbing: what follows is ours and holds nothing to hide.
-    ours = {"level": _LEVELS.get(method, method), "timestamp": _CLOCK.now().isoformat().replace("+00:00", "Z")}
+    ours: dict[str, Any] = {"level": _LEVELS.get(method, method), "timestamp": _CLOCK.now()}
     if current := trace_id.get():
         ours["trace_id"] = current
-    return f"{text[:-1]},{_to_json(ours)[1:]}"
+    return f"{text[:-1]},{orjson.dumps(ours, option=orjson.OPT_UTC_Z).decode()[1:]}"
 
 
 def _to_json(event: Any) -> str:

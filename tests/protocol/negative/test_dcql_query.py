@@ -5,7 +5,7 @@ from copy import deepcopy
 import pytest
 
 from wallet_core.errors import InvalidRequest
-from wallet_core.protocols.openid4vp.dcql import parse_dcql_query, validate_own_query
+from wallet_core.protocols.openid4vp.dcql import MAX_KEPT_BYTES, parse_dcql_query, validate_own_query
 
 GOOD = {
     "credentials": [
@@ -148,3 +148,19 @@ def test_our_own_query_asks_for_a_claim_twice() -> None:
     query["credentials"][0]["claims"][1]["path"] = ["age_over_19"]
     with pytest.raises(InvalidRequest):
         validate_own_query(parse_dcql_query(query), formats=("dc+sd-jwt", "mso_mdoc"))
+
+
+def test_what_is_kept_of_a_query_is_found_by_all_of_its_text() -> None:
+    def asking(path: object) -> dict[str, object]:
+        claims = [{"path": [path]}]
+        return {"credentials": [{"id": "a", "format": "dc+sd-jwt", "meta": {"vct_values": ["x"]}, "claims": claims}]}
+
+    assert parse_dcql_query(asking("b")) is parse_dcql_query(asking("b"))
+    assert parse_dcql_query(asking(0)).credentials[0].claims[0].path == (0,)
+    long = asking("b" * MAX_KEPT_BYTES)
+    assert parse_dcql_query(long) == parse_dcql_query(long)
+    assert parse_dcql_query(long) is not parse_dcql_query(long)
+    with pytest.raises(InvalidRequest):
+        parse_dcql_query(asking(True))
+    with pytest.raises(InvalidRequest):
+        parse_dcql_query(asking(1 << 80) | {"credential_sets": []})

@@ -1,7 +1,7 @@
 """What surrounds every answer: trace id, security headers, session cookie, CORS of protocol paths, one log line."""
 
+import os
 import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
@@ -83,14 +83,14 @@ class Frame:
             for is_page in (False, True)
             for is_protocol in (False, True)
         }
-        self._log = log.get_logger(f"{web.name}.web")
+        self._name = f"{web.name}.web"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        trace = secrets.token_hex(8)
+        trace = os.urandom(8).hex()
         token = log.trace_id.set(trace)
         scope[PROTOCOL] = self._is_protocol(scope["path"]) is not None
         answer = _Answer(self, scope, send, trace)
@@ -99,8 +99,8 @@ class Frame:
             await self._serve(scope, receive, answer)
         finally:
             milliseconds = round((time.perf_counter() - started) * 1000, 1)
-            self._log.info(
-                "request", method=scope["method"], path=_template(scope), status=answer.status, ms=milliseconds
+            log.note_request(
+                self._name, method=scope["method"], path=_template(scope), status=answer.status, ms=milliseconds
             )
             log.trace_id.reset(token)
 
