@@ -31,19 +31,20 @@ def lacking(service: str, reason: str) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let a run be confined to the tests of one clause, as tools/mutate.py wants it."""
-    parser.addoption("--clause", help="only the tests with the marker clause(ID)")
+    """Let a run be confined to the tests of some clauses, as tools/mutate.py wants it."""
+    text = "only the tests with the marker clause(ID); may be repeated"
+    parser.addoption("--clause", action="append", default=[], help=text)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run the browser's tests last, and only the tests of the clause that was asked for.
+    """Run the browser's tests last, and only the tests of the clauses that were asked for.
 
     Last, because Playwright leaves an event loop running in its thread, in which later tests could start none.
     """
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
-    if clause := config.getoption("--clause"):
-        items[:] = [item for item in items if any(clause in mark.args for mark in item.iter_markers("clause"))]
+    if wanted := set(config.getoption("--clause")):
+        items[:] = [item for item in items if any(wanted & {*mark.args} for mark in item.iter_markers("clause"))]
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:

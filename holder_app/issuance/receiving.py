@@ -106,6 +106,7 @@ def client_of(ports: IssuancePorts, account_id: AccountId, offer: ResolvedOffer)
     Raises:
         KeyUnavailable: the provider's key cannot be used now.
     """
+    # haip-4.4.1-per-issuer
     signer = ports.identity.instance_key(account_id, offer.offer.credential_issuer)
     # Made anew for each flow: it costs one signature, and none is ever shown at two issuers (HAIP 4.4.1).
     attestation = ports.provider.attest_instance(signer.public_key) if ports.provider is not None else None

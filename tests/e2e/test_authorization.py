@@ -174,7 +174,9 @@ def test_of_two_browsers_with_one_request_uri_one_wins(town: Town) -> None:
     assert "location" not in late.headers
 
 
-@pytest.mark.clause("oauth-9449.7.2-bearer", "oauth-6749.6-unknown", "oauth-6749.4.1.3-named")
+@pytest.mark.clause(
+    "oauth-9449.7.2-bearer", "oauth-6749.6-unknown", "oauth-6749.4.1.3-named", "oauth-FAPI2.5.3.2.1-no-rotation"
+)
 def test_a_bound_client_gets_a_longer_token_and_refreshes_it(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     prove_clients(monkeypatch)
     keys = {"x-instance": "instance", "x-dpop": "dpop"}

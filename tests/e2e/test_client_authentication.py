@@ -273,7 +273,7 @@ def test_bad_dpop_proofs_at_the_resource_server(sqlite_haip: IssuerUnderTest) ->
 # --- replay -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.clause("dpop-9449.11.1-replay", "abca-07.12.1-replay")
+@pytest.mark.clause("dpop-9449.11.1-replay", "abca-07.12.1-replay", "vci-11.1-idempotent")
 def test_a_proof_is_taken_once(haip: IssuerUnderTest) -> None:
     wallet = Instance(haip).learn()
     headers = wallet.proving(f"{POLICE}{PAR}")

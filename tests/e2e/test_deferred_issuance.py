@@ -230,6 +230,7 @@ def test_two_workers_and_one_transaction_make_one_delivery(issuer: IssuerUnderTe
     assert len(issuer.api("GET", "/credentials").json()["credentials"]) == 2
 
 
+@pytest.mark.clause("vci-9.1-new-encryption")
 def test_messages_of_a_deferred_issuance_are_encrypted_anew_each_time(sqlite_issuer: IssuerUnderTest) -> None:
     pending = sqlite_issuer.proofs(sqlite_issuer.offer(deferred=True)["uri"], KEYS)
     first, second = encryption_of(sqlite_issuer), encryption_of(sqlite_issuer)
@@ -242,6 +243,7 @@ def test_messages_of_a_deferred_issuance_are_encrypted_anew_each_time(sqlite_iss
     assert isinstance(poll(sqlite_issuer, pending, found.transaction_id, second), CredentialResponse)
 
 
+@pytest.mark.clause("vci-9.1-new-encryption")
 def test_without_new_parameters_the_answer_is_in_clear(sqlite_issuer: IssuerUnderTest) -> None:
     pending = sqlite_issuer.proofs(sqlite_issuer.offer(deferred=True)["uri"], KEYS)
     encryption = encryption_of(sqlite_issuer)

@@ -66,14 +66,17 @@ def test_copies_of_one_credential_share_nothing_but_what_they_say(sqlite_issuer:
     assert all(rest[0][name] % 3600 == 0 for name in ("iat", "exp"))
 
 
+@pytest.mark.clause("haip-4.1-scope", "haip-4.1-nonce-endpoint")
 def test_metadata_name_one_text_for_each_language_and_only_https(sqlite_issuer: IssuerUnderTest) -> None:
     document = sqlite_issuer.client.get(f"{HOST}/.well-known/openid-credential-issuer/agencies/police").json()
     assert all(document[name].startswith(POLICE) for name in document if name.endswith("_endpoint"))
+    assert document["nonce_endpoint"] == f"{POLICE}/nonce"
     displays = [document["display"]]
     for configuration in document["credential_configurations_supported"].values():
         assert ("proof_types_supported" in configuration) == (
             "cryptographic_binding_methods_supported" in configuration
         )
+        assert configuration["scope"]
         assert not set(configuration["scope"]) & set(' "\\')
         metadata = configuration["credential_metadata"]
         displays += [metadata["display"], *(claim["display"] for claim in metadata["claims"] if "display" in claim)]

@@ -141,6 +141,7 @@ def test_keys_are_the_same_in_every_process(sqlite_issuer: IssuerUnderTest) -> N
     second.database.close()
 
 
+@pytest.mark.clause("vci-8.3.1.2-json", "vci-8.3.1.2-members")
 def test_errors_are_never_encrypted(sqlite_issuer: IssuerUnderTest) -> None:
     encryption = wanted(sqlite_issuer)
     request = create_credential_request(

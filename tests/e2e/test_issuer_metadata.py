@@ -20,7 +20,7 @@ from wallet_core.types import CredentialIssuerId
 
 CI = CredentialIssuerId(f"{HOST}/agencies/police")
 METADATA = f"{HOST}/.well-known/openid-credential-issuer/agencies/police"
-POSTED = ("oauth/token", "nonce", "credential", "deferred", "notification")
+POSTED = ("oauth/token", "oauth/par", "oauth/challenge", "nonce", "credential", "deferred", "notification")
 
 
 def fetched(issuer: IssuerUnderTest, **headers: str) -> Any:
@@ -123,6 +123,18 @@ def test_answers_carry_the_date_and_commands_reach_the_same_issuer(tmp_path: Any
         for path in POSTED:
             answer = httpx2.post(f"{program.url}/agencies/police/{path}")
             assert len(answer.headers.get_list("date")) == 1
+        # M6: attestation with its chain, proof of possession and DPoP proof fit into the headers of a request.
+        large = {"OAuth-Client-Attestation": "a" * 15_000}
+        answer = httpx2.post(f"{program.url}/agencies/police/oauth/par", headers=large)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+        large["OAuth-Client-Attestation-PoP"] = ""
+        answer = httpx2.post(f"{program.url}/agencies/police/oauth/par", headers=large, data={"client_id": "c"})
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client_attestation")
+        # M6, M2: what the issuer is called is configured, and nobody changes it with a header.
+        place = f"{program.url}/.well-known/openid-credential-issuer/agencies/police"
+        named = httpx2.get(place, headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
+        assert named.status_code in {200, 400, 404, 421}
+        assert "evil.example" not in named.text
         assert program.run("issuer", "issuance", "list", "--agency", "police") == {"issuances": []}
         assert program.run("issuer", "agency", "encryption", "police", "required")["encrypted"] is True
     finally:

@@ -39,6 +39,7 @@ def failed(issuer: IssuerUnderTest) -> int:
         return storage.credentials.count_failed(issuer.issuer.agency("police").id)
 
 
+@pytest.mark.clause("vci-11.1-idempotent")
 @pytest.mark.parametrize("event", NotificationEvent)
 def test_every_event_reaches_the_agency_and_counts_once(issuer: IssuerUnderTest, event: NotificationEvent) -> None:
     offer_id, found = issued(issuer)

@@ -29,6 +29,7 @@ def credential_configuration(credential_type: "CredentialType", entry: "FormatEn
     claims = [claim for claim in credential_type.claims if claim.default_issue]
     return {
         "format": entry.format,
+        # haip-4.1-scope
         "scope": entry.scope,
         **special,
         "proof_types_supported": _proof_types(credential_type.key_policy, haip=haip),

@@ -94,6 +94,7 @@ def _deliver(
     # M19: some wallets refuse a notification_id in a deferred answer.
     notification_id = ports.random(_ID_BYTES).hex()
     shown = notification_id if ports.deferral.notifications else None
+    # vci-9.1-new-encryption
     answer = create_answer(create_credential_response(credentials, notification_id=shown), encryption)
     # 5.
     after = issue(live, configuration_id=configuration_id, copies=len(keys), notification_id=notification_id, now=now)

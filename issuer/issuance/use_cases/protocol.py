@@ -42,6 +42,7 @@ def record_notification(ports: IssuancePorts, agency: Agency, received: Received
             return
         storage = ports.storage()
         with storage.unit:
+            # vci-11.1-idempotent
             if state == offer.state:
                 storage.offers.keep(offer)
             else:

@@ -212,6 +212,7 @@ def _refresh(ports: IssuancePorts, agency: Agency, client: Client, request: Refr
             clients.spend_proofs(storage, client)
             storage.offers.advance(offer, state)
         # M1: the refresh token is not rotated; RFC 6749 6: none in the answer means that the old one stays.
+        # oauth-FAPI2.5.3.2.1-no-rotation
         return _answer(state, token, None)
 
     return until_no_race(attempt)

@@ -7,6 +7,7 @@ import pytest
 
 from tests.simulators import run_flow
 from tests.simulators.issuer import GRANT, NOW, SimulatedIssuer
+from wallet_core.encoding import base64url
 from wallet_core.errors import MalformedError
 from wallet_core.http import HttpResponse
 from wallet_core.keys.signer import SoftwareSigner
@@ -99,6 +100,19 @@ def test_an_offer_without_tx_code_asks_for_none() -> None:
     assert not resolve(issuer).needs_tx_code
     issuer.offer["grants"][GRANT]["tx_code"] = {}
     assert resolve(issuer).needs_tx_code
+
+
+@pytest.mark.clause("vci-4.1.3-json")
+@pytest.mark.parametrize("content_type", ["application/jwt", "text/html", ""])
+def test_an_offer_by_reference_that_is_not_json(content_type: str) -> None:
+    issuer = SimulatedIssuer()
+    assert resolve(issuer).offer.credential_issuer == issuer.offer["credential_issuer"]
+    # OpenID4VCI 4.1.3: an offer is never signed, and one with the algorithm none is no better.
+    unsigned = ".".join(base64url.encode(json.dumps(part).encode()) for part in ({"alg": "none"}, issuer.offer)) + "."
+    for body in (json.dumps(issuer.offer).encode(), unsigned.encode()):
+        issuer.refuse["/offer"] = HttpResponse(200, {"content-type": content_type}, body)
+        with pytest.raises(MalformedError, match="application/json"):
+            resolve(issuer)
 
 
 @pytest.mark.clause("vci-12.2.4-encryption-required")

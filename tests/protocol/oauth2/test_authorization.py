@@ -158,7 +158,7 @@ def test_details_that_are_taken():
     assert parse_authorization_details(text, issuer=CI) == ("a",)
 
 
-@pytest.mark.clause("vci-5.1.2-unknown-scope", "vci-5.1.1-unknown", "oauth-6749.4.1.2.1-scope")
+@pytest.mark.clause("vci-5.1.2-unknown-scope", "vci-5.1.1-unknown", "oauth-6749.4.1.2.1-scope", "vci-5.1-details-win")
 def test_what_is_asked_for_among_what_is_issued():
     request = AuthorizationRequest("w", CALLBACK, None, CHALLENGE, ("scope-a", "unknown"), ("B",))
     scopes = {"scope-a": "A", "scope-b": "B"}
@@ -166,6 +166,10 @@ def test_what_is_asked_for_among_what_is_issued():
     assert (found.configuration_ids, found.identified) == (("B", "A"), ("B",))
     with pytest.raises(InvalidAuthorizationDetails):
         requested_credentials(request, scopes=scopes, configuration_ids=["A"])
+    # The same credential in both ways is asked for once, by the detail.
+    both = AuthorizationRequest("w", CALLBACK, None, CHALLENGE, ("scope-b",), ("B",))
+    found = requested_credentials(both, scopes=scopes, configuration_ids=["A", "B"])
+    assert (found.configuration_ids, found.identified) == (("B",), ("B",))
     nothing = AuthorizationRequest("w", CALLBACK, None, CHALLENGE, ("unknown",))
     with pytest.raises(InvalidScope):
         requested_credentials(nothing, scopes=scopes, configuration_ids=["A"])

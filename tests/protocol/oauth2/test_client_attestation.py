@@ -319,7 +319,7 @@ def test_an_anchor_for_another_purpose_attests_nothing():
         verify(trust=WalletProviders(TrustAnchors([root]), OURS.trusted().wallets))
 
 
-@pytest.mark.clause("abca-07.8-form")
+@pytest.mark.clause("abca-07.8-form", "abca-07.8.1-answer")
 def test_the_challenge_endpoint():
     made = challenge()
     assert base64url.is_alphabet(made)

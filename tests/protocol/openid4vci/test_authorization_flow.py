@@ -423,7 +423,7 @@ def demand_attestation(issuer, proof_type="jwt"):
     }
 
 
-@pytest.mark.clause("vci-12.2.4-attestation-demanded")
+@pytest.mark.clause("vci-12.2.4-attestation-demanded", "haip-4.5.1-batch")
 def test_where_keys_must_be_attested_the_flow_ends_for_the_wallet_provider():
     issuer = AuthorizingIssuer()
     demand_attestation(issuer)
@@ -447,7 +447,7 @@ def test_where_keys_must_be_attested_the_flow_ends_for_the_wallet_provider():
     assert claims_of(proof)["nonce"] == "nonce-1"
 
 
-@pytest.mark.clause("vci-12.2.4-attestation-demanded")
+@pytest.mark.clause("vci-12.2.4-attestation-demanded", "haip-4.5.1-batch")
 def test_the_attestation_proof_has_no_signature_of_the_keys():
     issuer = AuthorizingIssuer()
     demand_attestation(issuer, "attestation")

@@ -204,6 +204,7 @@ def test_a_token_may_ask_again_until_it_expires():
         issue(state, configuration_id="a", copies=1, notification_id="late", now=state.token_expires_at)
 
 
+@pytest.mark.clause("vci-11.1-idempotent")
 def test_notifications_are_idempotent():
     state = issue(redeem(waiting()), configuration_id="a", copies=1, notification_id="n", now=NOW)
     once = notify(state, notification_id="n", event=NotificationEvent.CREDENTIAL_ACCEPTED, now=NOW)

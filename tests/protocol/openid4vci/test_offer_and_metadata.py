@@ -157,6 +157,7 @@ def test_offers_we_must_not_make(ids):
         create_credential_offer(ISSUER, ids, pre_authorized_code="c", tx_code=None)
 
 
+@pytest.mark.clause("haip-4.1-nonce-endpoint")
 def test_our_metadata_are_metadata():
     configurations = metadata()["credential_configurations_supported"]
     document = create_credential_issuer_metadata(
@@ -198,6 +199,7 @@ def changed_configuration(drop: str = "", **members):
 @pytest.mark.clause(
     "vci-12.2.2-issuer",
     "vci-12.2.4-credential-endpoint",
+    "vci-12.2.4-format",
     "vci-12.2.4-servers",
     "vci-12.2.4-batch-size",
     "vci-12.2.4-encryption-required",
@@ -225,6 +227,7 @@ def changed_configuration(drop: str = "", **members):
         changed(credential_request_encryption={"jwks": []}),
         changed(credential_response_encryption={"enc_values_supported": ["A128GCM"], "encryption_required": False}),
         changed_configuration(drop="format"),
+        changed_configuration(format=["dc+sd-jwt"]),
         changed_configuration(drop="vct"),
         changed_configuration(format="mso_mdoc", doctype=""),
         changed_configuration(format="mso_mdoc"),

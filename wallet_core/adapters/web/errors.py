@@ -79,6 +79,7 @@ def error_answer(
         page.headers.update(headers or {})
         return page
     body: JsonObject = {"error": code, "error_description": peer_text(description)}
+    # vci-8.3.1.2-members
     return protocol_json(body | own_members | members if own_members else body, status=status, headers=headers)
 
 

@@ -154,6 +154,7 @@ def requested_credentials(
     # oauth-6749.4.1.2.1-scope
     if not asked:
         raise InvalidScope("nothing is asked for that is issued here", clause="RFC 6749 4.1.2.1")
+    # vci-5.1-details-win
     return RequestedCredentials(asked, request.details)
 
 

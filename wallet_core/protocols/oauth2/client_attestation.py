@@ -261,6 +261,7 @@ def verify_challenge(challenge: str | None, secret: bytes, *, now: datetime) -> 
 
 def create_challenge_response(challenge: str) -> JsonObject:
     """Return the body of a challenge endpoint's answer (draft 07 8.1)."""
+    # abca-07.8.1-answer
     return {"attestation_challenge": challenge}
 
 

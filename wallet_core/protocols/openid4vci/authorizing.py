@@ -75,8 +75,8 @@ def start_authorization(
     state, verifier = base64url.encode(random(_STATE_BYTES)), create_code_verifier(random)
     parameters = _request_parameters(offer, client, names, state=state, code_challenge=code_challenge(verifier))
     expires_at = now + ANSWER_WITHIN
+    # haip-4-par-wallet
     if server.pushed_endpoint is not None:
-        # haip-4-par-wallet
         response = yield from talk.post_form(server.pushed_endpoint, parameters)
         # RFC 9126 4: only client_id and the reference go through the browser.
         parameters = {"client_id": client.client_id, "request_uri": parse_pushed_response(response).request_uri}

@@ -90,6 +90,7 @@ def create_credential_issuer_metadata(
     return {
         "credential_issuer": credential_issuer,
         "credential_endpoint": f"{credential_issuer}/credential",
+        # haip-4.1-nonce-endpoint
         "nonce_endpoint": f"{credential_issuer}/nonce",
         "deferred_credential_endpoint": f"{credential_issuer}/deferred",
         "notification_endpoint": f"{credential_issuer}/notification",
@@ -190,6 +191,7 @@ def _configurations(
 
 
 def _configuration(id_: CredentialConfigurationId, document: JsonObject) -> CredentialConfiguration:
+    # vci-12.2.4-format
     format_ = members.string(document, "format", clause=_CLAUSE)
     members.optional_string(document, "scope", clause=_CLAUSE)
     if format_ == spec.FORMAT_SD_JWT_VC:

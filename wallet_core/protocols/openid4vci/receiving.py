@@ -102,6 +102,7 @@ def attach_key_attestations(
         replace(keys, attestation=attestations.get(keys.configuration_id, keys.attestation))
         for keys in pending.attested
     )
+    # haip-4.5.1-batch
     proofs = tuple(
         # HAIP 4.5.1: all keys of a batch are in one statement; the first signs, the others need not.
         _proof(pending.offer, keys.configuration_id, keys.keys[0], keys.nonce, now, attestation=keys.attestation)

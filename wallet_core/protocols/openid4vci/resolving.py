@@ -131,6 +131,7 @@ def _resolve(offer: CredentialOffer) -> Flow[ResolvedOffer]:
 def _fetch_offer(reference: OfferReference) -> Flow[CredentialOffer]:
     # OpenID4VCI 4.1.3: GET; the answer is application/json.
     response = yield get(reference.url, accept=spec.JSON, response_limit=OFFER_LIMIT)
+    # vci-4.1.3-json
     return parse_credential_offer(parse_answer(response, who="the offer's server"))
 
 
