@@ -175,6 +175,10 @@ class MemoryIssuance:
         assert digest not in self.spent
         self.spent.add(digest)
 
+    def to_replace(self, _agency_id: AgencyId, _offer_id: str, _configuration_id: object) -> tuple[()]:
+        """Return the copies that new ones replace: none."""
+        return ()
+
     def add(self, credentials: Any) -> None:
         """Record what was issued."""
         self.issued.extend(credentials)
@@ -215,6 +219,6 @@ def create_in_memory() -> FastAPI:
     lists: Any = MemoryStatusLists(head)
     statuses = StatusStorage(unit, lists)
     status = replace(issuer.status, storage=lambda: statuses, reading=lambda: statuses)
-    storage = Storage(unit, memory, memory, memory, memory, lists, memory)
+    storage = Storage(unit, memory, memory, memory, memory, memory, lists, memory, memory, memory)
     issuance = replace(issuer.issuance, storage=lambda: storage, reading=lambda: storage, status=status)
     return create_app(replace(issuer, issuance=issuance, status=status))

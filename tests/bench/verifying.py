@@ -29,6 +29,7 @@ from wallet_core.adapters.keystore import KeyStore, new_key_text
 from wallet_core.adapters.migrations import migrate
 from wallet_core.catalogue import Text
 from wallet_core.encoding import strict_json
+from wallet_core.errors import StateConflict
 from wallet_core.formats.sd_jwt.holder import create_key_binding
 from wallet_core.protocols.openid4vp.presentation import Presentation
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors, format_trust_anchors
@@ -155,6 +156,7 @@ class MemoryPresentations:
 
     def __init__(self, stored: list[StoredPresentation]) -> None:
         self.by_request = {each.request_id: each for each in stored}
+        self.moved: dict[str, Presentation] = {}
 
     def add(self, presentation: StoredPresentation) -> None:
         """Store a new one."""
@@ -162,13 +164,14 @@ class MemoryPresentations:
 
     def by_request_id(self, request_id: str) -> StoredPresentation | None:
         """Return the presentation that a wallet names."""
-        return self.by_request.get(request_id)
+        found, state = self.by_request.get(request_id), self.moved.get(request_id)
+        return found if found is None or state is None else found.moved(state)
 
     def advance(self, presentation: StoredPresentation, state: Presentation) -> None:
         """Store its new state."""
-        assert self.by_request[presentation.request_id].version == presentation.version
-        moved = replace(presentation, state=state, version=presentation.version + 1)
-        self.by_request[presentation.request_id] = moved
+        if presentation.request_id in self.moved:
+            raise StateConflict("this request was answered")
+        self.moved[presentation.request_id] = state
 
 
 class _Both:

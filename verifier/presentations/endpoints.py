@@ -58,7 +58,11 @@ def _request_object(token: str) -> Response:
 
 
 def _media_type(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    # Not request.headers: making them costs more than looking through what came.
+    for name, value in request.scope["headers"]:
+        if name == b"content-type":
+            return str(value, "latin-1").partition(";")[0].strip().lower()
+    return ""
 
 
 _REQUEST = "/openid4vp/requests/{request_id}"

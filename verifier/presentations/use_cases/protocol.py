@@ -132,7 +132,7 @@ def judge_response(
         error = response.error
         return Verdict(stored, lambda state: states.decline(state, error, now=now), redirect_uri)
     try:
-        validated = _validate(ports, stored, response, statuses)
+        validated = _validate(ports, stored, response, statuses, now)
     except VerificationError as exc:
         refused = exc
         return Verdict(stored, lambda state: states.refuse(state, refused, now=now), redirect_uri, refused)
@@ -173,6 +173,7 @@ def _validate(
     stored: StoredPresentation,
     response: PresentationResponse,
     statuses: StatusLook | None,
+    now: datetime,
 ) -> ValidatedResponse:
     request = stored.state.terms.request
     policy = ports.policies.get(stored.policy_id or "")
@@ -187,7 +188,7 @@ def _validate(
         may_issue=ports.may_issue,
         verify_status=refuse_status if statuses is None else statuses.under(rule),
     )
-    validated = validate_vp_token(response.vp_token, expected, now=ports.clock.now())
+    validated = validate_vp_token(response.vp_token, expected, now=now)
     if policy is not None:
         _validate_same_person(request.dcql_query, policy.must_match, validated)
     return validated

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from wallet_core.adapters import log
 from wallet_core.adapters.app_tables import AppTables
@@ -73,7 +75,7 @@ def create_app(
     pages = create_pages(load_messages(["base", name]), template_folders)
     web = WebContext(name, settings, database, tables, sealer or settings.sealer(), clock or SystemClock(), pages)
     frame = Middleware(Frame, web=web, protocol_paths=protocol_paths, unexpected=errors.unexpected)
-    app = FastAPI(
+    app = _App(
         title=title,
         version="1",
         docs_url=None,
@@ -101,6 +103,17 @@ def create_app(
     _warn(web)
     end_with_parent()
     return app
+
+
+class _App(FastAPI):
+    """FastAPI with our frame outermost: no error passes it, so the layers that wait for one around it do nothing."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the frame with all that is inside."""
+        stack: Any = super().build_middleware_stack()
+        while not isinstance(stack, Frame):
+            stack = stack.app
+        return stack
 
 
 def _common(app: FastAPI) -> APIRouter:

@@ -1,7 +1,7 @@
 """What surrounds every answer: trace id, security headers, session cookie, CORS of protocol paths, one log line."""
 
+import os
 import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
@@ -83,14 +83,15 @@ class Frame:
             for is_page in (False, True)
             for is_protocol in (False, True)
         }
-        self._log = log.get_logger(f"{web.name}.web")
+        # Bound once: it writes a line for every request.
+        self._log = log.get_logger(f"{web.name}.web").bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        trace = secrets.token_hex(8)
+        trace = os.urandom(8).hex()
         token = log.trace_id.set(trace)
         scope[PROTOCOL] = self._is_protocol(scope["path"]) is not None
         answer = _Answer(self, scope, send, trace)

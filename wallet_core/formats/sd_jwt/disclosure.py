@@ -148,7 +148,8 @@ class _Opening:
         return self.open_object(value, path) if isinstance(value, dict) else self._open_array(value, path)
 
     def open_object(self, source: JsonObject, path: ConcretePath) -> JsonObject:
-        _check_depth(path)
+        if len(path) > strict_json.MAX_DEPTH:
+            raise _too_deep()
         # RFC 9901 4.2.4.2: "..." stands only in an array, alone in its object.
         # rfc9901-4.2.4.2-dots-in-array
         if DOTS in source:
@@ -159,10 +160,12 @@ class _Opening:
             raise VerificationError("_sd_alg stands below the top level", step=3, clause="RFC 9901 4.1.1")
         result: JsonObject = {}
         for name, value in source.items():
-            if not isinstance(value, (dict, list)):
-                result[name] = value
-            elif name != SD:
-                result[name] = self._open_value(value, (*path, name))
+            if name == SD:
+                continue
+            if isinstance(value, dict):
+                result[name] = self.open_object(value, (*path, name))
+            else:
+                result[name] = self._open_array(value, (*path, name)) if isinstance(value, list) else value
         if SD in source:
             self.hiding.update(path[:1])
             self._open_members(source[SD], result, path)
@@ -184,7 +187,8 @@ class _Opening:
             result[name] = self._open_value(value, place) if isinstance(value, (dict, list)) else value
 
     def _open_array(self, source: list[Json], path: ConcretePath) -> list[Json]:
-        _check_depth(path)
+        if len(path) > strict_json.MAX_DEPTH:
+            raise _too_deep()
         result: list[Json] = []
         kept: list[int] = []
         for index, element in enumerate(source):
@@ -223,10 +227,9 @@ class _Opening:
         return [numbers[digest] for digest in cast("list[str]", digests) if digest in numbers]
 
 
-def _check_depth(path: ConcretePath) -> None:
+def _too_deep() -> VerificationError:
     # Each text is shallow by itself; Disclosures nested in each other could still exhaust the stack.
-    if len(path) > strict_json.MAX_DEPTH:
-        raise VerificationError(f"claims are nested deeper than {strict_json.MAX_DEPTH} levels", step=3)
+    return VerificationError(f"claims are nested deeper than {strict_json.MAX_DEPTH} levels", step=3)
 
 
 def _parse_disclosures(texts: Sequence[str]) -> list[list[Json]]:

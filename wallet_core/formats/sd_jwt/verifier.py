@@ -8,12 +8,18 @@ import binascii
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Final
+from typing import Final, cast
 
 from wallet_core.encoding import strict_json
 from wallet_core.encoding.claims_path import ConcretePath
 from wallet_core.errors import Expired, HolderBindingError, MalformedError, NotYetValid, VerificationError
-from wallet_core.formats.sd_jwt.disclosure import MAX_DISCLOSURES, digest_of, hash_function_of, open_disclosures
+from wallet_core.formats.sd_jwt.disclosure import (
+    MAX_DISCLOSURES,
+    OpenedPayload,
+    digest_of,
+    hash_function_of,
+    open_disclosures,
+)
 from wallet_core.jose import jws
 from wallet_core.keys.algorithms import PublicKey
 from wallet_core.keys.jwk import parse_public_jwk
@@ -62,9 +68,9 @@ class UnverifiedSdJwt:
             return ()
         if not isinstance(value, list) or not 0 < len(value) <= MAX_CERTIFICATES:
             raise MalformedError("x5c is not a short non-empty array", clause="RFC 7515 4.1.6")
-        if not all(isinstance(element, str) for element in value):
+        if not {*map(type, value)} <= {str}:
             raise MalformedError("a certificate of x5c is not a string", clause="RFC 7515 4.1.6")
-        return tuple(_certificate(str(element)) for element in value)
+        return tuple(map(_certificate, cast("list[str]", value)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,22 +148,8 @@ def verify_sd_jwt(
     Raises:
         VerificationError: a step failed; ``step`` is its number.
     """
-    # 1. The type of the token belongs to the profile; RFC 9901 itself fixes none.
-    try:
-        verified = jws.verify(sd_jwt.issuer_jws, issuer_key, typ=None)
-    except VerificationError as exc:
-        exc.step = 1
-        raise
-    # 2.
-    try:
-        payload = verified.claims()
-    except MalformedError as exc:
-        raise VerificationError(exc.description, step=2, clause="RFC 9901 7.1") from exc
-    # 2. to 5.
-    opened = open_disclosures(payload, sd_jwt.disclosures)
-    # 6. In the processed payload: they could have been hidden.
-    _check_times(opened.claims, now, leeway)
-    return VerifiedSdJwt(verified.header, payload, opened.claims, opened.paths, opened.gaps, opened.hiding)
+    header, payload, opened = _verified_content(sd_jwt, issuer_key, now, leeway)
+    return VerifiedSdJwt(header, payload, opened.claims, opened.paths, opened.gaps, opened.hiding)
 
 
 def verify_sd_jwt_kb(
@@ -190,12 +182,13 @@ def verify_sd_jwt_kb(
         VerificationError: a step of 1 to 6 failed; ``step`` is its number.
         HolderBindingError: a step of 7 to 13 failed; ``step`` is its number.
     """
-    verified = verify_sd_jwt(sd_jwt, issuer_key=issuer_key, now=now, leeway=leeway)
+    # 1. to 6.
+    header, payload, opened = _verified_content(sd_jwt, issuer_key, now, leeway)
     # 7.
     # rfc9901-7.3-required
     if sd_jwt.key_binding_jwt is None:
         raise HolderBindingError("there is no Key Binding JWT", step=7, clause="RFC 9901 7.3")
-    holder_key = _holder_key(verified.claims)
+    holder_key = _holder_key(opened.claims)
     key_binding = _verified_key_binding(sd_jwt.key_binding_jwt, holder_key)
     _check_freshness(key_binding, now, leeway, max_age)
     # 11. RFC 9901 4.3: "aud" is a single string.
@@ -207,18 +200,11 @@ def verify_sd_jwt_kb(
         raise HolderBindingError("the Key Binding JWT carries another nonce", step=11, clause="RFC 9901 7.3")
     # 12. Over the very text that came, last tilde included (4.3.1).
     # rfc9901-7.3-sd-hash
-    if key_binding.get("sd_hash") != digest_of(sd_jwt.sd_jwt.encode("ascii"), hash_function_of(verified.payload)):
+    if key_binding.get("sd_hash") != digest_of(sd_jwt.sd_jwt.encode("ascii"), hash_function_of(payload)):
         raise HolderBindingError("sd_hash is not that of the presentation", step=12, clause="RFC 9901 7.3")
     _check_key_binding_times(key_binding, now, leeway)
     return VerifiedSdJwt(
-        verified.header,
-        verified.payload,
-        verified.claims,
-        verified.disclosed,
-        verified.gaps,
-        verified.hiding,
-        holder_key,
-        key_binding,
+        header, payload, opened.claims, opened.paths, opened.gaps, opened.hiding, holder_key, key_binding
     )
 
 
@@ -245,6 +231,28 @@ def _certificate(text: str) -> bytes:
         return binascii.a2b_base64(text, strict_mode=True)
     except ValueError as exc:
         raise MalformedError("a certificate of x5c is not base64", clause="RFC 7515 4.1.6") from exc
+
+
+def _verified_content(
+    sd_jwt: UnverifiedSdJwt, issuer_key: PublicKey, now: datetime, leeway: timedelta
+) -> tuple[JsonObject, JsonObject, OpenedPayload]:
+    """Return header, payload as signed, and opened payload: steps 1 to 6 of both functions."""
+    # 1. The type of the token belongs to the profile; RFC 9901 itself fixes none.
+    try:
+        verified = jws.verify(sd_jwt.issuer_jws, issuer_key, typ=None)
+    except VerificationError as exc:
+        exc.step = 1
+        raise
+    # 2.
+    try:
+        payload = verified.claims()
+    except MalformedError as exc:
+        raise VerificationError(exc.description, step=2, clause="RFC 9901 7.1") from exc
+    # 2. to 5.
+    opened = open_disclosures(payload, sd_jwt.disclosures)
+    # 6. In the processed payload: they could have been hidden.
+    _check_times(opened.claims, now, leeway)
+    return verified.header, payload, opened
 
 
 def _check_times(claims: JsonObject, now: datetime, leeway: timedelta) -> None:

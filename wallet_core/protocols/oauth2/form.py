@@ -40,7 +40,7 @@ def parse_query(query: bytes) -> dict[str, str]:
 
 
 def _parameters(data: bytes, what: str) -> dict[str, str]:
-    fields = data.split(b"&")
+    fields = data.replace(b"+", b" ").split(b"&")
     if len(fields) > MAX_PARAMETERS or not data.isascii():
         raise InvalidRequest(f"{what} is not a form that can be read", clause="RFC 6749 B")
     try:
@@ -57,4 +57,4 @@ def _parameters(data: bytes, what: str) -> dict[str, str]:
 
 def _decoded(text: bytes) -> str:
     """Return a name or value of a form. A percent sign without two hexadecimal digits stands for itself."""
-    return unquote_to_bytes(text.replace(b"+", b" ")).decode()
+    return (unquote_to_bytes(text) if b"%" in text else text).decode()

@@ -6,9 +6,11 @@ The invariant: every identifier that a parsed query uses is defined in it, exact
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, TypeAlias, TypeVar
 
 from wallet_core import spec_versions as spec
+from wallet_core.encoding import strict_json
 from wallet_core.encoding.claims_path import parse_claims_path
 from wallet_core.errors import InvalidRequest, MalformedError
 from wallet_core.types import ClaimsPath, Json, JsonObject, QueryId
@@ -18,6 +20,9 @@ ClaimValue: TypeAlias = str | int | bool
 
 MAX_ENTRIES: Final = 64
 """Entries of any array of a query; the largest honest one here asks for about 20 claims."""
+
+MAX_KEPT_BYTES: Final = 4096
+"""Bytes of a query whose parsed form is kept: everybody who is asked for the same is asked by the same query."""
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,128}\Z")
 # Which member of ``meta`` names the types, per format (OpenID4VP B.1.1, B.2.3, B.3.5).
@@ -103,11 +108,15 @@ class DcqlQuery:
 def parse_dcql_query(value: Json) -> DcqlQuery:
     """Return the query in a JSON object. Unknown members and formats are kept out of the way, not refused (6).
 
+    What is returned may be shared: never change its ``source``.
+
     Raises:
         InvalidRequest: a rule of section 6 is broken; the text says which.
     """
     try:
-        return _parse_query(_object(value, "dcql_query"))
+        source = _object(value, "dcql_query")
+        text = strict_json.dumps(source)
+        return _parse_text(text) if len(text) <= MAX_KEPT_BYTES else _parse_query(source)
     except MalformedError as exc:
         raise InvalidRequest(exc.description, clause=exc.clause or "OpenID4VP 6") from exc
 
@@ -134,6 +143,11 @@ def validate_own_query(
         named = {claim for option in credential.claim_sets for claim in option}
         if not named.issuperset(credential.claims):
             raise InvalidRequest("a claim is listed that no claim set names", clause="OpenID4VP 6.4.1")
+
+
+@lru_cache(maxsize=128)
+def _parse_text(text: bytes) -> DcqlQuery:
+    return _parse_query(strict_json.loads_object(text, what="dcql_query"))
 
 
 def _parse_query(source: JsonObject) -> DcqlQuery:

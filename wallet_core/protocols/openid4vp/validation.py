@@ -3,7 +3,7 @@
 The invariant: only :func:`validate_vp_token` makes a :class:`ValidatedResponse`, which holds only what was asked.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeAlias
@@ -229,9 +229,27 @@ def validate_claims(
     Raises:
         QueryNotSatisfied: no claim set is there whole, or a value is not one that was asked for.
     """
-    # By identity: claim_sets hold the very same queries, and hashing them is dearer than resolving their paths.
-    found = {id(claim): _answers(claim, claims, gaps) for claim in query.claims}
-    missing = {claim for claim, paths in found.items() if not paths}
+    return _validate_found(query, claims, _find_claims([query], claims, gaps))
+
+
+def _find_claims(
+    queries: Iterable[CredentialQuery], claims: JsonObject, gaps: Mapping[ConcretePath, Sequence[int]]
+) -> dict[int, tuple[ConcretePath, ...]]:
+    """Return what of presented ``claims`` is at the path of each Claims Query, by its identity.
+
+    Its identity, for claim_sets hold the very same queries, and hashing them is dearer than resolving their paths.
+    """
+    return {id(claim): presented_paths(claims, claim.path, gaps) for query in queries for claim in query.claims}
+
+
+def _validate_found(
+    query: CredentialQuery, claims: JsonObject, found: Mapping[int, tuple[ConcretePath, ...]]
+) -> tuple[ConcretePath, ...]:
+    answers = {
+        id(claim): found[id(claim)] if claim.values is None else _accepted(claim, found[id(claim)], claims)
+        for claim in query.claims
+    }
+    missing = {claim for claim, paths in answers.items() if not paths}
     # 6.4.1, 14.9: the Verifier "MUST NOT rely on the Wallet to enforce these constraints".
     # dcql-6.4.1-checked
     if query.claim_sets and not any(missing.isdisjoint(map(id, option)) for option in query.claim_sets):
@@ -240,7 +258,7 @@ def validate_claims(
             step=CheckStep.QUERY_ANSWERED,
             clause="OpenID4VP 6.4.1",
         )
-    return tuple(dict.fromkeys([path for paths in found.values() for path in paths]))
+    return tuple(dict.fromkeys([path for paths in answers.values() for path in paths]))
 
 
 def _validate_presentation(
@@ -268,8 +286,11 @@ def _validate_presentation(
         raise QueryNotSatisfied(
             "the credential is of another type", step=CheckStep.QUERY_ANSWERED, clause="OpenID4VP B.3.5"
         )
-    _validate_disclosed(credential, expected.query)
-    paths = validate_claims(query, credential.claims, credential.gaps)
+    # 6.4: more than one query may ask for the same credential, so what any of them asks for may come with it.
+    asking = [entry for entry in expected.query.credentials if _asks_for(entry, credential)]
+    found = _find_claims(asking, credential.claims, credential.gaps)
+    _validate_disclosed(credential, found.values())
+    paths = _validate_found(query, credential.claims, found)
     return PresentedCredential(
         format=query.format,
         type=credential.vct,
@@ -445,15 +466,12 @@ def validate_audience(credential: SdJwtVc, client_id: ClientId) -> None:
         raise check_failed(CheckStep.WITHIN_VALIDITY, "the credential is for another audience")
 
 
-def _validate_disclosed(credential: SdJwtVc, query: DcqlQuery) -> None:
-    # 6.4: more than one query may ask for the same credential, so what any of them asks for may come with it.
-    asked = {
-        path
-        for entry in query.credentials
-        if entry.format == spec.FORMAT_SD_JWT_VC and credential.vct in entry.types
-        for claim in entry.claims
-        for path in presented_paths(credential.claims, claim.path, credential.gaps)
-    }
+def _asks_for(query: CredentialQuery, credential: SdJwtVc) -> bool:
+    return query.format == spec.FORMAT_SD_JWT_VC and credential.vct in query.types
+
+
+def _validate_disclosed(credential: SdJwtVc, found: Iterable[Sequence[ConcretePath]]) -> None:
+    asked = {path for paths in found for path in paths}
     others = [path for path in credential.disclosed if path not in asked]
     # 8. "Wallets MUST NOT send selectively disclosable claims that have not been selected".
     # dcql-6.4-only-asked
@@ -463,13 +481,8 @@ def _validate_disclosed(credential: SdJwtVc, query: DcqlQuery) -> None:
         )
 
 
-def _answers(
-    claim: ClaimsQuery, claims: JsonObject, gaps: Mapping[ConcretePath, Sequence[int]]
-) -> tuple[ConcretePath, ...]:
-    found = presented_paths(claims, claim.path, gaps)
-    if claim.values is None:
-        return found
-    return tuple(path for path in found if value_matches(claim, value_at(claims, path)))
+def _accepted(claim: ClaimsQuery, paths: Sequence[ConcretePath], claims: JsonObject) -> tuple[ConcretePath, ...]:
+    return tuple(path for path in paths if value_matches(claim, value_at(claims, path)))
 
 
 def _at_asked_indices(concrete: ConcretePath, path: ClaimsPath, gaps: Mapping[ConcretePath, Sequence[int]]) -> bool:
