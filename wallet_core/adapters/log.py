@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, MutableMapping
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import Any, TextIO
+from typing import Any, ClassVar, TextIO
 
 import orjson
 import structlog
@@ -44,6 +44,12 @@ _SUSPICIOUS_WORDS = ("eyj", "bearer", "dpop", "basic", "code=", "oken=", "tate="
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _CLOCK = SystemClock()
 _LEVELS = {"warn": "warning", "exception": "error"}
+
+
+class _Requests:
+    """Where lines of requests go: None as long as nothing is configured, or where they are not wanted."""
+
+    output: ClassVar[TextIO | None] = None
 
 
 def scrub(value: Any, name: str = "") -> Any:
@@ -84,6 +90,7 @@ def _scrub_text(text: str) -> str:
 def configure(*, level: int = logging.INFO, stream: TextIO | None = None) -> None:
     """Send structlog and the standard library's logging as scrubbed JSON lines to ``stream`` (standard error)."""
     output = stream or sys.stderr
+    _Requests.output = output if level <= logging.INFO else None
     structlog.configure(
         processors=[_line],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -105,6 +112,16 @@ def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
     """Return the logger of one module."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(module=name)
     return logger
+
+
+def note_request(module: str, *, method: str, path: str, status: int, ms: float) -> None:
+    """Write the line of a request: as a logger would, without looking for one. It is written for every request."""
+    values = {"method": method, "path": path, "status": status, "ms": ms}
+    if _Requests.output is None:
+        get_logger(module).info("request", **values)
+    else:
+        _Requests.output.write(_line(None, "info", {"module": module, **values, "event": "request"}) + "\n")
+        _Requests.output.flush()
 
 
 def _line(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:

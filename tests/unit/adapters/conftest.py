@@ -1,4 +1,7 @@
+import io
+import logging
 import ssl
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,6 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from wallet_core.adapters import log
 
 
 @pytest.fixture
@@ -33,3 +38,17 @@ def certificate(tmp_path: Path) -> tuple[ssl.SSLContext, Path]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "both.pem")
     return context, tmp_path / "root.pem"
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """What is logged."""
+    stream = io.StringIO()
+    root = logging.getLogger()
+    kept, level = root.handlers[:], root.level
+    log.configure(stream=stream)
+    yield stream
+    root.handlers[:] = kept
+    root.setLevel(level)
+    log.structlog.reset_defaults()
+    log._Requests.output = None

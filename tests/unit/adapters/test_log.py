@@ -53,18 +53,6 @@ def test_scrubbing_never_fails(value: object) -> None:
     log.scrub(value)
 
 
-@pytest.fixture
-def lines() -> io.StringIO:
-    stream = io.StringIO()
-    root = logging.getLogger()
-    kept, level = root.handlers[:], root.level
-    log.configure(stream=stream)
-    yield stream
-    root.handlers[:] = kept
-    root.setLevel(level)
-    log.structlog.reset_defaults()
-
-
 def test_a_line_is_json_with_the_trace_id(lines: io.StringIO) -> None:
     token = log.trace_id.set("abc")
     log.get_logger("issuer.web").info("refused", detail="number 900101-1234567", 이름=1)
@@ -80,3 +68,17 @@ def test_a_traceback_is_scrubbed_too(lines: io.StringIO) -> None:
     log.get_logger("x").error("unexpected", exc_info=KeyError("900101-1234567"))
     assert "900101" not in lines.getvalue()
     assert "KeyError" in lines.getvalue()
+
+
+def test_the_line_of_a_request_is_scrubbed_like_any_other(lines: io.StringIO) -> None:
+    log.note_request("issuer.web", method="POST", path="/x/900101-1234567", status=200, ms=1.5)
+    line = json.loads(lines.getvalue())
+    assert (line["event"], line["level"], line["module"], line["ms"]) == ("request", "info", "issuer.web", 1.5)
+    assert line["path"] == "/x/[hidden]"
+    assert line["timestamp"].endswith("Z")
+
+
+def test_lines_of_requests_are_left_out_where_only_warnings_are_wanted(lines: io.StringIO) -> None:
+    log.configure(level=logging.WARNING, stream=lines)
+    log.note_request("issuer.web", method="POST", path="/x", status=200, ms=1.5)
+    assert not lines.getvalue()

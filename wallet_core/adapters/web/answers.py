@@ -90,9 +90,12 @@ class _ProtocolJson(Response):
 
     def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
         """Set the headers of an answer."""
-        given = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()]
         length = (b"content-length", b"%d" % len(self.body))
-        self.raw_headers = [*({_NO_STORE[0]: _NO_STORE[1]} | dict(given)).items(), length, _JSON]
+        if not headers:
+            self.raw_headers = [_NO_STORE, length, _JSON]
+            return
+        given = {name.lower().encode("latin-1"): value.encode("latin-1") for name, value in headers.items()}
+        self.raw_headers = [*(dict([_NO_STORE]) | given).items(), length, _JSON]
 
 
 def see_other(url: str, *, headers: Mapping[str, str] | None = None) -> RedirectResponse:

@@ -83,8 +83,7 @@ class Frame:
             for is_page in (False, True)
             for is_protocol in (False, True)
         }
-        # Bound once: it writes a line for every request.
-        self._log = log.get_logger(f"{web.name}.web").bind()
+        self._name = f"{web.name}.web"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -100,8 +99,8 @@ class Frame:
             await self._serve(scope, receive, answer)
         finally:
             milliseconds = round((time.perf_counter() - started) * 1000, 1)
-            self._log.info(
-                "request", method=scope["method"], path=_template(scope), status=answer.status, ms=milliseconds
+            log.note_request(
+                self._name, method=scope["method"], path=_template(scope), status=answer.status, ms=milliseconds
             )
             log.trace_id.reset(token)
 

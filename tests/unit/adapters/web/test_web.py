@@ -1,11 +1,12 @@
 """Errors, headers, CSRF, sessions, CORS, API keys, repeated requests: through a small app."""
 
+import io
+import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-import structlog
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +15,7 @@ from starlette.testclient import TestClient
 
 from wallet_core.adapters import api_keys
 from wallet_core.adapters.web.answers import page_policy
+from wallet_core.adapters.web.frame import Frame
 
 BROWSER = {"Accept": "text/html"}
 ORDERS = "/api/v1/owners/a/orders"
@@ -293,14 +295,18 @@ def test_health_says_so_when_the_database_is_gone(client: TestClient, app: FastA
     assert client.get("/healthz").status_code == 503
 
 
-def test_the_log_names_the_route_and_never_the_path(app: FastAPI, client: TestClient) -> None:
+def test_the_log_names_the_route_and_never_the_path(app: FastAPI, client: TestClient, lines: io.StringIO) -> None:
     async def receive_answer(_request: Request) -> Response:
         return Response()
 
     app.router.routes.append(Route("/answers/{secret}", receive_answer))
-    with structlog.testing.capture_logs() as lines:
-        client.get("/answers/s3cret")
-        client.get("/healthz")
-        client.get("/nowhere/s3cret")
-    paths = [line["path"] for line in lines if line["event"] == "request"]
+    client.get("/answers/s3cret")
+    client.get("/healthz")
+    client.get("/nowhere/s3cret")
+    written = [json.loads(line) for line in lines.getvalue().splitlines()]
+    paths = [line["path"] for line in written if line["event"] == "request"]
     assert paths == ["receive_answer", "/healthz", "(none)"]
+
+
+def test_nothing_stands_outside_of_the_frame(app: FastAPI) -> None:
+    assert isinstance(app.build_middleware_stack(), Frame)
