@@ -162,15 +162,12 @@ class HaipWorld:
             records = self.issuer.records(unit)
             records.put(AgencyId(AGENCY), TYPE, [record for record, _ in found], now=self.issuer.clock.now())
         login = self.issuer.login
-        return [
-            Person(each.name, each.birth_date.isoformat(), create_one_time_code(login, each)) for _, each in found
-        ]
+        return [Person(each.name, each.birth_date.isoformat(), create_one_time_code(login, each)) for _, each in found]
 
     def issuances(self, count: int) -> list[Issuance]:
         """Return ``count`` issuances, to people of their own."""
         return [
-            self._issuance(person, self._wallets[number % _WALLETS])
-            for number, person in enumerate(self.people(count))
+            self._issuance(person, self._wallets[number % _WALLETS]) for number, person in enumerate(self.people(count))
         ]
 
     def _wallet(self) -> Wallet:

@@ -3,6 +3,7 @@
 import gc
 import os
 import pickle
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -169,11 +170,12 @@ class MemoryIssuance:
             offer.created_at,
         )
 
-    def spend(self, digest: bytes, *, expires_at: object) -> None:
+    def spend(self, digests: Iterable[bytes], *, expires_at: object) -> None:
         """Record the use of a nonce with a key."""
         del expires_at
-        assert digest not in self.spent
-        self.spent.add(digest)
+        for each in digests:
+            assert each not in self.spent
+            self.spent.add(each)
 
     def to_replace(self, _agency_id: AgencyId, _offer_id: str, _configuration_id: object) -> tuple[()]:
         """Return the copies that new ones replace: none."""

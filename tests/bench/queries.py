@@ -54,4 +54,6 @@ def short(statement: str) -> str:
     """Return the verb, the table and the columns that are looked up by."""
     table, where = _TABLE.search(statement), _WHERE.search(statement)
     columns = [] if where is None else list(dict.fromkeys(_COLUMN.findall(where[1])))
-    return f"{statement.split()[0]} {table[1] if table else '?'}" + (f" by {', '.join(columns)}" if columns else "")
+    return f"{statement.split(maxsplit=1)[0]} {table[1] if table else '?'}" + (
+        f" by {', '.join(columns)}" if columns else ""
+    )

@@ -128,9 +128,8 @@ def _defer(
 
 
 def _spend_nonces(storage: Storage, keys: Sequence[AcceptedKey], now: datetime) -> None:
-    for key in keys:
-        # vci-8.3.1.2-nonce-spent
-        storage.nonces.spend(spent_digest(key.nonce, key.thumbprint), expires_at=now + LIFETIME)
+    # vci-8.3.1.2-nonce-spent
+    storage.nonces.spend([spent_digest(key.nonce, key.thumbprint) for key in keys], expires_at=now + LIFETIME)
 
 
 def sign_copies(
