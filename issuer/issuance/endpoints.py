@@ -20,7 +20,7 @@ from issuer.issuance.use_cases.credential import answer_credential_request
 from issuer.issuance.use_cases.deferred import answer_deferred_request
 from issuer.issuance.use_cases.token import redeem
 from wallet_core import spec_versions as spec
-from wallet_core.adapters.web import add_answer_header, protocol_json
+from wallet_core.adapters.web import add_answer_header, protocol_answer, protocol_json
 from wallet_core.errors import InvalidToken
 from wallet_core.http import HttpResponse, ReceivedRequest
 from wallet_core.protocols.openid4vci.encryption import MAX_ENCRYPTED_REQUEST_BYTES
@@ -121,16 +121,16 @@ def _tenant(request: Request) -> tuple[Issuer, Agency]:
 async def _received(issuer: Issuer, request: Request) -> ReceivedRequest:
     """Return the request as the core sees it."""
     headers: dict[str, tuple[str, ...]] = {}
-    for raw_name, raw_value in request.headers.raw:
-        name = raw_name.decode("latin-1")
-        headers[name] = (*headers.get(name, ()), raw_value.decode("latin-1"))
-    url = f"{issuer.settings.public_url}{request.url.path}"
+    for raw_name, raw_value in request.scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = (*headers[name], value) if name in headers else (value,)
+    url = f"{issuer.settings.public_url}{request.scope['path']}"
     return ReceivedRequest(request.method, url, headers, await request.body())
 
 
 def _answered(answer: HttpResponse) -> Response:
     """Return an answer of the core, that no cache keeps (protocols.md M6)."""
-    return Response(answer.body, answer.status, {**answer.headers, "cache-control": "no-store"})
+    return protocol_answer(answer)
 
 
 def _with_dpop_nonce(endpoint: Endpoint) -> Endpoint:

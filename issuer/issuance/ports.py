@@ -377,8 +377,8 @@ class UsedProofs(Protocol):
 class SpentNonces(Protocol):
     """Which ``c_nonce`` was used with which key."""
 
-    def spend(self, digest: bytes, *, expires_at: datetime) -> None:
-        """Record a use. Raises ``InvalidNonce`` if it was used before."""
+    def spend(self, digests: Iterable[bytes], *, expires_at: datetime) -> None:
+        """Record uses, each a different one. Raises ``InvalidNonce`` if one was used before."""
         ...
 
 

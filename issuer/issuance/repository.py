@@ -451,10 +451,10 @@ class SqlSpentNonces:
     def __init__(self, unit: UnitOfWork) -> None:
         self._unit = unit
 
-    def spend(self, digest: bytes, *, expires_at: datetime) -> None:
-        """Record a use. Raises ``InvalidNonce`` if it was used before."""
+    def spend(self, digests: Iterable[bytes], *, expires_at: datetime) -> None:
+        """Record uses, each a different one. Raises ``InvalidNonce`` if one was used before."""
         try:
-            sql.spend(self._unit.connection, APP_TABLES.spent, digest, expires_at=expires_at)
+            sql.spend_all(self._unit.connection, APP_TABLES.spent, digests, expires_at=expires_at)
         except StateConflict as exc:
             # OpenID4VCI 8.3.1.2: a proof that was used before needs a fresh nonce.
             raise InvalidNonce("the c_nonce was used before", clause="OpenID4VCI 8.3.1.2") from exc

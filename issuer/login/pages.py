@@ -13,7 +13,12 @@ from starlette.responses import Response
 
 from issuer.agencies.ports import Agency
 from issuer.dependencies import Issuer, issuer_of
-from issuer.issuance.use_cases.authorization import SentBack, begin_authorization, show_authorization
+from issuer.issuance.use_cases.authorization import (
+    SentBack,
+    ShownAuthorization,
+    begin_authorization,
+    show_authorization,
+)
 from issuer.login.ports import Choosing, LoginPorts, LoginSession, Stranger
 from issuer.login.use_cases import session as login
 from issuer.login.use_cases.by_code import Refused, log_in_by_code
@@ -88,16 +93,16 @@ async def choose(request: Request, here: Current) -> Response:
     """Let the person choose how to log in."""
     if not isinstance(here.session.state, Choosing):
         return see_other(f"{here.root}/login/consent")
-    shown = show_authorization(here.issuer.issuance, here.agency, here.session.authorization_id)
-    methods = login.methods_for(here.ports, here.agency, here.session)
-    return _page(request, here, "login/choose.html", shown=shown, methods=methods)
+    shown = _shown(here)
+    methods = login.methods_for(here.ports, shown)
+    return _page(request, here, "login/choose.html", shown, methods=methods)
 
 
 @router.get("/login/test")
 async def by_code(request: Request, here: Current) -> Response:
     """Ask for name, date of birth and one-time code."""
-    login.check_method(here.ports, here.agency, here.session, login.TEST.id)
-    return _by_code(request, here)
+    shown = login.check_method(here.ports, here.agency, here.session, login.TEST.id)
+    return _by_code(request, here, shown)
 
 
 @router.post("/login/test")
@@ -112,12 +117,12 @@ async def by_code_form(
     try:
         found = log_in_by_code(here.ports, here.agency, here.session, name=name, birth_date=birth_date, code=code)
     except InvalidRequest:
-        return _by_code(request, here, status=400, name=name, birth_date=birth_date, malformed=True)
+        return _by_code(request, here, _shown(here), status=400, name=name, birth_date=birth_date, malformed=True)
     if not isinstance(found, Refused):
         return see_other(f"{here.root}/login/consent")
     if found.tries_left == 0:
         return _leave(here, login.cancel(here.ports, here.agency, here.session))
-    return _by_code(request, here, status=401, name=name, birth_date=birth_date, left=found.tries_left)
+    return _by_code(request, here, _shown(here), status=401, name=name, birth_date=birth_date, left=found.tries_left)
 
 
 @router.get("/login/consent")
@@ -126,9 +131,9 @@ async def consent(request: Request, here: Current) -> Response:
     if isinstance(here.session.state, Choosing):
         return see_other(f"{here.root}/login")
     if isinstance(here.session.state, Stranger):
-        return _page(request, here, "login/stranger.html")
+        return _page(request, here, "login/stranger.html", _shown(here))
     asked = login.ask_consent(here.ports, here.agency, here.session)
-    return _page(request, here, "login/consent.html", consent=asked, person=_person(here, asked))
+    return _page(request, here, "login/consent.html", asked.shown, consent=asked, person=_person(asked))
 
 
 @router.post("/login/consent")
@@ -148,6 +153,7 @@ async def cancel(here: Current) -> Response:
 def _by_code(
     request: Request,
     here: Login,
+    shown: ShownAuthorization,
     *,
     status: int = 200,
     name: str = "",
@@ -159,6 +165,7 @@ def _by_code(
         request,
         here,
         "login/by_code.html",
+        shown,
         status=status,
         name=name,
         birth_date=birth_date,
@@ -167,9 +174,14 @@ def _by_code(
     )
 
 
-def _page(request: Request, here: Login, template: str, *, status: int = 200, **values: Any) -> Response:
-    shown = show_authorization(here.issuer.issuance, here.agency, here.session.authorization_id)
-    values = {"agency": here.agency, "root": here.root, **values}
+def _shown(here: Login) -> ShownAuthorization:
+    return show_authorization(here.issuer.issuance, here.agency, here.session.authorization_id)
+
+
+def _page(
+    request: Request, here: Login, template: str, shown: ShownAuthorization, *, status: int = 200, **values: Any
+) -> Response:
+    values = {"agency": here.agency, "root": here.root, "shown": shown, **values}
     return html(request, template, status=status, form_action=[shown.target], **values)
 
 
@@ -182,16 +194,12 @@ def _leave(here: Login, url: str) -> Response:
     return answer
 
 
-def _person(here: Login, asked: login.Consent) -> str:
+def _person(asked: login.Consent) -> str:
     """Return the covered name of who logged in, as the records have it."""
-    unit = here.issuer.database.reader()
-    records = here.issuer.records(unit)
-    with unit:
-        for each in asked.given:
-            record = records.find(here.agency.id, each.type.id, asked.subject_id) or {}
-            for claim in NAME_CLAIMS:
-                if isinstance(name := record.get(claim), str) and name:
-                    return mask(name, "name", "ko")
+    for record in asked.records:
+        for claim in NAME_CLAIMS:
+            if isinstance(name := record.get(claim), str) and name:
+                return mask(name, "name", "ko")
     return asked.subject_id
 
 

@@ -4,7 +4,7 @@ import hmac
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select
 
 from issuer.ports import Seal
 from issuer.records.ports import Citizen, SubjectRecord
@@ -15,6 +15,18 @@ from wallet_core.encoding import strict_json
 from wallet_core.types import AgencyId, JsonObject
 
 _RECORD = table_of(RecordRow)
+
+# Built once: putting a statement together costs as much as running it.
+_OF_AGENCY = _RECORD.c.agency_id == bindparam("agency_id")
+_FIND = select(_RECORD.c.sealed).where(
+    _OF_AGENCY, _RECORD.c.type_id == bindparam("type_id"), _RECORD.c.subject_id == bindparam("subject_id")
+)
+_FIND_SUBJECT = (
+    select(_RECORD.c.subject_id)
+    .where(_OF_AGENCY, _RECORD.c.citizen_digest == bindparam("citizen_digest"))
+    .distinct()
+    .limit(2)
+)
 
 
 class SqlRecords:
@@ -51,23 +63,16 @@ class SqlRecords:
 
     def find(self, agency_id: AgencyId, type_id: str, subject_id: str) -> JsonObject | None:
         """Return a record, None if there is none."""
-        statement = select(_RECORD.c.sealed).where(
-            _RECORD.c.agency_id == agency_id, _RECORD.c.type_id == type_id, _RECORD.c.subject_id == subject_id
-        )
-        sealed = self._unit.connection.execute(statement).scalar_one_or_none()
+        values = {"agency_id": agency_id, "type_id": type_id, "subject_id": subject_id}
+        sealed = self._unit.connection.execute(_FIND, values).scalar_one_or_none()
         if sealed is None:
             return None
         return strict_json.loads_object(self._seal.open(sealed, _context(agency_id, type_id, subject_id)))
 
     def find_subject(self, agency_id: AgencyId, citizen: Citizen) -> str | None:
         """Return the subject id of a citizen; None if the agency knows nobody, or several, of that description."""
-        statement = (
-            select(_RECORD.c.subject_id)
-            .where(_RECORD.c.agency_id == agency_id, _RECORD.c.citizen_digest == self._digest(agency_id, citizen))
-            .distinct()
-            .limit(2)
-        )
-        found = list(self._unit.connection.execute(statement).scalars())
+        values = {"agency_id": agency_id, "citizen_digest": self._digest(agency_id, citizen)}
+        found = list(self._unit.connection.execute(_FIND_SUBJECT, values).scalars())
         # Two people of one name and birthday cannot be told apart here: nobody gets the other's certificates.
         return found[0] if len(found) == 1 else None
 

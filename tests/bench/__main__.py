@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench import hsm, http, status_list
+from tests.bench import hsm, http, issuances, status_list
 from tests.bench.cases import CASES
 from tests.bench.mdoc import MDOC_CASES
 from tests.bench.measure import Row, measure
@@ -37,6 +37,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
     yield from status_list.rows(options.only, options.rounds)
     if not options.no_http:
         yield from http.rows(options.only, options.http_rounds)
+        yield from issuances.rows(options.only, options.http_rounds)
 
 
 def verdict(row: Row) -> str:
@@ -52,13 +53,13 @@ def show(row: Row) -> str:
     """Return one line of the table."""
     asked = "" if row.floor is None else f"{row.floor:>7.3g} {row.target or 0:>7.3g}"
     spread = f"{row.lowest:.3f}-{row.highest:.3f}"
-    line = f"{row.name:<58} {row.ratio:>6.3f} {row.unit:<2} {spread:>13} {row.per_second:>9,.0f}/s {asked:>15}"
-    return f"{line} {verdict(row)} {row.note}".rstrip()
+    line = f"{row.name:<58} {row.ratio:>6.3f} {row.unit:<5} {spread:>13} {row.per_second:>9,.0f}/s {asked:>15}"
+    return "\n    ".join([f"{line} {verdict(row)} {row.note}".rstrip(), *row.details])
 
 
 def report(found: Iterable[Row]) -> list[Row]:
     """Print the table as it grows; return its rows."""
-    print(f"{'case':<58} {'ratio':>9} {'spread':>13} {'rate':>11} {'floor':>7} {'target':>7}")
+    print(f"{'case':<58} {'ratio':>12} {'spread':>13} {'rate':>11} {'floor':>7} {'target':>7}")
     kept = []
     for row in found:
         print(show(row), flush=True)

@@ -7,7 +7,7 @@ ROOT = Path(__file__).parents[2] / "specs" / "catalogue"
 TYPE, CONFIGURATION, AGENCY = "bench-card", "bench-card-sd-jwt", "welfare"
 
 CLAIMS = {
-    "family_name": "시험용",
+    "name": "시험용 하나",
     "given_name": "하나",
     "birth_date": "1990-02-27",
     "registered_on": "2015-01-02",
@@ -29,7 +29,7 @@ def write_catalogue(folder: Path) -> Path:
     # All but the claims is that of a real type, so that every rule of the catalogue holds.
     head = (ROOT / "credentials" / "welfare-card.toml").read_text().partition("[[claims]]")[0]
     head = head.replace("welfare-card", TYPE)
-    head = re.sub(r"(?m)^front = .*$", 'front = ["family_name", "card_number", "card_kind"]', head)
+    head = re.sub(r"(?m)^front = .*$", 'front = ["name", "card_number", "card_kind"]', head)
     head = re.sub(r"(?m)^not_after_claim = .*$", "not_after_claim = []", head)
     claims = [
         f'\n[[claims]]\npath = "{name}"\ntype = "string"\nlabel = {{ ko = "{name}", en = "{name}" }}\n'

@@ -25,6 +25,7 @@ from tests.support import postgres
 
 SECONDS, WARM_UP = 4.0, 1.0
 START_SECONDS = 60
+NO_POSTGRES = "not measured: PostgreSQL is not installed (Debian: apt-get install postgresql)"
 
 
 class World(Protocol):
@@ -66,11 +67,8 @@ def rows(only: str, rounds: int) -> Iterator[Row]:
     """Measure and yield one row after another; one that cannot be measured here says why."""
     for case in CASES:
         if only in case.name:
-            reason = missing() or ("" if case.engine != "postgresql" or postgres.find_programs() else _NO_POSTGRES)
+            reason = missing() or ("" if case.engine != "postgresql" or postgres.find_programs() else NO_POSTGRES)
             yield _empty(case, reason) if reason else _measure(case, rounds)
-
-
-_NO_POSTGRES = "not measured: PostgreSQL is not installed (Debian: apt-get install postgresql)"
 
 
 def _empty(case: HttpCase, reason: str) -> Row:
@@ -82,7 +80,7 @@ def _measure(case: HttpCase, rounds: int) -> Row:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jigap-bench-")))
         port = postgres.free_port()
         origin = f"http://localhost:{port}"
-        world = case.world(folder, _database(case.engine, folder, stack), origin)
+        world = case.world(folder, database_url(case.engine, folder, stack), origin)
         found = [_round(case, world, folder, origin, port) for _ in range(rounds)]
     ratios = [answers.per_second / raw for answers, raw in found]
     refused = sum(answers.refused for answers, _ in found)
@@ -107,7 +105,7 @@ def _round(case: HttpCase, world: World, folder: Path, origin: str, port: int) -
     share = int(len(posts) * WARM_UP / (SECONDS + WARM_UP))
     write_posts(posts[:share], folder / "warm-up.txt")
     write_posts(posts[share:], folder / "posts.txt")
-    with _served(world.factory_in_memory if in_memory else world.factory, port, world.environment):
+    with served(world.factory_in_memory if in_memory else world.factory, port, world.environment):
         send(origin, folder / "warm-up.txt", WARM_UP)
         before = _raw(case.unit)
         answers = send(origin, folder / "posts.txt", SECONDS)
@@ -119,7 +117,8 @@ def _raw(unit: str) -> float:
     return sign if unit == "S2" else verify
 
 
-def _database(engine: str, folder: Path, stack: ExitStack) -> str:
+def database_url(engine: str, folder: Path, stack: ExitStack) -> str:
+    """Return the address of a new database, which ends with ``stack``."""
     if engine != "postgresql":
         return f"sqlite:///{folder}/bench.db"
     programs = postgres.find_programs()
@@ -128,7 +127,8 @@ def _database(engine: str, folder: Path, stack: ExitStack) -> str:
 
 
 @contextmanager
-def _served(factory: str, port: int, environment: dict[str, str]) -> Iterator[None]:
+def served(factory: str, port: int, environment: dict[str, str]) -> Iterator[int]:
+    """Serve with two workers and give the supervisor's process id."""
     command = [sys.executable, "-m", "tests.bench.serve", factory, str(port)]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("JIGAP_")}  # noqa: TID251
     with subprocess.Popen(
@@ -136,7 +136,7 @@ def _served(factory: str, port: int, environment: dict[str, str]) -> Iterator[No
     ) as server:
         try:
             _wait(server, port)
-            yield
+            yield server.pid
         finally:
             server.terminate()
 

@@ -3,6 +3,7 @@
 import gc
 import os
 import pickle
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -169,11 +170,16 @@ class MemoryIssuance:
             offer.created_at,
         )
 
-    def spend(self, digest: bytes, *, expires_at: object) -> None:
+    def spend(self, digests: Iterable[bytes], *, expires_at: object) -> None:
         """Record the use of a nonce with a key."""
         del expires_at
-        assert digest not in self.spent
-        self.spent.add(digest)
+        for each in digests:
+            assert each not in self.spent
+            self.spent.add(each)
+
+    def to_replace(self, _agency_id: AgencyId, _offer_id: str, _configuration_id: object) -> tuple[()]:
+        """Return the copies that new ones replace: none."""
+        return ()
 
     def add(self, credentials: Any) -> None:
         """Record what was issued."""
@@ -215,6 +221,6 @@ def create_in_memory() -> FastAPI:
     lists: Any = MemoryStatusLists(head)
     statuses = StatusStorage(unit, lists)
     status = replace(issuer.status, storage=lambda: statuses, reading=lambda: statuses)
-    storage = Storage(unit, memory, memory, memory, memory, lists, memory)
+    storage = Storage(unit, memory, memory, memory, memory, memory, lists, memory, memory, memory)
     issuance = replace(issuer.issuance, storage=lambda: storage, reading=lambda: storage, status=status)
     return create_app(replace(issuer, issuance=issuance, status=status))

@@ -43,7 +43,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Row:
-    """A result. ``ratio`` is the median over the rounds; ``lowest`` and ``highest`` show the noise."""
+    """A result. ``ratio`` is the median over the rounds; ``lowest`` and ``highest`` show the noise.
+
+    ``details`` are further lines.
+    """
 
     name: str
     unit: str
@@ -54,6 +57,7 @@ class Row:
     floor: float | None
     target: float | None
     note: str = ""
+    details: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Return the row as it stands in ``bench.json``."""

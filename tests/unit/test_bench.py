@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from tests.bench import cases, hsm, status_list
+from tests.bench import cases, hsm, issuances, status_list
 from tests.bench.cases import CASES
+from tests.bench.haip import HaipWorld
 from tests.bench.issuing import IssuerWorld
+from tests.bench.load import Load
 from tests.bench.mdoc import MDOC_CASES
 from tests.bench.measure import Case, measure
 from tests.bench.post import Post
@@ -21,6 +23,10 @@ from wallet_core.trust.status_list.array import StatusList, compress
 from wallet_core.trust.status_list.token import parse_status_list_jwt, verify_status_list_token
 
 ROOT = Path(__file__).parents[2]
+
+AUTHORIZATION = "SELECT issuer_authorization by agency_id, id"
+RECORD = "SELECT issuer_record by agency_id, type_id, subject_id"
+PAGE = ["SELECT issuer_rate", "SELECT issuer_login_session by agency_id, id"]
 
 
 @pytest.mark.parametrize("case", [*CASES, *MDOC_CASES], ids=lambda case: case.name)
@@ -63,6 +69,86 @@ def test_the_requests_of_the_http_cases_are_answered_once(
     assert [send(client, post) for post in posts] == [200, 200, 200]
     # What is sent again is refused, unless storage is in memory, where only new requests are measured.
     assert in_memory or send(client, posts[0]) >= 400
+
+
+QUERIES = {
+    "par": ["SELECT issuer_rate", "INSERT issuer_spent", "INSERT issuer_spent", "INSERT issuer_authorization"],
+    "authorize": [
+        "SELECT issuer_rate",
+        "SELECT issuer_authorization by agency_id, request_digest",
+        "UPDATE issuer_authorization by id, version",
+        "INSERT issuer_login_session",
+    ],
+    "login": [*PAGE, AUTHORIZATION],
+    "login/test": [*PAGE, AUTHORIZATION],
+    "login/test (code)": [
+        *PAGE,
+        AUTHORIZATION,
+        "SELECT issuer_login_session by agency_id, id",
+        "SELECT issuer_test_code by id",
+        "DELETE issuer_test_code by id, tries_left, code_digest",
+        "SELECT issuer_record by agency_id, citizen_digest",
+        AUTHORIZATION,
+        "UPDATE issuer_login_session by id, version",
+    ],
+    "consent": [*PAGE, AUTHORIZATION, RECORD],
+    "consent (yes)": [
+        *PAGE,
+        AUTHORIZATION,
+        RECORD,
+        "UPDATE issuer_authorization by id, version",
+        "UPDATE issuer_login_session by id, version",
+    ],
+    "token": [
+        "SELECT issuer_rate",
+        "SELECT issuer_authorization by agency_id, code_digest",
+        "INSERT issuer_spent",
+        "INSERT issuer_spent",
+        "UPDATE issuer_authorization by id, version",
+        "INSERT issuer_offer",
+    ],
+    "nonce": [],
+    "credential": [
+        "SELECT issuer_offer by agency_id, token_digest",
+        RECORD,
+        "SELECT issuer_status_list by agency_id, format, is_open",
+        "SELECT issuer_status_entry by agency_id, number, idx",
+        "INSERT issuer_spent",
+        "UPDATE issuer_offer by id, version",
+        "INSERT issuer_spent",
+        "SELECT issuer_credential by agency_id, offer_id, configuration_id, replace_by, status",
+        "INSERT issuer_credential",
+        "INSERT issuer_status_entry",
+    ],
+}
+"""What each request of an issuance asks of the database: a request that needs more says here why."""
+
+
+def test_a_whole_issuance_asks_no_more_of_the_database_than_it_needs(tmp_path: Path) -> None:
+    work = issuances.count_work(HaipWorld(tmp_path, f"sqlite:///{tmp_path}/bench.db", "http://localhost:8199"))
+    asked = {kind: queries.statements for kind, queries in work.queries.items()}
+    # Of ten places drawn at random some may be decoys: then the list is looked at once more.
+    credential = asked["credential"]
+    while credential.count(again := QUERIES["credential"][3]) > 1:
+        credential.remove(again)
+    assert asked == QUERIES
+    assert {kind: queries.writing for kind, queries in work.queries.items() if queries.writing} == {
+        "par": 1,
+        "authorize": 2,
+        "login/test (code)": 1,
+        "consent (yes)": 2,
+        "token": 1,
+        "credential": 1,
+    }
+    # Signed: one copy for each key. Verified: three times who asks, at PAR and token; and three proofs at the end.
+    assert (work.signed, work.verified) == (10, 9)
+
+
+def test_times_of_answers() -> None:
+    load = Load(issued=2, seconds=4.0)
+    load.milliseconds["par"] += [float(number) for number in range(100, 0, -1)]
+    assert load.percentiles("par") == (50.5, 100.0)
+    assert (load.per_second, load.requests_per_second) == (0.5, 25.0)
 
 
 def send(client: TestClient, post: Post) -> int:

@@ -8,6 +8,7 @@ Every rule takes what the claim's ``from`` selects and the day of signing in Asi
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from wallet_core.catalogue.paths import select
@@ -140,7 +141,7 @@ def prepare_claims(
             if value is not None:
                 _put(known, claim.path, value)
     withheld = {claim.path for claim in claims if not claim.default_issue and claim.path not in also}
-    return _ordered(known, (), [claim.path for claim in claims if claim.path not in withheld])
+    return _ordered(known, (), _members(tuple(claim.path for claim in claims if claim.path not in withheld)))
 
 
 def _put(target: JsonObject, path: ClaimsPath, value: Json) -> None:
@@ -153,15 +154,28 @@ def _put(target: JsonObject, path: ClaimsPath, value: Json) -> None:
     _put(inner, path[1:], value)
 
 
-def _ordered(value: JsonObject, prefix: ClaimsPath, paths: Sequence[ClaimsPath]) -> JsonObject:
-    """Return ``value`` with only the members that ``paths`` name, in their order, at every level."""
-    members = [str(path[-1]) for path in paths if path[:-1] == prefix and isinstance(path[-1], str)]
-    return {name: _deep(value[name], (*prefix, name), paths) for name in members if name in value}
+@lru_cache(maxsize=256)
+def _members(paths: tuple[ClaimsPath, ...]) -> Mapping[ClaimsPath, tuple[str, ...]]:
+    """Return the names below each prefix of ``paths``, in their order. A type has one list of them, or a few."""
+    found: dict[ClaimsPath, tuple[str, ...]] = {}
+    for path in paths:
+        if isinstance(path[-1], str):
+            found[path[:-1]] = (*found.get(path[:-1], ()), path[-1])
+    return found
 
 
-def _deep(value: Json, prefix: ClaimsPath, paths: Sequence[ClaimsPath]) -> Json:
+def _ordered(value: JsonObject, prefix: ClaimsPath, members: Mapping[ClaimsPath, tuple[str, ...]]) -> JsonObject:
+    """Return ``value`` with only the members that were asked for, in their order, at every level."""
+    return {
+        name: _deep(value[name], (*prefix, name), members) if isinstance(value[name], dict | list) else value[name]
+        for name in members.get(prefix, ())
+        if name in value
+    }
+
+
+def _deep(value: Json, prefix: ClaimsPath, members: Mapping[ClaimsPath, tuple[str, ...]]) -> Json:
     if isinstance(value, dict):
-        return _ordered(value, prefix, paths)
+        return _ordered(value, prefix, members)
     if isinstance(value, list):
-        return [_deep(element, (*prefix, None), paths) for element in value]
+        return [_deep(element, (*prefix, None), members) for element in value]
     return value

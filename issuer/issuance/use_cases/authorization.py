@@ -161,16 +161,16 @@ def show_authorization(ports: IssuancePorts, agency: Agency, authorization_id: s
     )
 
 
-def available_credentials(
-    ports: IssuancePorts, agency: Agency, authorization_id: str, *, subject_id: str
-) -> tuple[CredentialConfigurationId, ...]:
-    """Return what of the things asked for the agency has a record of about a person.
-
-    Raises:
-        NotFound: there is no such authorization, or it is over.
-    """
-    _, state = _started(ports, agency, authorization_id)
-    return _available(ports, agency, state.asked.configuration_ids, subject_id)
+def available_records(
+    ports: IssuancePorts, agency: Agency, issued: Sequence[IssuedType], *, subject_id: str
+) -> Mapping[CredentialConfigurationId, JsonObject]:
+    """Return the records that the agency has of a person for what is asked for, by configuration."""
+    storage = ports.reading()
+    with storage.unit:
+        found = {
+            each.entry.configuration_id: storage.records.find(agency.id, each.type.id, subject_id) for each in issued
+        }
+    return {configuration_id: record for configuration_id, record in found.items() if record is not None}
 
 
 def approve_authorization(ports: IssuancePorts, agency: Agency, authorization_id: str, *, subject_id: str) -> str:
@@ -321,10 +321,7 @@ def _meant_for(ports: IssuancePorts, agency: Agency, found: Authorization) -> st
 def _available(
     ports: IssuancePorts, agency: Agency, asked: Sequence[CredentialConfigurationId], subject_id: str
 ) -> tuple[CredentialConfigurationId, ...]:
-    every, storage = issued_by(ports, agency), ports.reading()
-    with storage.unit:
-        return tuple(
-            each
-            for each in asked
-            if each in every and storage.records.find(agency.id, every[each].type.id, subject_id) is not None
-        )
+    every = issued_by(ports, agency)
+    return tuple(
+        available_records(ports, agency, [every[each] for each in asked if each in every], subject_id=subject_id)
+    )

@@ -6,7 +6,8 @@ a :class:`Client`, and every endpoint that takes an access token asks :func:`aut
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 
 from issuer.agencies.ports import Agency
 from issuer.issuance.ports import IssuancePorts, Offer, Storage, UsedProof
@@ -31,7 +32,7 @@ from wallet_core.protocols.oauth2.clients import RegisteredClient
 from wallet_core.protocols.oauth2.dpop import DpopProof, create_dpop_nonce, verify_dpop_nonce, verify_dpop_proof
 from wallet_core.protocols.oauth2.token import DPOP, AccessToken, parse_access_token
 from wallet_core.protocols.openid4vci.issuance import Authorized, Issued, digest
-from wallet_core.types import ClientId, JsonObject
+from wallet_core.types import ClientId, JsonObject, RandomBytes
 
 _DPOP = spec.HEADER_DPOP.lower()
 _ATTESTATION = spec.HEADER_CLIENT_ATTESTATION.lower()
@@ -122,8 +123,8 @@ def registered_client(ports: IssuancePorts, client_id: ClientId, *, proved: bool
 
 
 def create_attestation_challenge(ports: IssuancePorts) -> str:
-    """Return a new challenge for client attestations. It is good at every agency; nothing is written (M13)."""
-    return create_challenge(ports.secrets.challenge, now=ports.clock.now(), random=ports.random)
+    """Return a challenge for client attestations. It is good at every agency; nothing is written (M13)."""
+    return _challenge(ports.secrets.challenge, int(ports.clock.now().timestamp()), ports.random)
 
 
 def answer_challenge_request(ports: IssuancePorts) -> JsonObject:
@@ -132,8 +133,20 @@ def answer_challenge_request(ports: IssuancePorts) -> JsonObject:
 
 
 def create_nonce_for_dpop(ports: IssuancePorts) -> str:
-    """Return a new DPoP nonce. It is good at every endpoint of every agency; nothing is written (M3)."""
-    return create_dpop_nonce(ports.secrets.dpop_nonce, now=ports.clock.now(), random=ports.random)
+    """Return a DPoP nonce. It is good at every endpoint of every agency; nothing is written (M3)."""
+    return _dpop_nonce(ports.secrets.dpop_nonce, int(ports.clock.now().timestamp()), ports.random)
+
+
+# Both say when they were made and nothing else, neither is used up, and every answer brings one: the answers of one
+# worker in one second bring the same.
+@lru_cache(maxsize=16)
+def _dpop_nonce(secret: bytes, second: int, random: RandomBytes) -> str:
+    return create_dpop_nonce(secret, now=datetime.fromtimestamp(second, UTC), random=random)
+
+
+@lru_cache(maxsize=16)
+def _challenge(secret: bytes, second: int, random: RandomBytes) -> str:
+    return create_challenge(secret, now=datetime.fromtimestamp(second, UTC), random=random)
 
 
 def authorized_offer(ports: IssuancePorts, agency: Agency, received: ReceivedRequest) -> Offer:

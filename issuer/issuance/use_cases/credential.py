@@ -6,7 +6,7 @@ from datetime import datetime
 from issuer.agencies.ports import Agency, document_signer_key
 from issuer.issuance.ports import IssuancePorts, IssuedCredential, IssuedType, Offer, Storage
 from issuer.issuance.use_cases.clients import authorized_offer
-from issuer.issuance.use_cases.dataset import issued_type, offered_record
+from issuer.issuance.use_cases.dataset import issued_type, offered_record, open_dataset
 from issuer.issuance.use_cases.deferring import hold, must_wait
 from issuer.issuance.use_cases.encryption import decryption_of
 from issuer.issuance.use_cases.races import until_no_race
@@ -78,10 +78,11 @@ def _answer(ports: IssuancePorts, agency: Agency, received: ReceivedRequest) -> 
         now=now,
         client_id=live.holder.client_id,
     )
-    if must_wait(ports, offer, issued):
+    dataset = open_dataset(ports, offer)
+    if must_wait(offer, issued, dataset):
         return _defer(ports, agency, offer, request, keys, now)
     # 4.
-    record = offered_record(ports, offer, request.configuration_id)
+    record = offered_record(ports, offer, dataset, issued)
     entry = issued.entry
     places = draw_places(ports.status, agency, credential_format=entry.format, bits=entry.status_bits, count=len(keys))
     credentials, expires_at = sign_copies(ports, agency, issued, record, keys, places, now)
@@ -127,9 +128,8 @@ def _defer(
 
 
 def _spend_nonces(storage: Storage, keys: Sequence[AcceptedKey], now: datetime) -> None:
-    for key in keys:
-        # vci-8.3.1.2-nonce-spent
-        storage.nonces.spend(spent_digest(key.nonce, key.thumbprint), expires_at=now + LIFETIME)
+    # vci-8.3.1.2-nonce-spent
+    storage.nonces.spend([spent_digest(key.nonce, key.thumbprint) for key in keys], expires_at=now + LIFETIME)
 
 
 def sign_copies(

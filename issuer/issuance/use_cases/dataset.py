@@ -103,19 +103,20 @@ def open_dataset(ports: IssuancePorts, offer: Offer) -> JsonObject:
     )
 
 
-def offered_record(ports: IssuancePorts, offer: Offer, configuration_id: CredentialConfigurationId) -> JsonObject:
+def offered_record(ports: IssuancePorts, offer: Offer, dataset: JsonObject, issued: IssuedType) -> JsonObject:
     """Return the record to sign for one configuration of an offer: what came with it, or the agency's own of today.
+
+    ``dataset`` is what :func:`open_dataset` returned for the offer.
 
     Raises:
         CredentialRequestDenied: it is gone.
     """
-    claims = open_dataset(ports, offer).get("claims")
-    if isinstance(claims, dict) and isinstance(record := claims.get(configuration_id), dict):
+    claims = dataset.get("claims")
+    if isinstance(claims, dict) and isinstance(record := claims.get(issued.entry.configuration_id), dict):
         return record
-    credential_type = issued_type(ports, offer.agency_id, configuration_id).type
     storage = ports.reading()
     with storage.unit:
-        found = offer.subject_id and storage.records.find(offer.agency_id, credential_type.id, offer.subject_id)
+        found = offer.subject_id and storage.records.find(offer.agency_id, issued.type.id, offer.subject_id)
     if not found:
         raise CredentialRequestDenied("the data for this credential is no longer there")
     return found

@@ -20,15 +20,16 @@ MAX_PER_OFFER = 20
 _ID_BYTES = 16
 
 
-def must_wait(ports: IssuancePorts, offer: Offer, issued: IssuedType) -> bool:
+def must_wait(offer: Offer, issued: IssuedType, dataset: JsonObject) -> bool:
     """Return whether somebody decides before anything is signed: the offer says so, or the catalogue of the type.
 
-    Further copies of what was issued under an offer need no second decision: whoever decided may revoke them.
+    ``dataset`` is what came with the offer. Further copies of what was issued under an offer need no second decision:
+    whoever decided may revoke them.
     """
     issuances = offer.state.issuances if isinstance(offer.state, Issued) else ()
     if any(each.configuration_id == issued.entry.configuration_id for each in issuances):
         return False
-    return issued.type.issuance.clerk_decides or open_dataset(ports, offer).get("deferred") is True
+    return issued.type.issuance.clerk_decides or dataset.get("deferred") is True
 
 
 def hold(

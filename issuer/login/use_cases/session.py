@@ -6,6 +6,7 @@ browser is bound by a cookie's secret, of which only the digest is stored.
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from issuer.agencies.ports import Agency
@@ -13,7 +14,7 @@ from issuer.issuance.ports import IssuancePorts, IssuedType
 from issuer.issuance.use_cases.authorization import (
     ShownAuthorization,
     approve_authorization,
-    available_credentials,
+    available_records,
     deny_authorization,
     show_authorization,
 )
@@ -31,7 +32,7 @@ from issuer.login.ports import (
 )
 from wallet_core.catalogue.text import Text
 from wallet_core.encoding import base64url
-from wallet_core.errors import NotFound
+from wallet_core.errors import NotFound, StateConflict
 from wallet_core.protocols.oauth2.authorization_states import LOGIN_LIFETIME
 from wallet_core.types import JsonObject
 
@@ -53,13 +54,14 @@ class Consent:
     """What a person who logged in decides about.
 
     ``subject_id`` is who they are to the agency, ``given`` what will go to the wallet, ``missing`` what was asked for
-    and is not there.
+    and is not there; ``records`` are what the agency has of the person for what is given.
     """
 
     subject_id: str
     shown: ShownAuthorization
     given: Sequence[IssuedType]
     missing: Sequence[IssuedType]
+    records: Sequence[JsonObject]
 
 
 def begin_login(ports: LoginPorts, agency: Agency, authorization_id: str) -> tuple[str, LoginSession]:
@@ -92,23 +94,23 @@ def session_id(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def methods_for(ports: LoginPorts, agency: Agency, session: LoginSession) -> Sequence[LoginMethod]:
+def methods_for(ports: LoginPorts, shown: ShownAuthorization) -> Sequence[LoginMethod]:
     """Return how a person may log in for what is asked: by credential only where the catalogue allows it for all."""
-    shown = show_authorization(ports.issuance, agency, session.authorization_id)
     by_credential = all(each.type.issuance.login_by_credential for each in shown.issued)
     return [each for each in ports.methods.values() if by_credential or each.id != "presentation"]
 
 
-def check_method(ports: LoginPorts, agency: Agency, session: LoginSession, method: str) -> None:
-    """Check that a method may be used now.
+def check_method(ports: LoginPorts, agency: Agency, session: LoginSession, method: str) -> ShownAuthorization:
+    """Check that a method may be used now, and return what the person logs in for.
 
     Raises:
         NotFound: it is not offered, or the person is past choosing.
     """
-    if not isinstance(session.state, Choosing) or all(
-        each.id != method for each in methods_for(ports, agency, session)
-    ):
-        raise NotFound("this way to log in is not offered here")
+    if isinstance(session.state, Choosing):
+        shown = show_authorization(ports.issuance, agency, session.authorization_id)
+        if any(each.id == method for each in methods_for(ports, shown)):
+            return shown
+    raise NotFound("this way to log in is not offered here")
 
 
 def remember(ports: LoginPorts, session: LoginSession, method: str, memo: JsonObject) -> LoginSession:
@@ -159,10 +161,10 @@ def ask_consent(ports: LoginPorts, agency: Agency, session: LoginSession) -> Con
     if not isinstance(state, LoggedIn):
         raise NotFound("nobody has logged in")
     shown = show_authorization(ports.issuance, agency, session.authorization_id)
-    there = available_credentials(ports.issuance, agency, session.authorization_id, subject_id=state.subject_id)
-    given = [each for each in shown.issued if each.entry.configuration_id in there]
-    missing = [each for each in shown.issued if each.entry.configuration_id not in there]
-    return Consent(state.subject_id, shown, given, missing)
+    records = available_records(ports.issuance, agency, shown.issued, subject_id=state.subject_id)
+    given = [each for each in shown.issued if each.entry.configuration_id in records]
+    missing = [each for each in shown.issued if each.entry.configuration_id not in records]
+    return Consent(state.subject_id, shown, given, missing, tuple(records.values()))
 
 
 def confirm(ports: LoginPorts, agency: Agency, session: LoginSession) -> str:
@@ -198,6 +200,9 @@ def _move(ports: LoginPorts, session: LoginSession, state: LoginState) -> LoginS
 
 def _end(ports: LoginPorts, session: LoginSession) -> None:
     """End the session, whatever another request of the same browser does with it."""
+    with suppress(StateConflict):
+        _move(ports, session, Ended())
+        return
 
     def attempt() -> None:
         storage = ports.storage()

@@ -10,12 +10,17 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Float,
     RowMapping,
+    Select,
+    Table,
+    bindparam,
     case,
     delete,
     func,
@@ -141,9 +146,15 @@ def next_slot(connection: Connection, tables: AppTables, key: str, *, interval: 
 
 def is_free(connection: Connection, tables: AppTables, key: str, *, interval: timedelta, burst: int) -> bool:
     """Return whether fewer than ``burst`` uses of a rate limit are open now; it takes none. Arguments as above."""
-    table, room = tables.rate, interval.total_seconds() * burst
-    crowded = select(table.c.key).where(table.c.key == key, table.c.next_at > database_now() + room)
-    return connection.execute(crowded).first() is None
+    values = {"key": key, "room": interval.total_seconds() * burst}
+    return connection.execute(_crowded(tables.rate), values).first() is None
+
+
+@lru_cache(maxsize=16)
+def _crowded(table: Table) -> Select[Any]:
+    # Built once: putting a statement together costs as much as running it.
+    crowded = table.c.next_at > database_now() + bindparam("room", type_=Float())
+    return select(table.c.key).where(table.c.key == bindparam("key"), crowded)
 
 
 def forget_rates(connection: Connection, tables: AppTables, *, prefix: str) -> int:

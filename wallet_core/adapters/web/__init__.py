@@ -9,7 +9,7 @@
 * `server`: uvicorn with its workers
 """
 
-from wallet_core.adapters.web.answers import html, page_router, protocol_json, see_other
+from wallet_core.adapters.web.answers import html, page_router, protocol_answer, protocol_json, see_other
 from wallet_core.adapters.web.app import create_app
 from wallet_core.adapters.web.callers import answer_idempotently, idempotent, require_api_key
 from wallet_core.adapters.web.context import WebContext, add_answer_header, context
@@ -26,6 +26,7 @@ __all__ = [
     "html",
     "idempotent",
     "page_router",
+    "protocol_answer",
     "protocol_json",
     "require_api_key",
     "see_other",

@@ -11,6 +11,7 @@ from wallet_core.adapters.ui.display import COOKIE_SECONDS, choices_to_remember,
 from wallet_core.adapters.web.context import context
 from wallet_core.adapters.web.sessions import check_csrf, csrf_token
 from wallet_core.encoding import strict_json
+from wallet_core.http import HttpResponse
 
 _NO_STORE = (b"cache-control", b"no-store")
 _JSON = (b"content-type", b"application/json")
@@ -96,6 +97,20 @@ class _ProtocolJson(Response):
             return
         given = {name.lower().encode("latin-1"): value.encode("latin-1") for name, value in headers.items()}
         self.raw_headers = [*(dict([_NO_STORE]) | given).items(), length, _JSON]
+
+
+def protocol_answer(answer: HttpResponse) -> Response:
+    """Return an answer that the core made, as it is, that no cache keeps (protocols.md M6)."""
+    return _ProtocolAnswer(answer.body, answer.status, answer.headers)
+
+
+class _ProtocolAnswer(Response):
+    """An answer whose headers are there already, ``Content-Type`` among them."""
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """Set the headers of an answer."""
+        given = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()]
+        self.raw_headers = [*given, _NO_STORE, (b"content-length", b"%d" % len(self.body))]
 
 
 def see_other(url: str, *, headers: Mapping[str, str] | None = None) -> RedirectResponse:

@@ -31,7 +31,7 @@ from wallet_core.adapters.web.document import describe
 from wallet_core.adapters.web.frame import Frame
 from wallet_core.adapters.web.limits import FailureLimit
 from wallet_core.adapters.web.protocol_routes import ProtocolRoutes
-from wallet_core.adapters.web.server import end_with_parent
+from wallet_core.adapters.web.server import end_with_parent, settle
 
 MAX_BODY_BYTES = 512 * 1024
 """Bytes of a request body; a route that takes files names its own ``max_body_size``."""
@@ -102,6 +102,7 @@ def create_app(
     app.mount(STATIC_PATH, StaticFiles(directory=STATIC), name="static")
     _warn(web)
     end_with_parent()
+    settle()
     return app
 
 

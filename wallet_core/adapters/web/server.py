@@ -1,5 +1,6 @@
 """uvicorn with its workers, and durable work beside them."""
 
+import gc
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -17,6 +18,10 @@ GRACE_SECONDS = 10
 """Seconds that requests in flight have to end when the server stops."""
 
 
+_GC_THRESHOLDS = (20_000, 20, 20)
+"""New objects before the collector looks: what some dozen requests have at hand. Cycles are rare and wait that long."""
+
+
 def end_with_parent() -> None:
     """In a worker process: end when the supervising process is gone, even by ``kill -9``.
 
@@ -25,6 +30,18 @@ def end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_after, args=(parent.sentinel,), name="parent-watch", daemon=True).start()
+
+
+def settle() -> None:
+    """In a worker process that is ready to serve: leave what is there now to itself.
+
+    Nothing of the app ever becomes garbage, yet the collector would walk through all of it again and again, and through
+    the objects of requests in flight before they have had time to end by themselves.
+    """
+    if multiprocessing.parent_process() is not None:
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*_GC_THRESHOLDS)
 
 
 def _end_after(sentinel: int) -> None:

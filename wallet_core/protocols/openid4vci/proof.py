@@ -157,8 +157,20 @@ def verify_key_proof(
         InvalidProof: step 1 to 5 failed, ``nonce`` is missing, or the key is not attested.
         InvalidNonce: the nonce is not ours or too old, or is not that of the key attestation.
     """
+    return _verify_parsed(_parsed(proof), audience, algorithms, verify_nonce, now, client_id, attestation)
+
+
+def _verify_parsed(
+    parsed: jws.UnverifiedJws,
+    audience: CredentialIssuerId,
+    algorithms: Collection[str],
+    verify_nonce: NonceCheck,
+    now: datetime,
+    client_id: str | None,
+    attestation: KeyAttestation | None,
+) -> AcceptedKey:
+    """The steps of :func:`verify_key_proof`, whose numbers stand here."""
     try:
-        parsed = jws.parse(proof, what="proof")
         key = _proof_key(parsed, algorithms, attestation)  # 1.
         # vci-F.1-typ
         claims = jws.verify(parsed, key, typ=spec.TYP_KEY_PROOF).claims()  # 2.
@@ -269,20 +281,16 @@ class _Check:
         return _all_keys(self._attestation(proofs[0], with_proof=False))
 
     def _proven(self, proof: str, attestations: dict[str, KeyAttestation]) -> AcceptedKey:
-        text = _attestation_of(proof)
+        parsed = _parsed(proof)
+        text = _attestation_of(parsed)
         # vci-12.2.4-attestation-required
         if text is None and self.required is not None:
             raise InvalidProof("the proof has no key attestation, which is required here", clause="OpenID4VCI 12.2.4")
         if text is not None and text not in attestations:
             attestations[text] = self._attestation(text, with_proof=True)
-        return verify_key_proof(
-            proof,
-            audience=self.audience,
-            algorithms=self.algorithms,
-            verify_nonce=self.verify_nonce,
-            now=self.now,
-            client_id=self.client_id,
-            attestation=None if text is None else attestations[text],
+        attestation = None if text is None else attestations[text]
+        return _verify_parsed(
+            parsed, self.audience, self.algorithms, self.verify_nonce, self.now, self.client_id, attestation
         )
 
     def _attestation(self, text: str, *, with_proof: bool) -> KeyAttestation:
@@ -301,12 +309,16 @@ def _all_keys(attestation: KeyAttestation) -> list[AcceptedKey]:
     return [AcceptedKey(each.key, each.thumbprint, attestation.nonce) for each in attestation.keys]
 
 
-def _attestation_of(proof: str) -> str | None:
-    """Return the key attestation in the header of a proof, still unverified; None if there is none."""
+def _parsed(proof: str) -> jws.UnverifiedJws:
     try:
-        header = jws.parse(proof, what="proof").header
+        return jws.parse(proof, what="proof")
     except MalformedError as exc:
         raise InvalidProof(exc.description, detail=exc.detail, clause="OpenID4VCI F.4") from exc
+
+
+def _attestation_of(parsed: jws.UnverifiedJws) -> str | None:
+    """Return the key attestation in the header of a proof, still unverified; None if there is none."""
+    header = parsed.header
     if "key_attestation" not in header:
         return None
     text = header["key_attestation"]
