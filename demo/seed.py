@@ -59,6 +59,9 @@ FILES: Final = {
 }
 """Which agency holds which file."""
 
+HAIP: Final = ("national-tax",)
+"""Agencies that serve only wallets of the high-assurance profile; the others take any."""
+
 POLICIES: Final = ("account-opening", "adult-check", "car-rental")
 """The policies whose sample parties are the demo's three companies: a bank, a convenience store, a car-rental firm."""
 
@@ -98,9 +101,11 @@ def seed(deployment: Deployment) -> dict[str, Any]:
         raise DemoError(
             "the demo's certificates are about to end", detail=f"{deployment.folder} is old: forget it (FRESH=1)"
         )
-    if not any(deployment.keys("issuer").glob(f"{LOGIN_KEY}.*")):
+    agencies = facts["issuer"]["agencies"]
+    if not all(agencies[each].get("haip") for each in HAIP):
         raise DemoError(
-            "the demo's folder is of an earlier version", detail=f"{deployment.folder} lacks a key: forget it (FRESH=1)"
+            "the demo's folder is of an earlier version",
+            detail=f"{deployment.folder} lacks a key or an agency's profile: forget it (FRESH=1)",
         )
     _invite(deployment, facts)
     deployment.write_settings()
@@ -307,9 +312,11 @@ def _agency(
         agency_id,
         public_url=deployment.url("issuer"),
         now=now,
+        haip=agency_id in HAIP,
     )
     return {
         "name": {"ko": entry.name.ko, "en": entry.name.en},
+        "haip": registered.agency.haip,
         "credential_issuer": registered.agency.credential_issuer,
         "api_key": registered.api_key,
         "records": _records(issuer, agency_id, now),

@@ -138,7 +138,7 @@ def test_killed_during_every_step(
     for number, (step, app, at, delay) in enumerate(moments()):
         told = story
         if step.name in {"licence", "certificate", "mdl"}:  # these begin with an empty wallet
-            home = Citizen.open(tmp_path / f"citizen-{number}", trust=deployment.trust_anchors, client=story.client)
+            home = Citizen.open(tmp_path / f"citizen-{number}", deployment, client=story.client)
             told = replace(story, citizen=home)
         killer.aim(app, at, delay)
         interrupted += tell_one(told, step) > 1
