@@ -28,6 +28,7 @@ class Deployment:
         extra_environment: further variables for the servers, for tests.
         tls: whether the servers speak https, with certificates made on the spot (:mod:`demo.tls`).
         host: under which they are reached; another one than ``localhost`` needs ``tls``.
+        workers: processes behind the port of a server.
     """
 
     folder: Path
@@ -35,6 +36,7 @@ class Deployment:
     extra_environment: Mapping[str, str] = field(default_factory=dict)
     tls: bool = False
     host: str = "localhost"
+    workers: int = 1
 
     def port(self, app: str) -> int:
         """Return the port of one of :data:`APPS`."""

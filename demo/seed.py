@@ -3,6 +3,7 @@
 import csv
 import os
 import shutil
+from contextlib import closing
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +16,7 @@ from demo.deployment import APPS, DATA, LOGIN_KEY, Deployment
 from demo.servers import DemoError
 from demo.tls import make_certificates
 from holder_app.accounts.use_cases import create_person, create_sign_in_code
-from holder_app.dependencies import create_wallet
+from holder_app.dependencies import Wallet, create_wallet
 from holder_app.settings import WalletSettings
 from issuer.agencies.use_cases import credential_issuer_id, register_agency
 from issuer.dependencies import Issuer, build_issuer
@@ -136,7 +137,8 @@ def _fill(deployment: Deployment) -> dict[str, Any]:
     issuers, verifiers, lists, wallets = _certification_authorities(deployment, now)
     iaca = _issuing_authority(deployment, now)
     issuer = _unfinished_issuer(deployment)
-    agencies = _agencies(deployment, issuer, issuers, now)
+    with closing(issuer.database):
+        agencies = _agencies(deployment, issuer, issuers, now)
     _document_signers(deployment, issuer, iaca, now)
     _wallet_provider(deployment, wallets, now)
     _login_key(deployment, issuer, verifiers, now)
@@ -380,19 +382,19 @@ def _invite(deployment: Deployment, facts: dict[str, Any]) -> None:
     issuer = build_issuer(IssuerSettings.from_environment(deployment.environment("issuer")))
     migrate(issuer.database, "issuer")
     citizens = _citizens()
-    facts["people"] = []
-    for subject_id in PEOPLE:
-        citizen = citizens[subject_id]
-        person = create_person(wallet.account_ports(), citizen.name, subject_id)
-        facts["people"].append(
-            {
-                "subject_id": subject_id,
-                "name": person.name,
-                "birth_date": citizen.birth_date.isoformat(),
-                "sign_in_code": create_sign_in_code(wallet.account_ports(), person.id),
-                "login_code": create_one_time_code(issuer.login, citizen),
-            }
-        )
+    with closing(wallet.database), closing(issuer.database):
+        facts["people"] = [_person(wallet, issuer, subject_id, citizens[subject_id]) for subject_id in PEOPLE]
+
+
+def _person(wallet: Wallet, issuer: Issuer, subject_id: str, citizen: Citizen) -> dict[str, str]:
+    person = create_person(wallet.account_ports(), citizen.name, subject_id)
+    return {
+        "subject_id": subject_id,
+        "name": person.name,
+        "birth_date": citizen.birth_date.isoformat(),
+        "sign_in_code": create_sign_in_code(wallet.account_ports(), person.id),
+        "login_code": create_one_time_code(issuer.login, citizen),
+    }
 
 
 def _citizens() -> dict[str, Citizen]:

@@ -97,8 +97,7 @@ SABOTAGES = [
         "issuer/issuance/use_cases/reissuance.py",
         (
             "    old = storage.credentials.to_replace(offer.agency_id, offer.id, configuration_id)",
-            "    old = storage.credentials.live(offer.agency_id, now=ports.clock.now(),"
-            " subject_ids=[offer.subject_id or ''], configuration_ids=[configuration_id])",
+            "    old = storage.credentials.live(offer.agency_id, now=ports.clock.now(), offer_ids=[offer.id])",
         ),
     ),
     Sabotage(
