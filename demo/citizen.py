@@ -127,6 +127,12 @@ class Citizen:
         """Ask for new copies of a card as far as they are needed, as the wallet's worker does."""
         return asyncio.run(refresh_card(self.wallet.card_ports, self.wallet.reissuer(), self.owner.id, card.id))
 
+    def refill(self) -> None:
+        """Fetch new copies of every card that has none left to show, as the wallet's worker would have by then."""
+        for card in self.cards():
+            if not card.unused:
+                self.refresh(card)
+
     def delete(self, card: Card) -> None:
         """Delete a card."""
         delete_card(self.wallet.card_ports(), self.owner.id, card.id)

@@ -224,6 +224,7 @@ def present(
     answers: Mapping[str, str],
 ) -> list[Line]:
     """Answer a company, and see that what left the wallet and what the company keeps are what was asked, no more."""
+    story.citizen.refill()
     try:
         record = story.citizen.present(request["authorization_request"], answers)
     except WalletRefusal:
