@@ -302,7 +302,7 @@ def change_address(story: Story) -> list[Line]:
 
 
 def _revoked(story: Story, live: Sequence[Mapping[str, Any]]) -> int:
-    """See that what her wallet held has ended, and return how much that was; other wallets of hers ask by themselves."""
+    """See that what this wallet held has ended, and return how much; other wallets of hers ask by themselves."""
     now = {each["credential_id"]: each for each in story.issued(CITY, CITIZEN)}
     before = {each["credential_id"] for each in live}
     offers = {each["offer_id"] for number, each in now.items() if number not in before and each["status"] == "valid"}
