@@ -1,21 +1,36 @@
-"""A citizen with the code of ``jigap wallet``: the same home folder, use cases and storage."""
+"""A citizen with the code of ``jigap wallet``: the same home folder, use cases and storage.
+
+Her wallet is an instance of the demo's wallet, which attests it and its keys where an agency asks for that.
+"""
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qsl, urlsplit
 
+from demo.deployment import Deployment
 from demo.exchanges import RecordingClient
 from holder_app.accounts.ports import Account
 from holder_app.credentials.ports import Card, HistoryRecord
-from holder_app.credentials.use_cases import show_record
-from holder_app.dependencies import Wallet
+from holder_app.credentials.refreshing import Refreshed, refresh_card
+from holder_app.credentials.use_cases import delete_card, show_record
+from holder_app.dependencies import Wallet, create_wallet
 from holder_app.home import open_home
 from holder_app.issuance import states as issuing
+from holder_app.issuance.authorizing import exchange, start_login, take_answer
+from holder_app.issuance.choosing import choose
+from holder_app.issuance.states import Issuance
 from holder_app.issuance.use_cases import accept_offer, fetch_offer, keep_cards, take_offer_link
+from holder_app.issuance.waiting import ask_again
 from holder_app.presentation import states as presenting
+from holder_app.presentation.sending import CopiesUsedUp
 from holder_app.presentation.use_cases import answer_request, fetch_request, review_request, take_request_link
 from wallet_core.errors import WalletError
+
+SESSION: Final = "the citizen's browser"
+"""What the wallet knows her browser by."""
 
 
 class WalletRefusal(WalletError):
@@ -32,10 +47,12 @@ class Citizen:
     owner: Account
 
     @classmethod
-    def open(cls, home: Path, *, trust: tuple[Path, ...], client: RecordingClient) -> "Citizen":
+    def open(cls, home: Path, deployment: Deployment, *, client: RecordingClient) -> "Citizen":
         """Return the person whose wallet lies in ``home``; an empty folder becomes a new wallet."""
-        wallet, owner = open_home(home, trust=trust, allow_loopback=True)
-        return cls(replace(wallet, fetch=client), owner)
+        plain, owner = open_home(home, trust=deployment.trust_files("wallet"), allow_loopback=True)
+        attested = {"public_url": deployment.url("wallet"), "key_store": deployment.keys("wallet")}
+        settings = plain.settings.model_copy(update=attested)
+        return cls(create_wallet(settings, fetch=client, database=plain.database), owner)
 
     def accept(self, link: str, tx_code: str | None) -> list[Card]:
         """Take the cards of an offer into the wallet and return them.
@@ -44,21 +61,81 @@ class Citizen:
             FetchError: a server was not reached.
             WalletRefusal: it cannot be finished.
         """
-        return asyncio.run(self._accept(link, tx_code))
+        return self.keep(self.apply(link, tx_code))
 
-    async def _accept(self, link: str, tx_code: str | None) -> list[Card]:
+    def apply(self, link: str, tx_code: str | None) -> Issuance:
+        """Accept an offer; what came is previewed, or waited for. Raises ``FetchError``."""
+        return asyncio.run(self._apply(link, tx_code))
+
+    async def _apply(self, link: str, tx_code: str | None) -> Issuance:
         ports = self.wallet.issuance_ports()
         issuance = await fetch_offer(ports, self.owner.id, take_offer_link(ports, self.owner.id, link).id)
         if isinstance(issuance.state, issuing.Reviewed):
             issuance = await accept_offer(ports, self.owner.id, issuance.id, tx_code)
+        return issuance
+
+    def keep(self, issuance: Issuance) -> list[Card]:
+        """Keep what is previewed and return the cards.
+
+        Raises:
+            FetchError: a server was not reached.
+            WalletRefusal: there is nothing to keep.
+        """
         if isinstance(issuance.state, issuing.Preview):
-            issuance = await keep_cards(ports, self.owner.id, issuance.id)
+            issuance = asyncio.run(keep_cards(self.wallet.issuance_ports(), self.owner.id, issuance.id))
         state = issuance.state
         if not isinstance(state, issuing.Kept):
-            detail = f"{state.reason}: {state.detail}" if isinstance(state, issuing.Failed) else "wrong tx_code"
+            detail = f"{state.reason}: {state.detail}" if isinstance(state, issuing.Failed) else type(state).__name__
             raise WalletRefusal("the wallet did not receive the cards", detail=detail)
         kept = state.card_ids
         return [card for card in self.cards() if card.id in kept]
+
+    def ask_for(self, issuer: str, configuration_id: str) -> issuing.Authorizing:
+        """Choose a certificate of a known agency, and return the login that the browser is sent to.
+
+        Raises:
+            FetchError: a server was not reached.
+            WalletRefusal: the agency takes no such request.
+        """
+        return asyncio.run(self._ask_for(issuer, configuration_id))
+
+    async def _ask_for(self, issuer: str, configuration_id: str) -> issuing.Authorizing:
+        ports = self.wallet.issuance_ports()
+        chosen = await choose(ports, self.owner.id, issuer, [configuration_id])
+        state = (await start_login(ports, chosen, SESSION)).state
+        if not isinstance(state, issuing.Authorizing):
+            detail = state.detail if isinstance(state, issuing.Failed) else type(state).__name__
+            raise WalletRefusal("the agency did not take the request", detail=detail)
+        return state
+
+    def come_back(self, url: str) -> Issuance:
+        """Bring back from the login what the browser was sent home with, and receive; what came is previewed.
+
+        Raises:
+            FetchError: a server was not reached.
+            NoSuchLogin: nobody went from here.
+        """
+        ports = self.wallet.issuance_ports()
+        taken = take_answer(ports, self.owner.id, SESSION, dict(parse_qsl(urlsplit(url).query)))
+        return asyncio.run(exchange(ports, taken))
+
+    def ask_again(self, issuance: Issuance) -> Issuance:
+        """Ask whether an agency has decided. Raises ``StateConflict``."""
+        return asyncio.run(ask_again(self.wallet.issuance_ports(), self.owner.id, issuance.id))
+
+    def refresh(self, card: Card) -> Refreshed:
+        """Ask for new copies of a card as far as they are needed, as the wallet's worker does."""
+        return asyncio.run(refresh_card(self.wallet.card_ports, self.wallet.reissuer(), self.owner.id, card.id))
+
+    def refill(self) -> None:
+        """Fetch new copies of every card that has none left to show, as the wallet's worker would have by then."""
+        for card in self.cards():
+            if not card.unused:
+                self.refresh(card)
+
+    def delete(self, card: Card) -> None:
+        """Delete a card."""
+        delete_card(self.wallet.card_ports(), self.owner.id, card.id)
 
     def present(self, link: str, answers: Mapping[str, str]) -> HistoryRecord:
         """Answer a request with what it asks and ``answers`` adds; return the line of the history.
@@ -67,21 +144,29 @@ class Citizen:
             FetchError: the verifier was not reached.
             WalletRefusal: the wallet blocked the request, or the verifier did not take the answer.
         """
-        return asyncio.run(self._present(link, answers))
+        return self.show(link, answers)[0]
 
-    async def _present(self, link: str, answers: Mapping[str, str]) -> HistoryRecord:
+    def show(self, link: str, answers: Mapping[str, str], *, same_device: bool = False) -> tuple[HistoryRecord, str]:
+        """Do as :meth:`present`, and return where the browser goes next as well; empty if nowhere."""
+        return asyncio.run(self._show(link, answers, same_device=same_device))
+
+    async def _show(self, link: str, answers: Mapping[str, str], *, same_device: bool) -> tuple[HistoryRecord, str]:
         ports = self.wallet.presentation_ports()
-        taken = take_request_link(ports, self.owner.id, link)
+        taken = take_request_link(ports, self.owner.id, link, same_device=same_device)
         presentation = await fetch_request(ports, self.owner.id, taken.id)
         if isinstance(presentation.state, presenting.Blocked):
             raise WalletRefusal("the wallet blocked the request", detail=presentation.state.detail)
         if not review_request(ports, presentation).satisfiable:
             raise WalletRefusal("no card answers the request")
-        done = await answer_request(ports, self.owner.id, presentation.id, answers)
+        try:
+            done = await answer_request(ports, self.owner.id, presentation.id, answers)
+        except CopiesUsedUp as exc:
+            raise WalletRefusal("every copy was shown before", detail=exc.code) from exc
         if not isinstance(done.state, presenting.Answered):
             detail = done.state.detail if isinstance(done.state, presenting.Failed) else type(done.state).__name__
             raise WalletRefusal("the verifier did not take the answer", detail=detail)
-        return show_record(self.wallet.card_ports(), self.owner.id, done.state.record_id)
+        record = show_record(self.wallet.card_ports(), self.owner.id, done.state.record_id)
+        return record, done.state.redirect_uri or ""
 
     def cards(self) -> list[Card]:
         """Return the cards in the wallet."""

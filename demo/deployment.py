@@ -12,6 +12,8 @@ APPS: Final = ("issuer", "verifier", "wallet")
 DATA: Final = Path(__file__).parent / "data"
 DEFAULT_FOLDER: Final = Path(".demo")
 STATUS_TTL_SECONDS: Final = 10
+DEFERRED_INTERVAL_SECONDS: Final = 1
+"""How soon wallets may ask again what a clerk decides: a demo does not wait."""
 LOGIN_KEY: Final = "login"
 """Name of the issuer's own access key, with which it asks people for a card while they log in."""
 
@@ -26,6 +28,7 @@ class Deployment:
         extra_environment: further variables for the servers, for tests.
         tls: whether the servers speak https, with certificates made on the spot (:mod:`demo.tls`).
         host: under which they are reached; another one than ``localhost`` needs ``tls``.
+        workers: processes behind the port of a server.
     """
 
     folder: Path
@@ -33,6 +36,7 @@ class Deployment:
     extra_environment: Mapping[str, str] = field(default_factory=dict)
     tls: bool = False
     host: str = "localhost"
+    workers: int = 1
 
     def port(self, app: str) -> int:
         """Return the port of one of :data:`APPS`."""
@@ -141,6 +145,7 @@ class Deployment:
             # "Show your licence to get your tax certificate."
             settings["login_key"] = LOGIN_KEY
             settings["clients"] = str(self.clients.resolve())
+            settings["deferred_interval_seconds"] = str(DEFERRED_INTERVAL_SECONDS)
         if app == "verifier":
             settings["trust_list"] = str(self.trust_list.resolve())
         # Pages of the other two link to the wallet.

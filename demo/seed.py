@@ -3,6 +3,7 @@
 import csv
 import os
 import shutil
+from contextlib import closing
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +16,7 @@ from demo.deployment import APPS, DATA, LOGIN_KEY, Deployment
 from demo.servers import DemoError
 from demo.tls import make_certificates
 from holder_app.accounts.use_cases import create_person, create_sign_in_code
-from holder_app.dependencies import create_wallet
+from holder_app.dependencies import Wallet, create_wallet
 from holder_app.settings import WalletSettings
 from issuer.agencies.use_cases import credential_issuer_id, register_agency
 from issuer.dependencies import Issuer, build_issuer
@@ -59,6 +60,9 @@ FILES: Final = {
 }
 """Which agency holds which file."""
 
+HAIP: Final = ("national-tax",)
+"""Agencies that serve only wallets of the high-assurance profile; the others take any."""
+
 POLICIES: Final = ("account-opening", "adult-check", "car-rental")
 """The policies whose sample parties are the demo's three companies: a bank, a convenience store, a car-rental firm."""
 
@@ -98,9 +102,11 @@ def seed(deployment: Deployment) -> dict[str, Any]:
         raise DemoError(
             "the demo's certificates are about to end", detail=f"{deployment.folder} is old: forget it (FRESH=1)"
         )
-    if not any(deployment.keys("issuer").glob(f"{LOGIN_KEY}.*")):
+    agencies = facts["issuer"]["agencies"]
+    if not all(agencies[each].get("haip") for each in HAIP):
         raise DemoError(
-            "the demo's folder is of an earlier version", detail=f"{deployment.folder} lacks a key: forget it (FRESH=1)"
+            "the demo's folder is of an earlier version",
+            detail=f"{deployment.folder} lacks a key or an agency's profile: forget it (FRESH=1)",
         )
     _invite(deployment, facts)
     deployment.write_settings()
@@ -131,7 +137,8 @@ def _fill(deployment: Deployment) -> dict[str, Any]:
     issuers, verifiers, lists, wallets = _certification_authorities(deployment, now)
     iaca = _issuing_authority(deployment, now)
     issuer = _unfinished_issuer(deployment)
-    agencies = _agencies(deployment, issuer, issuers, now)
+    with closing(issuer.database):
+        agencies = _agencies(deployment, issuer, issuers, now)
     _document_signers(deployment, issuer, iaca, now)
     _wallet_provider(deployment, wallets, now)
     _login_key(deployment, issuer, verifiers, now)
@@ -307,9 +314,11 @@ def _agency(
         agency_id,
         public_url=deployment.url("issuer"),
         now=now,
+        haip=agency_id in HAIP,
     )
     return {
         "name": {"ko": entry.name.ko, "en": entry.name.en},
+        "haip": registered.agency.haip,
         "credential_issuer": registered.agency.credential_issuer,
         "api_key": registered.api_key,
         "records": _records(issuer, agency_id, now),
@@ -373,19 +382,19 @@ def _invite(deployment: Deployment, facts: dict[str, Any]) -> None:
     issuer = build_issuer(IssuerSettings.from_environment(deployment.environment("issuer")))
     migrate(issuer.database, "issuer")
     citizens = _citizens()
-    facts["people"] = []
-    for subject_id in PEOPLE:
-        citizen = citizens[subject_id]
-        person = create_person(wallet.account_ports(), citizen.name, subject_id)
-        facts["people"].append(
-            {
-                "subject_id": subject_id,
-                "name": person.name,
-                "birth_date": citizen.birth_date.isoformat(),
-                "sign_in_code": create_sign_in_code(wallet.account_ports(), person.id),
-                "login_code": create_one_time_code(issuer.login, citizen),
-            }
-        )
+    with closing(wallet.database), closing(issuer.database):
+        facts["people"] = [_person(wallet, issuer, subject_id, citizens[subject_id]) for subject_id in PEOPLE]
+
+
+def _person(wallet: Wallet, issuer: Issuer, subject_id: str, citizen: Citizen) -> dict[str, str]:
+    person = create_person(wallet.account_ports(), citizen.name, subject_id)
+    return {
+        "subject_id": subject_id,
+        "name": person.name,
+        "birth_date": citizen.birth_date.isoformat(),
+        "sign_in_code": create_sign_in_code(wallet.account_ports(), person.id),
+        "login_code": create_one_time_code(issuer.login, citizen),
+    }
 
 
 def _citizens() -> dict[str, Citizen]:

@@ -117,10 +117,10 @@ class Server:
     def _launch(self) -> None:
         self._launched = time.monotonic()
         # Appending: the reasons of earlier deaths stay readable.
-        port = self.deployment.port(self.app)
+        at = ["--host", self.deployment.listen, "--port", str(self.deployment.port(self.app))]
         with self.deployment.log(self.app).open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own program, found beside this interpreter
-                [program(), self.app, "serve", "--host", self.deployment.listen, "--port", str(port)],
+                [program(), self.app, "serve", *at, "--workers", str(self.deployment.workers)],
                 env=child_environment(self.deployment.environment(self.app)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

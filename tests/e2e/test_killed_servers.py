@@ -21,12 +21,16 @@ from wallet_core.http import HttpRequest
 LONG = os.environ.get("JIGAP_LONG") == "1"  # noqa: TID251 - how the long form is asked for everywhere
 
 POINTS = {
-    ("licence", "issuer"): 9,
-    ("certificate", "issuer"): 9,
-    ("mdl", "issuer"): 9,
+    ("licence", "issuer"): 10,
+    ("certificate", "issuer"): 10,
+    ("mdl", "issuer"): 10,
     ("bank", "verifier"): 4,
     ("shop", "verifier"): 4,
     ("rental", "verifier"): 4,
+    ("tax", "issuer"): 29,
+    ("used_up", "verifier"): 11,
+    ("used_up", "issuer"): 13,
+    ("clerk", "issuer"): 27,
     ("wrong_code", "issuer"): 15,
     ("replay", "issuer"): 7,
     ("replay", "verifier"): 8,
@@ -36,17 +40,23 @@ POINTS = {
     ("lost_licence", "issuer"): 13,
     ("lost_licence", "verifier"): 4,
     ("other_type", "verifier"): 4,
-    ("look_back", "issuer"): 2,
+    ("new_address", "issuer"): 17,
+    ("new_address", "verifier"): 9,
+    ("look_back", "issuer"): 4,
 }
 """How many requests a step makes to a server: the moments at which that server can be killed."""
 
 SHORT_POINTS = {
-    ("licence", "issuer"): 5,  # the code is redeemed
-    ("certificate", "issuer"): 7,  # the credential is signed
-    ("mdl", "issuer"): 8,
+    ("licence", "issuer"): 7,  # the code is redeemed
+    ("certificate", "issuer"): 8,  # the credential is signed
+    ("mdl", "issuer"): 9,
     ("bank", "verifier"): 3,  # the answer is checked
     ("shop", "verifier"): 2,
     ("rental", "verifier"): 1,
+    ("tax", "issuer"): 19,  # the authorization code is redeemed
+    ("used_up", "verifier"): 7,
+    ("used_up", "issuer"): 11,  # new copies are signed
+    ("clerk", "issuer"): 22,  # the clerk approves
     ("wrong_code", "issuer"): 5,
     ("replay", "verifier"): 3,
     ("changed_claim", "issuer"): 7,
@@ -54,6 +64,8 @@ SHORT_POINTS = {
     ("lost_licence", "issuer"): 12,  # it is reported lost
     ("lost_licence", "verifier"): 3,
     ("other_type", "verifier"): 2,
+    ("new_address", "issuer"): 9,  # old copies are revoked with the first new one
+    ("new_address", "verifier"): 3,
     ("look_back", "issuer"): 1,
 }
 
@@ -138,7 +150,7 @@ def test_killed_during_every_step(
     for number, (step, app, at, delay) in enumerate(moments()):
         told = story
         if step.name in {"licence", "certificate", "mdl"}:  # these begin with an empty wallet
-            home = Citizen.open(tmp_path / f"citizen-{number}", trust=deployment.trust_anchors, client=story.client)
+            home = Citizen.open(tmp_path / f"citizen-{number}", deployment, client=story.client)
             told = replace(story, citizen=home)
         killer.aim(app, at, delay)
         interrupted += tell_one(told, step) > 1
