@@ -207,6 +207,12 @@ def test_redirect_uris_that_are_not_the_clients(sent):
         validate_redirect_uri(CLIENT, sent)
 
 
+@pytest.mark.clause("oauth-6749.3.1.2.3-missing")
+def test_a_request_without_redirect_uri_is_told_so():
+    with pytest.raises(InvalidRequest, match="missing"):
+        validate_redirect_uri(CLIENT, None)
+
+
 @pytest.mark.parametrize(
     "sent", [CALLBACK, "http://127.0.0.1/cb", "http://127.0.0.1:49152/cb", "http://[::1]:8/cb", "app.w:/cb"]
 )
