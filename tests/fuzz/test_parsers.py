@@ -8,7 +8,7 @@ messages are guided by coverage, for the other half.
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -19,6 +19,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, note
 from hypothesis import strategies as st
 
+from holder_app.issuance import states as wallet_states
+from tests.simulators import run_flow
+from tests.simulators.issuer import SimulatedIssuer
 from tests.simulators.openid_provider import ISSUER as PROVIDER_ID
 from tests.simulators.openid_provider import SimulatedProvider, rsa_jwk
 from tests.support import mdoc, vectors
@@ -49,8 +52,8 @@ from wallet_core.keys.signer import CertifiedSigner, SoftwareSigner
 from wallet_core.protocols.oauth2.authorization import (
     parse_authorization_request as parse_oauth_request,
 )
-from wallet_core.protocols.oauth2.authorization import parse_authorization_response, requested_credentials
 from wallet_core.protocols.oauth2.authorization import parse_client_id as parse_client_id_parameter
+from wallet_core.protocols.oauth2.authorization import requested_credentials
 from wallet_core.protocols.oauth2.authorization_response import parse_callback, validate_authorization_response
 from wallet_core.protocols.oauth2.client import ClientMemory
 from wallet_core.protocols.oauth2.client_attestation import (
@@ -70,7 +73,12 @@ from wallet_core.protocols.oauth2.openid_connect import (
     verify_id_token,
 )
 from wallet_core.protocols.oauth2.par import check_pushed_parameters, parse_pushed_response, parse_request_uri
-from wallet_core.protocols.oauth2.token import parse_bearer_token, parse_token_request, parse_token_response
+from wallet_core.protocols.oauth2.token import (
+    parse_access_token,
+    parse_bearer_token,
+    parse_token_request,
+    parse_token_response,
+)
 from wallet_core.protocols.openid4vci.encryption import (
     MessageEncryption,
     RequestDecryption,
@@ -92,7 +100,13 @@ from wallet_core.protocols.openid4vci.messages import (
 )
 from wallet_core.protocols.openid4vci.metadata import parse_credential_issuer_metadata
 from wallet_core.protocols.openid4vci.offer import parse_credential_offer, parse_offer_link
-from wallet_core.protocols.openid4vci.pending import AuthorizationStarted
+from wallet_core.protocols.openid4vci.pending import (
+    AuthorizationStarted,
+    DeferredCredential,
+    IssuedCredentials,
+    ProofsToSign,
+    ResolvedOffer,
+)
 from wallet_core.protocols.openid4vci.proof import (
     ProofPolicy,
     parse_proof_types,
@@ -103,9 +117,11 @@ from wallet_core.protocols.openid4vci.proof import (
 from wallet_core.protocols.openid4vci.signed_metadata import (
     create_signed_metadata,
     preferred_languages,
+    read_metadata,
     verify_signed_metadata,
     wants_signed,
 )
+from wallet_core.protocols.openid4vci.wallet import receive_credentials, request_proofs, resolve_offer
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, create_client_id
 from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
 from wallet_core.protocols.openid4vp.request import parse_authorization_request, parse_request_members
@@ -205,6 +221,33 @@ STORED_AUTHORIZATION = {
     "expires_at": "2026-11-22T03:00:00+00:00",
     "memory": {"dpop_nonces": {}, "challenge": None},
 }
+SIMULATED = SimulatedIssuer()
+RESOLVED = run_flow(
+    resolve_offer("openid-credential-offer://?credential_offer=" + quote(json.dumps(SIMULATED.offer))), SIMULATED
+)
+TO_SIGN = run_flow(
+    request_proofs(RESOLVED, {"licence": [samples.HOLDER.public_key]}, tx_code=SIMULATED.tx_code, now=samples.NOW),
+    SIMULATED,
+)
+RECEIVED = run_flow(
+    receive_credentials(TO_SIGN, [samples.HOLDER.sign(TO_SIGN.proofs[0].signing_input)], now=samples.NOW), SIMULATED
+)
+LATER = replace(RECEIVED, deferred=(DeferredCredential(TO_SIGN.pending[0], "t", 60, 1),))
+STORED_ISSUANCES: dict[str, wallet_states.IssuanceState] = {
+    "reviewed": wallet_states.Reviewed(RESOLVED, 1, 4, "late"),
+    "redeeming": wallet_states.Redeeming(RESOLVED, samples.NOW, 1),
+    "signing": wallet_states.Signing(TO_SIGN, (samples.HOLDER,)),
+    "preview": wallet_states.Preview(RECEIVED, (), (samples.HOLDER,)),
+    "waiting": wallet_states.Waiting(LATER, (samples.HOLDER,), samples.NOW, samples.NOW, ("c",), samples.NOW),
+}
+
+
+def stored_issuance(kind: str) -> "Target":
+    """What the wallet reads of a state of an issuance that it stored."""
+    body = wallet_states.state_to_json(STORED_ISSUANCES[kind])
+    return Target(lambda value: wallet_states.state_from_json(kind, value), Members(body))
+
+
 SERVER_METADATA = {
     "issuer": ISSUER_ID,
     "token_endpoint": f"{ISSUER_ID}/token",
@@ -713,6 +756,10 @@ TARGETS = {
     "token_request": Target(
         lambda body: parse_token_request(parse_form(FORM, body), issuer=ISSUER_ID), Form({**TOKEN_FORM, "tx_code": "1"})
     ),
+    "refresh_request": Target(
+        lambda body: parse_token_request(parse_form(FORM, body), issuer=ISSUER_ID),
+        Form({"grant_type": "refresh_token", "refresh_token": "r", "client_id": "c", "scope": "a"}),
+    ),
     "code_request": Target(
         lambda body: parse_token_request(parse_form(FORM, body), issuer=ISSUER_ID),
         Form(
@@ -729,7 +776,7 @@ TARGETS = {
     "query": Target(lambda body: read_oauth_request(parse_query(body)), Form(OAUTH_REQUEST)),
     "authorization_details": Target(lambda text: parse_authorization_details(text, issuer=ISSUER_ID), Text(DETAILS)),
     "authorization_response": Target(
-        lambda value: parse_authorization_response(
+        lambda value: validate_authorization_response(
             {str(k): str(v) for k, v in value.items()}, state="s", issuer=ISSUER_ID, iss_promised=True
         ),
         Members({"code": "c", "state": "s", "iss": ISSUER_ID}),
@@ -741,12 +788,17 @@ TARGETS = {
         Text(f"code=c&state=s&iss={quote(ISSUER_ID, safe='')}"),
     ),
     "stored_authorization": Target(AuthorizationStarted.from_json, Members(STORED_AUTHORIZATION)),
+    "stored_offer": Target(ResolvedOffer.from_json, Members(RESOLVED.to_json())),
+    "stored_proofs": Target(ProofsToSign.from_json, Members(TO_SIGN.to_json())),
+    "stored_credentials": Target(IssuedCredentials.from_json, Members(LATER.to_json())),
+    **{f"stored_issuance.{kind}": stored_issuance(kind) for kind in STORED_ISSUANCES},
     "client_memory": Target(
         ClientMemory.from_json, Members({"dpop_nonces": {"https://issuer.example": "n"}, "challenge": "c"})
     ),
     "pushed_response": Target(answer(parse_pushed_response), JsonBytes({"request_uri": "urn:x", "expires_in": 90})),
     "clients": Target(parse_registered_clients, Text(CLIENTS)),
     "redirect_uri": Target(lambda text: validate_redirect_uri(OAUTH_CLIENT, text), Text("http://127.0.0.1:80/cb")),
+    "access_token": Target(lambda value: parse_access_token([value]), Text("DPoP abc.def-ghi_jkl~mno+pqr/=")),
     "bearer": Target(lambda value: parse_bearer_token([value]), Text("Bearer abc.def-ghi_jkl~mno+pqr/=")),
     "token_response": Target(answer(parse_token_response), JsonBytes(TOKEN_ANSWER)),
     "nonce_response": Target(answer(parse_nonce_response), JsonBytes({"c_nonce": "n"})),
@@ -767,6 +819,19 @@ TARGETS = {
     "deferred_response": Target(
         lambda body: parse_deferred_response(HttpResponse(202, {"content-type": JSON}, body), transaction_id="t"),
         JsonBytes({"transaction_id": "t", "interval": 5}),
+    ),
+    "deferred_request.encrypted": Target(
+        lambda text: parse_deferred_request("application/jwt", text.encode(errors="surrogatepass"), DECRYPTION),
+        Token(encrypt_message({"transaction_id": "t"}, VCI_JWK, enc="A256GCM", zip_=None, max_bytes=9999)),
+    ),
+    "metadata_answer": Target(
+        lambda text: read_metadata(
+            HttpResponse(200, {"content-type": "application/jwt"}, text.encode(errors="surrogatepass")),
+            credential_issuer=ISSUER_ID,
+            anchors=ISSUER_ANCHORS,
+            at=AT,
+        ),
+        Token(create_signed_metadata(ISSUER_METADATA, ISSUER_SIGNER, now=samples.NOW)),
     ),
     "credential_response.encrypted": Target(
         lambda text: parse_credential_response(

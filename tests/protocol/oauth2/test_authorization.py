@@ -16,6 +16,7 @@ from wallet_core.errors import (
     PeerRefusal,
     RequestNotSupported,
     UnsupportedResponseType,
+    UntrustedError,
 )
 from wallet_core.http import HttpResponse
 from wallet_core.protocols.oauth2 import par
@@ -26,10 +27,10 @@ from wallet_core.protocols.oauth2.authorization import (
     create_code_url,
     create_error_url,
     parse_authorization_request,
-    parse_authorization_response,
     parse_client_id,
     requested_credentials,
 )
+from wallet_core.protocols.oauth2.authorization_response import validate_authorization_response
 from wallet_core.protocols.oauth2.clients import (
     RegisteredClient,
     parse_redirect_uri,
@@ -206,6 +207,12 @@ def test_redirect_uris_that_are_not_the_clients(sent):
         validate_redirect_uri(CLIENT, sent)
 
 
+@pytest.mark.clause("oauth-6749.3.1.2.3-missing")
+def test_a_request_without_redirect_uri_is_told_so():
+    with pytest.raises(InvalidRequest, match="missing"):
+        validate_redirect_uri(CLIENT, None)
+
+
 @pytest.mark.parametrize(
     "sent", [CALLBACK, "http://127.0.0.1/cb", "http://127.0.0.1:49152/cb", "http://[::1]:8/cb", "app.w:/cb"]
 )
@@ -261,28 +268,30 @@ def test_a_file_of_clients():
             parse_registered_clients(wrong)
 
 
-@pytest.mark.clause("oauth-9207.2-iss", "oauth-9207.2.4-iss", "oauth-6749.4.1.2-state", "oauth-6749.4.1.2-state-back")
+@pytest.mark.clause("oauth-9207.2-iss", "oauth-6749.4.1.2-state-back")
 def test_answers_are_read_by_the_wallet_that_asked():
     request = AuthorizationRequest("w", CALLBACK, "s", CHALLENGE)
     url = create_code_url(request, code="c", issuer=CI)
     assert url.startswith(f"{CALLBACK}&")
     answer = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
     expected = {"state": "s", "issuer": CI, "iss_promised": True}
-    assert parse_authorization_response(answer, **expected) == "c"
-    for changes in ({"state": "t"}, {"iss": "https://other.example"}, {"code": ""}):
-        with pytest.raises(MalformedError):
-            parse_authorization_response({**answer, **changes}, **expected)
+    assert validate_authorization_response(answer, **expected) == "c"
+    for changes in ({"state": "t"}, {"iss": "https://other.example"}):
+        with pytest.raises(UntrustedError):
+            validate_authorization_response({**answer, **changes}, **expected)
+    with pytest.raises(MalformedError):
+        validate_authorization_response({**answer, "code": ""}, **expected)
     without_iss = {name: value for name, value in answer.items() if name != "iss"}
-    with pytest.raises(MalformedError):
-        parse_authorization_response(without_iss, **expected)
-    assert parse_authorization_response(without_iss, state="s", issuer=CI, iss_promised=False) == "c"
-    with pytest.raises(MalformedError):
-        parse_authorization_response({"code": "c", "iss": CI}, **expected)
+    with pytest.raises(UntrustedError):
+        validate_authorization_response(without_iss, **expected)
+    assert validate_authorization_response(without_iss, state="s", issuer=CI, iss_promised=False) == "c"
+    with pytest.raises(UntrustedError):
+        validate_authorization_response({"code": "c", "iss": CI}, **expected)
     error = create_error_url(request, error="access_denied", description="no", issuer=CI)
     refused = {name: values[0] for name, values in parse_qs(urlsplit(error).query).items()}
     assert refused == {"x": "1", "error": "access_denied", "error_description": "no", "state": "s", "iss": CI}
     with pytest.raises(PeerRefusal) as caught:
-        parse_authorization_response(refused, **expected)
+        validate_authorization_response(refused, **expected)
     assert caught.value.error == "access_denied"
 
 

@@ -120,6 +120,7 @@ def test_a_bound_token_goes_with_its_hash_and_the_resource_may_ask_for_a_nonce()
     assert "OAuth-Client-Attestation" not in script.seen[1].headers
 
 
+@pytest.mark.clause("dpop-9449.7.1-scheme-wallet")
 def test_a_bearer_token_goes_without_proof():
     script = Script(answer())
     run_flow(session().send(post_json(f"{AS}/credential", b"{}"), TokenResponse("token", 300, {})), script)

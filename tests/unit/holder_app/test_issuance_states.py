@@ -276,6 +276,7 @@ def test_what_is_under_way_is_begun_again_after_a_while(seconds: int, kind: str)
     assert (error is StateConflict) == (since + RETRY_AFTER > NOW)
 
 
+@pytest.mark.clause("vci-9.2-interval")
 def test_who_asks_in_vain_is_reminded() -> None:
     _, _, memory = after("ask", Waiting(DEFERRED, (KEY,), NOW, NOW))
     assert isinstance(memory.kept.state, Waiting)

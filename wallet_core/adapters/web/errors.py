@@ -72,8 +72,8 @@ def error_answer(
     trace = log.trace_id.get()
     own_members = own_api_members(request.url.path, trace)
     # OpenID4VCI 8.3.1.2, RFC 6749 5.2: errors are JSON, also for an HTTP library whose Accept begins with text/html.
-    # vci-8.3.1.2-json
     wants_page = "text/html" in request.headers.get("accept", "")
+    # vci-8.3.1.2-json
     if wants_page and not own_members and not request.scope.get(PROTOCOL, False):
         page = html(request, "error.html", status=status, error=code, trace_id=trace)
         page.headers.update(headers or {})

@@ -76,6 +76,7 @@ def test_errors_of_the_framework_have_our_shape(
     assert (answer.status_code, answer.json()["error"]) == (status, code)
 
 
+@pytest.mark.clause("vci-8.3.1.2-json")
 def test_a_browser_gets_an_error_page(client: TestClient) -> None:
     answer = client.get("/nowhere", headers=BROWSER)
     assert answer.status_code == 404
