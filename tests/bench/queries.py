@@ -10,7 +10,7 @@ from sqlalchemy import Engine, event
 
 _TABLE = re.compile(r"(?:FROM|INTO|UPDATE) (\w+)")
 _WHERE = re.compile(r"WHERE (.*)", re.DOTALL)
-_COLUMN = re.compile(r"\b(\w+) (?:=|IS|IN|<|!=)")
+_COLUMN = re.compile(r"\b(\w+)\"? (?:=|IS|IN|<|!=)")
 
 
 @dataclass

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 AUTHORIZATION = "SELECT issuer_authorization by agency_id, id"
 RECORD = "SELECT issuer_record by agency_id, type_id, subject_id"
-PAGE = ["SELECT issuer_rate", "SELECT issuer_login_session by agency_id, id"]
+PAGE = ["SELECT issuer_rate by key", "SELECT issuer_login_session by agency_id, id"]
 
 
 @pytest.mark.parametrize("case", [*CASES, *MDOC_CASES], ids=lambda case: case.name)
@@ -72,9 +72,9 @@ def test_the_requests_of_the_http_cases_are_answered_once(
 
 
 QUERIES = {
-    "par": ["SELECT issuer_rate", "INSERT issuer_spent", "INSERT issuer_spent", "INSERT issuer_authorization"],
+    "par": ["SELECT issuer_rate by key", "INSERT issuer_spent", "INSERT issuer_spent", "INSERT issuer_authorization"],
     "authorize": [
-        "SELECT issuer_rate",
+        "SELECT issuer_rate by key",
         "SELECT issuer_authorization by agency_id, request_digest",
         "UPDATE issuer_authorization by id, version",
         "INSERT issuer_login_session",
@@ -100,7 +100,7 @@ QUERIES = {
         "UPDATE issuer_login_session by id, version",
     ],
     "token": [
-        "SELECT issuer_rate",
+        "SELECT issuer_rate by key",
         "SELECT issuer_authorization by agency_id, code_digest",
         "INSERT issuer_spent",
         "INSERT issuer_spent",

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, Literal
 
 from wallet_core.catalogue import derivation, elements, metadata, validation
@@ -268,7 +269,7 @@ class CredentialType:
                 last = min(last, date.fromisoformat(str(value)))
         if last < today:
             raise Expired("what the credential states is no longer valid", detail=f"{self.id}: past its last day")
-        return datetime.combine(last + timedelta(days=1), time.min, SEOUL).astimezone(UTC)
+        return _end_of_day(last)
 
     def element_claim(self, namespace: str, element: str) -> Claim | None:
         """Return the claim that a data element of the mdoc form states; None if there is none."""
@@ -307,6 +308,11 @@ class CredentialType:
     def type_metadata(self) -> JsonObject:
         """Return the type metadata document (SD-JWT VC 4)."""
         return metadata.type_metadata(self)
+
+
+@lru_cache(maxsize=1024)
+def _end_of_day(last: date) -> datetime:
+    return datetime.combine(last + timedelta(days=1), time.min, SEOUL).astimezone(UTC)
 
 
 def _resolved(claims: JsonObject, path: ClaimsPath) -> tuple[ConcretePath, ...]:

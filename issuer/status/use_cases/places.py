@@ -95,7 +95,8 @@ def _draw(lists: StatusLists, head: StatusListHead, terms: StatusTerms, count: i
         # tsl-13.2-random
         drawn = {random_place(head, random) for _ in range(missing)}.difference(found)
         fit = [idx for idx in drawn if not is_decoy(terms, head, idx)]
-        found += sorted(set(fit) - lists.taken(head, fit), key=fit.index)
+        taken = lists.taken(head, fit)
+        found += [idx for idx in fit if idx not in taken]
     return found
 
 

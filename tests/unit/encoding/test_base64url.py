@@ -20,6 +20,11 @@ def test_there_and_back(data: bytes) -> None:
     assert base64url.is_alphabet(text)
 
 
+@given(st.integers(0, 64).flatmap(lambda size: st.lists(st.binary(min_size=size, max_size=size), max_size=5)))
+def test_several_at_once(values: list[bytes]) -> None:
+    assert base64url.encode_each(values) == [base64url.encode(value) for value in values]
+
+
 @given(st.text(ALPHABET) | st.text(ALPHABET + "+/= \n") | st.text())
 def test_what_decodes_is_what_encodes(text: str) -> None:
     try:

@@ -95,7 +95,7 @@ class _Concealer:
 
     def conceal_object(self, source: JsonObject, plan: _Plan) -> JsonObject:
         visible: JsonObject = {}
-        digests: list[str] = []
+        hidden: list[bytes] = []
         children = plan.children
         for name, value in source.items():
             child = children.get(name)
@@ -104,10 +104,11 @@ class _Concealer:
                 continue
             concealed = self._conceal(value, child) if child.children else value
             if child.hidden:
-                digests.append(self._hide((next(self._salts), name, concealed)))
+                hidden.append(self._hide((next(self._salts), name, concealed)))
             else:
                 visible[name] = concealed
-        if digests:
+        if hidden:
+            digests = base64url.encode_each([self._hash_function(each).digest() for each in hidden])
             # 4.2.5: a decoy is the digest of something random, so that nobody can tell it from a withheld claim.
             # rfc9901-4.2.5-decoys
             digests += [digest_of(next(self._salts).encode("ascii"), self._hash_function) for _ in range(self._decoys)]
@@ -126,12 +127,16 @@ class _Concealer:
 
     def _conceal_element(self, value: Json, plan: _Plan) -> Json:
         concealed = self._conceal(value, plan)
-        return {DOTS: self._hide((next(self._salts), concealed))} if plan.hidden else concealed
+        return (
+            {DOTS: digest_of(self._hide((next(self._salts), concealed)), self._hash_function)}
+            if plan.hidden
+            else concealed
+        )
 
-    def _hide(self, contents: tuple[Json, ...]) -> str:
+    def _hide(self, contents: tuple[Json, ...]) -> bytes:
         disclosure = base64url.encode_to_bytes(strict_json.dumps(contents))
         self.disclosures.append(disclosure)
-        return digest_of(disclosure, self._hash_function)
+        return disclosure
 
 
 @lru_cache(maxsize=_PLAN_CACHE)
@@ -180,10 +185,10 @@ def _count(value: Json, plan: _Plan, decoys: int) -> int:
 
 def _count_members(value: JsonObject, plan: _Plan, decoys: int) -> int:
     count = hidden = 0
-    if not all(isinstance(name, str) for name in plan.children):
-        raise ValueError("a selectively disclosable path does not fit the claims")
     for name, child in plan.children.items():
-        if isinstance(name, str) and name in value:
+        if not isinstance(name, str):
+            raise ValueError("a selectively disclosable path does not fit the claims")  # noqa: TRY004 - of the caller
+        if name in value:
             hidden += child.hidden
             if child.children:
                 count += _count(value[name], child, decoys)
