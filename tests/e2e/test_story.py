@@ -17,6 +17,7 @@ from demo.deployment import Deployment
 from demo.seed import seed
 from demo.servers import DemoError, Server, check_ports, running
 from demo.story import STEPS, Step, Story, StoryFailed, tell
+from holder_app.credentials.repository import SqlCards
 from tests.support.demo_program import Sabotage, copy_tree, sabotaged
 from tests.support.network import free_base_port
 from wallet_core.adapters.config import child_environment
@@ -198,6 +199,19 @@ def test_a_check_taken_out_is_noticed(
         with pytest.raises(StoryFailed) as caught:
             list(tell(story, steps_up_to(sabotage.step)))
     assert caught.value.step == sabotage.step
+
+
+def test_a_wallet_that_forgets_what_it_showed_is_noticed(
+    servers: dict[str, Server],
+    deployment: Deployment,
+    facts: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(SqlCards, "take", lambda *_: True)
+    with pytest.raises(StoryFailed) as caught:
+        list(tell(new_story(deployment, facts, tmp_path / "citizen"), steps_up_to("used_up")))
+    assert caught.value.step == "used_up"
 
 
 def test_a_server_that_never_comes_back_fails_the_story(
