@@ -279,6 +279,20 @@ def test_an_answer_that_is_not_protected_as_was_asked_for_is_refused() -> None:
     assert caught.value.error == "invalid_encryption_parameters"
 
 
+@pytest.mark.clause("vci-10-clear-refused", "vci-8.2-response-encryption", "vci-10-clear-answer")
+def test_who_sends_in_clear_is_told_what_is_wrong() -> None:
+    # A later check would refuse each of them too, with the same code and less help.
+    wish = {**REQUEST, "credential_response_encryption": {"jwk": JWK, "enc": "A128GCM"}}
+    for body in (REQUEST, wish):
+        with pytest.raises(InvalidEncryptionParameters, match="requests to this issuer are encrypted"):
+            parse_credential_request(JSON, json.dumps(body).encode(), REQUIRED)
+    with pytest.raises(InvalidEncryptionParameters, match="encrypted responses are not supported here"):
+        parse_credential_request(JSON, json.dumps(wish).encode())
+    clear = create_answer(create_credential_response(["one"], notification_id=None), None)
+    with pytest.raises(MalformedError, match="is not application/jwt"):
+        parse_credential_response(clear, offered())
+
+
 @pytest.mark.clause("vci-8.3-deferred", "vci-8.3-interval", "vci-8.3-credentials")
 @pytest.mark.parametrize(
     ("status", "body"),

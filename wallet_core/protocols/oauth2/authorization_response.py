@@ -60,7 +60,7 @@ def validate_authorization_response(
     """
     # 1.
     # oauth-6749.10.12-state
-    if not hmac.compare_digest(callback.get("state", "").encode(), state.encode()):
+    if not hmac.compare_digest(callback.get("state", "").encode("utf-8", "surrogatepass"), state.encode()):
         raise UntrustedError("the answer is not to this request: state differs", step=1, clause="RFC 6749 10.12")
     # 2. Before anything else of the answer is believed, errors too: a mix-up would send the code to the wrong server.
     iss = callback.get("iss")
