@@ -83,13 +83,15 @@ def card(shown: CardView, refreshed: str = "", **changes: Any) -> tuple[str, dic
     return "card.html", {"card": shown, "records": [SENT], "changes": [], "refreshed": refreshed} | changes
 
 
-REASONS = ("declined", "denied", "refused", "untrusted", "mixed_up", "login_refused", "unsupported")
+REASONS = (
+    "untrusted", "bad_credential", "refused", "bad_answer", "code_gone", "unsupported", "bad_offer", "login_refused",
+    "denied",
+)  # fmt: skip
 WALLET: dict[str, tuple[str, dict[str, Any]]] = {
     "issuers": (
         "issuers.html",
         {"issuers": [KNOWN, KnownIssuer(ISSUER, LONG_NAME, "a-very-long-host-name.of-an-agency.example")]},
     ),
-    "issuers-unnamed": ("issuers.html", {"issuers": [replace(KNOWN, name="")]}),
     "issuers-empty": ("issuers.html", {"issuers": []}),
     **{
         f"issuer-{name}": ("issuer.html", {"view": IssuerView(KNOWN, POLICE, choices), "chosen": chosen})
@@ -112,7 +114,7 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
             "offer.html",
             {"offer": LOGIN_OFFER, "at": AT, "failed": False, "state": {"notice": notice, "wrong_codes": 0}},
         )
-        for notice in ("", "cancelled", "unavailable", "late")
+        for notice in ("", "cancelled")
     },
     "login-waiting": ("login_waiting.html", {"offer": LOGIN_OFFER, "at": AT, "failed": False}),
     "login-unreachable": ("login_waiting.html", {"offer": LOGIN_OFFER, "at": AT, "failed": True}),
@@ -125,14 +127,14 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
     "preview": ("offer_preview.html", {"cards": [CARD], "at": AT, "missing": 0, "waits": 0}),
     "preview-some": ("offer_preview.html", {"cards": [CARD, CARD], "at": AT, "missing": 1, "waits": 1}),
     "done": ("offer_done.html", {"card_ids": ["c-1"]}),
-    **{f"ended-{reason}": ("offer_ended.html", {"reason": reason, "detail": "invalid_request"}) for reason in REASONS},
+    **{
+        f"ended-{reason}": ("offer_ended.html", {"reason": reason, "detail": "invalid_request"})
+        for reason in ("declined", "mixed_up")
+    },
     "card": card(CARD, changes=[CHANGED, RENEWED]),
     "card-used-up": card(USED_UP),
     "card-used-up-for-good": card(replace(USED_UP, can_refresh=False)),
-    **{
-        f"card-{refreshed}": card(CARD, refreshed)
-        for refreshed in ("new", "changed", "same", "over", "later", "no_grant")
-    },
+    **{f"card-{refreshed}": card(CARD, refreshed) for refreshed in ("new", "over")},
     "home-waiting": (
         "home.html",
         {
@@ -157,3 +159,17 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
     "consent-used-up-for-good": asked(consent(used_up=True, can_refresh=False)),
     "consent-used-meanwhile": asked(consent(used_up=True), used=True),
 }
+"""Every page, and every state that looks different."""
+WALLET_WORDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "issuers-unnamed": ("issuers.html", {"issuers": [replace(KNOWN, name="")]}),
+    **{f"ended-{reason}": ("offer_ended.html", {"reason": reason, "detail": ""}) for reason in REASONS},
+    **{f"card-{refreshed}": card(CARD, refreshed) for refreshed in ("changed", "same", "later", "no_grant")},
+    **{
+        f"offer-login-{notice}": (
+            "offer.html",
+            {"offer": LOGIN_OFFER, "at": AT, "failed": False, "state": {"notice": notice, "wrong_codes": 0}},
+        )
+        for notice in ("unavailable", "late")
+    },
+}
+"""The same pages with other words: looked at for their words alone."""

@@ -197,9 +197,9 @@ def _initial(name: str) -> str:
 
 
 @jinja2.pass_context
-def _named(context: Context, name: str) -> str:
+def _named(context: Context, name: Any) -> Any:
     """Mark a Korean name on an English page as Korean, so that it is read aloud as such (WCAG 3.1.2)."""
-    if context["lang"] == "ko" or isinstance(name, Markup) or not _HANGUL.search(name):
+    if context["lang"] == "ko" or isinstance(name, Markup) or not _HANGUL.search(str(name)):
         return name
     return Markup('<span lang="ko">{}</span>').format(name)
 
