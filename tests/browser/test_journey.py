@@ -341,6 +341,7 @@ def test_one_licence_in_two_formats(system: System, staff: Page, chromium: Brows
     look(page, "wallet-17-offer-two-forms")
     page.get_by_label("확인 번호").fill(tx_code)
     page.get_by_role("button", name="받기", exact=True).click()
+    expect(page.get_by_role("button", name="지갑에 넣기")).to_be_visible()  # else ``look`` cuts the way there short
     look(page, "wallet-18-preview-two-forms")
     page.get_by_role("button", name="지갑에 넣기").click()
     page.goto(system.wallet)
