@@ -15,11 +15,12 @@ from typing import Annotated, NoReturn
 import typer
 
 from demo.deployment import DEFAULT_FOLDER, Deployment
+from demo.phone_page import trust_page
 from demo.seed import seed
 from demo.servers import check_ports, program, running
 from demo.story import STEPS, Story, tell
 from demo.telling import Telling
-from demo.tls import check_host, own_name, trust_page
+from demo.tls import check_host, own_name
 
 app = typer.Typer(help="The whole system on this machine: three servers, fifty invented citizens, one story.")
 

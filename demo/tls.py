@@ -1,4 +1,4 @@
-"""https for the demo: a certification authority made on the spot, and how a phone learns to trust it.
+"""https for the demo: a certification authority made on the spot.
 
 The authority can certify nothing but the demo's own host (RFC 5280 4.2.1.10), so that trusting it costs nobody more.
 """
@@ -6,12 +6,7 @@ The authority can certify nothing but the demo's own host (RFC 5280 4.2.1.10), s
 import ipaddress
 import os
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
-from html import escape
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
 from cryptography import x509
@@ -26,28 +21,7 @@ from demo.servers import DemoError
 LIFE: Final = timedelta(days=365)
 """Apple's systems take no server certificate that lives longer than 825 days; the demo's folder is good for 330."""
 
-CERTIFICATE_PATH: Final = "/jigap-demo-ca.crt"
-
 _BACKDATED = timedelta(days=1)
-
-_PAGE = """<!doctype html>
-<html lang="ko"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Jigap 시험용 인증서</title>
-<h1>시험용 인증서를 이 기기에 등록해요</h1>
-<p><a href="{path}">인증서 내려받기 · Download the certificate</a></p>
-<p>SHA-256: <code>{fingerprint}</code></p>
-<h2>iPhone · iPad</h2>
-<ol><li>내려받은 뒤 설정 → 프로파일이 다운로드됨 → 설치</li>
-<li>설정 → 일반 → 정보 → 인증서 신뢰 설정에서 켜기</li></ol>
-<h2>Android</h2>
-<ol><li>설정 → 보안 → 암호화 및 사용자 인증 정보 → 인증서 설치 → CA 인증서</li><li>내려받은 파일 고르기</li></ol>
-<p>이 인증서는 {host} 밖에서는 쓸모가 없어요. 시험이 끝나면 같은 곳에서 지워 주세요.</p>
-<p lang="en">iOS: install the downloaded profile in Settings, then switch it on in General → About → Certificate Trust
-Settings. Android: Settings → Security → Encryption &amp; credentials → Install a certificate → CA certificate. It can
-certify nothing but {host}; remove it in the same place when you are done.</p>
-<p><a href="{wallet}">지갑 열기 · Open the wallet</a></p>
-</html>
-"""
 
 
 def make_certificates(deployment: Deployment, now: datetime) -> None:
@@ -61,21 +35,6 @@ def make_certificates(deployment: Deployment, now: datetime) -> None:
         file.write(pem)
     deployment.tls_certificate.write_bytes(server.public_bytes(Encoding.PEM))
     deployment.tls_roots.write_bytes(authority.public_bytes(Encoding.PEM))
-
-
-@contextmanager
-def trust_page(deployment: Deployment) -> Iterator[str]:
-    """Serve the authority's certificate, and how to install it, by plain http; yield the address of the page."""
-    certificate = x509.load_pem_x509_certificate(deployment.tls_roots.read_bytes())
-    server = ThreadingHTTPServer((deployment.listen, deployment.trust_port), _handler(deployment, certificate))
-    thread = threading.Thread(target=server.serve_forever, name="trust-page", daemon=True)
-    thread.start()
-    try:
-        yield f"http://{deployment.host}:{deployment.trust_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def own_name() -> str:
@@ -103,36 +62,6 @@ def check_host(host: str) -> None:
         raise DemoError(
             "the host is unknown", detail=f"{host} does not resolve on this machine, so its servers would not find it"
         ) from exc
-
-
-def _handler(deployment: Deployment, certificate: x509.Certificate) -> type[BaseHTTPRequestHandler]:
-    page = _PAGE.format(
-        path=CERTIFICATE_PATH,
-        host=escape(deployment.host),
-        wallet=escape(deployment.url("wallet")),
-        fingerprint=certificate.fingerprint(hashes.SHA256()).hex(":").upper(),
-    )
-    answers = {
-        "/": ("text/html; charset=utf-8", page.encode()),
-        CERTIFICATE_PATH: ("application/x-x509-ca-cert", certificate.public_bytes(Encoding.DER)),
-    }
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            found = answers.get(self.path)
-            if found is None:
-                self.send_error(404)
-                return
-            self.send_response(200)
-            self.send_header("Content-Type", found[0])
-            self.send_header("Content-Length", str(len(found[1])))
-            self.end_headers()
-            self.wfile.write(found[1])
-
-        def log_message(self, *_: object) -> None:
-            """Write nothing: the terminal belongs to the story."""
-
-    return Handler
 
 
 def _authority(host: str, key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:

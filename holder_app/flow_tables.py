@@ -1,7 +1,7 @@
 """What paused issuances and presentations have in common: sealed states in rows that move by compare-and-set."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import JSON, Row, Table, delete, insert, select
 from sqlmodel import Field
@@ -13,6 +13,9 @@ from wallet_core.adapters.keystore import Sealer
 from wallet_core.adapters.sql import UnitOfWork, UtcDateTime
 from wallet_core.encoding import base64url, strict_json
 from wallet_core.types import JsonObject
+
+_MAX_BYTES: Final = 16 * 1024 * 1024
+"""Bytes of a paused flow, which we wrote ourselves: ten copies with a portrait in two formats pass 256 KiB."""
 
 
 class FlowRow(WalletBase):
@@ -86,7 +89,7 @@ class SealedFlows:
 
     def _open(self, row: Row[tuple[object, ...]], account_id: AccountId) -> JsonObject:
         opened = self._sealer.open(base64url.decode(str(row.body["sealed"])), self._context(row.id, account_id))
-        return strict_json.loads_object(opened, what="paused flow")
+        return strict_json.loads_object(opened, what="paused flow", max_bytes=_MAX_BYTES)
 
     def _context(self, flow_id: str, account_id: AccountId) -> str:
         return f"{self._table.name}/{account_id}/{flow_id}"

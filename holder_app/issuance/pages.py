@@ -1,6 +1,7 @@
 """Receiving cards: from an offer, or asked for at an agency."""
 
 from contextlib import suppress
+from urllib.parse import urlencode
 
 from fastapi import Form, Request, Response
 
@@ -55,7 +56,7 @@ async def issuer_page(request: Request, account: CurrentAccount, wallet: Current
     try:
         view = await browse(wallet.issuance_ports(), account.id, id)
     except (FetchError, PeerRefusal, MalformedError) as error:
-        return html(request, "issuer_silent.html", status=502, host=host_of(id), detail=error.detail)
+        return _silent(request, id, error.detail)
     return html(request, "issuer.html", view=view, chosen=True)
 
 
@@ -72,7 +73,7 @@ async def choose_form(request: Request, account: CurrentAccount, wallet: Current
             return html(request, "issuer.html", status=400, view=view, chosen=False)
         issuance = await choose(ports, account.id, issuer, names)
     except (FetchError, PeerRefusal, MalformedError) as error:
-        return html(request, "issuer_silent.html", status=502, host=host_of(issuer), detail=error.detail)
+        return _silent(request, issuer, error.detail)
     return see_other(f"/offers/{issuance.id}")
 
 
@@ -111,10 +112,13 @@ async def login_form(request: Request, issuance_id: str, account: CurrentAccount
 
 @router.post("/offers/{issuance_id}/ask")
 async def ask_form(issuance_id: str, account: CurrentAccount, wallet: CurrentWallet) -> Response:
-    """Ask the agency now whether it has decided."""
+    """Ask the agency now whether it has decided; not before it said that one may."""
+    ports = wallet.issuance_ports()
+    state = show_issuance(ports, account.id, issuance_id).state
+    early = isinstance(state, Waiting) and ports.clock.now() < state.next_at
     with suppress(StateConflict):  # the worker is asking at this moment
-        await ask_again(wallet.issuance_ports(), account.id, issuance_id)
-    return see_other(f"/offers/{issuance_id}?asked")
+        await ask_again(ports, account.id, issuance_id)
+    return see_other(f"/offers/{issuance_id}?{'early' if early else 'asked'}")
 
 
 @router.get("/credential-offer")
@@ -178,6 +182,11 @@ async def _fetch(wallet: Wallet, account: Account, issuance_id: str) -> Response
     return see_other(f"/offers/{issuance_id}")
 
 
+def _silent(request: Request, issuer: str, detail: str) -> Response:
+    again = f"/add/issuer?{urlencode({'id': issuer})}"
+    return html(request, "issuer_silent.html", status=502, host=host_of(issuer), again=again, detail=detail)
+
+
 def _page(  # noqa: PLR0911 - one case for each state
     request: Request, wallet: Wallet, issuance: Issuance
 ) -> Response:
@@ -203,7 +212,7 @@ def _page(  # noqa: PLR0911 - one case for each state
             return html(request, "offer_preview.html", cards=views, at=here, missing=len(issued.failures), waits=waits)
         case Waiting() as state:
             name = issuer_display(state.issued.offer)
-            asked = "asked" in request.query_params
+            asked = next((each for each in ("asked", "early") if each in request.query_params), "")
             return html(request, "offer_deferred.html", name=name, at=here, state=state, asked=asked)
         case Kept(card_ids):
             return html(request, "offer_done.html", card_ids=card_ids)

@@ -2,16 +2,19 @@
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import holder_app
 import issuer.console
 import issuer.login
 import verifier.console
+from demo.phone_page import phone_pages
 from tests.support.page_samples import AGENCY, ISSUER, LOGIN, LOGIN_METHODS, NOW, PARTY, VERIFIER
+from tests.support.wallet_samples import WALLET
 from wallet_core.adapters.ui import STATIC
 from wallet_core.adapters.ui.display import choose_display
 from wallet_core.adapters.ui.environment import STATIC_PATH, Pages, create_pages
@@ -24,8 +27,9 @@ POLICY = (
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
-def _pages(area: str, module: Any) -> Pages:
-    return create_pages(load_messages(["base", area]), [Path(module.__file__).parent / "templates"])
+def _pages(area: str, module: Any, parts: Sequence[str] = ("",)) -> Pages:
+    folder = Path(module.__file__).parent
+    return create_pages(load_messages(["base", area]), [folder / part / "templates" for part in parts])
 
 
 def _below(folder: str, samples: Mapping[str, tuple[str, dict[str, Any]]]) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -43,6 +47,21 @@ SHELVES: Mapping[str, tuple[Pages, dict[str, Any], dict[str, tuple[str, dict[str
         _pages("verifier", verifier.console),
         PARTY,
         {k: (f"console/{t}", c) for k, (t, c) in VERIFIER.items()},
+    ),
+    "wallet": (
+        _pages("wallet", holder_app, ("", "credentials", "issuance", "presentation")),
+        {"now": NOW, "csrf_token": "token"},
+        WALLET,
+    ),
+    "demo": (
+        phone_pages(),
+        {"host": "a-rather-long-name-of-a-laptop.local"},
+        {
+            "phone": (
+                "phone.html",
+                {"certificate": "/x.crt", "wallet": "https://demo.local:8300", "fingerprint": "AB:" * 31 + "CD"},
+            )
+        },
     ),
     "base": (
         create_pages(load_messages(["base"])),

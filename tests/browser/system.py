@@ -90,7 +90,9 @@ class System:
 @contextlib.contextmanager
 def run_system(folder: Path) -> Iterator[System]:
     """Fill a new demo and run its servers on free ports."""
-    deployment = Deployment(folder, free_base_port())
+    # A second, so that what a clerk decides is in the wallet before the test is tired of waiting.
+    impatient = {"JIGAP_ISSUER_DEFERRED_INTERVAL_SECONDS": "1"}
+    deployment = Deployment(folder, free_base_port(), impatient)
     servers = running(deployment)
     # Playwright's loop runs in this thread; the demo asks its servers for their health with a loop of its own.
     with ThreadPoolExecutor(1) as beside:

@@ -231,6 +231,104 @@ def test_an_answer_across_devices(system: System, clerk: Page, citizen: Page, tm
     look(clerk, "verifier-08-checks")
 
 
+def log_in_for(page: Page, system: System, agency: str, certificate: str) -> None:
+    """From the wallet's home to the agency's choice of ways to log in."""
+    page.goto(system.wallet)
+    page.get_by_role("link", name="증명서 추가").click()
+    page.get_by_role("link", name=agency).click()
+    page.get_by_label(certificate).check(force=True)
+    page.get_by_role("button", name="다음").click()
+    page.get_by_role("button", name="로그인하러 가기").click()
+    expect(page).to_have_url(re.compile(f"{re.escape(system.issuer)}/agencies/.*/login"))
+
+
+def agree_and_keep(page: Page, system: System) -> None:
+    """From the agency's last question to the card in the wallet."""
+    page.get_by_role("button", name="지갑으로 보내기").click()
+    expect(page).to_have_url(re.compile(re.escape(system.wallet)))
+    page.get_by_role("button", name="지갑에 넣기").click()
+    expect(page.locator("h1")).to_contain_text("지갑에 넣었어요")
+
+
+def test_a_certificate_asked_for_with_the_test_login(system: System, citizen: Page) -> None:
+    """Wallet, agency, wallet: one browser, a wrong code first, a refusal and a second try in between."""
+    page, person = citizen, system.facts["people"][0]
+    log_in_for(page, system, "국세청", "소득금액증명")
+    page.get_by_role("button", name="그만두고 지갑으로 돌아가기").click()
+    expect(page.get_by_role("alert")).to_contain_text("로그인을 그만뒀어요")
+    page.get_by_role("button", name="로그인하러 가기").click()
+    page.get_by_role("link", name="시험용 로그인").click()
+    page.get_by_label("이름").fill(person["name"])
+    page.get_by_label("생년월일").fill(person["birth_date"].replace("-", ""))
+    page.get_by_label("일회용 번호").fill("00000000")
+    page.get_by_role("button", name="로그인").click()
+    expect(page.get_by_role("alert")).to_contain_text("4번 더")
+    page.get_by_label("일회용 번호").fill(person["login_code"])
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("내 지갑으로 보낼까요?")
+    agree_and_keep(page, system)
+
+
+def test_a_certificate_asked_for_with_a_licence_on_the_phone(
+    system: System, citizen: Page, chromium: Browser, tmp_path: Path
+) -> None:
+    """The computer shows the agency's code, the phone reads it off the screen; both show one number."""
+    phone = Window(chromium, viewport={"width": 360, "height": 780}, storage_state=citizen.context.storage_state())
+    log_in_for(citizen, system, "서울특별시 (시험용)", "주민등록표 등본")
+    citizen.get_by_role("link", name="지갑의 신분증으로 로그인").click()
+    citizen.get_by_role("button", name="지갑으로 보여 주기").click()
+    ready(citizen)
+    number = citizen.locator(".match b").inner_text()
+    photo = tmp_path / "code.png"
+    citizen.locator(".qrbox").screenshot(path=photo)
+    page = phone.page
+    page.goto(f"{system.wallet}/scan")
+    page.get_by_label("사진", exact=False).first.set_input_files(photo)
+    page.locator("form", has=page.locator("input[type=file]")).locator("button").click()
+    page.get_by_role("button", name="요청 보기").click()
+    expect(page.locator(".match b")).to_have_text(number)
+    expect(citizen.locator("h1")).to_have_text("지갑에서 확인해 주세요")
+    expect(citizen.locator(".match b")).to_have_text(number)
+    assert_fit(page, "wallet-23-consent-login")
+    page.get_by_role("button", name="보내기", exact=True).click()
+    expect(page.locator("h1")).to_contain_text("보냈어요")
+    expect(citizen.locator("h1")).to_have_text("내 지갑으로 보낼까요?")
+    agree_and_keep(citizen, system)
+    phone.close()
+
+
+def test_a_card_that_staff_approve_and_later_renew(system: System, staff: Page, citizen: Page) -> None:
+    """An offer with a review, the decision, and new copies for everybody, each seen in the wallet."""
+    page = citizen
+    link, tx_code = system.make_offer(staff, LICENCE, SUBJECT, form="심사한 뒤에")
+    system.paste(page, link)
+    page.get_by_role("button", name="내용 보기").click()
+    page.get_by_label("확인 번호").fill(tx_code)
+    page.get_by_role("button", name="받기", exact=True).click()
+    expect(page.locator("h1")).to_contain_text("심사하고 있어요")
+    expect(staff.locator("h1")).to_contain_text("심사하고 있어요")
+    staff.get_by_role("link", name="심사하러 가기").click()
+    staff.locator("main a.row").first.click()
+    staff.get_by_role("link", name="승인하기").click()
+    staff.get_by_role("button", name="승인하기").click()
+    expect(staff.get_by_role("link", name="결정 되돌리기")).to_be_visible()
+    for _ in range(40):  # it comes by itself, as the page says
+        if "지갑에 넣었어요" in page.locator("h1").inner_text():
+            break
+        page.wait_for_timeout(250)
+        page.reload()
+    page.get_by_role("link", name="카드 보기").click()
+    card = page.url
+    staff.goto(f"{system.issuer}/console/reissuances/new")
+    staff.get_by_label("까닭").fill("양식 변경")
+    staff.get_by_role("button", name="먼저 세어 보기").click()
+    staff.get_by_role("button", name="시작하기").click()
+    expect(staff.get_by_text("지갑이 알아서 새 사본을 받아요.")).to_be_visible()
+    page.goto(card)
+    page.get_by_role("button", name="새 사본 받기").click()
+    expect(page.get_by_role("alert")).to_contain_text("새 사본을 받았어요")
+
+
 def test_one_licence_in_two_formats(system: System, staff: Page, chromium: Browser) -> None:
     """Staff offer both forms, the citizen gets two cards, chooses between them, and the firm sees the picture."""
     holder, firm = Window(chromium), Window(chromium)
@@ -243,6 +341,7 @@ def test_one_licence_in_two_formats(system: System, staff: Page, chromium: Brows
     look(page, "wallet-17-offer-two-forms")
     page.get_by_label("확인 번호").fill(tx_code)
     page.get_by_role("button", name="받기", exact=True).click()
+    expect(page.get_by_role("button", name="지갑에 넣기")).to_be_visible()  # else ``look`` cuts the way there short
     look(page, "wallet-18-preview-two-forms")
     page.get_by_role("button", name="지갑에 넣기").click()
     page.goto(system.wallet)

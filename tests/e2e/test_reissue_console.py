@@ -35,8 +35,8 @@ def test_everybodys_copies_are_counted_first_and_then_replaced(staff: Staff) -> 
     fields = {"type": TYPE, "reason": "새 양식", "days": "0"}
     confirm = staff.post("/console/reissuances/confirm", "/console/reissuances/new", **fields)
     assert_whole(confirm.text)
-    assert re.search(r"<dt>사람</dt><dd>2</dd>", confirm.text)
-    assert re.search(r"<dt>사본</dt><dd>4</dd>", confirm.text)
+    assert re.search(r"<dt>사람</dt><dd>2명</dd>", confirm.text)
+    assert re.search(r"<dt>사본</dt><dd>4장</dd>", confirm.text)
     assert statuses(staff.under_test, "p-1") == ["valid"] * 2
     answer = staff.post("/console/reissuances", "/console/reissuances/new", **fields)
     page = answer.headers["location"]
@@ -50,7 +50,7 @@ def test_everybodys_copies_are_counted_first_and_then_replaced(staff: Staff) -> 
     assert "끝났어요" in staff.get("/console/reissuances")
     assert statuses(staff.under_test, "p-2") == ["invalid"] * 2
     nobody = staff.post("/console/reissuances/confirm", "/console/reissuances/new", **fields)
-    assert "이 카드를 가진 사람이 없어요" in nobody.text
+    assert "가진 사람이 없어요" in nobody.text
 
 
 def test_the_copies_of_one_person_are_replaced(staff: Staff) -> None:
@@ -59,7 +59,8 @@ def test_the_copies_of_one_person_are_replaced(staff: Staff) -> None:
     assert "모두 바꿀까요?" in staff.get(f"{page}/replace")
     answer = staff.post(f"{page}/replace", f"{page}/replace", reason="주소 변경", days="14")
     assert answer.headers["location"] == page
-    assert "바꿔야 하는 때" in staff.get(page)
+    assert "사본을 바꿀 기한" in staff.get(page)
+    assert "사본을 바꾸고 있어요" in staff.get(page)
     assert statuses(staff.under_test, "p-1") == ["valid"] * 2
 
 

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.verification import DNSName, PolicyBuilder, Store, VerificationError
 
 from demo.deployment import Deployment
+from demo.phone_page import CERTIFICATE_PATH, trust_page
 from demo.servers import DemoError
-from demo.tls import CERTIFICATE_PATH, check_host, make_certificates, own_name, trust_page
+from demo.tls import check_host, make_certificates, own_name
 from issuer.settings import IssuerSettings
 from tests.support.issuing import HOST, LICENCE, IssuerUnderTest
 from tests.support.network import free_base_port
@@ -127,12 +128,13 @@ def test_a_certificate_for_another_host_below_a_constrained_authority_is_refused
 
 def test_the_page_for_phones_gives_the_certificate_and_nothing_else(deployment: Deployment) -> None:
     with trust_page(deployment) as address:
-        page = httpx2.get(address)
+        page, english = httpx2.get(address), httpx2.get(address, headers={"Accept-Language": "en-GB"})
+        assert httpx2.get(f"{address}static/css/tokens.css").headers["content-type"] == "text/css"
         certificate = httpx2.get(address.rstrip("/") + CERTIFICATE_PATH)
         assert httpx2.get(f"{address}server.key").status_code == 404
         assert httpx2.get(f"{address}../server.key").status_code == 404
     assert "인증서" in page.text
-    assert "Certificate Trust" in page.text
+    assert "Certificate Trust" in english.text
     assert deployment.url("wallet") in page.text
     assert certificate.headers["content-type"] == "application/x-x509-ca-cert"
     root = x509.load_pem_x509_certificate(deployment.tls_roots.read_bytes())

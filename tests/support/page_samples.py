@@ -68,9 +68,10 @@ FILE_CHECKS = [Check(step, name, clause, ok=None if step in OPEN else True) for 
 
 def reissuance(state: str) -> dict[str, Any]:
     """An order to replace everybody's copies."""
+    done = 4 if state == "done" else 1
     return {
         "id": "r1", "type": TYPE["name"], "state": state, "progress": f"{state}-3", "reason": "주소 변경", "days": 14,
-        "subjects": 1200, "copies": 12000, "subjects_done": 300, "copies_done": 3000, "created_at": NOW,
+        "subjects": 1200, "copies": 12000, "subjects_done": 300 * done, "copies_done": 3000 * done, "created_at": NOW,
     }  # fmt: skip
 
 

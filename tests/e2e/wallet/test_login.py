@@ -274,7 +274,7 @@ def test_nobody_asks_before_the_interval_is_over(town: Town) -> None:
     issuer, person = with_login(town), browser(town)
     path = deferred(town, issuer, person)
     person.post(f"{path}/ask")
-    assert "아직 결정되지 않았어요" in person.text
+    assert "조금만 더 기다려 주세요" in person.text
     assert issuer.called("/deferred") == 0
 
 

@@ -9,6 +9,7 @@ An app makes its pages once, ``create_pages(load_messages(["base", "issuer"]), [
 """
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -28,6 +29,8 @@ from wallet_core.adapters.ui.messages import Messages
 from wallet_core.catalogue.text import Text
 
 STATIC_PATH = "/static"
+
+_HANGUL = re.compile("[가-힣]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +196,14 @@ def _initial(name: str) -> str:
     return name.strip()[:1].upper()
 
 
+@jinja2.pass_context
+def _named(context: Context, name: Any) -> Any:
+    """Mark a Korean name on an English page as Korean, so that it is read aloud as such (WCAG 3.1.2)."""
+    if context["lang"] == "ko" or isinstance(name, Markup) or not _HANGUL.search(str(name)):
+        return name
+    return Markup('<span lang="ko">{}</span>').format(name)
+
+
 def _iso(value: datetime) -> str:
     return value.isoformat().replace("+00:00", "Z")
 
@@ -200,5 +211,6 @@ def _iso(value: datetime) -> str:
 _FILTERS: Mapping[str, Any] = {
     "day": _day, "full_day": _full_day, "short_day": _short_day, "clock": _clock, "moment": _moment, "ago": _ago,
     "won": _won, "number": _number, "mask": _mask, "words": _words, "local": _local,
-    "shown": _shown, "covered": _covered, "initial": _initial, "qr": _qr, "josa": text.josa, "iso": _iso,
+    "shown": _shown, "covered": _covered, "initial": _initial, "named": _named,
+    "qr": _qr, "josa": text.josa, "iso": _iso,
 }  # fmt: skip

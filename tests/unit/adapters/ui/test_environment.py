@@ -80,6 +80,13 @@ def test_an_unknown_name_in_a_template_is_an_error(pages: Pages) -> None:
         inline(pages, "{{ nothing_of_that_name }}")
 
 
+def test_a_korean_name_on_an_english_page_is_marked_as_korean(pages: Pages) -> None:
+    source = "{{ ui.party(name) }}"
+    assert '<b><span lang="ko">한빛&lt;은행</span></b>' in inline(pages, source, Display("en"), name="한빛<은행")
+    assert "lang=" not in inline(pages, source, name="한빛은행")
+    assert "lang=" not in inline(pages, source, Display("en"), name="Hanbit Bank")
+
+
 COMPONENTS = [
     "{{ ui.btn('보내기', name='key') }}{{ ui.btn('안 보내기', href='/', kind='line', small=true) }}",
     "{% call ui.form('/x', files=true) %}{{ ui.file('csv', 'CSV', '.csv', 'UTF-8') }}{% endcall %}",

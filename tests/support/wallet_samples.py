@@ -1,0 +1,175 @@
+"""What the wallet's pages of receiving, renewing and consenting are shown with when no wallet runs. Invented data."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from holder_app.accounts.ports import AccountId
+from holder_app.credentials.describe import CardState, CardView, Field
+from holder_app.credentials.ports import HistoryRecord, RecordKind
+from holder_app.issuance.choosing import Choice, IssuerView, KnownIssuer
+from holder_app.issuance.describe import OfferedCard, OfferView
+from holder_app.presentation.describe import Asked, GroupView, PickView, RequestView
+from tests.support.page_samples import LICENCE, LONG_NAME, NOW, POLICE
+from wallet_core.adapters.config import load_catalogue
+from wallet_core.protocols.openid4vci.offer import TxCodeInput
+from wallet_core.protocols.openid4vp.pending import VerifierIdentity
+from wallet_core.types import ClientId, CredentialConfigurationId, CredentialIssuerId, JsonObject
+
+AT = "/offers/o-8k2d"
+ISSUER = CredentialIssuerId("https://issuer.example/agencies/police")
+KNOWN = KnownIssuer(ISSUER, POLICE["ko"], "issuer.example")
+NAMED = (
+    Field(("family_name",), {"ko": "이름", "en": "Name"}, LONG_NAME, "name"),
+    Field(("driving_privileges",), {"ko": "면허 종류", "en": "Class"}, "2", codes={"2": {"ko": "2종 보통", "en": "2"}}),
+    Field(("resident_address",), {"ko": "주소", "en": "Address"}, "가람시 한들로 27, 103동 1204호 (시험용)", "hidden"),
+    Field(("age_over_19",), {"ko": "만 19세 이상", "en": "Aged 19 or over"}, value=True),
+)
+CARD = CardView(
+    id="c-1", name=LICENCE, cloth="jjok", issuer_name=POLICE["ko"], received_at=NOW, expires_at=NOW + timedelta(30),
+    state=CardState.USABLE, days_left=30, front=NAMED[:2], fields=NAMED, copies=10, status_checked_at=NOW,
+    copies_left=7, can_refresh=True,
+)  # fmt: skip
+USED_UP = replace(CARD, copies_left=0)
+OFFERED = OfferedCard(LICENCE, "jjok", tuple(field.label for field in NAMED * 3), 30)
+CERTIFICATE = OfferedCard({"ko": "소득금액증명", "en": "Income certificate"}, "ssuk", (NAMED[0].label,), None)
+OFFER = OfferView(POLICE, ISSUER, "issuer.example", (OFFERED,), TxCodeInput("numeric", 6), True, "login.example")
+LOGIN_OFFER = replace(OFFER, tx_code=None, has_code=False)
+
+
+def choice(name: str, card: OfferedCard, *, usable: bool = True) -> Choice:
+    """Return one thing that an issuer offers."""
+    return Choice(CredentialConfigurationId(name), card, usable)
+
+
+def record(kind: RecordKind, **body: Any) -> HistoryRecord:
+    """Return a line of the history."""
+    peer: JsonObject = {"name": POLICE, "verified_name": POLICE["ko"], "host": "issuer.example"}
+    whole = {"peer": peer, "cards": [{"name": LICENCE, "issuer_name": POLICE["ko"]}], **body}
+    return HistoryRecord("17", AccountId("a-1"), kind, NOW, whole)
+
+
+CHANGED = record(RecordKind.UPDATED, changed=[field.label for field in NAMED[:3]])
+RENEWED = record(RecordKind.UPDATED, changed=[])
+SENT = record(RecordKind.SENT, cards=[{"name": LICENCE, "issuer_name": "", "sent": [NAMED[3].to_json()]}])
+
+
+def waiting(**changes: Any) -> dict[str, Any]:
+    """Return what the page tells of an agency that decides later."""
+    state = {"since": NOW, "next_at": NOW + timedelta(minutes=10), "card_ids": (), "trouble": False} | changes
+    return {"name": POLICE, "at": AT, "state": state, "asked": ""}
+
+
+def consent(*, used_up: bool, can_refresh: bool = True) -> RequestView:
+    """Return a request that a licence answers."""
+    policy = load_catalogue().policies["adult-check"]
+    shop = VerifierIdentity(ClientId("x509_hash:kZ3n"), "verifier.example", "동네가게 (시험용)", "kZ3n")
+    pick = PickView(
+        "c-1", LICENCE, POLICE["ko"], "jjok", NOW, (Asked(NAMED[3], {"ko": "생일", "en": "Date of birth"}),), (), (),
+        NAMED[:3], used_up=used_up, can_refresh=can_refresh,
+    )  # fmt: skip
+    return RequestView(shop, policy, None, (GroupView(0, True, ((pick,),)),), satisfiable=True, match_number="47")
+
+
+def asked(view: RequestView, **changes: Any) -> tuple[str, dict[str, Any]]:
+    """Return the consent page of a request."""
+    return "consent.html", {"view": view, "at": "/requests/r-1", "failed": False, "scanned": False, "used": False} | (
+        changes
+    )
+
+
+def card(shown: CardView, refreshed: str = "", **changes: Any) -> tuple[str, dict[str, Any]]:
+    """Return the page of a card."""
+    return "card.html", {"card": shown, "records": [SENT], "changes": [], "refreshed": refreshed} | changes
+
+
+REASONS = (
+    "untrusted", "bad_credential", "refused", "bad_answer", "code_gone", "unsupported", "bad_offer", "login_refused",
+    "denied",
+)  # fmt: skip
+WALLET: dict[str, tuple[str, dict[str, Any]]] = {
+    "issuers": (
+        "issuers.html",
+        {"issuers": [KNOWN, KnownIssuer(ISSUER, LONG_NAME, "a-very-long-host-name.of-an-agency.example")]},
+    ),
+    "issuers-empty": ("issuers.html", {"issuers": []}),
+    **{
+        f"issuer-{name}": ("issuer.html", {"view": IssuerView(KNOWN, POLICE, choices), "chosen": chosen})
+        for name, choices, chosen in (
+            ("offers", (choice("licence", OFFERED), choice("income", CERTIFICATE)), True),
+            ("nothing-chosen", (choice("licence", OFFERED), choice("income", CERTIFICATE)), False),
+            ("unusable", (choice("licence", OFFERED, usable=False),), True),
+        )
+    },
+    "issuer-silent": (
+        "issuer_silent.html",
+        {"host": "issuer.example", "again": "/add/issuer?id=x", "detail": "no answer within 5 seconds"},
+    ),
+    "offer": (
+        "offer.html",
+        {"offer": OFFER, "at": AT, "failed": False, "state": {"notice": "", "wrong_codes": 0, "tries_left": None}},
+    ),
+    **{
+        f"offer-login{'-' * bool(notice)}{notice}": (
+            "offer.html",
+            {"offer": LOGIN_OFFER, "at": AT, "failed": False, "state": {"notice": notice, "wrong_codes": 0}},
+        )
+        for notice in ("", "cancelled")
+    },
+    "login-waiting": ("login_waiting.html", {"offer": LOGIN_OFFER, "at": AT, "failed": False}),
+    "login-unreachable": ("login_waiting.html", {"offer": LOGIN_OFFER, "at": AT, "failed": True}),
+    "login-lost": ("login_lost.html", {}),
+    "receiving": ("offer_waiting.html", {"at": AT, "needs_code": False, "failed": True}),
+    "deferred": ("offer_deferred.html", waiting()),
+    "deferred-asked": ("offer_deferred.html", waiting(card_ids=("c-1",)) | {"asked": "asked"}),
+    "deferred-early": ("offer_deferred.html", waiting() | {"asked": "early"}),
+    "deferred-trouble": ("offer_deferred.html", waiting(trouble=True)),
+    "preview": ("offer_preview.html", {"cards": [CARD], "at": AT, "missing": 0, "waits": 0}),
+    "preview-some": ("offer_preview.html", {"cards": [CARD, CARD], "at": AT, "missing": 1, "waits": 1}),
+    "done": ("offer_done.html", {"card_ids": ["c-1"]}),
+    **{
+        f"ended-{reason}": ("offer_ended.html", {"reason": reason, "detail": "invalid_request"})
+        for reason in ("declined", "mixed_up")
+    },
+    "card": card(CARD, changes=[CHANGED, RENEWED]),
+    "card-used-up": card(USED_UP),
+    "card-used-up-for-good": card(replace(USED_UP, can_refresh=False)),
+    **{f"card-{refreshed}": card(CARD, refreshed) for refreshed in ("new", "over")},
+    "home-waiting": (
+        "home.html",
+        {
+            "account": {"name": LONG_NAME},
+            "cards": [USED_UP, replace(CARD, state=CardState.REVOKED)],
+            "records": [CHANGED, RENEWED, SENT],
+            "waiting": [{"id": "o-1", "name": POLICE, "since": NOW}],
+        },
+    ),
+    "history": (
+        "history.html",
+        {
+            "months": [{"today": True, "records": [CHANGED, RENEWED, SENT, record(RecordKind.RECEIVED)]}],
+            "filters": ("sent", "received"),
+            "kind": "",
+        },
+    ),
+    "record-updated": ("record.html", {"record": CHANGED, "kept_until": None, "back_to": ""}),
+    "record-renewed": ("record.html", {"record": RENEWED, "kept_until": None, "back_to": ""}),
+    "consent-scanned": asked(consent(used_up=False), scanned=True),
+    "consent-used-up": asked(consent(used_up=True)),
+    "consent-used-up-for-good": asked(consent(used_up=True, can_refresh=False)),
+    "consent-used-meanwhile": asked(consent(used_up=True), used=True),
+}
+"""Every page, and every state that looks different."""
+WALLET_WORDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "issuers-unnamed": ("issuers.html", {"issuers": [replace(KNOWN, name="")]}),
+    **{f"ended-{reason}": ("offer_ended.html", {"reason": reason, "detail": ""}) for reason in REASONS},
+    **{f"card-{refreshed}": card(CARD, refreshed) for refreshed in ("changed", "same", "later", "no_grant")},
+    **{
+        f"offer-login-{notice}": (
+            "offer.html",
+            {"offer": LOGIN_OFFER, "at": AT, "failed": False, "state": {"notice": notice, "wrong_codes": 0}},
+        )
+        for notice in ("unavailable", "late")
+    },
+}
+"""The same pages with other words: looked at for their words alone."""
