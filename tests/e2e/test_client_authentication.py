@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from issuer.issuance.use_cases.clients import create_attestation_challenge, create_nonce_for_dpop
 from tests.support.attested import POLICE, TAX, Instance, start_haip_issuer
 from tests.support.issuing import IssuerUnderTest
 from tests.support.simultaneous import at_once
@@ -444,3 +445,12 @@ def test_a_new_list_needs_no_restart_and_a_bad_one_does_no_harm(sqlite_haip: Iss
         late.key, issued_at=sqlite_haip.clock.now(), expires_at=sqlite_haip.clock.now() + timedelta(hours=1)
     )
     assert refusal(late.push()) == (400, "invalid_request"), "the last good list is over"
+
+
+def test_the_answers_of_one_second_bring_one_nonce_and_one_challenge(sqlite_haip: IssuerUnderTest) -> None:
+    ports = sqlite_haip.issuer.issuance
+    for create in (create_nonce_for_dpop, create_attestation_challenge):
+        first = create(ports)
+        assert create(ports) == first
+        sqlite_haip.clock.advance(1)
+        assert create(ports) != first
