@@ -95,8 +95,9 @@ def test_every_answer_brings_a_nonce_and_at_the_authorization_server_a_challenge
         assert answer.headers["cache-control"] == "no-store"
         assert len(answer.headers.get_list("oauth-client-attestation-challenge")) == (path in {PAR, TOKEN}), path
         assert "DPoP-Nonce" in answer.headers["access-control-expose-headers"]
-    nonces = {wallet.learn().nonce for _ in range(2)}
-    assert len(nonces) == 2
+    first = wallet.learn().nonce
+    sqlite_haip.clock.advance(1)
+    assert wallet.learn().nonce != first
     gone = sqlite_haip.client.get(f"{POLICE}/oauth/challenge")
     assert gone.status_code == 405
 
