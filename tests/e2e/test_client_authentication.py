@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from issuer.issuance.use_cases.clients import create_attestation_challenge, create_nonce_for_dpop
 from tests.support.attested import POLICE, TAX, Instance, start_haip_issuer
 from tests.support.issuing import IssuerUnderTest
 from tests.support.simultaneous import at_once
@@ -94,8 +95,9 @@ def test_every_answer_brings_a_nonce_and_at_the_authorization_server_a_challenge
         assert answer.headers["cache-control"] == "no-store"
         assert len(answer.headers.get_list("oauth-client-attestation-challenge")) == (path in {PAR, TOKEN}), path
         assert "DPoP-Nonce" in answer.headers["access-control-expose-headers"]
-    nonces = {wallet.learn().nonce for _ in range(2)}
-    assert len(nonces) == 2
+    first = wallet.learn().nonce
+    sqlite_haip.clock.advance(1)
+    assert wallet.learn().nonce != first
     gone = sqlite_haip.client.get(f"{POLICE}/oauth/challenge")
     assert gone.status_code == 405
 
@@ -444,3 +446,12 @@ def test_a_new_list_needs_no_restart_and_a_bad_one_does_no_harm(sqlite_haip: Iss
         late.key, issued_at=sqlite_haip.clock.now(), expires_at=sqlite_haip.clock.now() + timedelta(hours=1)
     )
     assert refusal(late.push()) == (400, "invalid_request"), "the last good list is over"
+
+
+def test_the_answers_of_one_second_bring_one_nonce_and_one_challenge(sqlite_haip: IssuerUnderTest) -> None:
+    ports = sqlite_haip.issuer.issuance
+    for create in (create_nonce_for_dpop, create_attestation_challenge):
+        first = create(ports)
+        assert create(ports) == first
+        sqlite_haip.clock.advance(1)
+        assert create(ports) != first

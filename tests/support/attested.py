@@ -1,10 +1,14 @@
 """A wallet instance that proves itself with every request, by hand, so that a test can prove it wrongly."""
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import update
+
+from issuer.agencies.tables import AgencyRow
+from issuer.tables import table_of
 from tests.support.issuing import HOST, NOW, FixedClock, IssuerUnderTest, start_issuer
 from tests.support.trust import ListOperator
 from tests.support.wallet_providers import CLIENT_ID, REDIRECT_URI, Provider
@@ -14,7 +18,6 @@ from wallet_core.protocols.oauth2.client_attestation import create_client_attest
 from wallet_core.protocols.oauth2.dpop import create_dpop_proof
 from wallet_core.protocols.openid4vci.proof import proof_signing_input
 from wallet_core.trust.anchors import format_trust_anchors
-from wallet_core.types import AgencyId
 
 POLICE = f"{HOST}/agencies/police"
 TAX = f"{HOST}/agencies/city-tax"
@@ -44,8 +47,10 @@ def trust_files(folder: Path, *providers: Provider) -> tuple[Path, ...]:
 def start_haip_issuer(folder: Path, database_url: str, **more: Any) -> IssuerUnderTest:
     """An issuer whose police keeps to HAIP, and whose city-tax does not."""
     started = start_issuer(folder, database_url, trust_anchors=trust_files(folder, PROVIDER), **more)
-    police = AgencyId("police")
-    started.issuer.known[police] = replace(started.issuer.agency(police), haip=True)
+    agency = table_of(AgencyRow)
+    with started.issuer.database.unit() as unit:
+        unit.connection.execute(update(agency).where(agency.c.id == "police").values(haip=True))
+    started.issuer.known.clear()
     return started
 
 

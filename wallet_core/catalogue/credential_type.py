@@ -184,12 +184,14 @@ class CredentialType:
     _by_path: Mapping[ClaimsPath, Claim] = field(init=False, repr=False, compare=False)
     _by_element: Mapping[tuple[str, str], Claim] = field(init=False, repr=False, compare=False)
     _members: Members = field(init=False, repr=False, compare=False)
+    _signing: derivation.SigningPlan = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Index the claims: an import looks them up for every cell."""
         object.__setattr__(self, "_by_path", {claim.path: claim for claim in self.claims})
         object.__setattr__(self, "_by_element", elements.element_claims(self))
         object.__setattr__(self, "_members", validation.members_of(self.claims))
+        object.__setattr__(self, "_signing", derivation.plan_signing(self.claims))
 
     @property
     def sd_jwt(self) -> FormatEntry:
@@ -255,7 +257,8 @@ class CredentialType:
             today: the day of signing in Asia/Seoul.
             also: claims with ``default_issue = false`` that the issuing desk turned on.
         """
-        return derivation.prepare_claims(self.claims, record, today=today, also=also)
+        plan = derivation.plan_signing(self.claims, also=also) if also else self._signing
+        return derivation.prepare_claims(plan, record, today=today)
 
     def expires_at(self, claims: JsonObject, *, today: date) -> datetime:
         """Return when a copy signed on ``today`` ends: the end of its last day in Asia/Seoul, a full hour in UTC (M12).

@@ -8,7 +8,6 @@ Every rule takes what the claim's ``from`` selects and the day of signing in Asi
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from wallet_core.catalogue.paths import select
@@ -17,7 +16,17 @@ from wallet_core.types import ClaimsPath, Json, JsonObject
 if TYPE_CHECKING:
     from wallet_core.catalogue.credential_type import Claim
 
-__all__ = ["AGENCY", "PARAMETERS", "RULES", "Derivation", "full_years", "prepare_claims", "select"]
+__all__ = [
+    "AGENCY",
+    "PARAMETERS",
+    "RULES",
+    "Derivation",
+    "SigningPlan",
+    "full_years",
+    "plan_signing",
+    "prepare_claims",
+    "select",
+]
 
 AGENCY: Final = "agency"
 """The rule that computes nothing: the agency's own system decides, and the record brings the claim."""
@@ -130,18 +139,37 @@ def derive(derivation: Derivation, claims: JsonObject, today: date) -> Json:
     return RULES[derivation.rule](values, derivation.parameters, today, by)
 
 
-def prepare_claims(
-    claims: Sequence["Claim"], record: JsonObject, *, today: date, also: Collection[ClaimsPath] = ()
-) -> JsonObject:
+@dataclass(frozen=True, slots=True)
+class SigningPlan:
+    """How a record of one type becomes the claims to sign: what is computed, and the members at each level in order."""
+
+    computed: tuple[tuple[ClaimsPath, Derivation], ...]
+    members: Mapping[ClaimsPath, tuple[str, ...]]
+
+
+def plan_signing(claims: Sequence["Claim"], *, also: Collection[ClaimsPath] = ()) -> SigningPlan:
+    """Return the plan of a type's claims; ``also`` are those with ``default_issue = false`` that were turned on."""
+    computed = tuple(
+        (claim.path, claim.derived)
+        for claim in claims
+        if claim.computed and claim.derived is not None and None not in claim.path
+    )
+    withheld = {claim.path for claim in claims if not claim.default_issue and claim.path not in also}
+    members: dict[ClaimsPath, tuple[str, ...]] = {}
+    for path in [claim.path for claim in claims if claim.path not in withheld]:
+        if isinstance(path[-1], str):
+            members[path[:-1]] = (*members.get(path[:-1], ()), path[-1])
+    return SigningPlan(computed, members)
+
+
+def prepare_claims(plan: SigningPlan, record: JsonObject, *, today: date) -> JsonObject:
     """Return the claims to sign; see ``CredentialType.prepare_claims``."""
     known = dict(record)
-    for claim in claims:
-        if claim.computed and claim.derived is not None and None not in claim.path:
-            value = derive(claim.derived, known, today)
-            if value is not None:
-                _put(known, claim.path, value)
-    withheld = {claim.path for claim in claims if not claim.default_issue and claim.path not in also}
-    return _ordered(known, (), _members(tuple(claim.path for claim in claims if claim.path not in withheld)))
+    for path, derivation in plan.computed:
+        value = derive(derivation, known, today)
+        if value is not None:
+            _put(known, path, value)
+    return _ordered(known, (), plan.members)
 
 
 def _put(target: JsonObject, path: ClaimsPath, value: Json) -> None:
@@ -152,16 +180,6 @@ def _put(target: JsonObject, path: ClaimsPath, value: Json) -> None:
     inner = target.get(name)
     target[name] = inner = dict(inner) if isinstance(inner, dict) else {}
     _put(inner, path[1:], value)
-
-
-@lru_cache(maxsize=256)
-def _members(paths: tuple[ClaimsPath, ...]) -> Mapping[ClaimsPath, tuple[str, ...]]:
-    """Return the names below each prefix of ``paths``, in their order. A type has one list of them, or a few."""
-    found: dict[ClaimsPath, tuple[str, ...]] = {}
-    for path in paths:
-        if isinstance(path[-1], str):
-            found[path[:-1]] = (*found.get(path[:-1], ()), path[-1])
-    return found
 
 
 def _ordered(value: JsonObject, prefix: ClaimsPath, members: Mapping[ClaimsPath, tuple[str, ...]]) -> JsonObject:

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Final
 
 from wallet_core.catalogue.credential_type import Claim, ClaimType, CredentialType, Sensitivity
-from wallet_core.catalogue.derivation import DATE_RULES, derive, prepare_claims
+from wallet_core.catalogue.derivation import DATE_RULES, derive, plan_signing, prepare_claims
 from wallet_core.catalogue.paths import path_text, select
 from wallet_core.catalogue.source import Document
 from wallet_core.catalogue.text import LANGUAGES
@@ -173,7 +173,7 @@ def _example_faults(credential_type: CredentialType, as_of: date) -> Iterator[tu
 def _computed_faults(credential_type: CredentialType, as_of: date) -> Iterator[tuple[int, str]]:
     """Yield the claims whose example differs from what the rules make of the other examples."""
     claims = credential_type.claims
-    signed = prepare_claims(claims, credential_type.example_record, today=as_of)
+    signed = prepare_claims(plan_signing(claims), credential_type.example_record, today=as_of)
     for index, claim in enumerate(claims):
         if claim.computed and claim.derived is not None:
             if derive(claim.derived, signed, as_of) != claim.example:
