@@ -49,8 +49,8 @@ from wallet_core.keys.signer import CertifiedSigner, SoftwareSigner
 from wallet_core.protocols.oauth2.authorization import (
     parse_authorization_request as parse_oauth_request,
 )
-from wallet_core.protocols.oauth2.authorization import parse_authorization_response, requested_credentials
 from wallet_core.protocols.oauth2.authorization import parse_client_id as parse_client_id_parameter
+from wallet_core.protocols.oauth2.authorization import requested_credentials
 from wallet_core.protocols.oauth2.authorization_response import parse_callback, validate_authorization_response
 from wallet_core.protocols.oauth2.client import ClientMemory
 from wallet_core.protocols.oauth2.client_attestation import (
@@ -728,12 +728,6 @@ TARGETS = {
     "oauth_request": Target(lambda body: read_oauth_request(parse_form(FORM, body)), Form(OAUTH_REQUEST)),
     "query": Target(lambda body: read_oauth_request(parse_query(body)), Form(OAUTH_REQUEST)),
     "authorization_details": Target(lambda text: parse_authorization_details(text, issuer=ISSUER_ID), Text(DETAILS)),
-    "authorization_response": Target(
-        lambda value: parse_authorization_response(
-            {str(k): str(v) for k, v in value.items()}, state="s", issuer=ISSUER_ID, iss_promised=True
-        ),
-        Members({"code": "c", "state": "s", "iss": ISSUER_ID}),
-    ),
     "callback": Target(
         lambda text: validate_authorization_response(
             parse_callback(text), state="s", issuer=ISSUER_ID, iss_promised=True

@@ -17,10 +17,8 @@ from wallet_core.errors import (
     InvalidScope,
     InvalidTarget,
     MalformedError,
-    PeerRefusal,
     RequestNotSupported,
     UnsupportedResponseType,
-    WalletError,
 )
 from wallet_core.protocols.oauth2.clients import MAX_CLIENT_ID_CHARACTERS, RegisteredClient, validate_redirect_uri
 from wallet_core.protocols.oauth2.details import create_authorization_details, parse_authorization_details
@@ -194,42 +192,6 @@ def authorization_parameters(request: AuthorizationRequest, *, resource: str | N
 def create_authorization_url(endpoint: str, parameters: Mapping[str, str]) -> str:
     """Return the address a wallet opens in the browser."""
     return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
-
-
-def parse_authorization_response(
-    parameters: Mapping[str, str], *, state: str | None, issuer: str, iss_promised: bool
-) -> str:
-    """Return the code of an authorization response, as the wallet received it (RFC 6749 4.1.2, RFC 9207 2.4).
-
-    Args:
-        parameters: the query of the address the person came back to.
-        state: what the wallet sent.
-        issuer: the Authorization Server the wallet asked.
-        iss_promised: whether its metadata say that it always sends ``iss``.
-
-    Raises:
-        PeerRefusal: the server, or the person, refused.
-        MalformedError: the answer is for another request or from another server, or holds no code.
-    """
-    # oauth-6749.4.1.2-state
-    if parameters.get("state") != state:
-        raise MalformedError("the answer belongs to another request", clause="RFC 6749 4.1.2")
-    # RFC 9207 2.4: compared as strings; missing although promised is refused.
-    # oauth-9207.2.4-iss
-    if parameters.get("iss", None if iss_promised else issuer) != issuer:
-        raise MalformedError("the answer is not from the server that was asked", clause="RFC 9207 2.4")
-    if error := parameters.get("error"):
-        description = parameters.get("error_description", "")
-        raise PeerRefusal("the authorization server", status=302, error=error, error_description=description)
-    code = parameters.get("code")
-    if not code:
-        raise MalformedError("the answer holds no code", clause="RFC 6749 4.1.2")
-    return code
-
-
-def error_of(error: WalletError) -> tuple[str, str]:
-    """Return code and description of an error as an authorization response carries them."""
-    return error.code, error.description
 
 
 def _dpop_jkt(parameters: Mapping[str, str]) -> bytes | None:
