@@ -39,7 +39,7 @@ from wallet_core.adapters.config import SettingsError, load_catalogue
 from wallet_core.adapters.http import HttpClient
 from wallet_core.adapters.keystore import KeyStore, Sealer
 from wallet_core.adapters.sql import Database, UnitOfWork
-from wallet_core.adapters.trust_files import WalletProviderFiles
+from wallet_core.adapters.trust_files import follow_wallet_providers
 from wallet_core.catalogue.catalogue import Catalogue
 from wallet_core.errors import NotFound
 from wallet_core.types import RandomBytes
@@ -180,7 +180,7 @@ def build_issuer(
         clock=time,
         random=random,
         status=status,
-        wallet_providers=WalletProviderFiles(settings.trust_anchors, time.now).current,
+        wallet_providers=follow_wallet_providers(settings.trust_anchors, time.now).current,
         clients=settings.registered_clients(),
         deferral=settings.deferral_terms,
     )

@@ -18,7 +18,7 @@ WalletError                     code: the registered error name
 │     │  UnsupportedResponseType InvalidScope InvalidTarget InvalidAuthorizationDetails InvalidRequestUri
 │     │  RequestNotSupported
 │     ├─ InvalidDpopProof UseDpopNonce
-│     ├─ InvalidClientAttestation UseAttestationChallenge UseFreshAttestation
+│     ├─ InvalidClientAttestation UntrustedAttestation UseAttestationChallenge UseFreshAttestation
 │     ├─ InvalidCredentialRequest UnknownCredentialConfiguration UnknownCredentialIdentifier InvalidProof
 │     │  InvalidNonce InvalidEncryptionParameters CredentialRequestDenied InvalidNotificationId
 │     │  InvalidNotificationRequest
@@ -27,7 +27,8 @@ WalletError                     code: the registered error name
 ├─ NotFound                     nothing is known by that name
 ├─ NotSupported                 known, and not done here (HTTP 501)
 ├─ KeyUnavailable               key missing, locked or of the wrong kind
-│  └─ HsmUnavailable            the token that holds it cannot be used now
+│  ├─ HsmUnavailable            the token that holds it cannot be used now
+│  └─ CertificateUnavailable    its certificate is not in force yet, or about to end
 └─ OutsideError                 I/O failed: FetchError, StorageError
 ```
 
@@ -197,6 +198,10 @@ class InvalidClientAttestation(InvalidClient):
     """Attestation-based client authentication 07, 6: the attestation or its proof of possession does not verify."""
 
     code = "invalid_client_attestation"
+
+
+class UntrustedAttestation(InvalidClientAttestation):
+    """The same: nobody here trusts who made the attestation. Where public clients are served, that proves nothing."""
 
 
 class UseAttestationChallenge(InvalidClient):
@@ -439,6 +444,13 @@ class KeyUnavailable(WalletError):
 
 class HsmUnavailable(KeyUnavailable):
     """The token (HSM) that holds a key is away, or does not let us in: the same request may succeed later."""
+
+    code = "temporarily_unavailable"
+    http_status = 503
+
+
+class CertificateUnavailable(KeyUnavailable):
+    """The certificate of a key is not in force yet, or about to end: with a renewed one the request succeeds."""
 
     code = "temporarily_unavailable"
     http_status = 503

@@ -13,6 +13,7 @@ from holder_app.issuance.states import Issuance, Reviewed
 from holder_app.links import host_of
 from wallet_core.errors import MalformedError, NotFound
 from wallet_core.protocols.openid4vci import wallet
+from wallet_core.protocols.openid4vci.signed_metadata import metadata_trust
 from wallet_core.types import CredentialConfigurationId, CredentialIssuerId
 
 CHOSEN: Final = timedelta(hours=1)
@@ -71,10 +72,11 @@ async def browse(ports: IssuancePorts, account_id: AccountId, issuer: str) -> Is
         NotFound: this wallet does not know the issuer; nothing is fetched then (protocols.md M21).
         FetchError: it was not reached.
         PeerRefusal: it refused.
-        MalformedError: its metadata break a rule.
+        MalformedError, VerificationError: its metadata break a rule, or are signed by somebody else.
     """
     known = _known(ports, account_id, issuer)
-    metadata = await ports.fetch.arun(wallet.resolve_catalogue(known.id))
+    trust = metadata_trust(ports.anchors, at=ports.clock.now())
+    metadata = await ports.fetch.arun(wallet.resolve_catalogue(known.id, trust=trust))
     attests = ports.provider is not None
     choices = tuple(
         Choice(
@@ -100,7 +102,8 @@ async def choose(
     names = [CredentialConfigurationId(name) for name in dict.fromkeys(configuration_ids)]
     if not names:
         raise MalformedError("nothing was chosen")
-    offer = await ports.fetch.arun(wallet.resolve_choice(known.id, names))
+    trust = metadata_trust(ports.anchors, at=ports.clock.now())
+    offer = await ports.fetch.arun(wallet.resolve_choice(known.id, names, trust=trust))
     if not any(is_supported(each, attests=ports.provider is not None) for each in offer.configurations):
         raise MalformedError("this wallet cannot hold what was chosen")
     now = ports.clock.now()

@@ -18,6 +18,7 @@ from wallet_core.protocols.openid4vci import wallet
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
 from wallet_core.protocols.openid4vci.pending import IssuedBatch, IssuedCredentials, ProofsToSign, ResolvedOffer
 from wallet_core.protocols.openid4vci.resolving import resolve_again
+from wallet_core.protocols.openid4vci.signed_metadata import metadata_trust
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.trust.policy import IssuerPolicy
 from wallet_core.types import RandomBytes
@@ -47,10 +48,15 @@ class FlowReissuer:
             NotSupported: the issuer decides later; it is asked again another time.
         """
         client = self._client(grant)
-        offer = await self.flows.arun(
-            resolve_again(grant.issuer, grant.configuration_id, authorization_server=grant.authorization_server)
-        )
         now = self.clock.now()
+        offer = await self.flows.arun(
+            resolve_again(
+                grant.issuer,
+                grant.configuration_id,
+                authorization_server=grant.authorization_server,
+                trust=metadata_trust(self.anchors, at=now),
+            )
+        )
         old = _token(grant)
         token, memory = await self.flows.arun(wallet.refresh_access(offer, old, client, now=now, random=self.random))
         if token.refresh_token is not None and token.refresh_token != grant.refresh_token:

@@ -39,11 +39,12 @@ from holder_app.issuance.states import (
     Waiting,
 )
 from holder_app.links import LinkKind, host_of, parse_link
-from wallet_core.errors import MalformedError, NotFound, PeerRefusal, StateConflict
+from wallet_core.errors import MalformedError, NotFound, PeerRefusal, StateConflict, VerificationError
 from wallet_core.protocols.openid4vci import wallet
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
 from wallet_core.protocols.openid4vci.offer import OfferReference, parse_offer_link
 from wallet_core.protocols.openid4vci.pending import ResolvedOffer
+from wallet_core.protocols.openid4vci.signed_metadata import metadata_trust
 
 UNDECIDED = timedelta(hours=1)
 """How long a link or an offer waits for the person."""
@@ -98,10 +99,11 @@ async def fetch_offer(ports: IssuancePorts, account_id: AccountId, issuance_id: 
     issuance = show_issuance(ports, account_id, issuance_id)
     if not isinstance(issuance.state, Given):
         return issuance
+    trust = metadata_trust(ports.anchors, at=ports.clock.now())
     try:
-        offer = await ports.fetch.arun(wallet.resolve_offer(issuance.state.link))
+        offer = await ports.fetch.arun(wallet.resolve_offer(issuance.state.link, trust=trust))
         next_state: IssuanceState = Reviewed(offer) if _any_supported(ports, offer) else Failed("unsupported")
-    except (MalformedError, PeerRefusal) as exc:
+    except (MalformedError, PeerRefusal, VerificationError) as exc:
         # Where an offer by reference is gone, it was used or is too old (OpenID4VCI 4.1.3).
         gone = isinstance(exc, PeerRefusal) and exc.status in {404, 410}
         next_state = Failed("code_gone" if gone else "bad_offer", exc.detail)

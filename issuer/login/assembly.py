@@ -13,12 +13,13 @@ from wallet_core import spec_versions as spec
 from wallet_core.adapters.config import SettingsError
 from wallet_core.adapters.keystore import KeyStore, Sealer
 from wallet_core.adapters.sql import Database
-from wallet_core.adapters.trust_files import load_issuer_policy
+from wallet_core.adapters.trust_files import FollowedFiles, follow_issuer_policy
 from wallet_core.catalogue.catalogue import Catalogue
 from wallet_core.errors import KeyUnavailable, MalformedError
 from wallet_core.protocols.oauth2.identifiers import parse_identifier
 from wallet_core.protocols.openid4vp.validation import ChainVerifier
-from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
+from wallet_core.trust.anchors import AnchorPurpose
+from wallet_core.trust.policy import IssuerPolicy
 from wallet_core.trust.x509 import TrustedCertificate, verify_chain
 from wallet_core.types import RandomBytes
 
@@ -54,7 +55,7 @@ def presentation_login(
         raise SettingsError(
             f"{settings.prefix}LOGIN_KEY names no key with certificate", detail="make it: jigap keys new-verifier"
         ) from exc
-    trust = load_issuer_policy(settings.trust_anchors, now=clock.now())
+    trust = follow_issuer_policy(settings.trust_anchors, clock.now)
     return PresentationLoginPorts(
         storage=lambda: _storage(database, sealer, writing=True),
         reading=lambda: _storage(database, sealer, writing=False),
@@ -64,9 +65,9 @@ def presentation_login(
         key_name=settings.login_key,
         wallet_endpoint=f"{settings.wallet}{_WALLET_PATH}" if settings.wallet else spec.REQUEST_SCHEME,
         lifetime=timedelta(seconds=settings.login_seconds),
-        verify_chain=_verifier(trust.anchors, AnchorPurpose.CREDENTIAL_ISSUER),
-        verify_mdoc_chain=_verifier(trust.anchors, AnchorPurpose.MDL_ISSUER),
-        may_issue=trust.validate_may_issue,
+        verify_chain=_verifier(trust, AnchorPurpose.CREDENTIAL_ISSUER),
+        verify_mdoc_chain=_verifier(trust, AnchorPurpose.MDL_ISSUER),
+        may_issue=lambda *asked, **terms: trust.current().validate_may_issue(*asked, **terms),
         seal=sealer,
         clock=clock,
         random=random,
@@ -100,8 +101,8 @@ def _storage(database: Database, sealer: Sealer, *, writing: bool) -> LoginReque
     return LoginRequestStorage(unit, SqlLoginRequests(unit, sealer))
 
 
-def _verifier(anchors: TrustAnchors, purpose: AnchorPurpose) -> ChainVerifier:
+def _verifier(trust: FollowedFiles[IssuerPolicy], purpose: AnchorPurpose) -> ChainVerifier:
     def verify(chain: Sequence[bytes], at: datetime) -> TrustedCertificate:
-        return verify_chain(chain, anchors, purpose=purpose, at=at)
+        return verify_chain(chain, trust.current().anchors, purpose=purpose, at=at)
 
     return verify

@@ -159,6 +159,32 @@ def test_strangers_and_wrong_keys(sqlite_haip: IssuerUnderTest) -> None:
     assert refusal(answer) == (401, "invalid_client")
 
 
+@pytest.mark.clause("haip-4.4-unknown-provider")
+@pytest.mark.parametrize("client_id", [None, "https://stranger.example/client"])
+def test_where_public_clients_are_served_a_wallet_of_an_unknown_provider_is_one(
+    sqlite_haip: IssuerUnderTest, client_id: str | None
+) -> None:
+    stranger = Provider(sqlite_haip.clock.now(), client_id="https://stranger.example/client")
+    wallet = Instance(sqlite_haip, agency=TAX, provider=stranger).learn()
+    named = {} if client_id is None else {"client_id": client_id}
+    form = {**wallet.token_form(configuration="local-tax-payment-sd-jwt"), **named}
+    answer = wallet.post(TOKEN, data=form)
+    assert answer.status_code == 200, answer.text
+    # It is known by the name it gives itself: the proof says the same.
+    body = {
+        "credential_configuration_id": "local-tax-payment-sd-jwt",
+        "proofs": {"jwt": [wallet.key_proof(KEYS[0], wallet.c_nonce())]},
+    }
+    assert wallet.authorized(CREDENTIAL, answer.json()["access_token"], body).status_code == 200
+    # It gets nowhere that the provider's word would be needed for: neither to a registered redirect URI,
+    assert refusal(wallet.push(client_id="https://stranger.example/client")) == (401, "invalid_client")
+    # nor, with a wrong signature under a root that is trusted, to any answer at all.
+    known = Instance(sqlite_haip, agency=TAX).learn()
+    forged = {**known.proving(f"{TAX}{TOKEN}"), ATTESTATION: known.provider.attest_instance(SoftwareSigner.generate())}
+    answer = known.post(TOKEN, forged, data=known.token_form(configuration="local-tax-payment-sd-jwt"))
+    assert refusal(answer) == (401, "invalid_client_attestation")
+
+
 @pytest.mark.clause("abca-M16-unlisted")
 def test_an_attested_wallet_that_nobody_registered(sqlite_haip: IssuerUnderTest) -> None:
     # M16: the provider is trusted, the product is not on the list.

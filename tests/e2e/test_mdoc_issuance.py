@@ -103,7 +103,7 @@ def test_in_its_last_hour_a_document_signer_signs_no_more(issuer) -> None:
     pending = issuer.proofs(issuer.offer(configuration=MDOC)["uri"], keys)
     with pytest.raises(PeerRefusal) as refusal:
         issuer.receive(pending, keys)
-    assert (refusal.value.status, refusal.value.error) == (500, "server_error")
+    assert (refusal.value.status, refusal.value.error) == (503, "temporarily_unavailable")
 
 
 def test_how_large_the_signed_part_is(issuer) -> None:

@@ -775,12 +775,6 @@ TARGETS = {
     "oauth_request": Target(lambda body: read_oauth_request(parse_form(FORM, body)), Form(OAUTH_REQUEST)),
     "query": Target(lambda body: read_oauth_request(parse_query(body)), Form(OAUTH_REQUEST)),
     "authorization_details": Target(lambda text: parse_authorization_details(text, issuer=ISSUER_ID), Text(DETAILS)),
-    "authorization_response": Target(
-        lambda value: validate_authorization_response(
-            {str(k): str(v) for k, v in value.items()}, state="s", issuer=ISSUER_ID, iss_promised=True
-        ),
-        Members({"code": "c", "state": "s", "iss": ISSUER_ID}),
-    ),
     "callback": Target(
         lambda text: validate_authorization_response(
             parse_callback(text), state="s", issuer=ISSUER_ID, iss_promised=True

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from wallet_core.adapters import log
 from wallet_core.adapters.config import SettingsError
@@ -22,6 +23,8 @@ from wallet_core.trust.vical import verify_vical
 from wallet_core.trust.wallet_providers import WalletProviders, create_wallet_providers
 from wallet_core.trust.x509 import certificate_uris
 from wallet_core.types import AgencyId, CredentialIssuerId
+
+T = TypeVar("T")
 
 _PEM = b"-----BEGIN"
 _JWS = b"eyJ"  # a JSON object in base64url
@@ -101,29 +104,44 @@ def load_wallet_providers(paths: Iterable[Path], *, now: datetime, grace: timede
     return create_wallet_providers(roots, lists, grace=grace)
 
 
-class WalletProviderFiles:
-    """The wallet providers of files, read when they are first needed and again when one of them was replaced.
+class FollowedFiles(Generic[T]):
+    """What is made of files, read when it is first needed and again when one of them was replaced.
 
     So a new list needs no restart. Files that cannot be used are told to the log: what was good last counts on until
-    its end, and before that nobody is trusted.
+    its end, and before that ``nobody``.
     """
 
-    def __init__(self, paths: Sequence[Path], now: Callable[[], datetime]) -> None:
+    def __init__(self, paths: Sequence[Path], load: Callable[[Sequence[Path]], T], *, nobody: T) -> None:
         self._paths = tuple(paths)
-        self._now = now
+        self._load = load
         self._stamps: list[tuple[int, int]] | None = None
-        self._providers = WalletProviders()
+        self._found = nobody
 
-    def current(self) -> WalletProviders:
-        """Return whom the files name now."""
+    def current(self) -> T:
+        """Return what the files say now."""
         stamps = [_stamp(path) for path in self._paths]
         if stamps != self._stamps:
             try:
-                self._providers = load_wallet_providers(self._paths, now=self._now())
+                self._found = self._load(self._paths)
             except WalletError as exc:
-                log.get_logger("trust").error("wallet providers cannot be read", detail=exc.detail)
+                log.get_logger("trust").error("trust files cannot be read", detail=exc.detail)
             self._stamps = stamps
-        return self._providers
+        return self._found
+
+
+def follow_wallet_providers(paths: Sequence[Path], now: Callable[[], datetime]) -> FollowedFiles[WalletProviders]:
+    """Return the wallet providers of files (:func:`load_wallet_providers`)."""
+    return FollowedFiles(paths, lambda files: load_wallet_providers(files, now=now()), nobody=WalletProviders())
+
+
+def follow_issuer_policy(paths: Sequence[Path], now: Callable[[], datetime]) -> FollowedFiles[IssuerPolicy]:
+    """Return the issuers that files make us trust (:func:`load_issuer_policy`).
+
+    Raises:
+        SettingsError, MalformedError, VerificationError: they cannot be used now; later that only stands in the log.
+    """
+    first = load_issuer_policy(paths, now=now())
+    return FollowedFiles(paths, lambda files: load_issuer_policy(files, now=now()), nobody=first)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -19,10 +19,12 @@ from wallet_core.errors import (
     InvalidDpopProof,
     InvalidRequest,
     InvalidToken,
+    UntrustedAttestation,
 )
 from wallet_core.http import ReceivedRequest
 from wallet_core.protocols.oauth2.client_attestation import (
     AttestedClient,
+    claimed_client_id,
     create_challenge,
     create_challenge_response,
     verify_challenge,
@@ -60,6 +62,8 @@ def identify_client(
     ports: IssuancePorts, agency: Agency, received: ReceivedRequest, parameters: Mapping[str, str]
 ) -> Client:
     """Return who sent a PAR or token request. A public client is believed its ``client_id``, and bound to nothing.
+
+    So is, at an agency that serves public clients, a wallet whose provider is not known here.
 
     Raises:
         InvalidClient: the agency serves only wallets of the high-assurance profile, and this one did not prove itself;
@@ -181,7 +185,15 @@ def _authenticate(
     now, client_id = ports.clock.now(), parameters.get("client_id")
     client = Client(None if client_id is None else ClientId(client_id))
     if received.all(_ATTESTATION) or received.all(_POP):
-        client = _attested(ports, agency, received, client_id, now)
+        try:
+            client = _attested(ports, agency, received, client_id, now)
+        except UntrustedAttestation:
+            # A wallet whose provider nobody here knows proves nothing; where that is not asked for, it need not.
+            # haip-4.4-unknown-provider
+            if agency.haip:
+                raise
+            claimed = claimed_client_id(received.all(_ATTESTATION))
+            client = client if client.client_id is not None else Client(claimed)
     if received.all(_DPOP):
         proof = _dpop_proof(ports, received, None, now)
         client = replace(client, dpop=proof.thumbprint, proofs=(*client.proofs, _used(proof)))

@@ -1,10 +1,13 @@
-from datetime import timedelta
+import os
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from wallet_core.errors import InvalidRequest, InvalidToken, MalformedError, PeerRefusal, UnsupportedGrantType
 from wallet_core.http import HttpResponse
+from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.oauth2.answers import parse_answer, peer_refusal
+from wallet_core.protocols.oauth2.client import ClientInstance, ClientSession
 from wallet_core.protocols.oauth2.form import parse_form
 from wallet_core.protocols.oauth2.identifiers import parse_identifier, parse_url, well_known_location
 from wallet_core.protocols.oauth2.metadata import (
@@ -122,6 +125,17 @@ def test_our_metadata_name_what_is_served_and_nothing_else():
         "scopes_supported",
         "pre-authorized_grant_anonymous_access_supported",
     }
+
+
+def test_a_server_that_says_nothing_of_client_authentication_takes_public_clients():
+    document = create_authorization_server_metadata(CI, scopes=[])
+    del document["token_endpoint_auth_methods_supported"]
+    server = parse_authorization_server_metadata(document, issuer=CI)
+    client = ClientInstance("wallet", "https://w.example/cb", SoftwareSigner.generate(), "an.attest.ation")
+    talk = ClientSession(client, server, datetime(2026, 11, 22, tzinfo=UTC), os.urandom)
+    request = next(talk.post_form(server.token_endpoint, {"grant_type": "x"}))
+    assert b"client_id=wallet" in request.body
+    assert "OAuth-Client-Attestation" not in request.headers
 
 
 def test_locations_of_server_metadata():

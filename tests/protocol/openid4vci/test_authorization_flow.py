@@ -408,6 +408,32 @@ def test_a_pre_authorized_code_is_redeemed_by_nobody_in_particular_where_that_is
     assert "OAuth-Client-Attestation" in issuer.seen[-1].headers
 
 
+@pytest.mark.clause("vci-6.1-unknown-wallet")
+def test_a_server_that_does_not_know_the_wallet_serves_nobody_in_particular():
+    issuer = AuthorizingIssuer(tx_code="123456")
+    issuer.server["grant_types_supported"] = [GRANT, "refresh_token"]
+    offer = offered(issuer, {GRANT: {"pre-authorized_code": "the-code", "tx_code": {}}})
+    asked = []
+
+    def stranger(request):
+        if request.url.endswith("/token"):
+            asked.append("client_id" in request.body.decode())
+            if asked[-1]:
+                return HttpResponse(401, {"content-type": "application/json"}, b'{"error": "invalid_client"}')
+        return issuer(request)
+
+    public = {"licence": [KEYS[0].public_key]}
+    arguments = {"tx_code": "123456", "now": NOW, "client": CLIENT, "random": Counter()}
+    pending = run_flow(request_proofs(offer, public, **arguments), stranger)
+    assert asked == [True, False]
+    assert pending.token.is_bound
+    issuer.server["pre-authorized_grant_anonymous_access_supported"] = False
+    offer = offered(issuer, {GRANT: {"pre-authorized_code": "the-code", "tx_code": {}}})
+    with pytest.raises(PeerRefusal, match="invalid_client"):
+        run_flow(request_proofs(offer, public, **arguments), stranger)
+    assert asked == [True, False, True]
+
+
 def test_a_client_without_randomness_is_our_own_mistake():
     issuer = AuthorizingIssuer()
     pending = finish(issuer, start(issuer))

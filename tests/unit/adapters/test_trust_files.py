@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.trust import ListOperator
+from tests.support.trust import ListOperator, new_list
 from tests.support.wallet_providers import CLIENT_ID, Provider
-from wallet_core.adapters.trust_files import WalletProviderFiles, load_wallet_providers
-from wallet_core.errors import Expired, UntrustedError
+from wallet_core.adapters.trust_files import follow_issuer_policy, follow_wallet_providers, load_wallet_providers
+from wallet_core.errors import Expired, MalformedError, UntrustedError
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors, format_trust_anchors
 from wallet_core.trust.wallet_providers import WalletProviders
 
@@ -49,7 +49,7 @@ def test_roots_and_lists_make_one_policy(files: tuple[Path, ...]):
 
 
 def test_files_are_read_again_when_they_change(files: tuple[Path, ...]):
-    followed = WalletProviderFiles(files, lambda: NOW)
+    followed = follow_wallet_providers(files, lambda: NOW)
     first = followed.current()
     assert names(first) == {CLIENT_ID}
     assert followed.current() is first
@@ -62,7 +62,23 @@ def test_files_are_read_again_when_they_change(files: tuple[Path, ...]):
     assert names(followed.current()) == {"https://new.example"}
 
 
+def test_issuers_on_a_renewed_list_are_trusted_without_restart(tmp_path: Path):
+    (tmp_path / "lists.pem").write_text(format_trust_anchors(OPERATOR.anchors))
+    (tmp_path / "list.jwt").write_text(OPERATOR.sign(new_list(NOW)))
+    files = (tmp_path / "lists.pem", tmp_path / "list.jwt")
+    followed = follow_issuer_policy(files, lambda: NOW)
+    assert not followed.current().anchors.certificates(AnchorPurpose.CREDENTIAL_ISSUER)
+    root = TrustAnchor(PROVIDER.ca.certificate, AnchorPurpose.CREDENTIAL_ISSUER)
+    files[1].write_text(OPERATOR.sign(new_list(NOW, root)))
+    os.utime(files[1], ns=(1, 1))
+    assert followed.current().anchors.certificates(AnchorPurpose.CREDENTIAL_ISSUER)
+    # At the start what cannot be used is told at once.
+    files[1].write_text("eyJ no list")
+    with pytest.raises(MalformedError):
+        follow_issuer_policy(files, lambda: NOW)
+
+
 def test_files_that_never_were_good_trust_nobody(tmp_path: Path):
     (tmp_path / "list.jwt").write_text(OPERATOR.sign(PROVIDER.listed()))
-    assert not WalletProviderFiles([tmp_path / "list.jwt"], lambda: NOW).current().any
-    assert not WalletProviderFiles([], lambda: NOW).current().any
+    assert not follow_wallet_providers([tmp_path / "list.jwt"], lambda: NOW).current().any
+    assert not follow_wallet_providers([], lambda: NOW).current().any

@@ -1,5 +1,6 @@
 """Receiving cards: every state, every refusal, crashes between the steps."""
 
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,8 +14,9 @@ from holder_app.issuance.states import Declined, Failed, Given, Issuance, Kept, 
 from tests.support.presentations import Agency, new_ca
 from tests.support.wallets import LICENCE, NAME, IssuingIssuer, Town, licence_offer, wait
 from wallet_core.errors import FetchError, MalformedError, NotFound, StateConflict
-from wallet_core.http import HttpResponse
-from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.http import HttpRequest, HttpResponse
+from wallet_core.keys.signer import CertifiedSigner, SoftwareSigner
+from wallet_core.protocols.openid4vci.signed_metadata import create_signed_metadata
 
 TX_CODE = "123456"
 
@@ -65,6 +67,27 @@ def test_an_offer_without_a_transaction_code(town: Town) -> None:
 
 def test_an_offer_by_reference(town: Town) -> None:
     assert isinstance(reviewed(town, town.issuer.reference).state, Reviewed)
+
+
+@pytest.mark.clause("vci-12.2.3-trusted")
+@pytest.mark.parametrize("honest", [True, False])
+def test_metadata_are_asked_for_signed_and_a_strangers_signature_is_refused(town: Town, honest: bool) -> None:  # noqa: FBT001
+    issuer = town.issuer
+    agency = issuer.agency if honest else Agency(new_ca())
+    signer = CertifiedSigner(agency.signer, agency.chain())
+
+    def signing(request: HttpRequest) -> HttpResponse:
+        answer = issuer(request)
+        if "openid-credential-issuer" not in request.url:
+            return answer
+        assert request.headers["Accept"].startswith("application/jwt")
+        text = create_signed_metadata(json.loads(answer.body), signer, now=town.wallet.clock.now())
+        return HttpResponse(200, {"content-type": "application/jwt"}, text.encode())
+
+    town.network.hosts["issuer.example"] = signing
+    state = reviewed(town).state
+    assert isinstance(state, Reviewed if honest else Failed)
+    assert getattr(state, "reason", "") == ("" if honest else "bad_offer")
 
 
 def test_a_wrong_code_says_how_many_tries_are_left(town: Town) -> None:

@@ -16,6 +16,9 @@ PROTOCOL: Final = "jigap.protocol"
 """Member of the scope: whether the path is one that wallets call, whose answers are never pages."""
 
 
+ASKED_AGAIN: Final = "jigap.asked_again"
+"""Member of the scope: whether the refusal only asks for the same request with a fresh nonce or attestation."""
+
 ANSWER_HEADERS: Final = "jigap.answer_headers"
 """Member of the scope: headers for whatever answer there will be, an error or not."""
 

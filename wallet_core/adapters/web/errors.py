@@ -14,9 +14,16 @@ from starlette.responses import Response
 
 from wallet_core.adapters import log
 from wallet_core.adapters.web.answers import html, protocol_json
-from wallet_core.adapters.web.context import PROTOCOL, context
+from wallet_core.adapters.web.context import ASKED_AGAIN, PROTOCOL, context
 from wallet_core.adapters.web.frame import own_api_members
-from wallet_core.errors import RemoteProtocolError, WalletError, peer_text
+from wallet_core.errors import (
+    RemoteProtocolError,
+    UseAttestationChallenge,
+    UseDpopNonce,
+    UseFreshAttestation,
+    WalletError,
+    peer_text,
+)
 from wallet_core.types import JsonObject
 
 _STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large", 415: "unsupported_media_type"}
@@ -33,6 +40,7 @@ async def wallet_error(request: Request, error: Exception) -> Response:
     """Answer a refusal of ours."""
     assert isinstance(error, WalletError)  # noqa: S101 - registered for it
     _log(request, error)
+    request.scope[ASKED_AGAIN] = isinstance(error, UseDpopNonce | UseAttestationChallenge | UseFreshAttestation)
     headers = error.headers if isinstance(error, RemoteProtocolError) else {}
     members: JsonObject = {"fault": error.fault}
     if error.clause:

@@ -1,7 +1,8 @@
 """Callers whose requests keep failing are asked to wait: at doors where secrets are tried.
 
 Counted are refusals, by the caller's network address, in the app's database, so that every worker counts together.
-Successes are free: behind one address of a mobile network stand thousands of citizens.
+Successes are free, and so is being asked for a fresh nonce or challenge, as every wallet
+is at its first request: behind one address of a mobile network stand thousands of citizens.
 """
 
 import hmac
@@ -16,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wallet_core.adapters.config import Network
 from wallet_core.adapters.jobs.queue import forget_rates, is_free, next_slot
-from wallet_core.adapters.web.context import WebContext
+from wallet_core.adapters.web.context import ASKED_AGAIN, WebContext
 from wallet_core.adapters.web.errors import error_answer
 
 FAILURES_AT_ONCE: Final = 100
@@ -58,7 +59,7 @@ class FailureLimit:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                if 400 <= status < 500:
+                if 400 <= status < 500 and not scope.get(ASKED_AGAIN, False):
                     # Before the answer leaves: whoever is refused twice at the same time is counted twice.
                     self._count(key)
             await send(message)

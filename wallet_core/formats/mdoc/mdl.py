@@ -7,7 +7,6 @@ standard's own namespace.
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import Any, Final
 
 from wallet_core.cose.sign1 import sig_structure
@@ -107,12 +106,6 @@ def lint_mdl(name_spaces: NameSpaces) -> tuple[str, ...]:
         elif not rule.holds(value):
             found.append(f"{element} is not {rule.words}")
     return tuple(found)
-
-
-def age_attestations(birth_date: date, ages: Collection[int], *, on: date) -> dict[str, bool]:
-    """Return ``age_over_NN`` for each of ``ages`` on a day, which is that of ``validFrom`` (7.2.5)."""
-    reached = on.year - birth_date.year - ((on.month, on.day) < (birth_date.month, birth_date.day))
-    return {f"age_over_{age:02}": reached >= age for age in sorted(ages)}
 
 
 def nearest_age_attestation(requested: str, held: Mapping[str, Any]) -> str | None:

@@ -19,7 +19,6 @@ from wallet_core.errors import (
     MalformedError,
     RequestNotSupported,
     UnsupportedResponseType,
-    WalletError,
 )
 from wallet_core.protocols.oauth2.clients import MAX_CLIENT_ID_CHARACTERS, RegisteredClient, validate_redirect_uri
 from wallet_core.protocols.oauth2.details import create_authorization_details, parse_authorization_details
@@ -194,11 +193,6 @@ def authorization_parameters(request: AuthorizationRequest, *, resource: str | N
 def create_authorization_url(endpoint: str, parameters: Mapping[str, str]) -> str:
     """Return the address a wallet opens in the browser."""
     return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
-
-
-def error_of(error: WalletError) -> tuple[str, str]:
-    """Return code and description of an error as an authorization response carries them."""
-    return error.code, error.description
 
 
 def _dpop_jkt(parameters: Mapping[str, str]) -> bytes | None:

@@ -21,6 +21,7 @@ from wallet_core.errors import (
     InvalidClientAttestation,
     MalformedError,
     NotYetValid,
+    UntrustedAttestation,
     UntrustedError,
     UseAttestationChallenge,
     UseFreshAttestation,
@@ -211,7 +212,8 @@ def verify_client_attestation(
 
     Raises:
         InvalidClient: step 1, 5, 7 or 9 failed: the request is another client's or for another server.
-        InvalidClientAttestation: step 2, 3, 6, 10 or 11 failed.
+        UntrustedAttestation: in step 2, nobody we trust made the attestation.
+        InvalidClientAttestation: step 2, 3, 6, 10 or 11 failed otherwise.
         UseFreshAttestation: step 4 failed.
         UseAttestationChallenge: step 8 failed.
     """
@@ -237,6 +239,16 @@ def verify_client_attestation(
     instance = thumbprint(key)
     spent = hashlib.sha256(b"pop\x00" + instance + jti.encode()).digest()
     return AttestedClient(ClientId(sub), instance, _listed(trust, sub, provider, now), provider, spent, expires_at)
+
+
+def claimed_client_id(attestations: Sequence[str]) -> ClientId | None:
+    """Return the ``sub`` of an attestation that nobody vouches for: as good as a ``client_id`` that was just sent."""
+    try:
+        claims = jws.parse(attestations[0], max_characters=MAX_ATTESTATION_CHARACTERS).claims()
+    except (IndexError, MalformedError):
+        return None
+    sub = claims.get("sub")
+    return ClientId(sub) if isinstance(sub, str) and 0 < len(sub) <= MAX_IDENTIFIER_CHARACTERS else None
 
 
 def create_challenge(secret: bytes, *, now: datetime, random: RandomBytes) -> str:
@@ -314,6 +326,8 @@ def _verified_attestation(
         provider = trust.verify_attester(parse_x5c(token.header.get("x5c")), at=now)
         # abca-07.6-attestation-signature
         return provider, jws.verify(token, provider.public_key, typ=spec.TYP_CLIENT_ATTESTATION).claims()
+    except UntrustedError as exc:
+        raise UntrustedAttestation(exc.description, detail=exc.detail, clause=_CLAUSE) from exc
     except (MalformedError, VerificationError) as exc:
         raise InvalidClientAttestation(exc.description, detail=exc.detail, clause=_CLAUSE) from exc
 

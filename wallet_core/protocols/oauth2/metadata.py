@@ -165,7 +165,8 @@ def parse_authorization_server_metadata(document: Mapping[str, Json], *, issuer:
         require_pushed=_boolean(document, "require_pushed_authorization_requests"),
         challenge_endpoint=_optional_url(document, "challenge_endpoint"),
         iss_promised=_boolean(document, "authorization_response_iss_parameter_supported"),
-        auth_methods=_strings(document, "token_endpoint_auth_methods_supported", default=("client_secret_basic",)),
+        # RFC 8414 2 means client_secret_basic by silence, which no wallet has; servers of public clients leave it out.
+        auth_methods=_strings(document, "token_endpoint_auth_methods_supported", default=()),
         code_challenge_methods=_strings(document, "code_challenge_methods_supported", default=()),
         dpop_algorithms=_strings(document, "dpop_signing_alg_values_supported", default=()),
         details_types=_strings(document, "authorization_details_types_supported", default=()),

@@ -26,6 +26,7 @@ BOUND_TOKEN_LIFETIME: Final = timedelta(minutes=30)
 """How long a token lives that is bound to a DPoP key: a batch of certificates, and a clerk who decides meanwhile."""
 
 # RFC 6750 2.1: b64token.
+_DIGITS = re.compile(r"[0-9]{1,9}\Z")
 _B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*\Z")
 
 _TOKEN_TYPES: Final = {"bearer": BEARER, "dpop": DPOP}
@@ -231,34 +232,6 @@ def create_token_request(token_endpoint: str, *, pre_authorized_code: str, tx_co
     return post_form(token_endpoint, fields)
 
 
-def create_code_request(
-    token_endpoint: str,
-    *,
-    code: str,
-    redirect_uri: str,
-    code_verifier: str,
-    client_id: str,
-    headers: Mapping[str, str] | None = None,
-) -> HttpRequest:
-    """Return the request that redeems an authorization code (RFC 6749 4.1.3)."""
-    fields = {
-        "grant_type": spec.GRANT_AUTHORIZATION_CODE,
-        "code": code,
-        "redirect_uri": redirect_uri,
-        "code_verifier": code_verifier,
-        "client_id": client_id,
-    }
-    return post_form(token_endpoint, fields, headers=headers)
-
-
-def create_refresh_request(
-    token_endpoint: str, *, refresh_token: str, client_id: str, headers: Mapping[str, str] | None = None
-) -> HttpRequest:
-    """Return the request for a new access token (RFC 6749 6)."""
-    fields = {"grant_type": spec.GRANT_REFRESH_TOKEN, "refresh_token": refresh_token, "client_id": client_id}
-    return post_form(token_endpoint, fields, headers=headers)
-
-
 def parse_token_response(response: HttpResponse, *, bound: bool = False) -> TokenResponse:
     """Return a token endpoint's answer.
 
@@ -293,6 +266,9 @@ def parse_token_members(members: Mapping[str, Json]) -> TokenResponse:
     known = _TOKEN_TYPES.get(token_type.lower()) if isinstance(token_type, str) else None
     if known is None:
         raise MalformedError("the access token is neither a Bearer nor a DPoP token", clause="RFC 6749 7.1")
+    # Some servers write the number as a string.
+    if isinstance(expires_in, str) and _DIGITS.match(expires_in):
+        expires_in = int(expires_in)
     if expires_in is not None and (isinstance(expires_in, bool) or not isinstance(expires_in, int) or expires_in <= 0):
         raise MalformedError("expires_in is not a positive integer", clause="RFC 6749 5.1")
     refresh_token = members.get("refresh_token")

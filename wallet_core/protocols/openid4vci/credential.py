@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from wallet_core.catalogue.credential_type import CredentialType, FormatEntry
 from wallet_core.encoding import base64url
-from wallet_core.errors import KeyUnavailable
+from wallet_core.errors import CertificateUnavailable
 from wallet_core.formats.mdoc.issuer import issue_mdoc
 from wallet_core.formats.mdoc.structures import ValidityInfo
 from wallet_core.formats.sd_jwt.vc import issue_sd_jwt_vc
@@ -48,7 +48,8 @@ def create_credential(
         random: for salts.
 
     Raises:
-        KeyUnavailable: the signer cannot sign now, or its certificate begins after the full hour.
+        KeyUnavailable: the signer cannot sign now.
+        CertificateUnavailable: its certificate begins after the full hour.
     """
     return issue_sd_jwt_vc(
         vct=credential_type.vct,
@@ -93,7 +94,8 @@ def create_mdoc(
         status: as for :func:`create_credential`.
 
     Raises:
-        KeyUnavailable: the signer cannot sign now, or its certificate begins after the full hour.
+        KeyUnavailable: the signer cannot sign now.
+        CertificateUnavailable: its certificate begins after the full hour.
     """
     signed = _signing_hour(now, x5chain[0])
     return base64url.encode(
@@ -119,13 +121,13 @@ def mdoc_end(expires_at: datetime, signer_certificate: bytes, *, now: datetime) 
         now: the time of signing.
 
     Raises:
-        KeyUnavailable: the certificate is at its end; nothing can be signed under it any more.
+        CertificateUnavailable: the certificate is at its end; nothing can be signed under it any more.
     """
     # ISO/IEC 18013-5 9.3.1, the issuer's own rule: "validUntil" is not later than the end of the signer's certificate.
     # mdoc-18013.9.1.2.4-signer-end
     until = min(expires_at, _full_hour(end_of_certificate(signer_certificate)))
     if until <= _full_hour(now):
-        raise KeyUnavailable("the agency's document signer is at its end", detail="its certificate has ended")
+        raise CertificateUnavailable("the agency's document signer is at its end", detail="its certificate has ended")
     return until
 
 
@@ -144,7 +146,7 @@ def _signing_hour(now: datetime, signer_certificate: bytes) -> datetime:
     """Return the time that stands in a credential signed now: the full hour, which links it to all others of the hour.
 
     Raises:
-        KeyUnavailable: the certificate of the signer was not valid then.
+        CertificateUnavailable: the certificate of the signer was not valid then.
     """
     # Protocols M12: minutes and seconds would tell copies of one batch from all others.
     # vci-M12-full-hour
@@ -152,7 +154,7 @@ def _signing_hour(now: datetime, signer_certificate: bytes) -> datetime:
     # Protocols M12: what is signed before its signer's certificate begins, readers refuse.
     # vci-M12-signer-before
     if _begin_of_certificate(signer_certificate) > hour:
-        raise KeyUnavailable("the agency's certificate is not valid for a full hour yet", detail="wait an hour")
+        raise CertificateUnavailable("the agency's certificate is not valid for a full hour yet", detail="wait an hour")
     return hour
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from wallet_core import spec_versions as spec
 from wallet_core.errors import InvalidNonce, MalformedError, PeerRefusal, VerificationError
-from wallet_core.http import Flow, HttpRequest
+from wallet_core.http import Flow, HttpRequest, HttpResponse
 from wallet_core.jose import jws
 from wallet_core.keys.algorithms import PublicKey
 from wallet_core.protocols.oauth2.answers import peer_refusal
@@ -80,7 +80,15 @@ def request_proofs(
     if tx_code is not None:
         fields["tx_code"] = tx_code
     response = yield from talk.post_form(offer.server.token_endpoint, fields, anonymous=offer.is_anonymous)
+    # A server that does not know this wallet may still serve it as nobody in particular: without a refresh token.
+    # vci-6.1-unknown-wallet
+    if not offer.is_anonymous and offer.server.anonymous_pre_authorized and _is_invalid_client(response):
+        response = yield from talk.post_form(offer.server.token_endpoint, fields, anonymous=True)
     return proofs_to_sign(offer, parse_token_response(response, bound=talk.uses_dpop), keys, nonce, talk)
+
+
+def _is_invalid_client(response: HttpResponse) -> bool:
+    return response.status in {400, 401} and peer_refusal(response, who="the token endpoint").error == "invalid_client"
 
 
 def attach_key_attestations(

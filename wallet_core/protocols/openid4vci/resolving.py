@@ -32,32 +32,38 @@ MAX_SERVERS: Final = 4
 """Authorization servers of one issuer that are asked for their metadata, until one has the grant that is needed."""
 
 
-def resolve_offer(link: str) -> Flow[ResolvedOffer]:
+def resolve_offer(link: str, *, trust: MetadataTrust | None = None) -> Flow[ResolvedOffer]:
     """Fetch what is needed to show an offer: the offer itself if by reference, and the issuer's metadata.
 
     Call it only once the person has seen the host of the link and acted (OpenID4VCI 13.5).
 
     Raises:
         MalformedError: the offer or the metadata break a rule, or ask for what this wallet does not have.
+        VerificationError: the metadata are signed, but not by whom ``trust`` has.
         PeerRefusal: a server answered with an error.
     """
     found = parse_offer_link(link)
     offer = (yield from _fetch_offer(found)) if isinstance(found, OfferReference) else found
-    return (yield from _resolve(offer))
+    return (yield from _resolve(offer, trust))
 
 
-def resolve_catalogue(credential_issuer: CredentialIssuerId) -> Flow[CredentialIssuerMetadata]:
+def resolve_catalogue(
+    credential_issuer: CredentialIssuerId, *, trust: MetadataTrust | None = None
+) -> Flow[CredentialIssuerMetadata]:
     """Fetch everything that a Credential Issuer offers, for a person who asks it of her own accord.
 
     Raises:
         MalformedError: the metadata break a rule or speak of another issuer.
         PeerRefusal: a server answered with an error.
     """
-    return (yield from resolve_credential_issuer(credential_issuer))
+    return (yield from resolve_credential_issuer(credential_issuer, trust=trust))
 
 
 def resolve_choice(
-    credential_issuer: CredentialIssuerId, configuration_ids: Sequence[CredentialConfigurationId]
+    credential_issuer: CredentialIssuerId,
+    configuration_ids: Sequence[CredentialConfigurationId],
+    *,
+    trust: MetadataTrust | None = None,
 ) -> Flow[ResolvedOffer]:
     """Fetch what is needed to ask ``credential_issuer`` for something without its offer (OpenID4VCI 3.3.2).
 
@@ -65,11 +71,15 @@ def resolve_choice(
         MalformedError: the metadata break a rule, lack a configuration, or have no authorization endpoint.
         PeerRefusal: a server answered with an error.
     """
-    return (yield from _resolve(CredentialOffer(credential_issuer, tuple(configuration_ids))))
+    return (yield from _resolve(CredentialOffer(credential_issuer, tuple(configuration_ids)), trust))
 
 
 def resolve_again(
-    credential_issuer: CredentialIssuerId, configuration_id: CredentialConfigurationId, *, authorization_server: str
+    credential_issuer: CredentialIssuerId,
+    configuration_id: CredentialConfigurationId,
+    *,
+    authorization_server: str,
+    trust: MetadataTrust | None = None,
 ) -> Flow[ResolvedOffer]:
     """Fetch what is needed to ask again for what was issued before, with a grant of ``authorization_server``.
 
@@ -77,7 +87,7 @@ def resolve_again(
         MalformedError: the metadata break a rule, or lack the configuration or the server by now.
         PeerRefusal: a server answered with an error.
     """
-    issuer = yield from resolve_credential_issuer(credential_issuer, only=(configuration_id,))
+    issuer = yield from resolve_credential_issuer(credential_issuer, only=(configuration_id,), trust=trust)
     # A refresh token goes to the server that gave it, and only while the issuer still relies on that one.
     # vci-12.2.4-same-server
     if authorization_server not in issuer.authorization_servers:
@@ -112,8 +122,8 @@ def resolve_credential_issuer(
     return parse_credential_issuer_metadata(document, credential_issuer=credential_issuer, only=only)
 
 
-def _resolve(offer: CredentialOffer) -> Flow[ResolvedOffer]:
-    issuer = yield from resolve_credential_issuer(offer.credential_issuer, only=offer.configuration_ids)
+def _resolve(offer: CredentialOffer, trust: MetadataTrust | None) -> Flow[ResolvedOffer]:
+    issuer = yield from resolve_credential_issuer(offer.credential_issuer, only=offer.configuration_ids, trust=trust)
     # OpenID4VCI 4.1.1: each string identifies an object in credential_configurations_supported.
     # vci-4.1.1-known-configuration
     if any(id_ not in issuer.configurations for id_ in offer.configuration_ids):

@@ -42,6 +42,11 @@ class MetadataTrust:
     at: datetime
 
 
+def metadata_trust(anchors: TrustAnchors, *, at: datetime) -> MetadataTrust | None:
+    """Return the trust of a wallet with ``anchors``; None, which asks for plain metadata, if none are for issuers."""
+    return MetadataTrust(anchors, at) if anchors.certificates(AnchorPurpose.CREDENTIAL_ISSUER) else None
+
+
 def create_signed_metadata(document: JsonObject, signer: CertifiedSigner, *, now: datetime) -> str:
     """Return the metadata as a JWS with the certificates of its key, without the root.
 

@@ -20,7 +20,7 @@ from wallet_core.adapters.config import AppSettings
 from wallet_core.adapters.idempotency import Answer
 from wallet_core.adapters.keystore import new_key_text
 from wallet_core.adapters.sql import Database
-from wallet_core.errors import InvalidToken, StorageError
+from wallet_core.errors import InvalidToken, StorageError, UseDpopNonce
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 KEY = new_key_text()
@@ -94,6 +94,10 @@ def _api(tables: AppTables) -> APIRouter:
     async def wire() -> None:
         raise InvalidToken("no token", clause="RFC 6750 3.1")
 
+    @api.get("/again")
+    async def again() -> None:
+        raise UseDpopNonce("a nonce of this server is needed in the DPoP proof")
+
     @api.get("/api/v1/wire")
     async def own() -> None:
         raise InvalidToken("no token", clause="RFC 6750 3.1")
@@ -132,7 +136,7 @@ def make_app(tmp_path: Path, clock: FixedClock) -> Callable[..., FastAPI]:
             clock=clock,
             template_folders=[tmp_path],
             protocol_paths=["/wire", "/.well-known/.*"],
-            guarded_paths=["/wire", "/note"],
+            guarded_paths=["/wire", "/note", "/again"],
             routers=[_pages(), _api(tables)],
         )
 

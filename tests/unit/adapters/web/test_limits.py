@@ -74,6 +74,12 @@ def test_after_too_many_refusals_the_caller_waits_and_others_do_not(make_app: Ca
         assert client.get("/note", headers=mine).status_code == 200
 
 
+def test_whoever_is_only_asked_for_a_fresh_nonce_does_not_wait(client: TestClient) -> None:
+    for _ in range(FAILURES_AT_ONCE + 5):
+        assert client.get("/again").status_code == 400
+    assert client.get("/note").status_code == 200
+
+
 def test_successes_are_not_counted(client: TestClient) -> None:
     for _ in range(FAILURES_AT_ONCE + 5):
         assert client.get("/note").status_code == 200

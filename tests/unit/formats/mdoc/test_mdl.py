@@ -1,6 +1,5 @@
 """The mobile driving licence: what readers of any country expect of it."""
 
-from datetime import date
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from wallet_core.errors import MalformedError
 from wallet_core.formats.mdoc.mdl import (
     MANDATORY,
     ZK_SHA256_BLOCKS,
-    age_attestations,
     lint_mdl,
     mso_size,
     nearest_age_attestation,
@@ -111,20 +109,6 @@ def test_values_that_are_wrong(element: str, value: Any) -> None:
     found = lint(**{element: value})
     assert len(found) == 1
     assert found[0].startswith(f"{element} is not ")
-
-
-@pytest.mark.parametrize(
-    ("on", "over_19"),
-    [(date(2026, 2, 27), False), (date(2026, 2, 28), True), (date(2026, 3, 1), True), (date(2025, 12, 31), False)],
-)
-def test_ages_are_those_of_a_day(on: date, over_19: bool) -> None:  # noqa: FBT001
-    found = age_attestations(date(2007, 2, 28), [65, 19, 7], on=on)
-    assert found == {"age_over_07": True, "age_over_19": over_19, "age_over_65": False}
-
-
-def test_born_on_29_february() -> None:
-    assert age_attestations(date(2008, 2, 29), [18], on=date(2026, 2, 28)) == {"age_over_18": False}
-    assert age_attestations(date(2008, 2, 29), [18], on=date(2026, 3, 1)) == {"age_over_18": True}
 
 
 HELD = {"age_over_15": True, "age_over_18": True, "age_over_21": True, "age_over_60": False, "age_over_65": False}
