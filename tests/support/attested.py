@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def start_haip_issuer(folder: Path, database_url: str, **more: Any) -> IssuerUnd
     """An issuer whose police keeps to HAIP, and whose city-tax does not."""
     started = start_issuer(folder, database_url, trust_anchors=trust_files(folder, PROVIDER), **more)
     police = AgencyId("police")
-    started.issuer.known[police] = replace(started.issuer.agency(police), haip=True)
+    started.issuer.known[police] = replace(started.issuer.agency(police), haip=True), NOW + timedelta(days=3650)
     return started
 
 
