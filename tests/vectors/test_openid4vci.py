@@ -209,6 +209,22 @@ def jwt_proofs(case: Any) -> None:
     assert list(request.proofs) == case["value"]["jwt"]
 
 
+def attestation_proofs(case: Any) -> None:
+    # What stands in the example for the attestation is no JWT: only the form of the request is read here.
+    body = {"credential_configuration_id": "a", "proofs": case["value"]}
+    request = messages.parse_credential_request("application/json", json.dumps(body).encode())
+    assert (request.proof_type, list(request.proofs)) == ("attestation", case["value"]["attestation"])
+    made = messages.create_credential_request(
+        f"{ISSUER}/credential",
+        "token",
+        configuration_id=request.configuration_id,
+        credential_identifier=None,
+        proofs=request.proofs,
+        proof_type=request.proof_type,
+    )
+    assert json.loads(made.body) == body
+
+
 def other_proofs(case: Any) -> None:
     body = json.dumps({"credential_configuration_id": "a", "proofs": case["value"]}).encode()
     refused(lambda: messages.parse_credential_request("application/json", body), InvalidCredentialRequest)
@@ -263,7 +279,7 @@ OUTCOMES: dict[str, Callable[[Any], None]] = {
     "l_2664": jwt_proofs,
     "l_2681": a_proof_before_signing,
     "l_2733": other_proofs,
-    "l_2775": other_proofs,
+    "l_2775": attestation_proofs,
     "l_3016": metadata,
 }
 
