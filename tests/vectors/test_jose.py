@@ -1,6 +1,7 @@
 """JOSE: signatures, thumbprints and encryption as the RFCs print them."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,10 +11,13 @@ from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
 
 from tests.support import vectors
 from wallet_core.encoding import base64url
-from wallet_core.errors import MalformedError, VerificationError
+from wallet_core.errors import InvalidDpopProof, MalformedError, VerificationError
 from wallet_core.jose import jwe, jws
 from wallet_core.keys.jwk import jwk_thumbprint, parse_private_jwk, parse_public_jwk, thumbprint
 from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.protocols.oauth2.dpop import DpopProof, verify_dpop_proof
+
+DPOP = vectors.load("jose", "rfc9449_dpop.json")
 
 
 def public(jwk: dict[str, Any]) -> dict[str, Any]:
@@ -80,7 +84,7 @@ def test_cookbook_encryption_of_other_kinds_is_refused(case: dict[str, Any]) -> 
         jwe.decrypt(case["output"]["compact"], {})
 
 
-@pytest.mark.parametrize("case", vectors.load("jose", "rfc9449_dpop.json")["proofs"], ids=lambda c: c["request"]["uri"])
+@pytest.mark.parametrize("case", DPOP["proofs"], ids=lambda c: c["request"]["uri"])
 def test_dpop_proof_signature(case: dict[str, Any]) -> None:
     token = jws.parse(case["token"])
     key = parse_public_jwk(token.header["jwk"])
@@ -89,8 +93,36 @@ def test_dpop_proof_signature(case: dict[str, Any]) -> None:
         assert base64url.encode(thumbprint(key)) == case["jkt"]
 
 
+@pytest.mark.parametrize("case", DPOP["proofs"], ids=lambda c: f"{c['request']['uri']}-{c['payload']['iat']}")
+def test_dpop_proof_of_a_request(case: dict[str, Any]) -> None:
+    token, request = case.get("access_token"), case["request"]
+
+    def verify(**changes: Any) -> DpopProof:
+        terms: dict[str, Any] = {
+            "method": request["method"],
+            "url": request["uri"],
+            "now": datetime.fromtimestamp(case["payload"]["iat"], UTC),
+            "verify_nonce": lambda _: None,
+            "access_token": token,
+        }
+        return verify_dpop_proof([case["token"]], **terms | changes)
+
+    assert (
+        base64url.encode(verify().thumbprint) == case["jkt"] == DPOP["bound_access_token_jwt"]["payload"]["cnf"]["jkt"]
+    )
+    others = {
+        "method": "PUT",
+        "url": "https://other.example.com/",
+        "access_token": "another",
+        "now": datetime(2026, 1, 1, tzinfo=UTC),
+    }
+    for name, value in others.items():
+        with pytest.raises(InvalidDpopProof):
+            verify(**{name: value})
+
+
 def test_dpop_bound_token_is_read() -> None:
-    bound = vectors.load("jose", "rfc9449_dpop.json")["bound_access_token_jwt"]
+    bound = DPOP["bound_access_token_jwt"]
     token = jws.parse(bound["token"])
     assert token.header == bound["header"]
     assert json.loads(token.payload) == bound["payload"]
