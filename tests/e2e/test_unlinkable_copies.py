@@ -134,6 +134,6 @@ def test_nothing_is_signed_before_the_certificate_was_valid_for_the_hour(
     add_document_signer(keys, new_iaca(now=later - timedelta(days=2)), "police", now=later)
     with pytest.raises(PeerRefusal) as refusal:
         receive(police, configuration, 1)
-    assert refusal.value.status == 500
+    assert refusal.value.status == 503
     police.clock.advance(3600)
     assert receive(police, configuration, 1)

@@ -48,6 +48,7 @@ from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.oauth2.client import ClientInstance
 from wallet_core.protocols.openid4vci import wallet
 from wallet_core.protocols.openid4vci.pending import DeferredCredential
+from wallet_core.trust.anchors import TrustAnchors
 
 LINK = "openid-credential-offer://?credential_offer_uri=https%3A%2F%2Fissuer.example%2Foffer"
 ACCOUNT, SESSION, STATE = "account", "session", "the state"
@@ -158,7 +159,7 @@ def ports_of(memory: Memory) -> IssuancePorts:
         cards=SimpleNamespace(add=lambda card: None),
         history=SimpleNamespace(add=memory.history.append),
         catalogue=CATALOGUE,
-        anchors=SimpleNamespace(),
+        anchors=TrustAnchors(),
         fetch=Nowhere(),
         clock=SimpleNamespace(now=lambda: NOW),
         random=os.urandom,

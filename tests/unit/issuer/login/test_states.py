@@ -102,7 +102,7 @@ class Memory:
 
         with (
             patch.object(session, "show_authorization", shown),
-            patch.object(session, "available_credentials", lambda *_, **__: ()),
+            patch.object(session, "available_records", lambda *_, **__: {}),
             patch.object(session, "approve_authorization", left),
             patch.object(session, "deny_authorization", left),
         ):
