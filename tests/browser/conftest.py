@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Playwright
 
+from tests.browser.gallery import start_gallery
 from tests.browser.looks import watch
 from tests.conftest import lacking
 
@@ -37,6 +38,26 @@ def screen(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     context = chromium.new_context(**options | getattr(request, "param", {}))
     context.set_default_timeout(10_000)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    complaints = watch(page)
+    yield page
+    context.close()
+    assert complaints == []
+
+
+@pytest.fixture(scope="module")
+def gallery() -> Iterator[str]:
+    """Base address of the samples."""
+    server = start_gallery()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def window(chromium: Browser) -> Iterator[Page]:
+    """One window for all samples: they share nothing, and opening a window costs more than a page."""
+    context = chromium.new_context(reduced_motion="reduce")
     page = context.new_page()
     complaints = watch(page)
     yield page

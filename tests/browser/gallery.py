@@ -76,6 +76,8 @@ SHELVES: Mapping[str, tuple[Pages, dict[str, Any], dict[str, tuple[str, dict[str
     ),
 }
 ADDRESSES = [f"/{shelf}/{name}" for shelf, (_, _, samples) in SHELVES.items() for name in samples]
+CITIZEN_ADDRESSES = [address for address in ADDRESSES if not address.startswith(("/issuer", "/verifier"))]
+STAFF_ADDRESSES = [address for address in ADDRESSES if address not in CITIZEN_ADDRESSES]
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -85,3 +85,19 @@ def assert_fit(page: Page, name: str) -> None:
     if (wide := sideways_scroll(page)) > 0:
         problems.append(f"{page.url} is {wide} px wider than the window")
     assert not problems, "\n".join(problems)
+
+
+_THEMES = {360: "light", 1280: "high-contrast"}
+
+
+def assert_sample_fits(window: Page, gallery: str, address: str) -> None:
+    """Both languages, narrow and wide; then larger text and narrower screens, which need no sideways scroll."""
+    for width, language in ((360, "ko"), (1280, "en")):
+        window.set_viewport_size({"width": width, "height": 900})
+        window.goto(f"{gallery}{address}?lang={language}&theme={_THEMES[width]}")
+        ready(window)
+        assert_fit(window, f"sample{address.replace('/', '-')}")
+        for narrow, size in ((320, "100"), (360, "130"), (360, "200"), (1280, "200")):
+            window.set_viewport_size({"width": narrow, "height": 780})
+            window.evaluate("(size) => { document.documentElement.dataset.size = size }", size)
+            assert sideways_scroll(window) <= 0, (language, narrow, size)
