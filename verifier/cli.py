@@ -10,6 +10,7 @@ import typer
 from verifier.app import create_worker
 from verifier.checks.cli import fill, verify
 from verifier.dependencies import Verifier, build_verifier
+from verifier.presentations.cli import audit
 from verifier.presentations.router import created_json, result_json
 from verifier.presentations.use_cases.requests import PresentationOrder, create_presentation
 from verifier.presentations.use_cases.results import show_presentation
@@ -36,6 +37,7 @@ app.add_typer(party_app, name="party")
 app.add_typer(request_app, name="request")
 app.command("verify")(verify)
 app.command("cache")(fill)
+app.command("audit")(audit)
 
 PartyOption = Annotated[str, typer.Option("--party", help="Id of the relying party.")]
 

@@ -5,6 +5,7 @@ from asyncio import AbstractEventLoop, get_running_loop
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from importlib.metadata import version
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
@@ -146,6 +147,8 @@ def build_verifier(
         verify_chain=trust.verify_chain,
         verify_mdoc_chain=trust.verify_mdoc_chain,
         may_issue=trust.may_issue,
+        trust_version=trust.version,
+        program=f"jigap {version('jigap')}",
         seal=sealer,
         clock=time,
         random=random,

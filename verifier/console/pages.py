@@ -19,7 +19,9 @@ from verifier.console.desk import (
 )
 from verifier.console.use_cases import list_checks, show_links
 from verifier.dependencies import verifier_of
+from verifier.presentations.router import record_file
 from verifier.presentations.use_cases.protocol import ELSEWHERE_PATH
+from verifier.presentations.use_cases.records import show_record
 from verifier.presentations.use_cases.requests import start_check
 from verifier.presentations.use_cases.results import redeem_in_browser, show_check
 from verifier.relying_parties.use_cases import sign_in
@@ -121,6 +123,14 @@ async def check_page(request: Request, desk: Staff, check_id: str) -> Response:
         "expires_at": links.expires_at,
     }
     return html(request, "console/check.html", party=desk.party, check=shown)
+
+
+@router.get("/console/checks/{check_id}/record")
+async def check_record(desk: Staff, check_id: str) -> Response:
+    """Give out the sealed verification record of the request that was answered."""
+    ports = desk.verifier.presentations
+    answered = show_check(ports, desk.party, check_id).result
+    return record_file(answered.id, show_record(ports, desk.party, answered.id))
 
 
 @router.get("/console/checks/{check_id}/state")

@@ -9,8 +9,9 @@ from verifier.ports import Clock, Seal, UnitOfWork
 from verifier.relying_parties.ports import AccessKeys, PartyId
 from wallet_core.catalogue.policy import Policy
 from wallet_core.protocols.openid4vp.presentation import Presentation
+from wallet_core.protocols.openid4vp.record import RecordNotes
 from wallet_core.protocols.openid4vp.validation import ChainVerifier, IssuerPermission
-from wallet_core.types import RandomBytes
+from wallet_core.types import JsonObject, RandomBytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,23 @@ class StoredPresentation:
         return replace(self, state=state)
 
 
+@dataclass(frozen=True, slots=True)
+class RecordParts:
+    """What there is of the verification record of a presentation.
+
+    Attributes:
+        stored: the presentation.
+        notes: what was caught of the answer; None once the record is sealed, and where nobody answered.
+        secrets: what opens the digests in it; None once the claims are gone.
+        record: the sealed record; None until it is sealed.
+    """
+
+    stored: StoredPresentation
+    notes: bytes | None
+    secrets: bytes | None
+    record: str | None
+
+
 class Presentations(Protocol):
     """Presentations of every relying party."""
 
@@ -53,8 +71,24 @@ class Presentations(Protocol):
         """Store a new one."""
         ...
 
-    def advance(self, presentation: StoredPresentation, state: Presentation) -> None:
-        """Store its new state. Raises ``StateConflict`` if the stored one moved since ``version`` was read."""
+    def advance(self, presentation: StoredPresentation, state: Presentation, notes: RecordNotes | None = None) -> None:
+        """Store its new state, and what its verification record will need.
+
+        Raises:
+            StateConflict: the stored one moved since ``version`` was read.
+        """
+        ...
+
+    def record_of(self, party_id: PartyId, presentation_id: str) -> RecordParts | None:
+        """Return what there is of the verification record of a party's presentation."""
+        ...
+
+    def unsealed(self, *, after: str, limit: int) -> Sequence[RecordParts]:
+        """Return what waits to be sealed: presentations that ended, by id, from the one after ``after``."""
+        ...
+
+    def keep_record(self, presentation_id: str, record: str) -> str | None:
+        """Store a sealed record and return the one that is stored: another may have been first. None if it is gone."""
         ...
 
     def by_id(self, party_id: PartyId, presentation_id: str) -> StoredPresentation | None:
@@ -108,7 +142,8 @@ class PresentationPorts:
     """Everything the use cases of presentations need.
 
     ``storage`` opens a unit that writes, ``reading`` one that only reads and waits for no writer. ``verify_chain`` says
-    whom we trust to issue credentials, ``verify_mdoc_chain`` whom to issue mdocs, ``may_issue`` which types.
+    whom we trust to issue credentials, ``verify_mdoc_chain`` whom to issue mdocs, ``may_issue`` which types;
+    ``trust_version`` which roots and which list say so now, as a record shows it. ``program`` is our name and version.
     """
 
     storage: Callable[[], Storage]
@@ -120,6 +155,8 @@ class PresentationPorts:
     verify_chain: ChainVerifier
     verify_mdoc_chain: ChainVerifier
     may_issue: IssuerPermission
+    trust_version: Callable[[datetime], JsonObject]
+    program: str
     seal: Seal
     clock: Clock
     random: RandomBytes

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, insert, select
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 
 from verifier.ports import Seal
-from verifier.presentations.ports import StoredPresentation
+from verifier.presentations.ports import RecordParts, StoredPresentation
 from verifier.presentations.tables import PresentationRow
 from verifier.relying_parties.ports import PartyId
 from verifier.tables import table_of
@@ -16,11 +16,15 @@ from wallet_core.adapters.sql import UnitOfWork
 from wallet_core.encoding import strict_json
 from wallet_core.protocols.openid4vp.presentation import (
     Answered,
+    Expired,
     Presentation,
+    Refused,
     Requested,
     Retrieved,
+    Verified,
     next_change,
 )
+from wallet_core.protocols.openid4vp.record import RecordNotes
 from wallet_core.protocols.openid4vp.stored import (
     credentials_of,
     credentials_to_json,
@@ -28,27 +32,41 @@ from wallet_core.protocols.openid4vp.stored import (
     state_to_json,
 )
 
+ENDED = (Verified.kind, Refused.kind, Expired.kind)
+"""Kinds of the states that nothing but time leaves."""
+
 MAX_CLAIMS_BYTES = 1 << 20
 """Bytes of the claims of one presentation when read again; what came in was smaller."""
 
 _TABLE = table_of(PresentationRow)
+_RECORD = ("record_notes", "record_secrets", "record")
+# Nobody but who asks for a record reads it.
+_STATE = select(*(column for column in _TABLE.c if column.name not in _RECORD))
 
 # Built once: putting a statement together costs as much as running it.
-_BY_ID = select(_TABLE).where(_TABLE.c.id == bindparam("row_id"), _TABLE.c.party_id == bindparam("party_id"))
-_BY_REQUEST_ID = select(_TABLE).where(_TABLE.c.request_id == bindparam("request_id"))
-_BY_CODE = select(_TABLE).where(_TABLE.c.code_digest == bindparam("digest"))
-_OF_CHECK = select(_TABLE).where(_TABLE.c.check_id == bindparam("check_id")).order_by(_TABLE.c.id)
+_BY_ID = _STATE.where(_TABLE.c.id == bindparam("row_id"), _TABLE.c.party_id == bindparam("party_id"))
+_BY_REQUEST_ID = _STATE.where(_TABLE.c.request_id == bindparam("request_id"))
+_BY_CODE = _STATE.where(_TABLE.c.code_digest == bindparam("digest"))
+_OF_CHECK = _STATE.where(_TABLE.c.check_id == bindparam("check_id")).order_by(_TABLE.c.id)
 _LATEST = (
-    select(_TABLE)
-    .where(_TABLE.c.party_id == bindparam("party_id"), _TABLE.c.id < bindparam("before"))
+    _STATE.where(_TABLE.c.party_id == bindparam("party_id"), _TABLE.c.id < bindparam("before"))
     .order_by(_TABLE.c.id.desc())
     .limit(bindparam("limit"))
 )
 _CHANGING = (
+    _STATE.where(_TABLE.c.changes_at <= bindparam("now")).order_by(_TABLE.c.changes_at).limit(bindparam("limit"))
+)
+_RECORD_OF = select(_TABLE).where(_TABLE.c.id == bindparam("row_id"), _TABLE.c.party_id == bindparam("party_id"))
+_UNSEALED = (
     select(_TABLE)
-    .where(_TABLE.c.changes_at <= bindparam("now"))
-    .order_by(_TABLE.c.changes_at)
+    .where(_TABLE.c.record_notes.is_not(None), _TABLE.c.kind.in_(ENDED), _TABLE.c.id > bindparam("after"))
+    .order_by(_TABLE.c.id)
     .limit(bindparam("limit"))
+)
+_KEEP_RECORD = (
+    update(_TABLE)
+    .where(_TABLE.c.id == bindparam("row_id"), _TABLE.c.record.is_(None))
+    .values(record=bindparam("sealed"), record_notes=None)
 )
 _INSERT = insert(_TABLE)
 _AFTER_EVERY_ID = "\x7f"
@@ -78,8 +96,8 @@ class SqlPresentations:
         }
         self._unit.connection.execute(_INSERT, row)
 
-    def advance(self, presentation: StoredPresentation, state: Presentation) -> None:
-        """Store its new state."""
+    def advance(self, presentation: StoredPresentation, state: Presentation, notes: RecordNotes | None = None) -> None:
+        """Store its new state, and what its verification record will need."""
         sql.advance(
             self._unit.connection,
             _TABLE,
@@ -88,7 +106,24 @@ class SqlPresentations:
             kind=state.kind,
             body=state_to_json(state),
             **self._columns(presentation, state),
+            **self._record_columns(presentation, state, notes),
         )
+
+    def record_of(self, party_id: PartyId, presentation_id: str) -> RecordParts | None:
+        """Return what there is of the verification record of a party's presentation."""
+        row = self._unit.connection.execute(_RECORD_OF, {"row_id": presentation_id, "party_id": party_id}).one_or_none()
+        return None if row is None else self._parts(row)
+
+    def unsealed(self, *, after: str, limit: int) -> Sequence[RecordParts]:
+        """Return what waits to be sealed."""
+        rows = self._unit.connection.execute(_UNSEALED, {"after": after, "limit": limit})
+        return [self._parts(row) for row in rows]
+
+    def keep_record(self, presentation_id: str, record: str) -> str | None:
+        """Store a sealed record and return the one that is stored."""
+        self._unit.connection.execute(_KEEP_RECORD, {"row_id": presentation_id, "sealed": record})
+        found = select(_TABLE.c.record).where(_TABLE.c.id == presentation_id)
+        return self._unit.connection.execute(found).scalar_one_or_none()
 
     def by_id(self, party_id: PartyId, presentation_id: str) -> StoredPresentation | None:
         """Return a party's presentation."""
@@ -136,6 +171,23 @@ class SqlPresentations:
             "delete_at": presentation.delete_at,
         }
 
+    def _record_columns(
+        self, presentation: StoredPresentation, state: Presentation, notes: RecordNotes | None
+    ) -> dict[str, Any]:
+        # What opens the digests of a record goes with the claims, whatever moved the presentation.
+        gone: dict[str, Any] = {} if credentials_of(state) is not None else {"record_secrets": None}
+        if notes is None:
+            return gone
+        secrets = None
+        if notes.secrets is not None and not gone:
+            secrets = self._seal.seal(notes.secrets, _secrets_context(presentation.id))
+        return {"record_notes": notes.body, "record_secrets": secrets}
+
+    def _parts(self, row: Row[Any]) -> RecordParts:
+        secrets = row.record_secrets
+        opened = None if secrets is None else self._seal.open(secrets, _secrets_context(row.id))
+        return RecordParts(self._stored(row), row.record_notes, opened, row.record)
+
     def _sealed_claims(self, presentation_id: str, state: Presentation) -> bytes | None:
         credentials = credentials_of(state)
         if credentials is None:
@@ -163,3 +215,7 @@ class SqlPresentations:
 
 def _claims_context(presentation_id: str) -> str:
     return f"verifier_presentation.sealed_claims:{presentation_id}"
+
+
+def _secrets_context(presentation_id: str) -> str:
+    return f"verifier_presentation.record_secrets:{presentation_id}"

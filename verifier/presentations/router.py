@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from verifier.dependencies import verifier_of
-from verifier.presentations.use_cases import requests, results
+from verifier.presentations.use_cases import records, requests, results
 from verifier.presentations.use_cases.requests import CreatedPresentation, PresentationOrder
 from verifier.presentations.use_cases.results import Result
 from wallet_core import spec_versions as spec
@@ -135,11 +135,27 @@ async def receive_dc_api_response(presentation_id: str, _key: Writer) -> Respons
     raise InvalidRequest("the Digital Credentials API is not supported yet")
 
 
-@router.get("/{presentation_id}/record")
-async def show_record(presentation_id: str, _key: Reader) -> Response:
-    """Show the sealed verification record: not supported yet."""
-    del presentation_id
-    raise InvalidRequest("verification records are not supported yet")
+@router.get("/{presentation_id}/record", response_class=Response)
+async def show_record(
+    request: Request, presentation_id: str, key: Reader, disclose: Annotated[bool, Query()] = False
+) -> Response:
+    """Give out the sealed verification record, a file to keep (`specs/verification-record.md`).
+
+    Beside it lie the claims that the policy lets you keep; with `disclose=true` every claim that can still be read.
+    """
+    verifier = verifier_of(request)
+    party = verifier.party(key.owner)
+    record = records.show_record(verifier.presentations, party, presentation_id, disclose=disclose)
+    return record_file(presentation_id, record)
+
+
+def record_file(presentation_id: str, record: str) -> Response:
+    """Return a verification record as a file to be saved."""
+    headers = {
+        "Content-Disposition": f'attachment; filename="verification-record-{presentation_id}.jwt"',
+        "Cache-Control": "no-store",
+    }
+    return Response(f"{record}\n", 200, headers, spec.VERIFICATION_RECORD_MEDIA_TYPE)
 
 
 def created_json(made: CreatedPresentation) -> JsonObject:

@@ -1,12 +1,14 @@
-"""The durable work of presentations: claims and records go when the policy says, used answers are forgotten."""
+"""The durable work of presentations: records are sealed, claims and records go when the policy says."""
 
 from datetime import timedelta
 from typing import Any
 
 from verifier.dependencies import Verifier
+from verifier.presentations.use_cases.records import Sealed, keep_sealed, seal_waiting
 from verifier.presentations.use_cases.results import BATCH, delete_old_records, move_on_in_time
 from verifier.status.use_cases import delete_old_lists
 from verifier.tables import APP_TABLES
+from wallet_core.adapters import log
 from wallet_core.adapters.idempotency import forget_answers
 from wallet_core.adapters.jobs import Cron, Job, Task, enqueue
 from wallet_core.adapters.sql import UnitOfWork
@@ -14,10 +16,12 @@ from wallet_core.adapters.sql import UnitOfWork
 MOVE_ON = "presentations.move_on_in_time"
 DELETE_OLD = "presentations.delete_old_records"
 FORGET = "presentations.forget_answers"
+SEAL = "presentations.seal_records"
 FORGET_LISTS = "status.delete_old_lists"
 
 CRONS = (
     Cron(MOVE_ON, every=timedelta(seconds=5)),
+    Cron(SEAL, every=timedelta(seconds=5)),
     Cron(DELETE_OLD, every=timedelta(minutes=10)),
     Cron(FORGET, every=timedelta(hours=1)),
     Cron(FORGET_LISTS, every=timedelta(hours=1)),
@@ -45,7 +49,25 @@ def tasks(verifier: Verifier) -> dict[str, Task]:
 
     return {
         MOVE_ON: Task(move_on),
+        SEAL: _sealing(verifier),
         DELETE_OLD: Task(delete_old),
         FORGET: Task(forget),
         FORGET_LISTS: Task(forget_lists),
     }
+
+
+def _sealing(verifier: Verifier) -> Task:
+    logger = log.get_logger("verifier.presentations")
+
+    # Signing is outside of the transaction: a key in an HSM takes its time.
+    def seal(job: Job) -> Sealed:
+        return seal_waiting(verifier.presentations, after=str(job.payload.get("after", "")))
+
+    def keep(_job: Job, unit: UnitOfWork, sealed: Sealed) -> None:
+        keep_sealed(verifier.storage(unit), sealed)
+        for problem in sealed.problems:
+            logger.warning("a verification record could not be sealed", detail=problem)
+        if sealed.following is not None:
+            enqueue(unit.connection, APP_TABLES, SEAL, {"after": sealed.following})
+
+    return Task(keep, prepare=seal)

@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from verifier.trust_lists.ports import StoredTrustList, TrustPorts, TrustStorage
+from wallet_core.encoding import base64url
 from wallet_core.errors import WalletError
 from wallet_core.protocols.openid4vp.checks import ListCopy
 from wallet_core.trust.anchors import AnchorPurpose
 from wallet_core.trust.policy import IssuerPolicy, extend_issuer_policy
 from wallet_core.trust.trust_list import KnownList, VerifiedTrustList, verify_trust_list
 from wallet_core.trust.x509 import TrustedCertificate, VerdictCache
-from wallet_core.types import CredentialIssuerId
+from wallet_core.types import CredentialIssuerId, JsonObject
 
 LOOK_AGAIN: Final = timedelta(seconds=5)
 """How long a process answers from memory before it looks whether the database has another list: one small read."""
@@ -67,6 +68,7 @@ class CurrentTrust:
         self._good_until: datetime | None = None
         self._copy: ListCopy | None = None
         self._looked_at: datetime | None = None
+        self._version: JsonObject | None = None
 
     def policy(self, now: datetime) -> IssuerPolicy:
         """Return the policy of ``now``."""
@@ -79,6 +81,19 @@ class CurrentTrust:
         """Return how old the list is that counts now; None if none is used or none is there."""
         self.policy(now)
         return self._copy
+
+    def version(self, now: datetime) -> JsonObject:
+        """Return which roots and which list count now, as a verification record shows it. Never change it."""
+        policy = self.policy(now)
+        if self._version is None:
+            known = self._known
+            self._version = {
+                "anchors_sha256": base64url.encode(policy.anchors.fingerprint),
+                "list": None
+                if known is None
+                else {"sequence_number": known.sequence_number, "sha256": base64url.encode(known.digest)},
+            }
+        return self._version
 
     def look_again(self) -> None:
         """Look into the database at the next question: this process has just stored a list."""
@@ -119,6 +134,7 @@ class CurrentTrust:
         if stored.known != self._known:
             self._known = stored.known
             self._policy = self._policy_with(stored)
+            self._version = None
         # The same list, asked for anew, is as fresh as the answer.
         self._copy = ListCopy(stored.accepted_at, self._good_until)
 

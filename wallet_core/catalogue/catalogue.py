@@ -1,7 +1,8 @@
 """The catalogue as a whole: credential types, policies and agencies, read from texts and checked."""
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from wallet_core.catalogue.credential_type import CredentialType
@@ -81,7 +82,11 @@ def parse_catalogue(texts: Mapping[str, str]) -> Catalogue:
     types = [
         (document, parse_credential_type(document.root)) for name, document in parsed.items() if "credentials/" in name
     ]
-    policies = [(document, parse_policy(document.root)) for name, document in parsed.items() if "policies/" in name]
+    policies = [
+        (document, replace(parse_policy(document.root), digest=_digest(texts[name])))
+        for name, document in parsed.items()
+        if "policies/" in name
+    ]
     catalogue = Catalogue(
         types={each.id: each for _, each in types},
         policies={each.id: each for _, each in policies},
@@ -95,6 +100,10 @@ def parse_catalogue(texts: Mapping[str, str]) -> Catalogue:
     if problems:
         raise CatalogueError(problems)
     return catalogue
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
 
 
 def _is_ours(name: str) -> bool:

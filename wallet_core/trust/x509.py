@@ -7,7 +7,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
@@ -86,6 +86,7 @@ class TrustedCertificate:
         anchor_sha256: SHA-256 of the DER form of the anchor that the chain led to, 32 bytes.
         valid_from: from when the whole chain is valid.
         valid_until: until when the whole chain is valid.
+        chain: the chain in DER as it came, leaf first, without the anchor.
     """
 
     leaf: x509.Certificate
@@ -98,6 +99,7 @@ class TrustedCertificate:
     anchor_sha256: bytes
     valid_from: datetime
     valid_until: datetime
+    chain: tuple[bytes, ...] = field(compare=False, repr=False)
 
 
 def parse_x5c(value: Json) -> tuple[bytes, ...]:
@@ -166,7 +168,7 @@ def verify_chain(
     leaf = certificates[0]
     _validate_leaf(leaf, purpose)
     # 6
-    return _trusted(leaf, path, purpose, hashlib.sha256(chain[0]).digest())
+    return _trusted(leaf, path, purpose, chain)
 
 
 def validate_issuer_name(certificate: TrustedCertificate, issuer: CredentialIssuerId) -> None:
@@ -414,7 +416,7 @@ def _serves(usages: frozenset[ObjectIdentifier], purpose: AnchorPurpose) -> bool
 
 
 def _trusted(
-    leaf: x509.Certificate, path: list[x509.Certificate], purpose: AnchorPurpose, sha256: bytes
+    leaf: x509.Certificate, path: list[x509.Certificate], purpose: AnchorPurpose, chain: Sequence[bytes]
 ) -> TrustedCertificate:
     try:
         key = public_key(leaf.public_key())
@@ -428,10 +430,11 @@ def _trusted(
         name=_subject_name(leaf),
         dns_names=tuple(name.lower() for name in names.get_values_for_type(x509.DNSName)) if names else (),
         uris=tuple(names.get_values_for_type(x509.UniformResourceIdentifier)) if names else (),
-        sha256=sha256,
+        sha256=hashlib.sha256(chain[0]).digest(),
         anchor_sha256=_fingerprint(path[-1]),
         valid_from=max(each.not_valid_before_utc for each in path),
         valid_until=min(each.not_valid_after_utc for each in path),
+        chain=tuple(chain),
     )
 
 

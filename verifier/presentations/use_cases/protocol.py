@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from verifier.presentations.ports import PresentationPorts, Storage, StoredPresentation
+from verifier.presentations.use_cases.records import note, signing_key
 from verifier.presentations.use_cases.requests import key_context
 from wallet_core import spec_versions as spec
 from wallet_core.encoding.claims_path import resolve, value_at
@@ -18,11 +19,9 @@ from wallet_core.errors import (
     StateConflict,
     VerificationError,
 )
-from wallet_core.keys.signer import CertifiedSigner
 from wallet_core.protocols.openid4vp import presentation as states
 from wallet_core.protocols.openid4vp.asking import (
     code_digest,
-    find_access_key,
     new_secret,
     private_key_from_bytes,
     read_response,
@@ -32,6 +31,7 @@ from wallet_core.protocols.openid4vp.checks import CheckStep
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery
 from wallet_core.protocols.openid4vp.mdoc import request_transcript
 from wallet_core.protocols.openid4vp.presentation import Presentation, Requested, Retrieved
+from wallet_core.protocols.openid4vp.record import RecordNotes
 from wallet_core.protocols.openid4vp.request_object import create_request_object
 from wallet_core.protocols.openid4vp.response import ErrorResponse, PresentationResponse
 from wallet_core.protocols.openid4vp.statuses import DEFAULT_RULE, StatusLook
@@ -56,12 +56,14 @@ class Verdict:
         presentation: as it was read.
         move: to the state after the answer.
         redirect_uri: where the wallet sends the browser (8.2).
+        notes: what its verification record will need.
         error: what the wallet is told instead, once the verdict is stored; None if the answer was accepted.
     """
 
     presentation: StoredPresentation
     move: Move
     redirect_uri: str
+    notes: RecordNotes
     error: VerificationError | None = None
 
 
@@ -88,7 +90,7 @@ def serve_request(ports: PresentationPorts, request_id: str, *, wallet_nonce: st
         storage = ports.storage()
         with storage.unit:
             _settle(storage, stored, lambda state: states.retrieve(state, now=now))
-    key = _signing_key(ports, stored)
+    key = signing_key(ports, stored)
     return create_request_object(
         retrieved.terms.request,
         signer=key.signer,
@@ -129,27 +131,29 @@ def judge_response(
     # M25: accepted error responses get a way back as well, so that the person returns.
     redirect_uri = _redirect(ports, stored, code)
     if isinstance(response, ErrorResponse):
-        error = response.error
-        return Verdict(stored, lambda state: states.decline(state, error, now=now), redirect_uri)
+        error, notes = response.error, note(ports, stored, body, now=now)
+        return Verdict(stored, lambda state: states.decline(state, error, now=now), redirect_uri, notes)
     try:
         validated = _validate(ports, stored, response, statuses, now)
     except VerificationError as exc:
-        refused = exc
-        return Verdict(stored, lambda state: states.refuse(state, refused, now=now), redirect_uri, refused)
-    digest = code_digest(code)
+        refused, notes = exc, note(ports, stored, body, response.vp_token, now=now)
+        return Verdict(stored, lambda state: states.refuse(state, refused, now=now), redirect_uri, notes, refused)
+    digest, notes = code_digest(code), note(ports, stored, body, response.vp_token, validated, now=now)
     return Verdict(
-        stored, lambda state: states.answer(state, validated, response_code_digest=digest, now=now), redirect_uri
+        stored, lambda state: states.answer(state, validated, response_code_digest=digest, now=now), redirect_uri, notes
     )
 
 
 def record_verdict(storage: Storage, verdict: Verdict, *, now: datetime) -> None:
-    """Store a verdict, and end the request that stands beside this one (M23), in the caller's transaction.
+    """Store a verdict with what its record will need, and end the request that stands beside this one (M23).
+
+    All in the caller's transaction.
 
     Raises:
         StateConflict: another answer came first.
         Expired: the time ran out meanwhile.
     """
-    _settle(storage, verdict.presentation, verdict.move)
+    _settle(storage, verdict.presentation, verdict.move, verdict.notes)
     check_id = verdict.presentation.check_id
     if check_id is None:
         return
@@ -158,14 +162,6 @@ def record_verdict(storage: Storage, verdict: Verdict, *, now: datetime) -> None
         # vp-13.3-one-of-two
         if other.id != verdict.presentation.id and isinstance(other.state, Requested | Retrieved):
             _settle(storage, other, lambda state: states.end(state, now=now))
-
-
-def _signing_key(ports: PresentationPorts, stored: StoredPresentation) -> CertifiedSigner:
-    """Return the access key that the request's Client Identifier names, which may have been rotated meanwhile."""
-    current = ports.keys.signing_key(stored.party_id)
-    return find_access_key(
-        stored.state.terms.request.client_id, current, lambda: ports.keys.signing_keys(stored.party_id)
-    )
 
 
 def _validate(
@@ -233,7 +229,7 @@ def _find(ports: PresentationPorts, request_id: str) -> StoredPresentation:
     return found
 
 
-def _settle(storage: Storage, stored: StoredPresentation, move: Move) -> None:
+def _settle(storage: Storage, stored: StoredPresentation, move: Move, notes: RecordNotes | None = None) -> None:
     """Store the moved state.
 
     Somebody may have fetched the request since it was read; then the move is made from where it stands now. Of two
@@ -243,7 +239,7 @@ def _settle(storage: Storage, stored: StoredPresentation, move: Move) -> None:
         # Outside of what is tried: a move that the state does not allow is the caller's conflict, not a race.
         moved = move(stored.state)
         try:
-            storage.presentations.advance(stored, moved)
+            storage.presentations.advance(stored, moved, notes)
         except StateConflict:
             again = storage.presentations.by_request_id(stored.request_id)
             if again is None:
@@ -251,7 +247,7 @@ def _settle(storage: Storage, stored: StoredPresentation, move: Move) -> None:
             stored = again
         else:
             return
-    storage.presentations.advance(stored, move(stored.state))
+    storage.presentations.advance(stored, move(stored.state), notes)
 
 
 def _redirect(ports: PresentationPorts, stored: StoredPresentation, code: str) -> str:

@@ -6,7 +6,7 @@ and the answer is looked at again. Whoever keeps copies for many answers brings 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, TypeVar
 
@@ -14,7 +14,13 @@ from wallet_core.catalogue.policy import StatusRule
 from wallet_core.errors import FetchError, MalformedError, StatusUnknown, WalletError
 from wallet_core.http import Flow
 from wallet_core.trust.status_list.fetching import fetch_status_list
-from wallet_core.trust.status_list.judging import StatusFinding, StatusVerifier, judge_status, validate_list_signer
+from wallet_core.trust.status_list.judging import (
+    StatusEvidence,
+    StatusFinding,
+    StatusVerifier,
+    judge_status,
+    validate_list_signer,
+)
 from wallet_core.trust.status_list.reading import FetchedStatusList, ListName, SignerVerifier, read_status_list
 from wallet_core.trust.status_list.reference import StatusReference, parse_status
 from wallet_core.trust.x509 import TrustedCertificate
@@ -86,7 +92,9 @@ class StatusLook:
             return _unknown(rule, None)
         validate_list_signer(known.signer, issuer)
         found = judge_status(known.statuses, reference, checked_at=known.fetched_at)
-        return found if known.fetched_at >= oldest else _unknown(rule, known.fetched_at)
+        if known.fetched_at < oldest:
+            found = _unknown(rule, known.fetched_at)
+        return replace(found, evidence=_evidence(known, reference))
 
 
 @dataclass(slots=True)
@@ -139,6 +147,11 @@ def look_up_statuses(
             except WalletError as exc:
                 lists.failed[name] = exc
         tried |= current.wanted
+
+
+def _evidence(known: FetchedStatusList, reference: StatusReference) -> StatusEvidence:
+    claims = known.statuses.claims
+    return StatusEvidence(reference.uri, reference.idx, claims.issued_at, claims.expires_at, known.digest)
 
 
 def _unknown(rule: StatusRule, checked_at: datetime | None) -> StatusFinding:

@@ -1,7 +1,7 @@
 """What a list says about one credential, and whether its signer may say so."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias
 
@@ -22,6 +22,25 @@ USUAL_TTL: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
+class StatusEvidence:
+    """What a finding stands on: the place in a list, and which edition of the list it was.
+
+    Attributes:
+        uri: address of the list.
+        index: the credential's place in it. It tells one credential from another.
+        issued_at: ``iat`` of the list.
+        expires_at: ``exp`` of the list; None if it has none.
+        token_sha256: SHA-256 of the token as it was fetched, 32 bytes.
+    """
+
+    uri: str
+    index: int
+    issued_at: datetime
+    expires_at: datetime | None
+    token_sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class StatusFinding:
     """What was found out about a credential that may be relied on.
 
@@ -29,10 +48,12 @@ class StatusFinding:
         status: ``valid``; ``none`` for a credential without status; ``unknown`` where no list could be had and the
             policy accepts that.
         checked_at: when the list was fetched, the last one known for ``unknown``; None if there never was one.
+        evidence: the list that was looked into; not stored with the claims. None if there was none.
     """
 
     status: Literal["none", "valid", "unknown"]
     checked_at: datetime | None = None
+    evidence: StatusEvidence | None = field(default=None, compare=False, repr=False)
 
 
 StatusVerifier: TypeAlias = Callable[[Any, TrustedCertificate, str, datetime], StatusFinding]

@@ -1,5 +1,6 @@
 """A fetched Status List Token made into a list that may be relied on: the one reading of wallets, verifiers, logins."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,12 +31,13 @@ _PARSERS: Final[Mapping[str, TokenParser]] = {
 
 @dataclass(frozen=True, slots=True)
 class FetchedStatusList:
-    """A copy of a list that holds, who signed it, and until when it is used without asking again."""
+    """A copy of a list that holds, who signed it, until when it is used without asking again, and its SHA-256."""
 
     statuses: VerifiedStatusList
     signer: TrustedCertificate
     fetched_at: datetime
     fresh_until: datetime
+    digest: bytes
 
     @property
     def size(self) -> int:
@@ -77,4 +79,5 @@ def read_status_list(
     statuses = verify_status_list_token(parsed, key=signer.public_key, uri=uri, now=now)
     if media_type == spec.STATUS_LIST_CWT_MEDIA_TYPE:
         require_mdoc_profile(statuses.claims)
-    return FetchedStatusList(statuses, signer, fetched_at, fresh_until(statuses.claims, fetched_at=fetched_at))
+    until = fresh_until(statuses.claims, fetched_at=fetched_at)
+    return FetchedStatusList(statuses, signer, fetched_at, until, hashlib.sha256(token).digest())

@@ -1,0 +1,526 @@
+"""Verification records: what they hold, what they do not, and at which step an audit refuses a false one."""
+
+import copy
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.support.presentations import AGENCY, CLAIMS, NOW, VCT, new_ca, query, world
+from tests.support.trust import ListOperator, listed, new_list
+from wallet_core.encoding import base64url, strict_json
+from wallet_core.errors import MalformedError, QueryNotSatisfied, StateConflict
+from wallet_core.formats.sd_jwt.holder import create_key_binding, index_sd_jwt
+from wallet_core.jose import jws
+from wallet_core.keys.algorithms import SignatureAlgorithm
+from wallet_core.keys.signer import CertifiedSigner, SoftwareSigner
+from wallet_core.protocols.openid4vp import presentation as states
+from wallet_core.protocols.openid4vp import record as records
+from wallet_core.protocols.openid4vp.presentation import PresentationFlow, Requested, Terms
+from wallet_core.protocols.openid4vp.record_audit import AuditStep, Brought, audit_record
+from wallet_core.protocols.openid4vp.validation import Expectation, validate_vp_token
+from wallet_core.spec_versions import TYP_REQUEST_OBJECT, TYP_VERIFICATION_RECORD
+from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors
+from wallet_core.trust.status_list.judging import StatusEvidence, StatusFinding
+from wallet_core.trust.trust_list import verify_trust_list
+from wallet_core.trust.x509 import format_x5c, verify_chain
+
+WORLD = world()
+KEY = CertifiedSigner(WORLD.verifier_signer, WORLD.verifier_chain)
+SALT = bytes(range(records.SALT_BYTES))
+LATER = NOW + timedelta(days=3650)
+LIST = "https://issuer.example/agencies/police/statuslists/1"
+RULE = {"max_age_hours": 1, "unknown": "refuse"}
+OPERATOR = ListOperator(NOW)
+ISSUERS = TrustAnchor(WORLD.issuer_ca.certificate, AnchorPurpose.CREDENTIAL_ISSUER)
+TRUST_LIST = OPERATOR.sign(new_list(NOW, ISSUERS, agencies=(listed(AGENCY, VCT),)))
+ROOTS = WORLD.anchors + OPERATOR.anchors
+LISTED = verify_trust_list(TRUST_LIST, ROOTS, at=NOW)
+ACCESS_ONLY = TrustAnchors([each for each in WORLD.anchors.anchors if each.purpose is AnchorPurpose.VERIFIER_ACCESS])
+CIRCUMSTANCES = {
+    "program": "jigap 0",
+    "trust": {
+        "anchors_sha256": base64url.encode(WORLD.anchors.fingerprint),
+        "list": {"sequence_number": LISTED.content.sequence_number, "sha256": base64url.encode(LISTED.digest)},
+    },
+    "policy": None,
+    "status_rule": RULE,
+}
+
+
+class Answer:
+    """One answer that was verified, and its record."""
+
+    def __init__(self, dcql=None, *, disclose=(("name",), ("age_over_19",)), status=None) -> None:
+        self.request = WORLD.request(dcql)
+        self.terms = Terms(
+            self.request,
+            PresentationFlow.CROSS_DEVICE,
+            "get",
+            None,
+            created_at=NOW - timedelta(seconds=30),
+            expires_at=NOW + timedelta(minutes=5),
+            keep_for=timedelta(minutes=5),
+        )
+        held = index_sd_jwt(WORLD.agency.issue(WORLD.holder))
+        unsigned = create_key_binding(
+            held,
+            disclose,
+            audience=self.request.client_id.full,
+            nonce=self.request.nonce,
+            issued_at=NOW,
+            algorithm=SignatureAlgorithm.ES256,
+        )
+        self.text = unsigned.attach(WORLD.holder.sign(unsigned.signing_input))
+        self.vp_token = {"licence": [self.text]}
+        validated = validate_vp_token(self.vp_token, self.expected(), now=NOW)
+        if status is not None:
+            credential = replace(validated.credentials["licence"][0], status=status)
+            validated = replace_credentials(validated, {"licence": (credential,)})
+        self.validated = validated
+        self.notes = records.note_answer(
+            b"vp_token=posted", self.vp_token, validated, CIRCUMSTANCES, salt=SALT, now=NOW
+        )
+        open_state = Requested(self.terms)
+        self.state = states.answer(open_state, validated, response_code_digest=b"", now=NOW)
+
+    def expected(self) -> Expectation:
+        def chain(certificates, now):
+            return verify_chain(certificates, WORLD.anchors, purpose=AnchorPurpose.CREDENTIAL_ISSUER, at=now)
+
+        return Expectation(self.request.dcql_query, self.request.client_id.full, self.request.nonce, chain)
+
+    def record(self, state=None, notes=None, key=KEY) -> str:
+        return records.seal_record(
+            "p-1", "baram", state or self.state, (notes or self.notes).body, key, now=NOW + timedelta(seconds=5)
+        )
+
+    def disclosures(self):
+        return records.disclosures(dict(self.validated.credentials), self.notes.secrets)
+
+
+def replace_credentials(validated, credentials):
+    from wallet_core.protocols.openid4vp import validation
+
+    return validation.ValidatedResponse(credentials, validated.checks, validation._SEAL)
+
+
+EVIDENCE = StatusEvidence(LIST, 7, NOW - timedelta(minutes=2), NOW + timedelta(hours=1), b"\1" * 32)
+GOOD_STATUS = StatusFinding("valid", NOW - timedelta(minutes=1), EVIDENCE)
+ANSWER = Answer(status=GOOD_STATUS)
+RECORD = ANSWER.record()
+PAYLOAD = json.loads(jws.parse(RECORD.rstrip("~")).payload)
+
+
+def resealed(payload, *, key=KEY, typ=TYP_VERIFICATION_RECORD, disclosed="") -> str:
+    """A record of this payload: what somebody makes who has the party's key."""
+    return f"{jws.sign({'typ': typ, 'x5c': format_x5c(key.chain)}, payload, key.signer)}~{disclosed}"
+
+
+def changed(change, *, of=PAYLOAD, disclosed="", **options) -> str:
+    payload = copy.deepcopy(of)
+    change(payload)
+    return resealed(payload, disclosed=disclosed, **options)
+
+
+def audit(text, anchors=ROOTS, *, now=LATER, **brought):
+    return audit_record(text, Brought(anchors, **brought), now=now)
+
+
+def refused_at(step, text, **options):
+    found = audit(text, **options)
+    assert found.refused_at is not None, [one.detail for one in found.findings]
+    assert found.refused_at.step is step, found.refused_at
+    assert found.refused_at.detail
+    assert [one.step for one in found.findings] == list(AuditStep)
+    return found
+
+
+def test_a_record_stands_ten_years_later_with_the_roots_of_access_certificates_alone() -> None:
+    found = audit(RECORD, ACCESS_ONLY)
+    assert found.refused_at is None
+    assert {one.step for one in found.findings if one.ok is None} == {
+        AuditStep.ISSUERS,
+        AuditStep.SHOWN_CLAIMS,
+        AuditStep.TRUST_LIST,
+        AuditStep.PRESENTATIONS,
+    }
+
+
+def test_with_everything_that_can_be_brought_every_step_is_looked_into() -> None:
+    text = records.with_disclosures(RECORD, ANSWER.disclosures())
+    found = audit(text, trust_lists=[TRUST_LIST], presentations=[ANSWER.text])
+    assert [one.ok for one in found.findings] == [True] * len(AuditStep), found.findings
+    assert found.claims == {"licence": [{"name": CLAIMS["name"], "age_over_19": True}]}
+
+
+def test_no_claim_stands_in_a_record_without_its_disclosure() -> None:
+    assert CLAIMS["name"] not in json.dumps(PAYLOAD, ensure_ascii=False)
+    name = next(one for one in ANSWER.disclosures() if one.path == ("name",))
+    found = audit(records.with_disclosures(RECORD, [name]))
+    assert found.refused_at is None
+    assert found.claims == {"licence": [{"name": CLAIMS["name"]}]}
+
+
+def test_the_place_in_the_status_list_is_hidden_like_a_claim() -> None:
+    assert "idx" not in json.dumps(PAYLOAD["credentials"])
+    (index,) = [one for one in ANSWER.disclosures() if one.is_index]
+    assert json.loads(base64url.decode(index.text))[1:] == ["idx", 7]
+    assert audit(records.with_disclosures(RECORD, [index])).refused_at is None
+
+
+def test_salts_differ_for_every_claim_and_every_record() -> None:
+    salts = [json.loads(base64url.decode(one.text))[0] for one in ANSWER.disclosures()]
+    assert len(set(salts)) == len(salts) == 3
+    other = records.note_answer(b"", ANSWER.vp_token, ANSWER.validated, {}, salt=b"x" * 32, now=NOW)
+    texts = {one.text for one in records.disclosures(dict(ANSWER.validated.credentials), other.secrets)}
+    assert texts.isdisjoint(one.text for one in ANSWER.disclosures())
+
+
+def test_nested_claims_are_disclosed_one_by_one() -> None:
+    dcql = query(("address", "region"), ("address", "street"), ("classes", None))
+    answer = Answer(dcql, disclose=[("address", "region"), ("address", "street"), ("classes", 0), ("classes", 1)])
+    classes, region, street = sorted(answer.disclosures(), key=lambda one: one.path[::-1])
+    assert [one.path for one in (region, street, classes)] == [
+        ("address", "region"),
+        ("address", "street"),
+        ("classes",),
+    ]
+    found = audit(records.with_disclosures(answer.record(), [region]))
+    assert found.refused_at is None
+    assert found.claims == {"licence": [{"address": {"region": CLAIMS["address"]["region"]}}]}
+    assert audit(records.with_disclosures(answer.record(), [street, classes])).refused_at is None
+
+
+def test_claims_with_names_that_mean_something_else_here_are_left_out() -> None:
+    credential = replace(ANSWER.validated.credentials["licence"][0], claims={"n": {"_sd": ["x"]}})
+    validated = replace_credentials(ANSWER.validated, {"licence": (credential,)})
+    notes = records.note_answer(b"", ANSWER.vp_token, validated, CIRCUMSTANCES, salt=SALT, now=NOW)
+    assert json.loads(notes.body)["credentials"]["licence"][0]["claims"] is None
+    assert audit(ANSWER.record(notes=notes)).refused_at is None
+
+
+def test_a_refusal_has_a_record_too() -> None:
+    error = QueryNotSatisfied("a required credential is missing", step=9)
+    notes = records.note_answer(b"", ANSWER.vp_token, None, CIRCUMSTANCES, salt=SALT, now=NOW)
+    refused = states.refuse(Requested(ANSWER.terms), error, now=NOW)
+    found = audit(ANSWER.record(refused, notes))
+    assert found.refused_at is None
+    assert [one.detail for one in found.findings if one.step is AuditStep.CHECKS] == ["refused at check 9"]
+    assert notes.secrets is None
+
+
+@pytest.mark.clause("record-4-declined")
+def test_a_citizen_who_said_no_leaves_a_record_without_presentations() -> None:
+    notes = records.note_answer(b"error=access_denied", None, None, CIRCUMSTANCES, salt=SALT, now=NOW)
+    declined = states.decline(Requested(ANSWER.terms), "access_denied", now=NOW)
+    text = ANSWER.record(declined, notes)
+    assert audit(text).refused_at is None
+    payload = json.loads(jws.parse(text.rstrip("~")).payload)
+    assert payload["result"]["error"] == "access_denied"
+    assert "presentations" not in payload["answer"]
+    # Without checks nothing can have been looked at.
+    refused_at(
+        AuditStep.CHECKS, changed(lambda made: made["answer"].update(presentations={"licence": ["x"]}), of=payload)
+    )
+
+
+def test_nothing_is_sealed_before_the_end() -> None:
+    same_device = replace(ANSWER.terms, flow=PresentationFlow.SAME_DEVICE)
+    answered = states.answer(Requested(same_device), ANSWER.validated, response_code_digest=b"", now=NOW)
+    with pytest.raises(ValueError, match="has not ended"):
+        ANSWER.record(answered)
+    expired = states.observe(answered, now=NOW + timedelta(hours=1))
+    assert audit(ANSWER.record(expired), now=NOW + timedelta(hours=2)).refused_at is not None  # sealed before it ended
+    later = records.seal_record("p", "b", expired, ANSWER.notes.body, KEY, now=NOW + timedelta(hours=1))
+    assert audit(later).refused_at is None
+
+
+# --- 1: the form ------------------------------------------------------------------------------------------------------
+@pytest.mark.clause("record-2-version")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "~",
+        "text",
+        RECORD.rstrip("~"),
+        f"{RECORD}unfinished",
+        RECORD.replace(".", ""),
+        "x" * (records.MAX_RECORD_CHARACTERS + 1),
+        RECORD + "a~" * (records.MAX_RECORD_DISCLOSURES + 1),
+        changed(lambda made: made.update(version=2)),
+        changed(lambda made: made.update(_sd_alg="sha-1")),
+        changed(lambda made: made.pop("request")),
+        changed(lambda made: made.update(iat="now")),
+        changed(lambda made: made.update(iat=True)),
+        changed(lambda made: made.update(credentials=[])),
+        changed(lambda made: made["answer"].update(presentations=[])),
+        changed(lambda made: made["answer"].update(presentations={"licence": [1]})),
+        changed(lambda made: made["credentials"].update(licence=["x"])),
+        changed(lambda made: made["request"]["parameters"].update(dcql_query={})),
+    ],
+    ids=range(18),
+)
+def test_what_is_no_record_is_refused_at_step_1(text) -> None:
+    found = refused_at(AuditStep.FORM, text)
+    assert {one.ok for one in found.findings[1:]} == {None}
+
+
+# --- 2: the seal ------------------------------------------------------------------------------------------------------
+@pytest.mark.clause("record-4-seal")
+def test_one_changed_byte_is_refused() -> None:
+    token = RECORD.rstrip("~")
+    header, payload, signature = token.split(".")
+    other = base64url.encode(strict_json.dumps({**PAYLOAD, "party": "other"}))
+    refused_at(AuditStep.SEAL, f"{header}.{other}.{signature}~")
+    for position in (3, len(signature) // 2):
+        letter = "A" if signature[position] != "A" else "B"
+        refused_at(AuditStep.SEAL, f"{header}.{payload}.{signature[:position]}{letter}{signature[position + 1 :]}~")
+    # A Request Object of the same party is signed by the same key.
+    refused_at(AuditStep.SEAL, resealed(PAYLOAD, typ=TYP_REQUEST_OBJECT))
+    refused_at(AuditStep.SEAL, resealed(PAYLOAD, key=CertifiedSigner(SoftwareSigner.generate(), KEY.chain)))
+
+
+def test_a_seal_under_roots_that_are_not_the_auditors_is_refused() -> None:
+    stranger = TrustAnchors([TrustAnchor(new_ca().certificate, AnchorPurpose.VERIFIER_ACCESS)])
+    refused_at(AuditStep.SEAL, RECORD, anchors=stranger)
+    issuers = TrustAnchors([each for each in WORLD.anchors.anchors if each.purpose is AnchorPurpose.CREDENTIAL_ISSUER])
+    refused_at(AuditStep.SEAL, RECORD, anchors=issuers)
+
+
+@pytest.mark.clause("record-4-certificate-then")
+def test_a_certificate_that_was_not_in_force_when_the_answer_came_is_refused() -> None:
+    early = int((NOW - timedelta(days=10)).timestamp())
+
+    def long_ago(made):
+        made["request"]["asked_at"] = made["answer"]["received_at"] = made["result"]["at"] = early
+
+    refused_at(AuditStep.SEAL, changed(long_ago))
+    refused_at(AuditStep.SEAL, changed(lambda made: made.update(iat=early)))
+
+
+@pytest.mark.clause("record-4-future")
+def test_a_record_from_the_future_is_refused() -> None:
+    refused_at(AuditStep.SEAL, RECORD, now=NOW - timedelta(hours=1))
+    assert audit(RECORD, now=NOW).refused_at is None
+
+
+# --- 3 to 8 -----------------------------------------------------------------------------------------------------------
+@pytest.mark.clause("record-4-who-asked")
+def test_a_question_of_another_party_is_refused() -> None:
+    refused_at(
+        AuditStep.WHO_ASKED, changed(lambda made: made["request"]["parameters"].update(client_id="x509_hash:other"))
+    )
+    refused_at(
+        AuditStep.WHO_ASKED,
+        changed(lambda made: made["request"]["parameters"].update(client_id="x509_san_dns:other.example")),
+    )
+    named = changed(lambda made: made["request"]["parameters"].update(client_id="x509_san_dns:verifier.example"))
+    assert audit(named).refused_at is None
+    assert audit(changed(lambda made: made["request"]["parameters"].pop("client_id"))).refused_at is None
+
+
+@pytest.mark.clause("record-4-times")
+@pytest.mark.parametrize(
+    ("part", "member", "seconds"),
+    [("request", "asked_at", 60), ("request", "expires_at", -400), ("answer", "received_at", 4), ("result", "at", 60)],
+)
+def test_times_that_do_not_follow_each_other_are_refused(part, member, seconds) -> None:
+    def later(made):
+        made[part][member] += seconds
+
+    refused_at(AuditStep.TIMES, changed(later))
+
+
+@pytest.mark.clause("record-4-every-check")
+@pytest.mark.parametrize("number", [0, 6, 9])
+def test_a_missing_check_is_refused(number) -> None:
+    refused_at(AuditStep.CHECKS, changed(lambda made: made["checks"].pop(number)))
+    refused_at(AuditStep.CHECKS, changed(lambda made: made["checks"].append(made["checks"][number])))
+    refused_at(AuditStep.CHECKS, changed(lambda made: made["checks"][number].update(name="other")))
+    refused_at(AuditStep.CHECKS, changed(lambda made: made.update(checks=[])))
+
+
+@pytest.mark.clause("record-4-checks-agree")
+def test_a_check_that_was_passed_over_is_refused() -> None:
+    refused_at(AuditStep.CHECKS, changed(lambda made: made["checks"][3].update(ok=None)))
+
+    def after_a_failure(made):
+        made["result"].update(state="refused", error="invalid_request")
+        made["checks"][3]["ok"] = False
+
+    refused_at(AuditStep.CHECKS, changed(after_a_failure))
+
+
+@pytest.mark.clause("record-4-result")
+def test_a_result_that_the_checks_do_not_bear_is_refused() -> None:
+    refused_at(AuditStep.CHECKS, changed(lambda made: made["checks"][9].update(ok=False)))
+    refused_at(AuditStep.CHECKS, changed(lambda made: made["result"].update(state="refused", error="invalid_request")))
+    elsewhere = changed(lambda made: made["result"].update(state="refused", error="access_denied"))
+    assert audit(elsewhere).refused_at is None
+
+
+@pytest.mark.clause("record-4-nothing-verified")
+def test_a_verified_record_without_a_credential_is_refused() -> None:
+    refused_at(AuditStep.QUESTION_ANSWERED, changed(lambda made: made.pop("credentials")))
+
+
+@pytest.mark.clause("record-4-asked-for")
+def test_a_credential_that_was_not_asked_for_is_refused() -> None:
+    def renamed(made):
+        made["credentials"]["other"] = made["credentials"].pop("licence")
+
+    refused_at(AuditStep.QUESTION_ANSWERED, changed(renamed))
+    refused_at(
+        AuditStep.QUESTION_ANSWERED, changed(lambda made: made["credentials"]["licence"][0].update(type="urn:other"))
+    )
+    refused_at(
+        AuditStep.QUESTION_ANSWERED, changed(lambda made: made["credentials"]["licence"][0].update(format="mso_mdoc"))
+    )
+
+
+@pytest.mark.clause("record-4-holder")
+def test_a_credential_that_nobody_proved_to_hold_is_refused() -> None:
+    refused_at(
+        AuditStep.QUESTION_ANSWERED,
+        changed(lambda made: made["credentials"]["licence"][0].update(holder_bound=False)),
+    )
+
+
+@pytest.mark.clause("record-4-every-credential")
+def test_fewer_presentations_than_credentials_are_refused() -> None:
+    refused_at(AuditStep.QUESTION_ANSWERED, changed(lambda made: made["answer"]["presentations"].pop("licence")))
+    refused_at(
+        AuditStep.QUESTION_ANSWERED, changed(lambda made: made["answer"]["presentations"]["licence"].append("x"))
+    )
+
+
+@pytest.mark.clause("record-4-satisfied")
+def test_an_answer_that_lacks_a_required_credential_is_refused() -> None:
+    def another(made):
+        asked = made["request"]["parameters"]["dcql_query"]["credentials"]
+        asked.append({**asked[0], "id": "second"})
+
+    refused_at(AuditStep.QUESTION_ANSWERED, changed(another))
+
+
+@pytest.mark.clause("record-4-same-anchor")
+def test_an_issuer_below_another_root_is_refused() -> None:
+    refused_at(AuditStep.ISSUERS, changed(lambda made: made["credentials"]["licence"][0].update(anchor_sha256="AAAA")))
+    stranger = format_x5c(replace(WORLD.agency, ca=new_ca()).chain())
+    refused_at(AuditStep.ISSUERS, changed(lambda made: made["credentials"]["licence"][0].update(x5c=stranger)))
+    refused_at(AuditStep.ISSUERS, changed(lambda made: made["credentials"]["licence"][0].pop("x5c")))
+
+
+@pytest.mark.clause("record-4-status-age")
+@pytest.mark.parametrize(("member", "seconds"), [("fetched_at", -3700), ("fetched_at", 120), ("iat", 600)])
+def test_a_status_list_that_was_too_old_or_not_there_yet_is_refused(member, seconds) -> None:
+    def moved(made):
+        status = made["credentials"]["licence"][0]["status"]
+        (status["list"] if member == "iat" else status)[member] += seconds
+
+    refused_at(AuditStep.STATUS, changed(moved))
+
+
+@pytest.mark.clause("record-4-status-ended")
+def test_a_status_list_that_had_ended_is_refused() -> None:
+    def ended(made):
+        made["credentials"]["licence"][0]["status"]["list"]["exp"] = int(NOW.timestamp())
+
+    refused_at(AuditStep.STATUS, changed(ended))
+
+
+@pytest.mark.clause("record-4-unknown-status")
+def test_an_unknown_status_stands_only_where_the_policy_accepts_it() -> None:
+    text = Answer(status=StatusFinding("unknown", NOW - timedelta(days=2), EVIDENCE)).record()
+    refused_at(AuditStep.STATUS, text)
+    payload = json.loads(jws.parse(text.rstrip("~")).payload)
+    accepted = changed(lambda made: made["status_rule"].update(unknown="ask_the_clerk"), of=payload)
+    assert audit(accepted).refused_at is None
+    refused_at(
+        AuditStep.STATUS,
+        changed(lambda made: made["credentials"]["licence"][0]["status"].update(status="invalid")),
+    )
+
+
+# --- 9: what is shown -------------------------------------------------------------------------------------------------
+@pytest.mark.clause("record-4-disclosures")
+def test_a_claim_of_another_record_is_refused() -> None:
+    foreign = records.disclosures(
+        dict(ANSWER.validated.credentials),
+        records.note_answer(b"", ANSWER.vp_token, ANSWER.validated, {}, salt=b"x" * 32, now=NOW).secrets,
+    )
+    refused_at(AuditStep.SHOWN_CLAIMS, records.with_disclosures(RECORD, foreign[:1]))
+    ours = ANSWER.disclosures()
+    refused_at(AuditStep.SHOWN_CLAIMS, records.with_disclosures(RECORD, [ours[0], ours[0]]))
+    salt, name, _ = json.loads(base64url.decode(ours[0].text))
+    forged = base64url.encode(strict_json.dumps([salt, name, "다른 이름"]))
+    refused_at(AuditStep.SHOWN_CLAIMS, f"{RECORD}{forged}~")
+
+
+@pytest.mark.clause("record-4-shown-asked")
+def test_a_shown_claim_that_was_not_asked_for_is_refused() -> None:
+    def narrower(made):
+        made["request"]["parameters"]["dcql_query"]["credentials"][0]["claims"].pop(0)
+
+    disclosed = "".join(f"{one.text}~" for one in ANSWER.disclosures())
+    refused_at(AuditStep.SHOWN_CLAIMS, changed(narrower, disclosed=disclosed))
+
+
+@pytest.mark.clause("record-4-shown-value")
+def test_a_shown_value_that_was_not_asked_for_is_refused() -> None:
+    def exact(made):
+        made["request"]["parameters"]["dcql_query"]["credentials"][0]["claims"][1]["values"] = [False]
+
+    disclosed = "".join(f"{one.text}~" for one in ANSWER.disclosures())
+    refused_at(AuditStep.SHOWN_CLAIMS, changed(exact, disclosed=disclosed))
+
+
+# --- 10 and 11: what is brought ---------------------------------------------------------------------------------------
+@pytest.mark.clause("record-4-same-list")
+def test_another_trust_list_is_refused() -> None:
+    other = OPERATOR.sign(new_list(NOW, sequence_number=99))
+    refused_at(AuditStep.TRUST_LIST, RECORD, trust_lists=[other])
+    without = changed(lambda made: made["trust"].update(list=None))
+    refused_at(AuditStep.TRUST_LIST, without, trust_lists=[TRUST_LIST])
+    assert audit(without).refused_at is None
+
+
+@pytest.mark.clause("record-4-permitted")
+def test_an_issuer_that_the_list_does_not_permit_is_refused() -> None:
+    def with_list(text):
+        digest = base64url.encode(verify_trust_list(text, ROOTS, at=NOW).digest)
+        return changed(lambda made: made["trust"]["list"].update(sha256=digest))
+
+    other = OPERATOR.sign(new_list(NOW, ISSUERS, agencies=(listed(AGENCY, "urn:other"),)))
+    refused_at(AuditStep.TRUST_LIST, with_list(other), trust_lists=[other])
+    assert audit(with_list(TRUST_LIST), trust_lists=[TRUST_LIST]).refused_at is None
+
+
+@pytest.mark.clause("record-4-same-presentation")
+def test_a_presentation_of_another_answer_is_refused() -> None:
+    refused_at(AuditStep.PRESENTATIONS, RECORD, presentations=[Answer().text])
+    assert audit(RECORD, ACCESS_ONLY, presentations=[ANSWER.text]).refused_at is None
+
+
+@pytest.mark.clause("record-4-verified-again")
+def test_a_presentation_that_does_not_hold_for_this_question_is_refused() -> None:
+    refused_at(
+        AuditStep.PRESENTATIONS,
+        changed(lambda made: made["request"]["parameters"].update(nonce="another-nonce-0123456789")),
+        presentations=[ANSWER.text],
+    )
+
+
+def test_notes_that_cannot_be_read_are_not_sealed() -> None:
+    with pytest.raises(MalformedError):
+        records.seal_record("p", "b", ANSWER.state, b"{", KEY, now=NOW)
+    with pytest.raises(MalformedError):
+        records.disclosures({}, b"[]")
+
+
+def test_a_presentation_is_answered_once_so_there_is_one_record() -> None:
+    with pytest.raises(StateConflict):
+        states.answer(ANSWER.state, ANSWER.validated, response_code_digest=b"", now=NOW)

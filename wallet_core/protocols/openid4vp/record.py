@@ -1,0 +1,357 @@
+"""Verification records: what a relying party can show years later (``specs/verification-record.md``).
+
+A record is an SD-JWT (RFC 9901) under the party's access key. Of each claim that was shown it holds a salted digest,
+so one signature serves for all time: where claims may be kept the disclosures lie beside it, and where they go, they go
+without breaking the seal.
+
+It comes about in two steps. :func:`note_answer` catches, when an answer is judged, what nothing else keeps.
+:func:`seal_record` later joins that with what the presentation itself says, and signs.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from wallet_core import spec_versions as spec
+from wallet_core.catalogue.policy import Policy
+from wallet_core.encoding import base64url, strict_json
+from wallet_core.errors import MalformedError
+from wallet_core.formats.sd_jwt.disclosure import DEFAULT_DIGEST_ALGORITHM, SD, SD_ALG, refuse_reserved_names
+from wallet_core.jose import jws
+from wallet_core.keys.signer import CertifiedSigner
+from wallet_core.protocols.openid4vp.dcql import DcqlQuery
+from wallet_core.protocols.openid4vp.presentation import (
+    Credentials,
+    Expired,
+    Presentation,
+    Refused,
+    Verified,
+)
+from wallet_core.protocols.openid4vp.response import VpToken
+from wallet_core.protocols.openid4vp.validation import PresentedCredential, ValidatedResponse
+from wallet_core.trust.status_list.judging import StatusFinding
+from wallet_core.trust.x509 import format_x5c
+from wallet_core.types import Json, JsonObject
+
+VERSION: Final = 1
+"""Version of the form of records."""
+
+SALT_BYTES: Final = 32
+"""Bytes of the secret from which the salts of one record are drawn."""
+
+MAX_RECORD_CHARACTERS: Final = 8 << 20
+"""Characters of a record with its disclosures; one with a portrait has about 100 000."""
+
+MAX_RECORD_DISCLOSURES: Final = 20_000
+"""Disclosures of one record: as many claims as an answer can hold."""
+
+_MAX_PAYLOAD_BYTES: Final = 4 << 20
+_SALT_CHARACTERS: Final = 24
+_INDEX: Final = "idx"
+
+Place = tuple[str, int]
+"""Of a credential in a record: its Credential Query and its number among the answers to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordNotes:
+    """What is caught when an answer is judged.
+
+    Attributes:
+        body: what goes into the record as it is; no claim in it.
+        secrets: what opens its digests, to be sealed and kept no longer than the claims; None if there is no claim.
+    """
+
+    body: bytes
+    secrets: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosed:
+    """One disclosure of a record: whose, which claim (or ``("idx",)`` for the place in a status list), and its text."""
+
+    place: Place
+    path: tuple[str, ...]
+    text: str
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it opens the place in a status list."""
+        return not self.path
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedRecord:
+    """A record taken apart. Nothing in it is verified."""
+
+    unverified: jws.UnverifiedJws
+    payload: JsonObject
+    disclosures: tuple[str, ...]
+
+
+# --- in the moment ----------------------------------------------------------------------------------------------------
+
+
+def note_answer(
+    posted: bytes,
+    vp_token: VpToken | None,
+    validated: ValidatedResponse | None,
+    circumstances: Mapping[str, Json],
+    *,
+    salt: bytes,
+    now: datetime,
+) -> RecordNotes:
+    """Return what a record will need of an answer.
+
+    Args:
+        posted: the answer as it came.
+        vp_token: the presentations in it; None if the wallet said no.
+        validated: what they proved; None if they were refused.
+        circumstances: members of the record that say under which trust, policy and program it was judged.
+        salt: a fresh secret of :data:`SALT_BYTES`.
+        now: the moment.
+    """
+    answer: JsonObject = {"received_at": _seconds(now), "sha256": _digest(posted)}
+    if vp_token is not None:
+        answer["presentations"] = {
+            str(query_id): [_digest(text.encode()) for text in texts] for query_id, texts in vp_token.items()
+        }
+    body: JsonObject = {"answer": answer, **circumstances}
+    if validated is None:
+        return RecordNotes(strict_json.dumps(body), None)
+    # A state that expires before anybody redeemed it forgets its checks.
+    body["checks"] = [check.to_json() for check in validated.checks]
+    credentials: JsonObject = {}
+    indices: JsonObject = {}
+    for query_id, several in validated.credentials.items():
+        places = [(str(query_id), number) for number in range(len(several))]
+        credentials[str(query_id)] = [_credential(one, place, salt) for one, place in zip(several, places, strict=True)]
+        indices[str(query_id)] = [None if one.status.evidence is None else one.status.evidence.index for one in several]
+    body["credentials"] = credentials
+    secrets: JsonObject = {"salt": base64url.encode(salt), _INDEX: indices}
+    return RecordNotes(strict_json.dumps(body), strict_json.dumps(secrets))
+
+
+def policy_members(policy: Policy) -> JsonObject:
+    """Return what a record says of the policy that was followed: which version, and what the person was told."""
+    return {
+        "id": policy.id,
+        "sha256": base64url.encode(policy.digest),
+        "purpose": _both(policy.purpose.ko, policy.purpose.en),
+        "retention": _both(policy.retention.text.ko, policy.retention.text.en),
+        "claims_days": policy.retention.claims_days,
+        "record_days": policy.retention.record_days,
+    }
+
+
+def _both(korean: str, english: str) -> JsonObject:
+    return {"ko": korean, "en": english}
+
+
+def _credential(one: PresentedCredential, place: Place, salt: bytes) -> JsonObject:
+    certificate = one.certificate
+    members: JsonObject = {
+        "format": one.format,
+        "type": one.type,
+        "issuer": one.issuer,
+        "issuer_name": one.issuer_name,
+        "valid_until": None if one.valid_until is None else _seconds(one.valid_until),
+        "holder_bound": one.holder_bound,
+        "status": _status(one.status, place, salt),
+        "claims": _conceal_claims(one.claims, place, salt)[0],
+    }
+    if certificate is not None:
+        members["x5c"] = [*format_x5c(certificate.chain)]
+        members["anchor_sha256"] = base64url.encode(certificate.anchor_sha256)
+    return members
+
+
+def _status(finding: StatusFinding, place: Place, salt: bytes) -> JsonObject:
+    members: JsonObject = {
+        "status": finding.status,
+        "fetched_at": None if finding.checked_at is None else _seconds(finding.checked_at),
+    }
+    if (seen := finding.evidence) is not None:
+        hidden = _disclosure(place, (), _INDEX, seen.index, salt)
+        members["list"] = {
+            "uri": seen.uri,
+            "iat": _seconds(seen.issued_at),
+            "exp": None if seen.expires_at is None else _seconds(seen.expires_at),
+            "sha256": base64url.encode(seen.token_sha256),
+            # The place in the list tells one credential from another: it is hidden like a claim.
+            SD: [_digest(hidden.encode())],
+        }
+    return members
+
+
+def _conceal_claims(claims: JsonObject, place: Place, salt: bytes) -> tuple[JsonObject | None, list[Disclosed]]:
+    """Return claims with a digest in place of every value, and the disclosures."""
+    try:
+        refuse_reserved_names(claims)
+    except ValueError:
+        # An mdoc may use names that mean something else here; such claims cannot be recorded.
+        return None, []
+    found: list[Disclosed] = []
+    return _conceal(claims, (), place, salt, found), found
+
+
+def _conceal(
+    claims: JsonObject, path: tuple[str, ...], place: Place, salt: bytes, found: list[Disclosed]
+) -> JsonObject:
+    visible: JsonObject = {}
+    digests: list[str] = []
+    for name, value in claims.items():
+        here = (*path, name)
+        if isinstance(value, dict) and value:
+            visible[name] = _conceal(value, here, place, salt, found)
+            continue
+        text = _disclosure(place, here, name, value, salt)
+        found.append(Disclosed(place, here, text))
+        digests.append(_digest(text.encode()))
+    if digests:
+        # RFC 9901 4.2.4.1: the order must not give away that of the claims.
+        visible[SD] = [*sorted(digests)]
+    return visible
+
+
+def _disclosure(place: Place, path: tuple[str, ...], name: str, value: Json, salt: bytes) -> str:
+    # One secret for all salts: it is small enough to be kept apart from the claims, and goes when they go.
+    drawn = hmac.digest(salt, strict_json.dumps([*place, *path]), "sha256")
+    return base64url.encode(strict_json.dumps([base64url.encode(drawn)[:_SALT_CHARACTERS], name, value]))
+
+
+# --- later ------------------------------------------------------------------------------------------------------------
+
+
+def seal_record(
+    presentation_id: str, party_id: str, state: Presentation, notes: bytes, key: CertifiedSigner, *, now: datetime
+) -> str:
+    """Return the sealed record of a presentation that has ended, without disclosures.
+
+    Args:
+        presentation_id: its id.
+        party_id: whose it is.
+        state: where it ended.
+        notes: ``body`` of what :func:`note_answer` gave.
+        key: the access key that the request's Client Identifier names.
+        now: becomes ``iat``.
+
+    Raises:
+        MalformedError: the notes cannot be read.
+        KeyUnavailable: the key cannot sign now.
+    """
+    caught = strict_json.loads_object(notes, what="the notes of a record", max_bytes=_MAX_PAYLOAD_BYTES)
+    terms = state.terms
+    refused = state.checks if isinstance(state, Refused) else ()
+    payload: JsonObject = {
+        "checks": [check.to_json() for check in refused],
+        **caught,
+        "version": VERSION,
+        "id": presentation_id,
+        "iat": _seconds(now),
+        "party": party_id,
+        "request": {
+            "parameters": terms.request.to_json(),
+            "flow": str(terms.flow),
+            "asked_at": _seconds(terms.created_at),
+            "expires_at": _seconds(terms.expires_at),
+        },
+        "result": _result(state),
+        SD_ALG: DEFAULT_DIGEST_ALGORITHM,
+    }
+    header = {
+        "alg": key.signer.public_key.algorithm.value,
+        "typ": spec.TYP_VERIFICATION_RECORD,
+        "x5c": format_x5c(key.chain),
+    }
+    data = jws.signing_input(header, strict_json.dumps_sorted(payload))
+    return f"{jws.attach_signature(data, key.signer.sign(data))}~"
+
+
+def disclosures(credentials: Credentials, secrets: bytes) -> list[Disclosed]:
+    """Return every disclosure of a record while its claims are kept.
+
+    Args:
+        credentials: the claims, as they are kept.
+        secrets: what :func:`note_answer` gave.
+
+    Raises:
+        MalformedError: the secrets cannot be read.
+    """
+    members = strict_json.loads_object(secrets, what="the secrets of a record")
+    salt = base64url.decode(str(members.get("salt")), what="the salt of a record")
+    indices = members.get(_INDEX)
+    found: list[Disclosed] = []
+    for query_id, several in credentials.items():
+        numbers = indices.get(str(query_id)) if isinstance(indices, dict) else None
+        for number, one in enumerate(several):
+            place = (str(query_id), number)
+            found += _conceal_claims(one.claims, place, salt)[1]
+            if isinstance(numbers, list) and isinstance(index := numbers[number], int):
+                found.append(Disclosed(place, (), _disclosure(place, (), _INDEX, index, salt)))
+    return found
+
+
+def kept_by(policy: Policy | None, query: DcqlQuery, every: Iterable[Disclosed]) -> list[Disclosed]:
+    """Return the disclosures of the claims that a policy lets the party keep; none without a policy."""
+    if policy is None or policy.retention.claims_days == 0:
+        return []
+    ids = {claim_id for ask in policy.asks if ask.kept for claim_id in ask.claims}
+    return [one for one in every if not one.is_index and _is_kept(query, ids, one)]
+
+
+def with_disclosures(record: str, opened: Sequence[Disclosed]) -> str:
+    """Return a record with disclosures beside it."""
+    return record + "".join(f"{one.text}~" for one in opened)
+
+
+def parse_record(text: str) -> ParsedRecord:
+    """Take a record apart; the file may end in a line break.
+
+    Raises:
+        MalformedError: it is not of this form.
+    """
+    if len(text) > MAX_RECORD_CHARACTERS:
+        raise MalformedError(f"the record is longer than {MAX_RECORD_CHARACTERS} characters")
+    token, *disclosed = text.strip().split("~")
+    if not disclosed or disclosed.pop() or len(disclosed) > MAX_RECORD_DISCLOSURES:
+        raise MalformedError("this is not a verification record", clause="specs/verification-record.md 1")
+    unverified = jws.parse(token, what="verification record", max_characters=MAX_RECORD_CHARACTERS)
+    payload = strict_json.loads_object(unverified.payload, what="verification record", max_bytes=_MAX_PAYLOAD_BYTES)
+    return ParsedRecord(unverified, payload, tuple(disclosed))
+
+
+def asks_for(path: Sequence[str], claim_path: Sequence[str | int | None]) -> bool:
+    """Return whether a claim at ``path`` of a record is, holds, or is part of what a Claims Path Pointer asks for."""
+    return all(name == asked for name, asked in zip(path, claim_path, strict=False) if isinstance(asked, str))
+
+
+def _is_kept(query: DcqlQuery, ids: set[str], one: Disclosed) -> bool:
+    asked = query.credential(one.place[0])
+    return asked is not None and any(claim.id in ids and asks_for(one.path, claim.path) for claim in asked.claims)
+
+
+def _result(state: Presentation) -> JsonObject:
+    members: JsonObject = {"state": state.kind}
+    match state:
+        case Verified():
+            members["at"] = _seconds(state.verified_at)
+        case Refused():
+            members |= {"at": _seconds(state.refused_at), "error": state.error, "description": state.description}
+            members["clause"] = state.clause
+        case Expired():
+            members["at"] = _seconds(state.expired_at)
+        case _:
+            raise ValueError("the presentation has not ended")
+    return members
+
+
+def _digest(data: bytes) -> str:
+    return base64url.encode(hashlib.sha256(data).digest())
+
+
+def _seconds(time: datetime) -> int:
+    return int(time.timestamp())
