@@ -23,6 +23,7 @@ from tests.support import mdoc, status_lists
 from tests.support import sd_jwt as samples
 from tests.support.cbor_mutation import CborBytes, CborValue, as_response
 from tests.support.mutation import encode, json_bytes, mutate_text
+from tests.support.verification_records import PAYLOAD, resealed
 from tests.unit.trust.status_list.test_cwt import made as made_cwt
 from wallet_core import spec_versions as spec
 from wallet_core.adapters.config import read_catalogue_texts
@@ -256,6 +257,9 @@ SIGNED = {
         parse_trust_list, (json_bytes(trust_list_payload(parsers.TRUST_LIST)),), object_of, change_json
     ),
     "certificate": GuidedTarget(load_certificate, (parsers.LEAF,)),
+    "verification_record.payload": GuidedTarget(
+        lambda payload: parsers.check_record(resealed(payload)), (json_bytes(PAYLOAD),), object_of, change_json
+    ),
 }
 
 # --- Token Status List ------------------------------------------------------------------------------------------------

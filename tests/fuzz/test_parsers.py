@@ -30,11 +30,15 @@ from tests.support.cbor_mutation import CborBytes, CborValue, as_mdoc, as_sign1,
 from tests.support.fuzzing import DRAWN, repeatedly
 from tests.support.mutation import encode, json_bytes, mutate_json, mutate_text, mutate_token
 from tests.support.trust import ListOperator, listed, new_list
+from tests.support.verification_records import ANSWER, KEY, PAYLOAD, RECORD, ROOTS
+from tests.support.verification_records import LATER as YEARS_LATER
+from tests.support.verification_records import TRUST_LIST as RECORDED_LIST
 from tests.support.wallet_providers import Provider
+from wallet_core import spec_versions as spec
 from wallet_core.cose import mac0, sign1
 from wallet_core.encoding import base64url, cbor, strict_json
 from wallet_core.encoding.claims_path import parse_claims_path, resolve
-from wallet_core.errors import WalletError
+from wallet_core.errors import VerificationError, WalletError
 from wallet_core.formats.mdoc.device_request import encode_device_request, encode_items_request, parse_device_request
 from wallet_core.formats.mdoc.document import parse_device_response
 from wallet_core.formats.mdoc.holder import index_mdoc
@@ -124,6 +128,7 @@ from wallet_core.protocols.openid4vci.signed_metadata import (
 from wallet_core.protocols.openid4vci.wallet import receive_credentials, request_proofs, resolve_offer
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, create_client_id
 from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
+from wallet_core.protocols.openid4vp.record_audit import Brought, audit_record
 from wallet_core.protocols.openid4vp.request import parse_authorization_request, parse_request_members
 from wallet_core.protocols.openid4vp.request_object import verify_request_object
 from wallet_core.protocols.openid4vp.response import parse_posted_response, parse_response_answer
@@ -644,6 +649,22 @@ def check_trust_list(text: str) -> None:
     verify_trust_list(text, OPERATOR.anchors, at=AT)
 
 
+def as_record(random: Random) -> str:
+    """A verification record with members changed and sealed again, some with a disclosure."""
+    disclosed = "".join(f"{one.text}~" for one in ANSWER.disclosures() if random.random() < 0.5)
+    header: Any = {"alg": "ES256", "typ": spec.TYP_VERIFICATION_RECORD, "x5c": format_x5c(KEY.chain)}
+    data = f"{encode(header)}.{encode(mutate_json(random, PAYLOAD))}".encode()
+    return f"{jws.attach_signature(data, KEY.signer.sign(data))}~{disclosed}"
+
+
+def check_record(text: str) -> None:
+    """An audit refuses by what it returns; a record that stands, and only that, is none to be refused here."""
+    brought = Brought(ROOTS, [RECORDED_LIST], [ANSWER.text])
+    refused = audit_record(text, brought, now=YEARS_LATER).refused_at
+    if refused is not None:
+        raise VerificationError(refused.detail)
+
+
 PROVIDER = ListOperator(samples.NOW, CertificateRole.VICAL_SIGNER, AnchorPurpose.VICAL_PROVIDER)
 
 
@@ -740,6 +761,8 @@ TARGETS = {
     "trust_list": Target(check_trust_list, Token(OPERATOR.sign(TRUST_LIST))),
     "trust_list.signed": Target(check_trust_list, as_trust_list),
     "request_object": Target(check_request_object, as_request_object),
+    "verification_record": Target(check_record, Token(RECORD)),
+    "verification_record.signed": Target(check_record, as_record),
     "form": Target(lambda body: parse_form(FORM, body), Form({"a": "b", "가": "나"})),
     "authorization_server": Target(
         lambda value: parse_authorization_server_metadata(value, issuer=ISSUER_ID), Members(SERVER_METADATA)
@@ -946,6 +969,7 @@ def test_what_is_signed_again_can_be_good() -> None:
         "key_attestation.proof",
         "request_object",
         "trust_list.signed",
+        "verification_record.signed",
         "mdoc.signed",
         "sign1.signed",
     ):

@@ -1,127 +1,46 @@
 """Verification records: what they hold, what they do not, and at which step an audit refuses a false one."""
 
-import copy
 import json
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from tests.support.presentations import AGENCY, CLAIMS, NOW, VCT, new_ca, query, world
-from tests.support.trust import ListOperator, listed, new_list
+from tests.support.presentations import AGENCY, CLAIMS, NOW, new_ca, query
+from tests.support.trust import listed, new_list
+from tests.support.verification_records import (
+    ACCESS_ONLY,
+    ANSWER,
+    CIRCUMSTANCES,
+    EVIDENCE,
+    ISSUERS,
+    KEY,
+    LATER,
+    OPERATOR,
+    PAYLOAD,
+    RECORD,
+    ROOTS,
+    SALT,
+    TRUST_LIST,
+    WORLD,
+    Answer,
+    changed,
+    replace_credentials,
+    resealed,
+)
 from wallet_core.encoding import base64url, strict_json
 from wallet_core.errors import MalformedError, QueryNotSatisfied, StateConflict
-from wallet_core.formats.sd_jwt.holder import create_key_binding, index_sd_jwt
 from wallet_core.jose import jws
-from wallet_core.keys.algorithms import SignatureAlgorithm
 from wallet_core.keys.signer import CertifiedSigner, SoftwareSigner
 from wallet_core.protocols.openid4vp import presentation as states
 from wallet_core.protocols.openid4vp import record as records
-from wallet_core.protocols.openid4vp.presentation import PresentationFlow, Requested, Terms
+from wallet_core.protocols.openid4vp.presentation import PresentationFlow, Requested
 from wallet_core.protocols.openid4vp.record_audit import AuditStep, Brought, audit_record
-from wallet_core.protocols.openid4vp.validation import Expectation, validate_vp_token
-from wallet_core.spec_versions import TYP_REQUEST_OBJECT, TYP_VERIFICATION_RECORD
+from wallet_core.spec_versions import TYP_REQUEST_OBJECT
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors
-from wallet_core.trust.status_list.judging import StatusEvidence, StatusFinding
+from wallet_core.trust.status_list.judging import StatusFinding
 from wallet_core.trust.trust_list import verify_trust_list
-from wallet_core.trust.x509 import format_x5c, verify_chain
-
-WORLD = world()
-KEY = CertifiedSigner(WORLD.verifier_signer, WORLD.verifier_chain)
-SALT = bytes(range(records.SALT_BYTES))
-LATER = NOW + timedelta(days=3650)
-LIST = "https://issuer.example/agencies/police/statuslists/1"
-RULE = {"max_age_hours": 1, "unknown": "refuse"}
-OPERATOR = ListOperator(NOW)
-ISSUERS = TrustAnchor(WORLD.issuer_ca.certificate, AnchorPurpose.CREDENTIAL_ISSUER)
-TRUST_LIST = OPERATOR.sign(new_list(NOW, ISSUERS, agencies=(listed(AGENCY, VCT),)))
-ROOTS = WORLD.anchors + OPERATOR.anchors
-LISTED = verify_trust_list(TRUST_LIST, ROOTS, at=NOW)
-ACCESS_ONLY = TrustAnchors([each for each in WORLD.anchors.anchors if each.purpose is AnchorPurpose.VERIFIER_ACCESS])
-CIRCUMSTANCES = {
-    "program": "jigap 0",
-    "trust": {
-        "anchors_sha256": base64url.encode(WORLD.anchors.fingerprint),
-        "list": {"sequence_number": LISTED.content.sequence_number, "sha256": base64url.encode(LISTED.digest)},
-    },
-    "policy": None,
-    "status_rule": RULE,
-}
-
-
-class Answer:
-    """One answer that was verified, and its record."""
-
-    def __init__(self, dcql=None, *, disclose=(("name",), ("age_over_19",)), status=None) -> None:
-        self.request = WORLD.request(dcql)
-        self.terms = Terms(
-            self.request,
-            PresentationFlow.CROSS_DEVICE,
-            "get",
-            None,
-            created_at=NOW - timedelta(seconds=30),
-            expires_at=NOW + timedelta(minutes=5),
-            keep_for=timedelta(minutes=5),
-        )
-        held = index_sd_jwt(WORLD.agency.issue(WORLD.holder))
-        unsigned = create_key_binding(
-            held,
-            disclose,
-            audience=self.request.client_id.full,
-            nonce=self.request.nonce,
-            issued_at=NOW,
-            algorithm=SignatureAlgorithm.ES256,
-        )
-        self.text = unsigned.attach(WORLD.holder.sign(unsigned.signing_input))
-        self.vp_token = {"licence": [self.text]}
-        validated = validate_vp_token(self.vp_token, self.expected(), now=NOW)
-        if status is not None:
-            credential = replace(validated.credentials["licence"][0], status=status)
-            validated = replace_credentials(validated, {"licence": (credential,)})
-        self.validated = validated
-        self.notes = records.note_answer(
-            b"vp_token=posted", self.vp_token, validated, CIRCUMSTANCES, salt=SALT, now=NOW
-        )
-        open_state = Requested(self.terms)
-        self.state = states.answer(open_state, validated, response_code_digest=b"", now=NOW)
-
-    def expected(self) -> Expectation:
-        def chain(certificates, now):
-            return verify_chain(certificates, WORLD.anchors, purpose=AnchorPurpose.CREDENTIAL_ISSUER, at=now)
-
-        return Expectation(self.request.dcql_query, self.request.client_id.full, self.request.nonce, chain)
-
-    def record(self, state=None, notes=None, key=KEY) -> str:
-        return records.seal_record(
-            "p-1", "baram", state or self.state, (notes or self.notes).body, key, now=NOW + timedelta(seconds=5)
-        )
-
-    def disclosures(self):
-        return records.disclosures(dict(self.validated.credentials), self.notes.secrets)
-
-
-def replace_credentials(validated, credentials):
-    from wallet_core.protocols.openid4vp import validation
-
-    return validation.ValidatedResponse(credentials, validated.checks, validation._SEAL)
-
-
-EVIDENCE = StatusEvidence(LIST, 7, NOW - timedelta(minutes=2), NOW + timedelta(hours=1), b"\1" * 32)
-GOOD_STATUS = StatusFinding("valid", NOW - timedelta(minutes=1), EVIDENCE)
-ANSWER = Answer(status=GOOD_STATUS)
-RECORD = ANSWER.record()
-PAYLOAD = json.loads(jws.parse(RECORD.rstrip("~")).payload)
-
-
-def resealed(payload, *, key=KEY, typ=TYP_VERIFICATION_RECORD, disclosed="") -> str:
-    """A record of this payload: what somebody makes who has the party's key."""
-    return f"{jws.sign({'typ': typ, 'x5c': format_x5c(key.chain)}, payload, key.signer)}~{disclosed}"
-
-
-def changed(change, *, of=PAYLOAD, disclosed="", **options) -> str:
-    payload = copy.deepcopy(of)
-    change(payload)
-    return resealed(payload, disclosed=disclosed, **options)
+from wallet_core.trust.x509 import format_x5c
 
 
 def audit(text, anchors=ROOTS, *, now=LATER, **brought):
