@@ -58,16 +58,23 @@ class Desk:
         """Return the answer to a GET. Raises as :meth:`post`."""
         return self._ask(HttpRequest("GET", self.url + path, self._with_key({"Accept": "application/json"})))
 
+    def download(self, path: str) -> str:
+        """Return a file of text. Raises as :meth:`post`."""
+        return self._answer(HttpRequest("GET", self.url + path, self._with_key({}))).body.decode()
+
     def _with_key(self, headers: dict[str, str]) -> dict[str, str]:
         return {**headers, "Authorization": f"Bearer {self.api_key}"}
 
     def _ask(self, request: HttpRequest) -> dict[str, Any]:
+        return strict_json.loads_object(self._answer(request).body, max_bytes=1 << 20)
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
         response = self.client.send(request)
         if response.status >= _TEMPORARY:
             raise FetchError("a server cannot answer now", detail=f"{request.url} answered {response.status}")
         if not response.ok:
             raise ApiRefusal(self.client.last)
-        return strict_json.loads_object(response.body, max_bytes=1 << 20)
+        return response
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from demo.audit import audit_record_of_a_check
 from demo.deployment import STATUS_TTL_SECONDS
 from demo.errands import ask_for_tax_certificate, change_address, use_up_copies, wait_for_clerk
 from demo.exchanges import Exchange
@@ -353,6 +354,11 @@ STEPS: Final = (
     ),
     Step("used_up", Text("등본은 한 장씩만 쓰고 다시 채워요", "Each copy once; then new copies come"), use_up_copies),
     Step("clerk", Text("담당자가 보고 나서 발급해요", "A clerk decides first"), wait_for_clerk),
+    Step(
+        "record",
+        Text("감사인이 은행의 검증 기록을 확인해요", "An auditor looks at the bank's record of a check"),
+        audit_record_of_a_check,
+    ),
     Step("wrong_code", Text("틀린 코드는 안 돼요", "A wrong transaction code is refused"), refuse_wrong_code),
     Step("replay", Text("한 번 보낸 답은 또 못 써요", "A replayed presentation is refused"), refuse_replay),
     Step("changed_claim", Text("고친 정보는 안 돼요", "A changed claim is refused"), refuse_changed_claim),

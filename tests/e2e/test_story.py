@@ -126,6 +126,20 @@ SABOTAGES = [
     ),
     Sabotage(
         "verifier",
+        "record",
+        "a record has no claim that the policy does not keep",
+        "wallet_core/protocols/openid4vp/record.py",
+        ("        digests.append(_digest(text.encode()))", "        visible[name] = value"),
+    ),
+    Sabotage(
+        "verifier",
+        "record",
+        "every check stands in the record",
+        "wallet_core/protocols/openid4vp/record.py",
+        ("[check.to_json() for check in validated.checks]", "[check.to_json() for check in validated.checks[1:]]"),
+    ),
+    Sabotage(
+        "verifier",
         "new_address",
         "tsl-8.3-status",
         "wallet_core/trust/status_list/judging.py",
