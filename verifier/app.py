@@ -1,5 +1,7 @@
 """The verifier as a web app."""
 
+import threading
+
 from fastapi import FastAPI
 
 from verifier.checks.assembly import check_ports
@@ -7,6 +9,7 @@ from verifier.checks.router import router as checks_router
 from verifier.console import TEMPLATES
 from verifier.console.file_pages import router as file_router
 from verifier.console.pages import router as console_router
+from verifier.console.webhook_pages import router as webhook_pages
 from verifier.dependencies import Verifier, build_verifier
 from verifier.presentations import endpoints
 from verifier.presentations.router import router as presentations_router
@@ -14,6 +17,8 @@ from verifier.presentations.tasks import CRONS, tasks
 from verifier.settings import VerifierSettings
 from verifier.tables import APP_TABLES
 from verifier.trust_lists import tasks as trust_lists
+from verifier.webhooks import tasks as webhooks
+from verifier.webhooks.router import router as webhooks_router
 from wallet_core.adapters import log
 from wallet_core.adapters.jobs import Worker
 from wallet_core.adapters.web import create_app as create_web_app
@@ -33,7 +38,7 @@ def create_app(verifier: Verifier) -> FastAPI:
         protocol_routes=endpoints.ROUTES,
         template_folders=[TEMPLATES],
         guarded_paths=("/console/sign-in",),
-        routers=[presentations_router, checks_router, console_router, file_router],
+        routers=[presentations_router, webhooks_router, checks_router, console_router, file_router, webhook_pages],
     )
     app.state.verifier = verifier
     app.state.checks = check_ports(verifier)
@@ -44,6 +49,23 @@ def create_worker(verifier: Verifier) -> Worker:
     """Return a worker for the verifier's durable jobs."""
     every = tasks(verifier) | trust_lists.tasks(verifier)
     return Worker(verifier.database, APP_TABLES, every, crons=(*CRONS, *trust_lists.crons(verifier)))
+
+
+def create_webhook_worker(verifier: Verifier) -> Worker:
+    """Return a worker that sends webhooks and nothing else: no slow receiver keeps other work waiting."""
+    queues = {webhooks.QUEUE: webhooks.AT_ONCE}
+    return Worker(verifier.database, APP_TABLES, webhooks.tasks(verifier), queues=queues, crons=webhooks.CRONS)
+
+
+def run_workers(verifier: Verifier, stop: threading.Event) -> None:
+    """Run both workers until ``stop`` is set."""
+    sending = threading.Thread(target=create_webhook_worker(verifier).run, args=(stop,), name="webhooks")
+    sending.start()
+    try:
+        create_worker(verifier).run(stop)
+    finally:
+        stop.set()
+        sending.join()
 
 
 def create() -> FastAPI:

@@ -2,12 +2,13 @@
 
 import threading
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from verifier.app import create_worker
+from verifier.app import run_workers
 from verifier.checks.cli import fill, verify
 from verifier.dependencies import Verifier, build_verifier
 from verifier.presentations.cli import audit
@@ -18,6 +19,7 @@ from verifier.relying_parties.ports import PartyId, RelyingParty
 from verifier.relying_parties.use_cases import register_party
 from verifier.settings import VerifierSettings
 from verifier.trust_lists.tasks import renew_trust_list
+from verifier.webhooks.cli import webhook
 from wallet_core import spec_versions as spec
 from wallet_core.adapters import log
 from wallet_core.adapters.cli import JsonFlag, out
@@ -35,6 +37,7 @@ party_app = typer.Typer(no_args_is_help=True, help="Relying parties that ask her
 request_app = typer.Typer(no_args_is_help=True, help="Requests for presentations.")
 app.add_typer(party_app, name="party")
 app.add_typer(request_app, name="request")
+party_app.command("webhook")(webhook)
 app.command("verify")(verify)
 app.command("cache")(fill)
 app.command("audit")(audit)
@@ -59,7 +62,7 @@ def serve(
     now = verifier.clock.now()
     within = timedelta(days=verifier.settings.expiry_warning_days)
     warn_of_expiry(verifier.keys, verifier.trust.policy(now).anchors, now=now, within=within, app="verifier")
-    work = None if no_worker else create_worker(verifier).run
+    work = None if no_worker else partial(run_workers, verifier)
     serve_app("verifier.app:create", host=host, port=port, workers=workers, work=work, tls=verifier.settings.tls)
 
 
@@ -69,7 +72,7 @@ def work() -> None:
     log.configure()
     stop = threading.Event()
     try:
-        create_worker(_verifier()).run(stop)
+        run_workers(_verifier(), stop)
     except KeyboardInterrupt:
         stop.set()
 

@@ -1,5 +1,6 @@
 """What the verifier is made of, put together once for the web app, the worker and the command line."""
 
+import asyncio
 import os
 from asyncio import AbstractEventLoop, get_running_loop
 from collections.abc import Callable
@@ -24,6 +25,8 @@ from verifier.status.use_cases import StatusLists
 from verifier.trust_lists.ports import TrustPorts, TrustStorage
 from verifier.trust_lists.repository import SqlTrustLists
 from verifier.trust_lists.use_cases import CurrentTrust
+from verifier.webhooks.ports import WebhookPorts, WebhookStorage
+from verifier.webhooks.repository import SqlWebhooks
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import SettingsError, load_catalogue
 from wallet_core.adapters.group_commit import GroupCommit
@@ -37,6 +40,10 @@ from wallet_core.types import RandomBytes
 
 STATUS_TIMEOUT = 3.0
 """Seconds that a status list may take: a wallet waits for our answer meanwhile."""
+
+
+WEBHOOK_TIMEOUT = 20.0
+"""Seconds that a receiver of webhooks may take; Standard Webhooks recommends 15 to 30."""
 
 
 class Commit(Protocol):
@@ -81,6 +88,7 @@ class Verifier:
     trust: CurrentTrust
     status_lists: StatusLists
     http: RunFlow
+    webhooks: WebhookPorts
     known: dict[str, RelyingParty] = field(default_factory=dict)
 
     def party(self, party_id: str) -> RelyingParty:
@@ -105,6 +113,10 @@ class Verifier:
     def trust_storage(self, unit: UnitOfWork) -> TrustStorage:
         """Return the trust lists of ``unit``."""
         return TrustStorage(unit, SqlTrustLists(unit))
+
+    def webhook_storage(self, unit: UnitOfWork) -> WebhookStorage:
+        """Return what is done with webhooks in ``unit``."""
+        return _webhook_storage(unit, self.sealer)
 
     def status_storage(self, unit: UnitOfWork) -> StatusStorage:
         """Return what is done with fetched status lists in ``unit``."""
@@ -164,7 +176,20 @@ def build_verifier(
     )
     http = HttpClient(allow_loopback=settings.insecure_allow_loopback, timeout=STATUS_TIMEOUT)
     return Verifier(
-        settings, database, time, sealer, catalogue, keys, anchors, ports, commit, trust_ports, trust, lists, http
+        settings,
+        database,
+        time,
+        sealer,
+        catalogue,
+        keys,
+        anchors,
+        ports,
+        commit,
+        trust_ports,
+        trust,
+        lists,
+        http,
+        _webhook_ports(settings, database, sealer, time, random),
     )
 
 
@@ -180,6 +205,23 @@ def _storage(unit: UnitOfWork, sealer: Sealer) -> Storage:
 
 def _status_storage(unit: UnitOfWork) -> StatusStorage:
     return StatusStorage(unit, SqlStoredLists(unit))
+
+
+def _webhook_ports(
+    settings: VerifierSettings, database: Database, sealer: Sealer, clock: Clock, random: RandomBytes
+) -> WebhookPorts:
+    client = HttpClient(allow_loopback=settings.insecure_allow_loopback, timeout=WEBHOOK_TIMEOUT)
+    return WebhookPorts(
+        storage=lambda: _webhook_storage(database.unit(), sealer),
+        reading=lambda: _webhook_storage(database.reader(), sealer),
+        send=lambda request: asyncio.run(client.fetch(request)),
+        clock=clock,
+        random=random,
+    )
+
+
+def _webhook_storage(unit: UnitOfWork, sealer: Sealer) -> WebhookStorage:
+    return WebhookStorage(unit, SqlWebhooks(unit, sealer))
 
 
 def _trust_ports(settings: VerifierSettings, database: Database, clock: Clock) -> TrustPorts:

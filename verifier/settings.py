@@ -14,6 +14,7 @@ class VerifierSettings(AppSettings):
         request_seconds: how long a wallet may answer a request.
         result_seconds: how long claims can be read where the policy keeps them for no day, or there is no policy.
         record_days: how long the fact of a check is kept where no policy says.
+        webhook_days: how long a webhook that was given up stays on the list of failed ones.
         wallet: origin of the web wallet that our pages link to; without one they show only the QR code.
         trust_list: file or https URL of a trust list (specs/trust-list.md). With one, only listed issuers count; its
             operator's root is among ``trust_anchors``.
@@ -25,6 +26,7 @@ class VerifierSettings(AppSettings):
     request_seconds: int = Field(default=300, ge=10, le=3600)
     result_seconds: int = Field(default=300, ge=10, le=86_400)
     record_days: int = Field(default=90, ge=1, le=3660)
+    webhook_days: int = Field(default=30, ge=1, le=366)
     wallet: Origin | None = None
     trust_list: str | None = Field(default=None, min_length=1, max_length=2000)
     trust_list_seconds: int = Field(default=3600, ge=1, le=604_800)

@@ -6,6 +6,8 @@ from typing import Any
 
 from issuer.login.presentation.use_cases import LoginView
 from issuer.login.use_cases.session import TEST
+from verifier.relying_parties.ports import PartyId
+from verifier.webhooks.ports import Delivery
 from wallet_core.adapters.config import load_catalogue
 from wallet_core.adapters.ui.claims import ClaimLine
 from wallet_core.catalogue import Text
@@ -334,6 +336,22 @@ LOGIN: dict[str, tuple[str, dict[str, Any]]] = {
     "consent-nothing": ("consent.html", {"consent": {"shown": SHOWN, "given": [], "missing": ASKED}, "person": "p02"}),
     "stranger": ("stranger.html", {}),
 }
+REFUSED = "the host of a URL has an address that is not allowed"
+UNHEARD = Delivery(
+    id="msg_1",
+    party_id=PartyId("sample"),
+    presentation_id="01a20132355a87bafcb77e61dc03bebacc3d",
+    event="presentation.verified",
+    url="https://shop.example/hooks/a-rather-long-address/with-several-parts",
+    body=b"{}",
+    created_at=NOW,
+    turn=3,
+    tries=2,
+    next_at=NOW + timedelta(minutes=5),
+    status=500,
+    problem="answered 500",
+    dead_at=None,
+)
 VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
     "landing": ("landing.html", {"policies": [POLICY]}),
     "landing-empty": ("landing.html", {"policies": []}),
@@ -364,6 +382,18 @@ VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
             ]
         },
     ),
+    "webhooks": (
+        "webhooks.html",
+        {
+            "deliveries": [
+                UNHEARD,
+                replace(UNHEARD, id="msg_2", event="presentation.refused", next_at=None, dead_at=NOW, problem=REFUSED),
+            ],
+            "sent": "1",
+            "next_cursor": "msg_2",
+        },
+    ),
+    "webhooks-empty": ("webhooks.html", {"deliveries": [], "sent": "", "next_cursor": None}),
     "file": ("file.html", {"policies": [POLICY], "error": "", "text": ""}),
     **{
         f"file-{error.replace('_', '-')}": ("file.html", {"policies": [POLICY], "error": error, "text": "eyJ…"})

@@ -29,6 +29,7 @@ class StoredPresentation:
         sealed_key: private key that the answer is encrypted to; None where it is not, and once answered.
         session_digest: SHA-256 of the browser session that began it; None where the caller keeps its own.
         delete_at: when the row goes.
+        webhook: where the party is told of its moves; where it is added, None means the party's default.
     """
 
     id: str
@@ -41,6 +42,7 @@ class StoredPresentation:
     sealed_key: bytes | None
     session_digest: bytes | None
     delete_at: datetime
+    webhook: str | None = None
 
     def moved(self, state: Presentation) -> "StoredPresentation":
         """Return the same presentation in another state, not yet stored."""

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlalchemy import Row, String, bindparam, delete, func, insert, select, update
 
 from verifier.ports import Seal
 from verifier.presentations.ports import RecordParts, StoredPresentation
 from verifier.presentations.tables import PresentationRow
 from verifier.relying_parties.ports import PartyId
 from verifier.tables import table_of
+from verifier.webhooks.repository import WEBHOOK, announce
 from wallet_core.adapters import sql
 from wallet_core.adapters.sql import UnitOfWork
 from wallet_core.encoding import strict_json
@@ -68,7 +69,12 @@ _KEEP_RECORD = (
     .where(_TABLE.c.id == bindparam("row_id"), _TABLE.c.record.is_(None))
     .values(record=bindparam("sealed"), record_notes=None)
 )
-_INSERT = insert(_TABLE)
+# Pages of ours show what moves; a program that asked is told, where it said or where its party always is.
+_DEFAULT_WEBHOOK = select(WEBHOOK.c.url).where(WEBHOOK.c.party_id == bindparam("told_party")).scalar_subquery()
+_INSERT = insert(_TABLE).values(
+    {column.name: bindparam(column.name) for column in _TABLE.c if column.name not in {*_RECORD, "webhook"}}
+    | {"webhook": func.coalesce(bindparam("told_at", type_=String), _DEFAULT_WEBHOOK)}
+)
 _AFTER_EVERY_ID = "\x7f"
 
 
@@ -92,6 +98,8 @@ class SqlPresentations:
             "body": state_to_json(presentation.state),
             "session_digest": presentation.session_digest,
             "created_at": presentation.state.terms.created_at,
+            "told_at": presentation.webhook,
+            "told_party": presentation.party_id if presentation.check_id is None else "",
             **self._columns(presentation, presentation.state),
         }
         self._unit.connection.execute(_INSERT, row)
@@ -108,6 +116,7 @@ class SqlPresentations:
             **self._columns(presentation, state),
             **self._record_columns(presentation, state, notes),
         )
+        self._announce(presentation, state)
 
     def record_of(self, party_id: PartyId, presentation_id: str) -> RecordParts | None:
         """Return what there is of the verification record of a party's presentation."""
@@ -183,6 +192,21 @@ class SqlPresentations:
             secrets = self._seal.seal(notes.secrets, _secrets_context(presentation.id))
         return {"record_notes": notes.body, "record_secrets": secrets}
 
+    def _announce(self, presentation: StoredPresentation, state: Presentation) -> None:
+        # Here, so that nobody can move a presentation and forget to tell of it.
+        at = _told_time(state)
+        if presentation.webhook is None or at is None or state.kind == presentation.state.kind:
+            return
+        announce(
+            self._unit.connection,
+            party_id=presentation.party_id,
+            presentation_id=presentation.id,
+            policy_id=presentation.policy_id,
+            url=presentation.webhook,
+            state=state.kind,
+            at=at,
+        )
+
     def _parts(self, row: Row[Any]) -> RecordParts:
         secrets = row.record_secrets
         opened = None if secrets is None else self._seal.open(secrets, _secrets_context(row.id))
@@ -210,7 +234,23 @@ class SqlPresentations:
             sealed_key=row.sealed_key,
             session_digest=row.session_digest,
             delete_at=row.delete_at,
+            webhook=row.webhook,
         )
+
+
+def _told_time(state: Presentation) -> datetime | None:
+    """Return when the state came about, if it is one that a relying party is told of."""
+    match state:
+        case Answered():
+            return state.answered_at
+        case Verified():
+            return state.verified_at
+        case Refused():
+            return state.refused_at
+        case Expired():
+            return state.expired_at
+        case _:
+            return None
 
 
 def _claims_context(presentation_id: str) -> str:

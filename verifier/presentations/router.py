@@ -12,6 +12,7 @@ from verifier.dependencies import verifier_of
 from verifier.presentations.use_cases import records, requests, results
 from verifier.presentations.use_cases.requests import CreatedPresentation, PresentationOrder
 from verifier.presentations.use_cases.results import Result
+from verifier.webhooks.use_cases import require_secret
 from wallet_core import spec_versions as spec
 from wallet_core.adapters.api_keys import ApiKey
 from wallet_core.adapters.idempotency import Answer
@@ -51,8 +52,6 @@ class PresentationBody(BaseModel):
             raise InvalidRequest("the Digital Credentials API is not supported yet")
         if self.transaction_data is not None:
             raise InvalidRequest("transaction_data is not supported yet")
-        if self.webhook is not None:
-            raise InvalidRequest("webhooks are not supported yet; ask GET /api/v1/presentations/{id}")
         return PresentationOrder(
             policy=self.policy,
             dcql_query=self.dcql_query,
@@ -62,6 +61,7 @@ class PresentationBody(BaseModel):
             flow=PresentationFlow(self.flow),
             redirect_uri=self.redirect_uri,
             authorization_endpoint=self.authorization_endpoint,
+            webhook=self.webhook,
         )
 
 
@@ -81,6 +81,8 @@ async def create_presentation(request: Request, body: PresentationBody, key: Wri
     def create() -> Answer:
         """Do it the first time the key comes."""
         order = body.order()
+        if order.webhook is not None:
+            require_secret(verifier.webhook_storage(unit), party.id)
         made = requests.create_presentation(verifier.presentations, verifier.storage(unit), party, order)
         return Answer(201, created_json(made))
 

@@ -17,6 +17,8 @@ class PresentationRow(VerifierBase, table=True):
     when the policy says. ``session_digest`` is of the browser session that began it, ``code_digest`` of its
     response_code. ``changes_at`` is when time alone moves it on, ``delete_at`` when the row goes.
 
+    ``webhook`` is where its relying party is told of its moves, fixed when it is made.
+
     ``record_notes`` is what was caught of the answer until ``record``, the sealed verification record, is made of it;
     ``record_secrets`` is the sealed secret that opens its digests, and goes with the claims.
     """
@@ -51,3 +53,4 @@ class PresentationRow(VerifierBase, table=True):
     record_notes: bytes | None = None
     record_secrets: bytes | None = None
     record: str | None = Field(default=None, sa_type=Text)
+    webhook: str | None = Field(default=None, max_length=2000)

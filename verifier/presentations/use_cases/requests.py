@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from verifier.presentations.ports import Periods, PresentationPorts, Storage, StoredPresentation
 from verifier.relying_parties.ports import RelyingParty
+from verifier.webhooks.use_cases import parse_webhook_url
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.policy import Policy
 from wallet_core.errors import InvalidRequest, MalformedError, NotFound
@@ -43,6 +44,7 @@ class PresentationOrder:
         redirect_uri: where the wallet sends the browser back; needed in the same-device flow.
         authorization_endpoint: the wallet's address or scheme.
         session_digest: SHA-256 of the browser session that begins, where the page is ours.
+        webhook: where the party is told of its moves; None for where it always is.
     """
 
     policy: str | None = None
@@ -54,6 +56,7 @@ class PresentationOrder:
     redirect_uri: str | None = None
     authorization_endpoint: str = spec.REQUEST_SCHEME
     session_digest: bytes | None = None
+    webhook: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +201,7 @@ def _create(
             sealed_key=_sealed_key(ports, presentation_id, private_key),
             session_digest=order.session_digest,
             delete_at=delete_at,
+            webhook=None if order.webhook is None else parse_webhook_url(order.webhook),
         )
     )
     return _handed_over(ports, order, terms, presentation_id, request_id)
