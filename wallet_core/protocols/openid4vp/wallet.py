@@ -173,6 +173,7 @@ def decline(resolved: ResolvedRequest) -> Flow[Sent]:
         PeerRefusal: the Verifier did not accept the refusal.
         MalformedError: the Verifier's key cannot be encrypted to; nothing was posted.
     """
+    # vp-15.4.1-values
     return (yield from _post(resolved.request, create_error_response(resolved.request, AccessDenied.code)))
 
 
