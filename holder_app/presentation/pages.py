@@ -1,5 +1,7 @@
 """Reading QR codes and links; answering requests."""
 
+from typing import Any
+
 from fastapi import File, Form, Request, Response, UploadFile
 
 from holder_app.accounts.ports import Account
@@ -204,8 +206,8 @@ def _page(
             return html(request, "answer_waiting.html", at=here, failed=unreachable)
         case Blocked(reason, detail, host, report, url):
             back_to = url if url and _may_open(url, wallet) else ""
-            more = {"at": here, "report": report, "back_to": back_to}
-            return html(request, "request_blocked.html", reason=reason, detail=detail, host=host, **more)
+            shown: dict[str, Any] = {"reason": reason, "detail": detail, "host": host, "at": here, "report": report}
+            return html(request, "request_blocked.html", back_to=back_to, **shown)
         case Answered(record_id, url) | Declined(record_id, url):
             return _receipt(request, wallet, presentation, record_id, url or "")
         case Failed(record_id, _):

@@ -142,7 +142,7 @@ def test_a_verifier_that_will_not_hear_is_not_asked_again(town: Town) -> None:
     assert (told.state.report, told.state.redirect_uri) == (None, None)
 
 
-@pytest.mark.clause("vp-errata-no-redirects")
+@pytest.mark.clause("vp-14-no-redirects")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_no_redirect_of_a_verifier_is_followed(town: Town, status: int) -> None:
     elsewhere = HttpResponse(status, {"location": "https://evil.example/"}, b"")
