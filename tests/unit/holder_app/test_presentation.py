@@ -220,7 +220,7 @@ def test_a_verifier_that_does_not_hear_the_refusal(town: Town) -> None:
         ({"claims": {"client_id": "x509_hash:other"}}, "bad_request"),
         ({"claims": {"aud": "https://other.example"}}, "bad_request"),
         ({"claims": {"redirect_uri": "https://verifier.example/"}}, "bad_request"),
-        ({"claims": {"transaction_data": ["e30"]}}, "bad_request"),
+        ({"claims": {"transaction_data": ["e30"]}}, "transaction"),
         ({"without": ("nonce",)}, "bad_request"),
         ({"change_token": lambda token: token[:-4] + "AAAA"}, "bad_request"),
     ],
