@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from tests.support.presentations import CLAIMS, query
 from tests.support.simultaneous import at_once
-from tests.support.transactions import DOCUMENT, transaction, transaction_types
+from tests.support.transactions import BILL, DOCUMENT, transaction, transaction_types
 from tests.support.verifying import BACK, HOST, PARTY, VerifierUnderTest, register, response_code, start_verifier
 from verifier import cli
 from verifier.app import create_app, create_worker
@@ -400,7 +400,16 @@ def test_commands(tmp_path, monkeypatch) -> None:
     assert sent.redirect_uri.startswith(BACK)
     assert CLAIMS["name"] not in own.stdout
     (tmp_path / "bill.json").write_text(json.dumps(transaction()))
-    command = ["request", "create", "--party", PARTY, "--query", str(file), "--transaction", str(tmp_path / "bill.json")]
+    command = [
+        "request",
+        "create",
+        "--party",
+        PARTY,
+        "--query",
+        str(file),
+        "--transaction",
+        str(tmp_path / "bill.json"),
+    ]
     agreed = json.loads(run(cli.app, [*command, "--json"]).stdout)
     under_test.present(agreed["authorization_request"])
     words = run(cli.app, ["request", "show", agreed["id"], "--party", PARTY])

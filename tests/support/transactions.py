@@ -1,5 +1,6 @@
 """Transactions to be agreed to, for tests: the catalogue's types with invented values (시험용)."""
 
+import hashlib
 from functools import lru_cache
 from typing import Any
 
@@ -27,3 +28,8 @@ def transaction(type_: str = BILL, *, without: tuple[str, ...] = (), **changes: 
 def encoded(members: Any) -> str:
     """An entry as it travels."""
     return base64url.encode(strict_json.dumps(members))
+
+
+def digest(text: str, algorithm: str = "sha256") -> str:
+    """What binds an entry: the hash of its text."""
+    return base64url.encode(hashlib.new(algorithm, text.encode()).digest())

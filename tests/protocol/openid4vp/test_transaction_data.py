@@ -1,6 +1,5 @@
 """Transaction data: read, shown, bound in one credential, and checked by the verifier. One negative test per rule."""
 
-import hashlib
 import json
 from dataclasses import replace
 from typing import Any
@@ -9,7 +8,7 @@ import pytest
 
 from tests.simulators.verifier import SimulatedVerifier
 from tests.support.presentations import CLAIMS, NOW, VCT, query, world
-from tests.support.transactions import BILL, DOCUMENT, REFUND, encoded, transaction, transaction_types
+from tests.support.transactions import BILL, DOCUMENT, REFUND, digest, encoded, transaction, transaction_types
 from wallet_core.encoding import base64url, strict_json
 from wallet_core.errors import (
     InvalidTransactionData,
@@ -70,10 +69,6 @@ def licence(query_id: str = "licence", **members: Any) -> dict[str, Any]:
 def asked(*credentials: dict[str, Any], sets: Any = None) -> Any:
     source: dict[str, Any] = {"credentials": list(credentials or (licence(),))}
     return parse_dcql_query({**source, "credential_sets": sets} if sets else source)
-
-
-def digest(text: str, algorithm: str = "sha256") -> str:
-    return base64url.encode(hashlib.new(algorithm, text.encode()).digest())
 
 
 # --- reading
