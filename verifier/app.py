@@ -18,6 +18,7 @@ from verifier.settings import VerifierSettings
 from verifier.tables import APP_TABLES
 from verifier.trust_lists import tasks as trust_lists
 from verifier.webhooks import tasks as webhooks
+from verifier.webhooks.repository import QUEUE
 from verifier.webhooks.router import router as webhooks_router
 from wallet_core.adapters import log
 from wallet_core.adapters.jobs import Worker
@@ -53,7 +54,7 @@ def create_worker(verifier: Verifier) -> Worker:
 
 def create_webhook_worker(verifier: Verifier) -> Worker:
     """Return a worker that sends webhooks and nothing else: no slow receiver keeps other work waiting."""
-    queues = {webhooks.QUEUE: webhooks.AT_ONCE}
+    queues = {QUEUE: webhooks.AT_ONCE}
     return Worker(verifier.database, APP_TABLES, webhooks.tasks(verifier), queues=queues, crons=webhooks.CRONS)
 
 

@@ -25,8 +25,8 @@ from verifier.presentations.use_cases.records import show_record
 from verifier.presentations.use_cases.requests import start_check
 from verifier.presentations.use_cases.results import redeem_in_browser, show_check
 from verifier.relying_parties.use_cases import sign_in
-from wallet_core.adapters.web import html, page_router, protocol_json, see_other, session
-from wallet_core.errors import AccessDenied, NotFound, RemoteProtocolError, StateConflict
+from wallet_core.adapters.web import html, is_opened, page_router, protocol_json, see_other, session
+from wallet_core.errors import AccessDenied, InvalidTransactionData, NotFound, RemoteProtocolError, StateConflict
 
 router = page_router()
 
@@ -80,20 +80,35 @@ async def choose(request: Request, desk: Staff) -> Response:
 @router.get("/console/ask")
 async def policy_page(request: Request, desk: Staff, policy: Annotated[str, Query(max_length=64)]) -> Response:
     """Show what a policy asks, why, what it leaves out and how long it keeps."""
-    return html(request, "console/policy.html", party=desk.party, policy=desk.policy(policy))
+    found = desk.policy(policy)
+    return html(request, "console/policy.html", party=desk.party, policy=found, transactions=desk.forms(found))
 
 
 @router.post("/console/checks")
 async def start(request: Request, desk: Staff, policy: Annotated[str, Form(max_length=64)]) -> Response:
     """Make the two requests: a QR code for another device, a link for this one (protocols.md M23)."""
-    ports = desk.verifier.presentations
-    started = start_check(
-        ports,
-        desk.party,
-        policy,
-        session_digest=session_digest(request),
-        return_uri=f"{ports.public_url}{RETURN}",
-    )
+    ports, found = desk.verifier.presentations, desk.policy(policy)
+    fields = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    try:
+        started = start_check(
+            ports,
+            desk.party,
+            policy,
+            session_digest=session_digest(request),
+            return_uri=f"{ports.public_url}{RETURN}",
+            transaction_data=desk.read_transactions(found, fields),
+        )
+    except InvalidTransactionData as error:
+        forms = desk.forms(found, fields)
+        return html(
+            request,
+            "console/policy.html",
+            status=400,
+            party=desk.party,
+            policy=found,
+            transactions=forms,
+            fault=error.detail,
+        )
     session(request).set(SESSION_CHECK, started.id)
     return see_other(f"/console/checks/{started.id}")
 
@@ -145,8 +160,8 @@ async def come_back(request: Request, response_code: Annotated[str, Query(max_le
 
     Without script: the code is in the query, and the answer leads to an address without it.
     """
-    # Protocols.md 24, trap: a prefetch or an embedded request must not spend the code.
-    if request.headers.get("sec-fetch-mode", "navigate") != "navigate":
+    # vp-13.3-opened
+    if not is_opened(request):
         raise AccessDenied("this address is opened by a browser's navigation")
     check_id = session(request).get(SESSION_CHECK)
     try:

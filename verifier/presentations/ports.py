@@ -1,13 +1,14 @@
 """What the use cases of presentations need."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from verifier.ports import Clock, Seal, UnitOfWork
 from verifier.relying_parties.ports import AccessKeys, PartyId
 from wallet_core.catalogue.policy import Policy
+from wallet_core.catalogue.transaction import TransactionType
 from wallet_core.protocols.openid4vp.presentation import Presentation
 from wallet_core.protocols.openid4vp.record import RecordNotes
 from wallet_core.protocols.openid4vp.validation import ChainVerifier, IssuerPermission
@@ -146,6 +147,7 @@ class PresentationPorts:
     ``storage`` opens a unit that writes, ``reading`` one that only reads and waits for no writer. ``verify_chain`` says
     whom we trust to issue credentials, ``verify_mdoc_chain`` whom to issue mdocs, ``may_issue`` which types;
     ``trust_version`` which roots and which list say so now, as a record shows it. ``program`` is our name and version.
+    ``transactions`` are the catalogue's transaction types by id.
     """
 
     storage: Callable[[], Storage]
@@ -162,3 +164,4 @@ class PresentationPorts:
     seal: Seal
     clock: Clock
     random: RandomBytes
+    transactions: Mapping[str, TransactionType] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from verifier.webhooks.tables import WebhookDeliveryRow, WebhookRow
 from wallet_core.adapters.jobs import enqueue
 from wallet_core.adapters.sql import UnitOfWork
 from wallet_core.encoding import strict_json
+from wallet_core.types import JsonObject
 
 QUEUE: Final = "webhooks"
 DELIVER: Final = "webhooks.deliver"
@@ -129,7 +130,7 @@ class SqlWebhooks:
         mine = update(_DELIVERY).where(_DELIVERY.c.id == delivery.id, _DELIVERY.c.turn == delivery.turn - 1)
         moved = self._unit.connection.execute(mine.values(**values)).rowcount == 1
         if moved and wait is not None:
-            payload = {"delivery": delivery.id, "turn": delivery.turn}
+            payload: JsonObject = {"delivery": delivery.id, "turn": delivery.turn}
             enqueue(self._unit.connection, APP_TABLES, DELIVER, payload, queue=QUEUE, delay=wait)
 
     def delete_dead(self, *, before: datetime) -> int:

@@ -91,6 +91,7 @@ class Policy:
         must_match: claim ids whose values must be equal across the cards of one answer.
         mixes_yes_no_and_identity: the consent screen says so where it is true.
         digest: SHA-256 of the file, which tells one version of the policy from another.
+        transactions: ids of the transaction types that are agreed to with it; empty for most.
     """
 
     id: str
@@ -108,3 +109,4 @@ class Policy:
     mixes_yes_no_and_identity: bool
     notes: tuple[str, ...] = ()
     digest: bytes = b""
+    transactions: tuple[str, ...] = ()

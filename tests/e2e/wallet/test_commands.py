@@ -13,8 +13,10 @@ import holder_app.home
 from holder_app.cli import app
 from holder_app.dependencies import create_wallet
 from holder_app.settings import WalletSettings
+from tests.support.transactions import transaction
 from tests.support.wallets import LICENCE, NAME, Town, licence_offer, new_verifier, policy_query
 from wallet_core.errors import AccessDenied, QueryNotSatisfied, UntrustedError, WalletError
+from wallet_core.protocols.openid4vp.asking import match_number
 from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC, NAMESPACE_MDL
 
 
@@ -122,6 +124,20 @@ def test_a_person_sees_everything_before_saying_yes(terminal: Terminal) -> None:
         assert text in result.stderr
 
 
+def test_a_transaction_is_said_before_it_is_agreed_to(terminal: Terminal) -> None:
+    town = terminal.town
+    terminal.json("accept", town.issuer.link, "--tx-code", "123456", "--yes")
+    verifier = new_verifier(town, policy_query("tax-payment"), agree=[transaction(without=("credential_ids",))])
+    result = terminal.run("present", verifier.link, typed="y\n")
+    assert result.exit_code == 0, result.exception
+    agreed, asked = (result.stderr.index(text) for text in ("184,000원을 내요", "꼭 보낼 것"))
+    assert agreed < asked
+    assert "납부기한: 2026년 12월 31일" in result.stderr
+    unknown = new_verifier(town, claims={"transaction_data": ["e30"]})
+    assert "transaction" in terminal.error("present", unknown.link, "--yes").detail
+    assert len(unknown.seen) == 1
+
+
 def test_english_by_option(terminal: Terminal) -> None:
     result = terminal.run("list", "--lang", "en")
     assert "No cards yet" in result.stderr
@@ -157,10 +173,22 @@ def test_without_trust_nothing_is_kept_or_sent(terminal: Terminal) -> None:
     assert len(verifier.seen) == 1
 
 
+@pytest.mark.clause("vp-15.4.1-no-match")
 def test_no_card_answers(terminal: Terminal) -> None:
+    """The verifier hears the same as after a refusal, when a person has ended it, and nothing where nobody acted."""
     verifier = new_verifier(terminal.town)
     assert isinstance(terminal.error("present", verifier.link, "--yes"), QueryNotSatisfied)
+    assert isinstance(terminal.error("present", verifier.link, typed="n\n"), QueryNotSatisfied)
+    assert [request.method for request in verifier.seen] == ["GET", "GET"]
+    assert isinstance(terminal.error("present", verifier.link, typed="y\n"), QueryNotSatisfied)
     assert verifier.received().error == "access_denied"
+
+
+def test_the_number_of_the_other_screen_is_shown(terminal: Terminal) -> None:
+    verifier = new_verifier(terminal.town)
+    terminal.json("accept", terminal.town.issuer.link, "--tx-code", "123456", "--yes")
+    asked = terminal.run("present", verifier.link, typed="n\n").stderr
+    assert f"숫자가 있으면 {match_number(verifier.request)}여야" in asked
 
 
 @pytest.mark.parametrize("command", ["accept", "present"])

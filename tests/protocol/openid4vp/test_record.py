@@ -262,6 +262,20 @@ def test_a_missing_check_is_refused(number) -> None:
     refused_at(AuditStep.CHECKS, changed(lambda made: made.update(checks=[])))
 
 
+@pytest.mark.clause("record-4-transaction")
+def test_what_was_to_be_agreed_to_was_checked() -> None:
+    def with_transaction(made):
+        made["request"]["parameters"]["transaction_data"] = ["eyJ0eXBlIjoieCJ9"]
+
+    refused_at(AuditStep.CHECKS, changed(with_transaction))
+
+    def agreed(made):
+        with_transaction(made)
+        made["checks"].append({**made["checks"][9], "step": 11, "name": "transaction_data_agreed"})
+
+    assert audit(changed(agreed)).refused_at is None
+
+
 @pytest.mark.clause("record-4-checks-agree")
 def test_a_check_that_was_passed_over_is_refused() -> None:
     refused_at(AuditStep.CHECKS, changed(lambda made: made["checks"][3].update(ok=None)))

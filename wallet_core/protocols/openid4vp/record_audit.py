@@ -16,7 +16,7 @@ from wallet_core.encoding import base64url
 from wallet_core.errors import MalformedError, UntrustedError, VerificationError, WalletError
 from wallet_core.formats.sd_jwt.disclosure import DEFAULT_DIGEST_ALGORITHM, SD_ALG, open_disclosures
 from wallet_core.jose import jws
-from wallet_core.protocols.openid4vp.checks import CHECKS
+from wallet_core.protocols.openid4vp.checks import CHECKS, CheckStep
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, parse_client_id
 from wallet_core.protocols.openid4vp.dcql import CredentialQuery, DcqlQuery, parse_dcql_query
 from wallet_core.protocols.openid4vp.matching import value_matches
@@ -35,7 +35,9 @@ LEEWAY: Final = timedelta(seconds=60)
 """How far the clocks of those who sign lists may be ahead of the relying party's."""
 
 REQUIRED_CHECKS: Final = tuple((int(step), name) for step, (name, _) in CHECKS.items() if step <= 10)
-"""Numbers and names of the checks that a record of version 1 has; later ones may follow."""
+"""Numbers and names of the checks that every record of version 1 has; later ones may follow."""
+
+_AGREED: Final = (int(CheckStep.TRANSACTION_AGREED), CHECKS[CheckStep.TRANSACTION_AGREED][0])
 
 _PURPOSES: Final = {
     spec.FORMAT_SD_JWT_VC: AnchorPurpose.CREDENTIAL_ISSUER,
@@ -271,6 +273,10 @@ class _Auditor:
         if self.record.state == "refused" and not listed and not self.record.presentations:
             return f"the wallet sent no presentation: {refusal}"
         found = [(one.get("step"), one.get("name")) for one in listed]
+        asked = "transaction_data" in self.record.parameters
+        # record-4-transaction
+        if asked and self.record.state != "refused" and _AGREED not in found:
+            raise _refused("nobody checked whether the transaction was agreed to")
         # record-4-every-check
         if tuple(found[: len(REQUIRED_CHECKS)]) != REQUIRED_CHECKS or len(set(found)) != len(found):
             raise _refused("a check is missing or out of its place")
@@ -447,6 +453,7 @@ class _Auditor:
             lambda chain, at: verify_chain(chain, anchors, purpose=AnchorPurpose.CREDENTIAL_ISSUER, at=at),
             verify_mdoc_chain=lambda chain, at: verify_chain(chain, anchors, purpose=AnchorPurpose.MDL_ISSUER, at=at),
             session_transcript=request_transcript(request) if asks_mdoc else None,
+            transaction_data=request.transaction_data,
             # Step 8 looked at what the record says of it; the lists of that day are gone.
             verify_status=_looked_at,
         )
