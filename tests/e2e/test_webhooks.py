@@ -130,7 +130,7 @@ def test_a_verified_presentation_is_told_of_signed_and_without_a_claim(verifier:
     assert (deliveries(verifier), waiting_jobs(verifier)) == ([], 0)
 
 
-@pytest.mark.clause("webhook-heard")
+@pytest.mark.clause("webhook-1-heard")
 def test_what_was_heard_is_not_said_again(receiver: Receiver) -> None:
     verifier = receiver.under_test
     verifier.present(verifier.ask()["authorization_request"])
@@ -176,7 +176,7 @@ def test_a_request_may_name_its_own_address_and_pages_of_ours_tell_nobody(receiv
     assert [each.url for each in receiver.heard] == [OWN]
 
 
-@pytest.mark.clause("webhook-signed")
+@pytest.mark.clause("webhook-1-signed")
 def test_without_a_secret_nothing_is_sent(sqlite_verifier: VerifierUnderTest) -> None:
     from tests.support.presentations import query
 
@@ -192,7 +192,7 @@ def test_without_a_secret_nothing_is_sent(sqlite_verifier: VerifierUnderTest) ->
     assert [each.url for each in receiver.heard] == [OWN]
 
 
-@pytest.mark.clause("webhook-https")
+@pytest.mark.clause("webhook-1-https")
 @pytest.mark.parametrize("url", ["http://shop.example/hook", "ftp://shop.example", "https://u:p@shop.example", "x"])
 def test_an_address_that_is_not_https_is_refused(receiver: Receiver, url) -> None:
     from tests.support.presentations import query
@@ -265,7 +265,7 @@ def test_a_receiver_that_is_gone_is_left_alone(receiver: Receiver) -> None:
     assert [(each["state"], each["tries"]) for each in failed(verifier)] == [("dead", 1)]
 
 
-@pytest.mark.clause("webhook-own")
+@pytest.mark.clause("webhook-1-own")
 def test_nobody_sends_what_is_anothers(receiver: Receiver) -> None:
     verifier = receiver.under_test
     receiver.answers = [HttpResponse(500)]
@@ -329,7 +329,7 @@ def test_the_move_and_its_webhook_are_one_transaction(receiver: Receiver, monkey
     assert deliveries(verifier) == []
 
 
-@pytest.mark.clause("webhook-rotation")
+@pytest.mark.clause("webhook-1-rotation")
 def test_while_a_secret_is_rotated_both_hold_and_then_the_new_one_alone(receiver: Receiver) -> None:
     verifier = receiver.under_test
     storage = verifier.verifier.webhook_storage(verifier.verifier.database.unit())

@@ -39,7 +39,7 @@ def test_a_secret_has_256_bits_in_the_form_that_receivers_know() -> None:
     assert len(base64.b64decode(secret.removeprefix("whsec_"))) == 32
 
 
-@pytest.mark.clause("webhook-signature-list")
+@pytest.mark.clause("webhook-1-signature-list")
 def test_while_it_is_rotated_both_secrets_sign() -> None:
     secrets = [new_webhook_secret(lambda n, fill=fill: fill * n) for fill in (b"1", b"2")]
     request = create_webhook_request("https://a.example/hook", "msg_1", b"{}", secrets, now=NOW)
@@ -50,7 +50,7 @@ def test_while_it_is_rotated_both_secrets_sign() -> None:
     assert request.headers["webhook-signature"].split(" ") == expected
 
 
-@pytest.mark.clause("webhook-three-days")
+@pytest.mark.clause("webhook-1-three-days")
 def test_it_is_tried_for_three_days_and_no_longer() -> None:
     waits = [wait_after(tries, None, most_jitter) for tries in range(1, len(RETRIES) + 1)]
     assert all(wait is not None for wait in waits)
@@ -64,13 +64,13 @@ def test_jitter_spreads_by_a_tenth() -> None:
     assert wait_after(2, None, most_jitter) == RETRIES[1] * 1.1
 
 
-@pytest.mark.clause("webhook-gone")
+@pytest.mark.clause("webhook-1-gone")
 def test_who_says_gone_is_not_asked_again() -> None:
     assert wait_after(1, HttpResponse(410), no_jitter) is None
     assert wait_after(1, HttpResponse(500), no_jitter) == RETRIES[0]
 
 
-@pytest.mark.clause("webhook-retry-after")
+@pytest.mark.clause("webhook-1-retry-after")
 @pytest.mark.parametrize(
     ("value", "wait"),
     [

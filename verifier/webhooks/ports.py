@@ -29,7 +29,7 @@ class Endpoint:
 
     def secrets(self, now: datetime) -> tuple[str, ...]:
         """Return what signs now, the current one first."""
-        # webhook-rotation
+        # webhook-1-rotation
         if self.previous is None or self.previous_until is None or now >= self.previous_until:
             return (self.secret,)
         return self.secret, self.previous

@@ -34,7 +34,7 @@ class Attempt:
 def parse_webhook_url(value: str) -> str:
     """Return the address of a receiver. Raises ``InvalidRequest`` if it is not https or too long."""
     try:
-        # webhook-https
+        # webhook-1-https
         url = parse_url(value, what="webhook")
     except MalformedError as exc:
         raise InvalidRequest(exc.description) from exc
@@ -89,7 +89,7 @@ def remove_webhook(storage: WebhookStorage, party_id: PartyId) -> None:
 def require_secret(storage: WebhookStorage, party_id: PartyId) -> None:
     """Check that what is sent to a party can be signed. Raises ``InvalidRequest``."""
     with storage.unit:
-        # webhook-signed
+        # webhook-1-signed
         if storage.webhooks.endpoint(party_id) is None:
             raise InvalidRequest(
                 "webhooks are signed: ask for a secret first", detail="jigap verifier party webhook makes it"
@@ -119,7 +119,7 @@ def send_delivery(ports: WebhookPorts, delivery_id: str, turn: int) -> Attempt |
 def settle_attempt(storage: WebhookStorage, attempt: Attempt, *, random: RandomBytes, now: datetime) -> None:
     """Store what came of a try, in the caller's transaction: heard, put off, or given up."""
     delivery, response = attempt.delivery, attempt.response
-    # webhook-heard
+    # webhook-1-heard
     if response is not None and response.ok:
         storage.webhooks.heard(delivery)
         return
@@ -157,7 +157,7 @@ def send_again(storage: WebhookStorage, party_id: PartyId, delivery_id: str, *, 
     """
     with storage.unit:
         delivery = storage.webhooks.find(delivery_id)
-        # webhook-own
+        # webhook-1-own
         if delivery is None or delivery.party_id != party_id:
             raise NotFound("there is no such webhook, or it was delivered")
         anew = replace(delivery, turn=delivery.turn + 1, tries=0, next_at=now, dead_at=None)

@@ -70,7 +70,7 @@ def create_webhook_request(
         "Content-Type": JSON,
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
-        # webhook-signature-list
+        # webhook-1-signature-list
         "webhook-signature": " ".join(webhook_signature(each, message_id, timestamp, body) for each in secrets),
     }
     return HttpRequest("POST", url, headers, body, response_limit=RESPONSE_LIMIT)
@@ -84,15 +84,15 @@ def wait_after(tries: int, response: HttpResponse | None, random: RandomBytes) -
         response: what the receiver answered; None if it was not reached.
         random: for the jitter: what failed together must not come back together.
     """
-    # webhook-gone
+    # webhook-1-gone
     if response is not None and response.status == GONE:
         return None
-    # webhook-three-days
+    # webhook-1-three-days
     if tries > len(RETRIES):
         return None
     wait = RETRIES[tries - 1] * (1 + int.from_bytes(random(2), "big") / 0xFFFF / 10)
     asked = None if response is None else _retry_after(response)
-    # webhook-retry-after
+    # webhook-1-retry-after
     return wait if asked is None else max(wait, min(asked, MOST_ASKED))
 
 
