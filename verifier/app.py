@@ -33,6 +33,7 @@ def create_app(verifier: Verifier) -> FastAPI:
         protocol_routes=endpoints.ROUTES,
         template_folders=[TEMPLATES],
         guarded_paths=("/console/sign-in",),
+        call_limit=verifier.settings.call_limit,
         routers=[presentations_router, checks_router, console_router, file_router],
     )
     app.state.verifier = verifier

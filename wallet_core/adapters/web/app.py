@@ -26,7 +26,7 @@ from wallet_core.adapters.ui.environment import STATIC_PATH, create_pages
 from wallet_core.adapters.ui.messages import load_messages
 from wallet_core.adapters.web import errors
 from wallet_core.adapters.web.answers import html, protocol_json
-from wallet_core.adapters.web.context import Clock, WebContext
+from wallet_core.adapters.web.context import CallLimit, Clock, WebContext
 from wallet_core.adapters.web.document import describe
 from wallet_core.adapters.web.frame import Frame
 from wallet_core.adapters.web.limits import FailureLimit
@@ -52,6 +52,7 @@ def create_app(
     protocol_paths: Sequence[str] = (),
     protocol_routes: Sequence[Route] = (),
     guarded_paths: Sequence[str] = (),
+    call_limit: CallLimit | None = None,
     routers: Sequence[APIRouter] = (),
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
@@ -69,15 +70,20 @@ def create_app(
         protocol_paths: regular expressions of paths that wallets in a browser call (CORS; protocols.md M7).
         protocol_routes: plain Starlette routes of protocol endpoints, the hot ones.
         guarded_paths: regular expressions of paths where secrets are tried (``limits``).
+        call_limit: how often one owner of API keys may call our own API; None: calls are not counted.
         routers: of the app's features.
         lifespan: what runs around serving.
     """
     pages = create_pages(load_messages(["base", name]), template_folders)
-    web = WebContext(name, settings, database, tables, sealer or settings.sealer(), clock or SystemClock(), pages)
+    web = WebContext(
+        name, settings, database, tables, sealer or settings.sealer(), clock or SystemClock(), pages, call_limit
+    )
     frame = Middleware(Frame, web=web, protocol_paths=protocol_paths, unexpected=errors.unexpected)
     app = _App(
         title=title,
         version="1",
+        servers=[{"url": settings.public_url}],
+        generate_unique_id_function=lambda route: route.name,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # it answers 307, and protocol endpoints never redirect (protocols.md M6)
