@@ -7,7 +7,13 @@ import typer
 
 from verifier.dependencies import Verifier, build_verifier
 from verifier.relying_parties.ports import SCOPES, KeyTerms, KeyView
-from verifier.relying_parties.use_cases import MAX_OVERLAP, create_api_key, list_api_keys, revoke_api_key, rotate_api_key
+from verifier.relying_parties.use_cases import (
+    MAX_OVERLAP,
+    create_api_key,
+    list_api_keys,
+    revoke_api_key,
+    rotate_api_key,
+)
 from verifier.settings import VerifierSettings
 from wallet_core.adapters.cli import JsonFlag, out
 from wallet_core.types import JsonObject

@@ -1,6 +1,6 @@
 """The FastAPI app that every app of ours begins with."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
@@ -27,11 +27,12 @@ from wallet_core.adapters.ui.messages import load_messages
 from wallet_core.adapters.web import errors
 from wallet_core.adapters.web.answers import html, protocol_json
 from wallet_core.adapters.web.context import CallLimit, Clock, WebContext
-from wallet_core.adapters.web.document import describe
+from wallet_core.adapters.web.document import describe, scopes_of
 from wallet_core.adapters.web.frame import Frame
 from wallet_core.adapters.web.limits import FailureLimit
 from wallet_core.adapters.web.protocol_routes import ProtocolRoutes
 from wallet_core.adapters.web.server import end_with_parent, settle
+from wallet_core.types import JsonObject
 
 MAX_BODY_BYTES = 512 * 1024
 """Bytes of a request body; a route that takes files names its own ``max_body_size``."""
@@ -44,6 +45,8 @@ def create_app(
     *,
     name: str,
     title: str,
+    about: str = "",
+    examples: Mapping[str, JsonObject] | None = None,
     database: Database,
     tables: AppTables,
     sealer: Sealer | None = None,
@@ -62,6 +65,8 @@ def create_app(
         settings: of the app.
         name: ``issuer``, ``verifier`` or ``wallet``: in cookie and log names, and the area of its message catalogue.
         title: of the API document.
+        about: what the API document says of itself.
+        examples: of answers, by the name of their schema.
         database: of the app.
         tables: the shared ones of the app.
         sealer: instead of the one the settings name.
@@ -82,6 +87,7 @@ def create_app(
     app = _App(
         title=title,
         version="1",
+        description=about,
         servers=[{"url": settings.public_url}],
         generate_unique_id_function=lambda route: route.name,
         docs_url=None,
@@ -104,7 +110,7 @@ def create_app(
     for router in routers:
         app.include_router(router)
     app.include_router(_common(app))
-    app.openapi = partial(describe, app)  # type: ignore[method-assign]
+    app.openapi = partial(describe, app, scopes_of(routers), examples or {})  # type: ignore[method-assign]
     app.mount(STATIC_PATH, StaticFiles(directory=STATIC), name="static")
     _warn(web)
     end_with_parent()

@@ -68,9 +68,7 @@ def _count(request: Request, web: WebContext, key: ApiKey) -> None:
         note_use(unit.connection, web.tables, key, now=now)
         if limit is None:
             return
-        turn = take_turn(
-            unit.connection, web.tables, _CALLS + key.owner, interval=limit.interval, burst=limit.burst
-        )
+        turn = take_turn(unit.connection, web.tables, _CALLS + key.owner, interval=limit.interval, burst=limit.burst)
     for name, value in _rate_headers(limit, turn).items():
         add_answer_header(request, name, value)
     if not turn.taken:
