@@ -11,6 +11,7 @@ from tests.simulators import run_flow
 from tests.support.file_checks import REFERENCE, FileDesk, open_desk
 from tests.support.openapi_client import GeneratedClient
 from tests.support.presentations import CLAIMS, query
+from tests.support.transactions import transaction
 from tests.support.verifying import BACK, HOST, PARTY, VerifierUnderTest, response_code, start_verifier
 from wallet_core.protocols.openid4vp import wallet
 
@@ -82,6 +83,14 @@ def test_every_other_end_of_a_presentation(under_test: VerifierUnderTest) -> Non
     late = client.create_presentation({"policy": "adult-check"}).body
     under_test.clock.advance(301)
     assert client.show_presentation(presentation_id=late["id"]).body["state"] == "expired"
+
+
+def test_what_was_agreed_to_has_its_shape(under_test: VerifierUnderTest) -> None:
+    client = generated(under_test)
+    made = client.create_presentation({**ASK, "transaction_data": [transaction()]}).body
+    under_test.present(made["authorization_request"])
+    agreed = client.show_presentation(presentation_id=made["id"]).body["transaction_data"]
+    assert [each["agreed_with"] for each in agreed] == ["licence"]
 
 
 def test_refusals_have_the_documented_shape(under_test: VerifierUnderTest) -> None:

@@ -54,6 +54,13 @@ class Credential(Shape):
     valid_until: datetime | None
 
 
+class Transaction(Shape):
+    """What was to be agreed to, and what agreed to it."""
+
+    transaction: dict[str, Any] = Field(description="As it was sent to the wallet.")
+    agreed_with: str | None = Field(description="The query's credential id that agreed; null before `verified`.")
+
+
 class Presentation(Shape):
     """What became of a presentation."""
 
@@ -63,6 +70,7 @@ class Presentation(Shape):
     credentials: dict[str, list[Credential]] | None = Field(
         description="By the query's credential id; null unless verified, and once they may no longer be kept."
     )
+    transaction_data: list[Transaction] = Field(description="Empty where nothing was to be agreed to.")
     checks: list[CheckLine] = Field(description="Empty before an answer, and where the wallet sent none.")
     error: str | None = Field(description="Code of what went wrong.")
     error_description: str | None
@@ -111,6 +119,7 @@ EXAMPLES: Final[Mapping[str, JsonObject]] = {
         "state": "verified",
         "policy": "adult-check",
         "credentials": {"licence": [_CREDENTIAL]},
+        "transaction_data": [],
         "checks": [
             {"step": 1, "name": "answer_fits_request", "clause": "OpenID4VP 8.1, 8.2", "ok": True, "detail": ""},
         ],
