@@ -13,10 +13,12 @@ from sqlalchemy import func, select, update
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
-from tests.support.presentations import CLAIMS
+from tests.support.openapi_client import GeneratedClient
+from tests.support.presentations import CLAIMS, query
 from tests.support.verifying import BACK, HOST, PARTY, VerifierUnderTest, response_code
 from verifier import cli
 from verifier.app import create_app, create_webhook_worker
+from verifier.client import verify_webhook
 from verifier.presentations.use_cases.requests import start_check
 from verifier.presentations.use_cases.results import move_on_in_time
 from verifier.tables import APP_TABLES, table_of
@@ -122,6 +124,9 @@ def test_a_verified_presentation_is_told_of_signed_and_without_a_claim(verifier:
     (heard,) = receiver.heard
     assert heard.url == HOOK
     assert receiver.accepts(heard)
+    # The one-file client that we hand out takes it too.
+    at = heard.headers["webhook-timestamp"]
+    assert verify_webhook(receiver.secret, heard.headers, heard.body, now=float(at))["data"]["id"] == made["id"]
     body = json.loads(heard.body)
     assert body["type"] == "presentation.verified"
     assert body["timestamp"].endswith("Z")
@@ -178,8 +183,6 @@ def test_a_request_may_name_its_own_address_and_pages_of_ours_tell_nobody(receiv
 
 @pytest.mark.clause("webhook-1-signed")
 def test_without_a_secret_nothing_is_sent(sqlite_verifier: VerifierUnderTest) -> None:
-    from tests.support.presentations import query
-
     body = {"dcql_query": query(("name",)), "webhook": OWN}
     assert sqlite_verifier.api("POST", json=body).status_code == 400
     sqlite_verifier.present(sqlite_verifier.ask()["authorization_request"])
@@ -195,8 +198,6 @@ def test_without_a_secret_nothing_is_sent(sqlite_verifier: VerifierUnderTest) ->
 @pytest.mark.clause("webhook-1-https")
 @pytest.mark.parametrize("url", ["http://shop.example/hook", "ftp://shop.example", "https://u:p@shop.example", "x"])
 def test_an_address_that_is_not_https_is_refused(receiver: Receiver, url) -> None:
-    from tests.support.presentations import query
-
     body = {"dcql_query": query(("name",)), "webhook": url}
     assert receiver.under_test.api("POST", json=body).status_code == 400
     too_long = {**body, "webhook": f"https://shop.example/{'x' * 2000}"}
@@ -241,20 +242,20 @@ def test_after_three_days_it_is_dead_and_can_be_sent_again(receiver: Receiver) -
     for _ in range(len(RETRIES) + 5):
         receiver.work()
     assert len(receiver.heard) == len(RETRIES) + 1
-    (dead,) = failed(verifier)
+    document = verifier.client.get(f"{HOST}/openapi.json").json()
+    client = GeneratedClient(document, verifier.api_keys[PARTY], verifier.client.request)
+    (dead,) = client.list_failed_webhooks(cursor="").body["webhooks"]
     assert (dead["state"], dead["next_try_at"], dead["status"]) == ("dead", None, 500)
     assert waiting_jobs(verifier) == 0
     assert failed(verifier, "dodam-bank") == []
-    headers = {"Authorization": f"Bearer {verifier.api_keys[PARTY]}"}
-    again = f"{HOST}/api/v1/webhooks/failed/{dead['id']}/send-again"
-    assert verifier.client.post(again, headers=headers).status_code == 202
+    assert client.send_webhook_again(webhook_id=dead["id"]).status == 202
     receiver.work()
     (waiting,) = failed(verifier)
     assert (waiting["state"], waiting["tries"]) == ("waiting", 1)
     receiver.work()
     assert len(set(receiver.ids)) == 1
     assert failed(verifier) == []
-    assert verifier.client.post(again, headers=headers).status_code == 404
+    assert client.send_webhook_again(webhook_id=dead["id"]).status == 404
 
 
 def test_a_receiver_that_is_gone_is_left_alone(receiver: Receiver) -> None:

@@ -1,13 +1,15 @@
 """Our own API for what a relying party has not heard."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from verifier.dependencies import verifier_of
+from verifier.presentations.shapes import Shape
 from verifier.relying_parties.ports import PartyId
 from verifier.webhooks.ports import Delivery
 from verifier.webhooks.use_cases import list_failed, send_again
@@ -22,7 +24,36 @@ Writer = Annotated[ApiKey, Depends(require_api_key("presentations:write"))]
 Reader = Annotated[ApiKey, Depends(require_api_key("presentations:read"))]
 
 
-@router.get("/failed")
+class FailedWebhook(Shape):
+    """A webhook that your server has not taken."""
+
+    id: str = Field(description="`webhook-id`, the same on every try.")
+    type: str = Field(description="presentation. and the state.")
+    presentation_id: str
+    url: str
+    created_at: datetime
+    state: Literal["waiting", "dead"] = Field(description="dead: it is not tried any more.")
+    tries: int
+    next_try_at: datetime | None
+    status: int | None = Field(description="What your server answered last; null if it was not reached.")
+    problem: str = Field(description="Why the last try failed.")
+    dead_at: datetime | None
+
+
+class FailedWebhooks(Shape):
+    """A page of them, newest first."""
+
+    webhooks: list[FailedWebhook]
+    next_cursor: str | None = Field(description="For `cursor` of the next page; null on the last one.")
+
+
+class SentAgain(Shape):
+    """It is on its way."""
+
+    id: str
+
+
+@router.get("/failed", response_model=FailedWebhooks)
 async def list_failed_webhooks(
     request: Request, key: Reader, cursor: Annotated[str, Query(max_length=64)] = ""
 ) -> Response:
@@ -33,7 +64,7 @@ async def list_failed_webhooks(
     return protocol_json({"webhooks": [delivery_json(each) for each in page], "next_cursor": following})
 
 
-@router.post("/failed/{webhook_id}/send-again", status_code=202)
+@router.post("/failed/{webhook_id}/send-again", status_code=202, response_model=SentAgain)
 async def send_webhook_again(request: Request, webhook_id: str, key: Writer) -> Response:
     """Send one again now, under the same `webhook-id`, and then by the same schedule."""
     verifier, unit = verifier_of(request), verifier_of(request).database.unit()
