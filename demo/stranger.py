@@ -28,7 +28,7 @@ from wallet_core.protocols.openid4vp.transaction_data import NO_TYPES, Transacti
 from wallet_core.protocols.openid4vp.wallet import resolve_request
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.trust.certificates import create_ca, create_issuer_certificate
-from wallet_core.types import CredentialIssuerId, JsonObject, QueryId
+from wallet_core.types import CredentialIssuerId, Json, JsonObject, QueryId
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class Stranger:
             "sd_hash": digest,
         }
         if agreed:
-            hashes = [base64url.encode(hashlib.sha256(entry.encode("ascii")).digest()) for entry in agreed]
+            hashes: list[Json] = [base64url.encode(hashlib.sha256(entry.encode("ascii")).digest()) for entry in agreed]
             payload["transaction_data_hashes"] = hashes
         presentation = sd_jwt + jws.sign(header, payload, self.signer)
         return presentation, self.send(resolved, query, presentation)
