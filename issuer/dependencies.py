@@ -10,15 +10,12 @@ from issuer.agencies.ports import Agency
 from issuer.agencies.repository import SqlAgencies, SqlApiKeys
 from issuer.agencies.use_cases import find_agency
 from issuer.issuance.ports import IssuancePorts, Secrets, Storage
-from issuer.issuance.repository import (
-    SqlAuthorizations,
-    SqlBulkReissuances,
-    SqlDeferrals,
-    SqlIssuedCredentials,
-    SqlOffers,
-    SqlSpentNonces,
-    SqlUsedProofs,
-)
+from issuer.issuance.repository.authorizations import SqlAuthorizations
+from issuer.issuance.repository.bulk_reissuances import SqlBulkReissuances
+from issuer.issuance.repository.credentials import SqlIssuedCredentials
+from issuer.issuance.repository.deferrals import SqlDeferrals
+from issuer.issuance.repository.offers import SqlOffers
+from issuer.issuance.repository.spent import SqlSpentNonces, SqlUsedProofs
 from issuer.issuance.use_cases.metadata import issued_types
 from issuer.login.assembly import OUTSIDE_TIMEOUT, presentation_login, provider_account
 from issuer.login.openid.ports import OpenIdLoginPorts, ProviderAccount
