@@ -22,7 +22,7 @@ from issuer.login.openid.ports import OpenIdLoginPorts, ProviderAccount
 from issuer.login.openid.use_cases import method as openid_method
 from issuer.login.ports import LoginPorts, LoginStorage
 from issuer.login.presentation.ports import PresentationLoginPorts
-from issuer.login.presentation.use_cases import METHOD as PRESENTATION
+from issuer.login.presentation.use_cases.requests import METHOD as PRESENTATION
 from issuer.login.repository import SqlLoginSessions, SqlOneTimeCodes
 from issuer.login.use_cases.session import TEST
 from issuer.ports import Clock

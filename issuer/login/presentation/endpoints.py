@@ -6,8 +6,8 @@ from starlette.routing import Route
 
 from issuer.agencies.ports import Agency
 from issuer.dependencies import issuer_of
-from issuer.login.presentation import use_cases
 from issuer.login.presentation.ports import PresentationLoginPorts
+from issuer.login.presentation.use_cases import protocol
 from wallet_core import spec_versions as spec
 from wallet_core.adapters.web import protocol_json
 from wallet_core.errors import NotFound
@@ -23,7 +23,7 @@ _MAX_FORM_BYTES = 64 * 1024
 async def fetch_request(request: Request) -> Response:
     """``request_uri`` by GET (RFC 9101 5.2.3)."""
     ports, agency = _tenant(request)
-    return _request_object(use_cases.serve_request(ports, agency, request.path_params["request_id"]))
+    return _request_object(protocol.serve_request(ports, agency, request.path_params["request_id"]))
 
 
 async def post_request(request: Request) -> Response:
@@ -31,16 +31,16 @@ async def post_request(request: Request) -> Response:
     ports, agency = _tenant(request)
     wallet_nonce = parse_wallet_nonce(_media_type(request), await request.body())
     request_id = request.path_params["request_id"]
-    return _request_object(use_cases.serve_request(ports, agency, request_id, wallet_nonce=wallet_nonce))
+    return _request_object(protocol.serve_request(ports, agency, request_id, wallet_nonce=wallet_nonce))
 
 
 async def receive_response(request: Request) -> Response:
     """``response_uri`` (OpenID4VP 8.2). Status lists are fetched first, outside of any transaction."""
     ports, agency = _tenant(request)
     body, request_id = await request.body(), request.path_params["request_id"]
-    judging = use_cases.judge_response(ports, agency, request_id, _media_type(request), body)
+    judging = protocol.judge_response(ports, agency, request_id, _media_type(request), body)
     verdict = await issuer_of(request).http.arun(judging)
-    use_cases.record_verdict(ports, verdict)
+    protocol.record_verdict(ports, verdict)
     if verdict.error is not None:
         raise verdict.error
     # 8.2: 200 with a JSON object, for accepted error responses too.

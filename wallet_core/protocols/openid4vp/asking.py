@@ -1,23 +1,24 @@
 """What everybody who asks for presentations does alike: make a request, sign it, open its answer, lead back.
 
-The verifier asks for companies, the issuer within a login. Neither state nor storage is here: ``presentation`` has the
-states, each app its rows.
+The verifier asks for companies, the issuer within a login. Neither states nor rows are here: ``presentation`` has the
+former, each app the latter.
 """
 
 import hashlib
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from wallet_core.encoding import base64url
-from wallet_core.errors import InvalidRequest, KeyUnavailable
+from wallet_core.errors import InvalidRequest, KeyUnavailable, StateConflict
 from wallet_core.jose import jwe
 from wallet_core.keys.algorithms import PublicKey
 from wallet_core.keys.jwk import public_jwk
 from wallet_core.keys.signer import CertifiedSigner
 from wallet_core.protocols.oauth2.form import parse_form
 from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, ClientIdPrefix
+from wallet_core.protocols.openid4vp.presentation import Presentation
 from wallet_core.protocols.openid4vp.request import AuthorizationRequest, ResponseEncryption
 from wallet_core.protocols.openid4vp.response import (
     EncryptedResponse,
@@ -35,6 +36,22 @@ SECRET_BYTES: Final = 24
 MAX_WALLET_NONCE: Final = 512
 """Characters of a ``wallet_nonce``, which we sign."""
 
+Move: TypeAlias = Callable[[Presentation], Presentation]
+"""A transition with everything but the state bound."""
+
+
+class Stored(Protocol):
+    """A row of an app, as far as :func:`settle` knows it."""
+
+    @property
+    def state(self) -> Presentation:
+        """Where it stood when it was read."""
+        ...
+
+
+S = TypeVar("S", bound=Stored)
+
+_TRIES = 3
 _PRIVATE_KEY_BYTES = 32
 _MAX_REQUEST_FORM = 64 * 1024
 
@@ -147,3 +164,29 @@ def match_number(request: AuthorizationRequest) -> str:
     """
     drawn = hashlib.sha256(f"jigap match {request.client_id.full} {request.nonce}".encode()).digest()
     return f"{int.from_bytes(drawn[:8], 'big') % 100:02d}"
+
+
+def settle(
+    stored: S, move: Move, *, advance: Callable[[S, Presentation], None], read_again: Callable[[], S | None]
+) -> None:
+    """Store the moved state of a row.
+
+    Somebody may have fetched the request since the row was read; then the move is made from where it stands now. Of two
+    answers one finds the request closed.
+
+    Raises:
+        StateConflict, Expired: the move is not possible, or the row kept moving.
+    """
+    for _ in range(_TRIES - 1):
+        # Outside of what is tried: a move that the state does not allow is the caller's conflict, not a race.
+        moved = move(stored.state)
+        try:
+            advance(stored, moved)
+        except StateConflict:
+            again = read_again()
+            if again is None:
+                raise
+            stored = again
+        else:
+            return
+    advance(stored, move(stored.state))
