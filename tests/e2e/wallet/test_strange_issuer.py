@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import holder_app.cli
 import holder_app.home
+from holder_app.cli import WrongCode
 from holder_app.credentials.refreshing import Refreshed, refresh_card
 from holder_app.dependencies import create_wallet
 from holder_app.settings import WalletSettings
@@ -230,5 +231,7 @@ def test_from_the_command_line(desk: Desk, stranger: Stranger) -> None:
     (card,) = json.loads(result.stdout)["cards"]
     assert card["name"]["en"] == LICENCE.name.en
     link = stranger.offer(PRE_AUTHORIZED)
-    result = desk.run("accept", link, "--yes", typed=f"1111\n{stranger.tx_code}\n")
+    mistyped = desk.run("accept", link, "--yes", "--tx-code", "1111")
+    assert isinstance(mistyped.exception, WrongCode)
+    result = desk.run("accept", link, "--yes", "--tx-code", stranger.tx_code)
     assert result.exit_code == 0, (result.exception, result.output)
