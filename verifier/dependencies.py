@@ -149,6 +149,8 @@ def build_verifier(
         seal=sealer,
         clock=time,
         random=random,
+        trust_lists=trust.lists_of,
+        supertypes=catalogue.supertypes(),
     )
     commit = CommitTogether(database, lambda unit: _storage(unit, sealer))
     anchors = trust_ports.by_hand.anchors

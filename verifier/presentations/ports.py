@@ -9,7 +9,7 @@ from verifier.ports import Clock, Seal, UnitOfWork
 from verifier.relying_parties.ports import AccessKeys, PartyId
 from wallet_core.catalogue.policy import Policy
 from wallet_core.protocols.openid4vp.presentation import Presentation
-from wallet_core.protocols.openid4vp.validation import ChainVerifier, IssuerPermission
+from wallet_core.protocols.openid4vp.validation import ChainVerifier, IssuerPermission, TrustListsOf
 from wallet_core.types import RandomBytes
 
 
@@ -109,6 +109,7 @@ class PresentationPorts:
 
     ``storage`` opens a unit that writes, ``reading`` one that only reads and waits for no writer. ``verify_chain`` says
     whom we trust to issue credentials, ``verify_mdoc_chain`` whom to issue mdocs, ``may_issue`` which types.
+    ``trust_lists`` says on which lists an issuer stands, ``supertypes`` which types a ``vct`` extends.
     """
 
     storage: Callable[[], Storage]
@@ -123,3 +124,5 @@ class PresentationPorts:
     seal: Seal
     clock: Clock
     random: RandomBytes
+    trust_lists: TrustListsOf
+    supertypes: Mapping[str, frozenset[str]]

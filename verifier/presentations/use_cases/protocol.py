@@ -187,6 +187,8 @@ def _validate(
         session_transcript=request_transcript(request) if _asks_for_mdoc(request.dcql_query) else None,
         may_issue=ports.may_issue,
         verify_status=refuse_status if statuses is None else statuses.under(rule),
+        supertypes=ports.supertypes,
+        trust_lists=ports.trust_lists,
     )
     validated = validate_vp_token(response.vp_token, expected, now=now)
     if policy is not None:
