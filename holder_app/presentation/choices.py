@@ -76,8 +76,8 @@ def choice_of(groups: Sequence[Group], answers: Mapping[str, str]) -> dict[Query
     """Return the choice that a form's answers make.
 
     ``group-N`` is the number of an alternative (default 0), ``send-N`` switches an optional group on,
-    ``extra-N-A-P`` is the number of an extra of card P of alternative A, and ``also-N-A-P-C`` sends the other card C with
-    card P.
+    ``extra-N-A-P`` is the number of an extra of card P of alternative A, and ``also-N-A-P-C`` sends the other card C
+    with card P.
 
     Raises:
         MalformedError: an answer is no number of a choice that was shown.

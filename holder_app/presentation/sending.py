@@ -26,6 +26,7 @@ from wallet_core.protocols.openid4vp import matching, wallet
 from wallet_core.protocols.openid4vp.matching import ApprovedCredential, ApprovedDisclosure
 from wallet_core.protocols.openid4vp.pending import ResolvedRequest
 from wallet_core.trust.anchors import TrustAnchors
+from wallet_core.trust.policy import IssuerPolicy
 from wallet_core.types import JsonObject, RandomBytes
 
 RETRY_AFTER = timedelta(seconds=30)

@@ -58,7 +58,7 @@ class Catalogue:
         raise UnknownCredentialConfiguration("no such credential configuration", clause="OpenID4VCI 8.3.1.2")
 
     def supertypes(self) -> dict[str, frozenset[str]]:
-        """Return all types that each ``vct`` extends, nearest or not (SD-JWT VC 4); those that extend none are left out."""
+        """Return all types that each ``vct`` extends, nearest or not (SD-JWT VC 4); without those that extend none."""
         parents = {each.vct: each.extends for each in self.types.values() if each.extends is not None}
         return {vct: frozenset(_line(vct, parents)) for vct in parents}
 

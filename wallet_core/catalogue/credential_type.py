@@ -161,7 +161,7 @@ class KeyPolicy:
 
 @dataclass(frozen=True, slots=True)
 class CredentialType:
-    """A credential type, with everything that is derived from its file. ``extends``: the type it is a kind of, if any."""
+    """A credential type, with everything that is derived from its file. ``extends`` is the type it is a kind of."""
 
     id: str
     vct: Vct

@@ -69,7 +69,7 @@ def _check_extends(files: Sequence[TypeFile]) -> None:
     for document, credential_type in files:
         seen, above = {credential_type.vct}, credential_type.extends
         while above is not None:
-            # A type that extends itself, or one that nobody here describes, would inherit nothing that can be relied on.
+            # A type that extends itself, or one that nobody here describes, inherits nothing that can be relied on.
             # sdjwtvc-4-extends
             if above in seen or above not in parents:
                 document.report(("extends",), "extends", f"{above} is no other type of the catalogue")

@@ -51,7 +51,7 @@ class IssuerPolicy:
         by_certificate: grants by SHA-256 of a signing certificate.
         by_issuer: grants by Credential Issuer Identifier.
         by_authority: grants by SHA-256 of a root.
-        entries: SHA-256 of the roots and signing certificates on each trust list, by the list's identifier, its ``iss``.
+        entries: SHA-256 of the roots and signing certificates on each trust list, by its identifier, ``iss``.
     """
 
     anchors: TrustAnchors

@@ -1,7 +1,7 @@
 """Whether a presentation that is discarded was at least made for this request (OpenID4VP 1.0 sections 8.6, 14.1.2).
 
-A presentation that fails for itself is left out of the answer. One with a wrong nonce refuses the whole answer, whatever
-else is wrong with it: somebody injects what was made for another request.
+A presentation that fails for itself is left out of the answer. One with a wrong nonce refuses the whole answer,
+whatever else is wrong with it: somebody injects what was made for another request.
 """
 
 from wallet_core.encoding import base64url

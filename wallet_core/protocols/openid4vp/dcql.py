@@ -149,8 +149,8 @@ def validate_own_query(
     """Check what a Verifier must not send, though a Wallet tolerates it.
 
     Raises:
-        InvalidRequest: a format outside ``formats``, the same claim twice in one Credential Query, a claim that no claim
-            set names, or a kind of trusted authority that is not checked here.
+        InvalidRequest: a format outside ``formats``, the same claim twice in one Credential Query, a claim that no
+            claim set names, or a kind of trusted authority that is not checked here.
     """
     for credential in query.credentials:
         # Query engines of other wallets refuse a whole query for one format they do not know.

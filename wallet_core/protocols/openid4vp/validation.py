@@ -204,7 +204,7 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
     Not done here: decryption, ``state``, whether the request was answered before.
 
     Raises:
-        VerificationError: a check failed; ``step`` is its number, ``query_id`` whose presentation, ``others`` what else.
+        VerificationError: a check failed; ``step`` is its number, ``query_id`` whose, ``others`` what else failed.
     """
     # 1.
     answered: list[tuple[CredentialQuery, Sequence[str]]] = []
@@ -255,6 +255,7 @@ def _look_at(
         # 8.6: "If any of the checks related to an individual Presentation fail, the effected Presentation MUST be
         # discarded."
         exc.query_id = query.id
+        # vp-8.6-discarded
         return exc
 
 
@@ -361,8 +362,8 @@ def _validate_presentation(
     validate_audience(credential, expected.client_id)
     # 7.
     finding = find_status(credential.status, certificate, spec.STATUS_LIST_JWT_MEDIA_TYPE, expected.verify_status, now)
-    # 9. before 8, whose rule needs to know what kind of credential this is. What extends an asked type is told by our own
-    # type metadata, never by the credential.
+    # 9. before 8, whose rule needs to know what kind of credential this is. Our own type metadata tell which types
+    # extend an asked one, never the credential.
     # dcql-B.3.5-type
     if not query.accepts_type(credential.vct, expected.supertypes):
         raise QueryNotSatisfied(
@@ -407,9 +408,8 @@ def _validate_mdoc(text: str, query: CredentialQuery, expected: Expectation, now
     status = None if presented.mdoc.status is None else dict(presented.mdoc.status)
     finding = find_status(status, presented.certificate, spec.STATUS_LIST_CWT_MEDIA_TYPE, expected.verify_status, now)
     # 9.
-    _validate_authorities(
-        query, [presented.certificate.leaf.public_bytes(Encoding.DER)], presented.certificate, expected, now
-    )
+    chain = [presented.certificate.leaf.public_bytes(Encoding.DER)] if query.trusted_authorities else ()
+    _validate_authorities(query, chain, presented.certificate, expected, now)
     _validate_elements(presented.mdoc, expected.query)
     return PresentedCredential(
         format=query.format,
