@@ -173,7 +173,12 @@ def show_request(
     verifier = _verifier()
     result = show_presentation(verifier.presentations, verifier.party(party), presentation)
     marks = {True: "ok", False: "FAILED", None: "-"}
-    lines = [f"{check.step}. {check.name}: {marks[check.ok]} {check.detail}".rstrip() for check in result.checks]
+    lines = [
+        " ".join(
+            each for each in (f"{check.step}. {check.name}: {marks[check.ok]}", check.query_id, check.detail) if each
+        )
+        for check in result.checks
+    ]
     problem = f" ({result.error}: {result.error_description})" if result.error else ""
     out(as_json, result_json(result), "\n".join([f"{result.state}{problem}", *lines]))
 

@@ -132,6 +132,7 @@ def licence_query(**members: Any) -> dict[str, Any]:
 
 EITHER = {"vct_values": [LICENCE.vct, CARD.vct]}
 
+
 def test_several_cards_are_sent_where_the_verifier_takes_them_and_the_person_adds_them(town: Town) -> None:
     receive(town, LICENCE, CARD)
     for answers, count in (({}, 1), ({"also_0_0_0_0": "on"}, 2)):
