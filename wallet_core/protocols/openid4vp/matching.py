@@ -7,7 +7,7 @@ Of several answers the least disclosing one is proposed: the one that shows the 
 the fewest values, always-shown ones included; the verifier's order decides between equals (decision 0100).
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import InitVar, dataclass
 from typing import Final, TypeAlias
 
@@ -327,7 +327,7 @@ def _match_credentials(query: CredentialQuery, held: Holdings) -> Iterator[Crede
 
 
 class _Wanted:
-    """One claim set of a query. Most have no wildcard, so that each credential that has them all shows the same paths."""
+    """One claim set of a query. Most have no wildcard: then each credential that has them all shows the same paths."""
 
     def __init__(self, claims: Sequence[ClaimsQuery]) -> None:
         self._claims = claims
