@@ -143,6 +143,10 @@ def create_request(
         str | None, typer.Option("--redirect-uri", help="Same device: where the browser comes back.")
     ] = None,
     endpoint: Annotated[str, typer.Option("--endpoint", help="The wallet's address or scheme.")] = spec.REQUEST_SCHEME,
+    transaction: Annotated[
+        list[Path] | None,
+        typer.Option("--transaction", exists=True, dir_okay=False, help="File with a transaction to be agreed to."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Ask for a presentation and print the link."""
@@ -156,6 +160,9 @@ def create_request(
         flow=PresentationFlow.SAME_DEVICE if redirect_uri else PresentationFlow.CROSS_DEVICE,
         redirect_uri=redirect_uri,
         authorization_endpoint=endpoint,
+        transaction_data=tuple(
+            strict_json.loads_object(each.read_bytes(), what="the transaction") for each in transaction or ()
+        ),
     )
     storage = verifier.presentations.storage()
     made = create_presentation(verifier.presentations, storage, verifier.party(party), order)
@@ -173,12 +180,9 @@ def show_request(
     verifier = _verifier()
     result = show_presentation(verifier.presentations, verifier.party(party), presentation)
     marks = {True: "ok", False: "FAILED", None: "-"}
-    lines = [
-        " ".join(
-            each for each in (f"{check.step}. {check.name}: {marks[check.ok]}", check.query_id, check.detail) if each
-        )
-        for check in result.checks
-    ]
+    parts = [(f"{one.step}. {one.name}: {marks[one.ok]}", one.query_id, one.detail) for one in result.checks]
+    lines = [" ".join(part for part in each if part) for each in parts]
+    lines += [f"{entry.type}: agreed with {agreed or '-'}" for entry, agreed in result.transactions]
     problem = f" ({result.error}: {result.error_description})" if result.error else ""
     out(as_json, result_json(result), "\n".join([f"{result.state}{problem}", *lines]))
 

@@ -151,6 +151,7 @@ def build_verifier(
         random=random,
         trust_lists=trust.lists_of,
         supertypes=catalogue.supertypes(),
+        transactions=catalogue.transactions,
     )
     commit = CommitTogether(database, lambda unit: _storage(unit, sealer))
     anchors = trust_ports.by_hand.anchors

@@ -15,6 +15,8 @@ from wallet_core.protocols.openid4vp import matching
 from wallet_core.protocols.openid4vp.candidates import HeldCredential, Knowledge, candidate_of
 from wallet_core.protocols.openid4vp.dcql import TRUST_LIST, DcqlQuery
 from wallet_core.protocols.openid4vp.matching import Candidate, Matches
+from wallet_core.protocols.openid4vp.request import AuthorizationRequest
+from wallet_core.protocols.openid4vp.transaction_data import narrow
 from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC
 from wallet_core.trust.anchors import AnchorPurpose
 from wallet_core.trust.policy import IssuerPolicy
@@ -31,7 +33,7 @@ class HeldCards:
     ``indexed`` and ``candidates`` are what is in them, by the id of the card.
     """
 
-    query: DcqlQuery
+    request: AuthorizationRequest
     cards: Mapping[str, Card]
     copies: Mapping[str, CardCopy]
     indexed: Mapping[str, HeldCredential]
@@ -44,27 +46,28 @@ class HeldCards:
 
     def matches(self) -> Matches:
         """Return what of these cards answers the request."""
-        return matching.match(self.query, self.candidates.values())
+        # What cannot agree to a transaction that comes with the request is not offered.
+        return narrow(matching.match(self.request.dcql_query, self.candidates.values()), self.request.transaction_data)
 
 
 def held_cards(
     unit: UnitOfWork,
     cards: Cards,
     account_id: AccountId,
-    query: DcqlQuery,
+    request: AuthorizationRequest,
     catalogue: Catalogue,
     issuers: IssuerPolicy,
     now: datetime,
 ) -> HeldCards:
-    """Return the account's cards that a query could ask for and that have not expired, opened."""
-    knowledge = knowledge_for(query, catalogue, issuers, now)
+    """Return the account's cards that a request could ask for and that have not expired, opened."""
+    knowledge = knowledge_for(request.dcql_query, catalogue, issuers, now)
     with unit:
-        held = cards.of_types(account_id, knowledge.asked_types(query))
+        held = cards.of_types(account_id, knowledge.asked_types(request.dcql_query))
     usable = {card.id: card for card in held if card.expires_at is None or card.expires_at > now}
     copies = {card_id: card.next_copy for card_id, card in usable.items()}
     indexed = {card_id: open_copy(usable[card_id], copy) for card_id, copy in copies.items()}
     candidates = {card_id: candidate_of(card_id, each, knowledge) for card_id, each in indexed.items()}
-    return HeldCards(query, usable, copies, indexed, candidates)
+    return HeldCards(request, usable, copies, indexed, candidates)
 
 
 def knowledge_for(query: DcqlQuery, catalogue: Catalogue, issuers: IssuerPolicy, now: datetime) -> Knowledge:

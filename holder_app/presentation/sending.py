@@ -89,7 +89,9 @@ def _sign(ports: PresentationPorts, presentation: Presentation, answers: Mapping
     groups = create_groups(matches, held.withdrawn) if matches.satisfiable else ()
     approved = matching.approve(matches, choice_of(groups, answers))
     _check_reuse(held, approved, answers)
-    pending = wallet.create_presentation(resolved, approved, held.indexed, now=now)
+    pending = wallet.create_presentation(
+        resolved, approved, held.indexed, now=now, transaction_types=ports.catalogue.transaction_types
+    )
     signatures = tuple(
         held.copies[item.credential_id].signer.sign(_bytes(item.signing_input)) for item in pending.to_sign
     )
@@ -188,7 +190,7 @@ def held_for(ports: PresentationPorts, account_id: AccountId, resolved: Resolved
         ports.unit,
         ports.cards,
         account_id,
-        resolved.request.dcql_query,
+        resolved.request,
         ports.catalogue,
         ports.issuers,
         ports.clock.now(),
@@ -207,7 +209,7 @@ def _receipt(
 ) -> JsonObject:
     policy = policy_of(resolved, ports.catalogue)
     cards = [_card_receipt(ports, one, held, policy) for one in approved.credentials]
-    return describe_receipt(resolved, policy, cards, now)
+    return describe_receipt(resolved, ports.catalogue, policy, cards, now)
 
 
 def _card_receipt(

@@ -1,13 +1,14 @@
 """What the use cases of presentations need."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from verifier.ports import Clock, Seal, UnitOfWork
 from verifier.relying_parties.ports import AccessKeys, PartyId
 from wallet_core.catalogue.policy import Policy
+from wallet_core.catalogue.transaction import TransactionType
 from wallet_core.protocols.openid4vp.presentation import Presentation
 from wallet_core.protocols.openid4vp.validation import ChainVerifier, IssuerPermission, TrustListsOf
 from wallet_core.types import RandomBytes
@@ -110,6 +111,7 @@ class PresentationPorts:
     ``storage`` opens a unit that writes, ``reading`` one that only reads and waits for no writer. ``verify_chain`` says
     whom we trust to issue credentials, ``verify_mdoc_chain`` whom to issue mdocs, ``may_issue`` which types.
     ``trust_lists`` says on which lists an issuer stands, ``supertypes`` which types a ``vct`` extends.
+    ``transactions`` are the catalogue's transaction types by id.
     """
 
     storage: Callable[[], Storage]
@@ -126,3 +128,4 @@ class PresentationPorts:
     random: RandomBytes
     trust_lists: TrustListsOf
     supertypes: Mapping[str, frozenset[str]]
+    transactions: Mapping[str, TransactionType] = field(default_factory=dict)

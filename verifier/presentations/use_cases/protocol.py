@@ -189,6 +189,7 @@ def _validate(
         verify_status=refuse_status if statuses is None else statuses.under(rule),
         supertypes=ports.supertypes,
         trust_lists=ports.trust_lists,
+        transaction_data=request.transaction_data,
     )
     validated = validate_vp_token(response.vp_token, expected, now=now)
     if policy is not None:

@@ -10,7 +10,7 @@ from verifier.presentations.ports import Periods, PresentationPorts, Storage, St
 from verifier.relying_parties.ports import RelyingParty
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.policy import Policy
-from wallet_core.errors import InvalidRequest, MalformedError, NotFound
+from wallet_core.errors import InvalidRequest, InvalidTransactionData, MalformedError, NotFound
 from wallet_core.protocols.oauth2.identifiers import parse_url
 from wallet_core.protocols.openid4vp.asking import create_response_encryption, new_secret, private_key_to_bytes
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, create_client_id
@@ -23,6 +23,7 @@ from wallet_core.protocols.openid4vp.request import (
     create_request_uri_link,
     create_unsigned_link,
 )
+from wallet_core.protocols.openid4vp.transaction_data import TransactionData, create_transactions
 from wallet_core.types import JsonObject, Nonce
 
 # Schemes that make a browser run or open something local are no wallet.
@@ -43,6 +44,7 @@ class PresentationOrder:
         redirect_uri: where the wallet sends the browser back; needed in the same-device flow.
         authorization_endpoint: the wallet's address or scheme.
         session_digest: SHA-256 of the browser session that begins, where the page is ours.
+        transaction_data: what is to be agreed to, as JSON objects; ``credential_ids`` may be left out of them.
     """
 
     policy: str | None = None
@@ -54,6 +56,7 @@ class PresentationOrder:
     redirect_uri: str | None = None
     authorization_endpoint: str = spec.REQUEST_SCHEME
     session_digest: bytes | None = None
+    transaction_data: tuple[JsonObject, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,7 @@ def create_presentation(
 
     Raises:
         InvalidRequest: the order breaks a rule, or asks for what is not supported.
+        InvalidTransactionData: what is to be agreed to is of no known type or form, or does not go with the policy.
         NotFound: the catalogue has no such policy.
         KeyUnavailable: the party has no access key.
     """
@@ -122,6 +126,7 @@ def start_check(
     session_digest: bytes,
     return_uri: str,
     wallet_endpoint: str = spec.REQUEST_SCHEME,
+    transaction_data: tuple[JsonObject, ...] = (),
 ) -> StartedCheck:
     """Make the two requests of a page: a QR code for another device and a link for this one (M23).
 
@@ -132,19 +137,22 @@ def start_check(
         session_digest: SHA-256 of the browser session of the page.
         return_uri: the page of ours to which the wallet on this device sends the browser back.
         wallet_endpoint: address or scheme of the wallet behind the link.
+        transaction_data: what is to be agreed to.
 
     Raises:
+        InvalidTransactionData: as :func:`create_presentation`.
         NotFound: the catalogue has no such policy.
         KeyUnavailable: the party has no access key.
     """
     check_id = _new_id(ports)
-    across = PresentationOrder(policy=policy, session_digest=session_digest)
+    across = PresentationOrder(policy=policy, session_digest=session_digest, transaction_data=transaction_data)
     beside = PresentationOrder(
         policy=policy,
         session_digest=session_digest,
         flow=PresentationFlow.SAME_DEVICE,
         redirect_uri=return_uri,
         authorization_endpoint=wallet_endpoint,
+        transaction_data=transaction_data,
     )
     storage = ports.storage()
     with storage.unit:
@@ -175,6 +183,7 @@ def _create(
         dcql_query=query,
         state=request_id,
         encryption=_encryption(private_key, request_id),
+        transaction_data=_transactions(ports, order, policy, query),
     )
     keep_for, delete_at = _retention(policy, ports.periods, now)
     terms = Terms(
@@ -224,6 +233,22 @@ def _asked(ports: PresentationPorts, order: PresentationOrder) -> tuple[Policy |
     query = parse_dcql_query(policy.dcql_query if policy else order.dcql_query)
     validate_own_query(query)
     return policy, query
+
+
+def _transactions(
+    ports: PresentationPorts, order: PresentationOrder, policy: Policy | None, query: DcqlQuery
+) -> tuple[TransactionData, ...]:
+    """Return what is to be agreed to, checked against the catalogue and the query before anybody is asked."""
+    made = create_transactions(order.transaction_data, query, {each.type: each for each in ports.transactions.values()})
+    if policy is None:
+        return made
+    # A policy says what it is for: what is agreed under it is part of that.
+    accepted = {ports.transactions[each].type for each in policy.transactions}
+    if not accepted.issuperset(entry.type for entry in made):
+        raise InvalidTransactionData("the policy does not go with this transaction")
+    if accepted and not made:
+        raise InvalidTransactionData("the policy needs transaction_data")
+    return made
 
 
 def _retention(policy: Policy | None, periods: Periods, now: datetime) -> tuple[timedelta, datetime]:

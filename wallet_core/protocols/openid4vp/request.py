@@ -15,6 +15,7 @@ from wallet_core.encoding import strict_json
 from wallet_core.errors import (
     InvalidRequest,
     InvalidRequestUriMethod,
+    InvalidTransactionData,
     MalformedError,
     VpFormatsNotSupported,
     WalletError,
@@ -28,7 +29,7 @@ from wallet_core.protocols.openid4vp.client_id import (
     validate_response_uri,
 )
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery, parse_dcql_query
-from wallet_core.protocols.openid4vp.transaction_data import refuse_transaction_data
+from wallet_core.protocols.openid4vp.transaction_data import TransactionData, parse_transaction_data
 from wallet_core.types import Json, JsonObject, Nonce
 
 RequestUriMethod: TypeAlias = Literal["get", "post"]
@@ -76,6 +77,7 @@ class AuthorizationRequest:
     dcql_query: DcqlQuery
     state: str | None
     encryption: ResponseEncryption | None
+    transaction_data: tuple[TransactionData, ...] = ()
 
     @property
     def response_mode(self) -> str:
@@ -98,6 +100,8 @@ class AuthorizationRequest:
             "dcql_query": self.dcql_query.source,
             "client_metadata": metadata,
         }
+        if self.transaction_data:
+            members["transaction_data"] = [entry.text for entry in self.transaction_data]
         return members if self.state is None else {**members, "state": self.state}
 
 
@@ -176,7 +180,7 @@ def parse_authorization_request(request: str | Mapping[str, str]) -> ParsedReque
     Raises:
         InvalidRequest: not an Authorization Request, or a rule of section 5 is broken.
         InvalidRequestUriMethod: ``request_uri_method`` is neither ``get`` nor ``post``.
-        InvalidTransactionData: it carries ``transaction_data``.
+        InvalidTransactionData: a rule about ``transaction_data`` is broken.
     """
     parameters = _query_parameters(request) if isinstance(request, str) else dict(request)
     client_id = parse_client_id(parameters.get("client_id"))
@@ -200,10 +204,9 @@ def parse_request_members(members: Mapping[str, Json]) -> AuthorizationRequest:
 
     Raises:
         InvalidRequest: a rule of sections 5 or 8 is broken.
-        InvalidTransactionData: it carries ``transaction_data``.
+        InvalidTransactionData: a rule about ``transaction_data`` is broken; its types are not looked at.
         VpFormatsNotSupported: the Verifier accepts none of our formats.
     """
-    refuse_transaction_data(members)
     client_id = parse_client_id(members.get("client_id"))
     # vp-5.2-response-type
     if members.get("response_type") != spec.RESPONSE_TYPE_VP_TOKEN:
@@ -221,6 +224,7 @@ def parse_request_members(members: Mapping[str, Json]) -> AuthorizationRequest:
         dcql_query=query,
         state=_url_safe(members["state"], "state") if "state" in members else None,
         encryption=None,
+        transaction_data=_parse_transactions(members, query),
     )
     # 5.3: without a proof of holder binding, state is what ties the answer to the request.
     # vp-5.3-state
@@ -272,6 +276,10 @@ def _parse_query(members: Mapping[str, Json]) -> DcqlQuery:
     if "dcql_query" not in members or "scope" in members:
         raise InvalidRequest("there must be a dcql_query, and no scope", clause="OpenID4VP 5.1")
     return parse_dcql_query(members["dcql_query"])
+
+
+def _parse_transactions(members: Mapping[str, Json], query: DcqlQuery) -> tuple[TransactionData, ...]:
+    return parse_transaction_data(members["transaction_data"], query) if "transaction_data" in members else ()
 
 
 def _parse_metadata(members: Mapping[str, Json]) -> JsonObject:
@@ -333,12 +341,13 @@ def _query_parameters(text: str) -> dict[str, str]:
 
 def _decoded(parameters: Mapping[str, str]) -> JsonObject:
     members: JsonObject = dict(parameters)
-    for name in ("dcql_query", "client_metadata"):
+    for name in ("dcql_query", "client_metadata", "transaction_data"):
         if name in parameters:
             try:
                 members[name] = strict_json.loads(parameters[name], what=name)
             except WalletError as exc:
-                raise InvalidRequest(exc.description, clause="OpenID4VP 5.1") from exc
+                kind = InvalidTransactionData if name == "transaction_data" else InvalidRequest
+                raise kind(exc.description, clause="OpenID4VP 5.1") from exc
     return members
 
 

@@ -39,6 +39,7 @@ from wallet_core.protocols.openid4vp.checks import (
 from wallet_core.protocols.openid4vp.dcql import ClaimsQuery, CredentialQuery, DcqlQuery
 from wallet_core.protocols.openid4vp.matching import overlap, value_matches
 from wallet_core.protocols.openid4vp.response import VpToken
+from wallet_core.protocols.openid4vp.transaction_data import PresentedBinding, TransactionData, validate_agreement
 from wallet_core.trust.status_list.judging import NO_STATUS, StatusFinding, StatusVerifier, refuse_status
 from wallet_core.trust.x509 import TrustedCertificate, validate_issuer_name
 from wallet_core.types import (
@@ -123,6 +124,7 @@ class PresentedCredential:
         holder_bound: whether the holder proved possession of the credential's key.
         certificate: under which it is signed; not stored. Without one, nothing says that its issuer may issue it.
         status: what is known of its status.
+        key_binding: payload of the verified Key Binding JWT; not stored; None for an mdoc, and without one.
     """
 
     format: str
@@ -134,15 +136,20 @@ class PresentedCredential:
     holder_bound: bool
     certificate: TrustedCertificate | None = field(default=None, compare=False, repr=False)
     status: StatusFinding = NO_STATUS
+    key_binding: JsonObject | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ValidatedResponse:
-    """An answer that passed every check. Only :func:`validate_vp_token` makes one."""
+    """An answer that passed every check. Only :func:`validate_vp_token` makes one.
+
+    ``agreed`` has, for each entry of the request's ``transaction_data``, the query whose answer agreed to it.
+    """
 
     credentials: Mapping[QueryId, tuple[PresentedCredential, ...]]
     checks: tuple[Check, ...]
     seal: InitVar[object]
+    agreed: tuple[QueryId, ...] = ()
 
     def __post_init__(self, seal: object) -> None:
         """Refuse to exist without :func:`validate_vp_token`."""
@@ -166,6 +173,7 @@ class Expectation:
         verify_status: looks up the status of credentials that have one; refuses them if nothing is given.
         supertypes: the types that a ``vct`` extends, from type metadata that we trust.
         trust_lists: the identifiers of the trust lists on which an issuer stands.
+        transaction_data: what had to be agreed to.
     """
 
     query: DcqlQuery
@@ -179,6 +187,7 @@ class Expectation:
     verify_status: StatusVerifier = refuse_status
     supertypes: Mapping[str, frozenset[str]] = field(default_factory=dict)
     trust_lists: TrustListsOf = on_no_list
+    transaction_data: tuple[TransactionData, ...] = ()
 
 
 def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime) -> ValidatedResponse:
@@ -200,6 +209,7 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
         9. Each presentation answers its query, values and authorities included, and what is left answers every required
            set (6.4, 14.9).
         10. Each issuer may issue this type: as the trust lists say, where lists are used (``trust.policy``).
+        11. Exactly what the request asked to agree to is bound in one Key Binding JWT each (8.4, B.3.3.1).
 
     Not done here: decryption, ``state``, whether the request was answered before.
 
@@ -234,8 +244,26 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
     if not expected.query.is_satisfied_by(credentials):
         needed = {query_id for query_id in expected.query.required_ids if query_id not in credentials}
         raise _blamed([failure for failure in failures if failure.query_id in needed], failures)
-    passed = _passed([credential for _, (credential, _) in good], [name for _, (_, name) in good], now)
-    return ValidatedResponse(credentials, (*passed, *discarded_checks(failures)), _SEAL)
+    # 11.
+    agreed = _validate_agreed(expected.transaction_data, credentials, failures)
+    passed = _passed([credential for _, (credential, _) in good], [name for _, (_, name) in good], agreed, now)
+    return ValidatedResponse(credentials, (*passed, *discarded_checks(failures)), _SEAL, agreed)
+
+
+def _validate_agreed(
+    entries: Sequence[TransactionData],
+    credentials: Mapping[QueryId, Sequence[PresentedCredential]],
+    failures: Sequence[VerificationError],
+) -> tuple[QueryId, ...]:
+    """Return which query's answer agreed to each entry (11.); what was discarded agrees to nothing."""
+    presented = [
+        PresentedBinding(query_id, one.key_binding) for query_id, several in credentials.items() for one in several
+    ]
+    try:
+        return validate_agreement(entries, presented)
+    except VerificationError as exc:
+        exc.others = tuple(failures)
+        raise
 
 
 def _look_at(
@@ -385,6 +413,7 @@ def _validate_presentation(
         holder_bound=credential.key_binding is not None,
         certificate=certificate,
         status=finding,
+        key_binding=credential.key_binding,
     )
 
 
@@ -625,7 +654,9 @@ def _pick(value: Json, paths: Sequence[ConcretePath]) -> Json:
     return {}
 
 
-def _passed(presented: Sequence[PresentedCredential], permitted: Sequence[str], now: datetime) -> tuple[Check, ...]:
+def _passed(
+    presented: Sequence[PresentedCredential], permitted: Sequence[str], agreed: Sequence[QueryId], now: datetime
+) -> tuple[Check, ...]:
     until = [credential.valid_until for credential in presented if credential.valid_until is not None]
     details: dict[CheckStep, str] = {
         CheckStep.ISSUER_TRUSTED: _each_once([credential.issuer_name for credential in presented], ", "),
@@ -635,6 +666,8 @@ def _passed(presented: Sequence[PresentedCredential], permitted: Sequence[str], 
         CheckStep.QUERY_ANSWERED: f"{len(presented)} credential(s)",
         CheckStep.ISSUER_PERMITTED: _each_once([name or "no list used" for name in permitted], ", "),
     }
+    if agreed:
+        details[CheckStep.TRANSACTION_AGREED] = f"{len(agreed)} with {_each_once(agreed, ', ')}"
     return passed_checks(details, {credential.format for credential in presented})
 
 
