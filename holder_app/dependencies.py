@@ -128,6 +128,7 @@ class Wallet:
             self.random,
             self.settings.public_url,
             self.issuers,
+            self.settings.post_errors,
         )
 
 

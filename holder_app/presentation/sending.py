@@ -18,7 +18,7 @@ from holder_app.ports import Clock, Fetch, UnitOfWork
 from holder_app.presentation.choices import choice_of, create_groups
 from holder_app.presentation.describe import describe_receipt, divide_fields, policy_of
 from holder_app.presentation.held import HeldCards, held_cards
-from holder_app.presentation.ports import Presentations
+from holder_app.presentation.ports import ErrorPosting, Presentations
 from holder_app.presentation.states import Answered, Answering, Failed, Presentation, PresentationState, Reviewed
 from wallet_core.catalogue import Catalogue, Policy
 from wallet_core.errors import FetchError, MalformedError, PeerRefusal, StateConflict
@@ -52,7 +52,8 @@ class CopiesUsedUp(StateConflict):
 class PresentationPorts:
     """What the use cases of this package need.
 
-    ``issuer`` is this wallet's own identifier, an accepted ``aud``; ``issuers`` whom it trusts to issue.
+    ``issuer`` is this wallet's own identifier, an accepted ``aud``; ``issuers`` whom it trusts to issue;
+    ``post_errors`` what verifiers are told besides answers.
     """
 
     unit: UnitOfWork
@@ -66,6 +67,7 @@ class PresentationPorts:
     random: RandomBytes
     issuer: str
     issuers: IssuerPolicy
+    post_errors: ErrorPosting = ErrorPosting.DECLINED
 
 
 def sign(ports: PresentationPorts, presentation: Presentation, answers: Mapping[str, str]) -> Presentation:
