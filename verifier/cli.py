@@ -27,6 +27,7 @@ from wallet_core.catalogue import Text
 from wallet_core.encoding import strict_json
 from wallet_core.errors import InvalidRequest
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix
+from wallet_core.protocols.openid4vp.dc_api import DcApiProtocol
 from wallet_core.protocols.openid4vp.presentation import PresentationFlow
 
 app = typer.Typer(no_args_is_help=True, help="The companies' side: ask for presentations and check them.")
@@ -143,9 +144,19 @@ def create_request(
         str | None, typer.Option("--redirect-uri", help="Same device: where the browser comes back.")
     ] = None,
     endpoint: Annotated[str, typer.Option("--endpoint", help="The wallet's address or scheme.")] = spec.REQUEST_SCHEME,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option("--origin", help="Ask over the Digital Credentials API: origin of the page; may be repeated."),
+    ] = None,
+    protocol: Annotated[
+        list[DcApiProtocol] | None,
+        typer.Option("--protocol", help="With --origin: exchange protocol that is offered; may be repeated."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Ask for a presentation and print the link."""
+    """Ask for a presentation and print the link, or what a page passes to navigator.credentials.get."""
+    if protocol and not origin:
+        raise InvalidRequest("--protocol goes with --origin")
     verifier = _verifier()
     order = PresentationOrder(
         policy=policy,
@@ -156,10 +167,14 @@ def create_request(
         flow=PresentationFlow.SAME_DEVICE if redirect_uri else PresentationFlow.CROSS_DEVICE,
         redirect_uri=redirect_uri,
         authorization_endpoint=endpoint,
+        expected_origins=tuple(origin or ()),
+        dc_api_protocols=tuple(protocol) if protocol else None,
     )
     storage = verifier.presentations.storage()
     made = create_presentation(verifier.presentations, storage, verifier.party(party), order)
-    out(as_json, created_json(made), f"{made.authorization_request}\nid {made.id}, until {made.expires_at.isoformat()}")
+    call = "" if made.dc_api_request is None else strict_json.dumps_text(made.dc_api_request)
+    words = f"{made.authorization_request or call}\nid {made.id}, until {made.expires_at.isoformat()}"
+    out(as_json, created_json(made), words)
 
 
 @request_app.command("show")

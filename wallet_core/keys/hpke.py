@@ -33,7 +33,7 @@ def seal(plaintext: bytes, recipient: ec.EllipticCurvePublicKey, *, info: bytes)
     Raises:
         ValueError: the key is on another curve.
     """
-    if not isinstance(recipient.curve, ec.SECP256R1):
+    if recipient.curve.name != "secp256r1":
         raise ValueError("this suite encrypts to keys on P-256")
     sealed = _SUITE.encrypt(plaintext, recipient, info=info)
     return SealedText(sealed[:ENCAPSULATED_BYTES], sealed[ENCAPSULATED_BYTES:])

@@ -180,7 +180,7 @@ def show(ports: PresentationLoginPorts, agency: Agency, login_id: str) -> LoginV
         _link(agency, across, spec.REQUEST_SCHEME),
         _link(agency, beside, ports.wallet_endpoint),
         # Once a wallet on this device has the request there is no other screen.
-        "" if _is_here(furthest) else match_number(across.state.terms.request),
+        "" if _is_here(furthest) else match_number(across.state.terms.posted),
         furthest.terms.created_at,
         furthest.terms.expires_at,
         _problem(furthest) if isinstance(furthest, Refused) else "",
@@ -204,7 +204,7 @@ def serve_request(
         with storage.unit:
             _settle(storage, stored, lambda state: states.retrieve(state, now=now))
     current = ports.keys.signing_key(ports.key_name)
-    request = retrieved.terms.request
+    request = retrieved.terms.posted
     key = find_access_key(request.client_id, current, lambda: ports.keys.signing_keys(ports.key_name))
     return create_request_object(
         request,
@@ -233,7 +233,7 @@ def judge_response(
     now, code = ports.clock.now(), new_secret(ports.random)
     stored = _find(ports, agency, request_id)
     terms = states.require_open(stored.state, now=now).terms
-    response = read_response(terms.request, media_type, body, open_key=lambda: _decryption_key(ports, stored))
+    response = read_response(terms.posted, media_type, body, open_key=lambda: _decryption_key(ports, stored))
     # M25: accepted error responses get a way back as well. Across devices the page there knows nothing (protocols 24).
     redirect_uri = way_back(terms.redirect_uri or f"{agency.credential_issuer}{PAGE_PATH}/elsewhere", code)
     if isinstance(response, ErrorResponse):
@@ -242,7 +242,7 @@ def judge_response(
 
     def judge(look: StatusLook) -> Verdict:
         try:
-            validated = _validate(ports, terms.request, response, look, now)
+            validated = _validate(ports, terms.posted, response, look, now)
         except VerificationError as exc:
             refused = exc
             return Verdict(stored, lambda state: states.refuse(state, refused, now=now), redirect_uri, refused)
@@ -465,7 +465,7 @@ def _decryption_key(ports: PresentationLoginPorts, stored: LoginRequest) -> ec.E
 def _link(agency: Agency, stored: LoginRequest, endpoint: str) -> str:
     terms = stored.state.terms
     uri = f"{agency.credential_issuer}/openid4vp/requests/{stored.id}"
-    return create_request_uri_link(endpoint, terms.request.client_id, uri, method=terms.request_uri_method)
+    return create_request_uri_link(endpoint, terms.posted.client_id, uri, method=terms.request_uri_method)
 
 
 def _is_here(state: Presentation) -> bool:

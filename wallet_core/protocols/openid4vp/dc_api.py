@@ -105,6 +105,23 @@ class DcApiRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class DcApiOffer:
+    """How a Verifier offers a request to the browser.
+
+    Attributes:
+        protocols: what the wallet may answer with, in the Verifier's order.
+        encryption_info: ``encryptionInfo`` of the ISO protocol; None where that is not offered.
+    """
+
+    protocols: tuple[DcApiProtocol, ...]
+    encryption_info: str | None
+
+    def to_json(self) -> JsonObject:
+        """Return the value for storage."""
+        return {"protocols": [str(each) for each in self.protocols], "encryption_info": self.encryption_info}
+
+
+@dataclass(frozen=True, slots=True)
 class Sender:
     """A Client Identifier with the key that speaks for it."""
 

@@ -2,8 +2,8 @@
 
 ```text
 protocol, data, origin ──resolve_dc_api_request──▶ ResolvedDcApiRequest ──matching.match──▶ Matches
-  ──(the person agrees) matching.approve──▶ ApprovedDisclosure ──create_dc_api_presentation──▶ DcApiPresentationToSign ──(the keys sign)
-  create_dc_api_answer──▶ what the platform gives to the page
+──(the person agrees) matching.approve──▶ ApprovedDisclosure ──create_dc_api_presentation──▶
+DcApiPresentationToSign ──(the keys sign) create_dc_api_answer──▶ what the platform gives to the page
 ```
 
 Whatever goes wrong on the way, :func:`answer_to_error` says what the page gets: nothing (the platform cancels), or an
