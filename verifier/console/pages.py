@@ -145,9 +145,7 @@ async def check_state(desk: Staff, check_id: str) -> Response:
 
 
 @router.post("/console/checks/{check_id}/answer")
-async def take_answer(
-    request: Request, desk: Staff, check_id: str, answer: Annotated[str, Form(max_length=MAX_ANSWER)]
-) -> Response:
+async def take_answer(desk: Staff, check_id: str, answer: Annotated[str, Form(max_length=MAX_ANSWER)]) -> Response:
     """Take what the browser's Digital Credentials API gave to the page; the page then shows what it means.
 
     The origin is our own: the call was made by the page that this form is on.
