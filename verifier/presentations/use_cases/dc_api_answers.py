@@ -144,12 +144,15 @@ def _open(
     terms = stored.state.terms
     if terms.dc_api is None or not isinstance(terms.request, DcApiRequest):
         raise NotFound("there is no such request over the Digital Credentials API")
-    if protocol is DcApiProtocol.ISO_MDOC:
-        return _open_iso(ports, stored, terms.request, terms.dc_api, answer)
-    # 2.
-    response = open_response(
-        terms.request.encryption, parse_dc_api_response(answer.data), open_key=lambda: _private_keys(ports, stored)[0]
-    )
+    try:
+        if protocol is DcApiProtocol.ISO_MDOC:
+            return _open_iso(ports, stored, terms.request, terms.dc_api, answer)
+        # 2.
+        received = parse_dc_api_response(answer.data)
+        response = open_response(terms.request.encryption, received, open_key=lambda: _private_keys(ports, stored)[0])
+    except VerificationError as exc:
+        # The steps of a decryption are not ours.
+        raise check_failed(CheckStep.ANSWER_FITS_REQUEST, exc.description, exc) from exc
     return _Opened(response, terms.request.session_transcript(answer.origin))
 
 
