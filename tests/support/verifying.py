@@ -204,7 +204,7 @@ def start_verifier(
     migrate(verifier.database, "verifier")
     keys = {}
     for party_id in parties:
-        add_access_key(verifier.keys, world.verifier_ca, party_id)
+        add_access_key(verifier.keys, world.verifier_ca, party_id, public_url=settings.public_url)
         keys[party_id] = register(verifier, party_id)
     app = create_app(verifier)
     client = TestClient(app, base_url=HOST, follow_redirects=False)
