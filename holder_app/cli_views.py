@@ -74,6 +74,9 @@ class Words:
         if view.policy:
             lines.append(f"  {self.say('why')}: {self.local(text_of(view.policy.purpose))}")
             lines.append(f"  {self.say('kept')}: {self.local(text_of(view.policy.retention.text))}")
+        for transaction in view.transactions:
+            lines += [f"  {self.say('agree')}: {self.local(transaction.sentence)}"]
+            lines += [f"    {self.local(label)}: {self.local(value)}" for label, value in transaction.lines]
         for group in view.groups:
             heading = self.say("needed") if group.required else self.say("optional", number=group.number)
             lines.append(f"  {heading}")

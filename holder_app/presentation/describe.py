@@ -23,6 +23,7 @@ from wallet_core.encoding.claims_path import ConcretePath, value_at
 from wallet_core.protocols.openid4vp.asking import match_number
 from wallet_core.protocols.openid4vp.matching import TECHNICAL_CLAIMS, Candidate, Matches
 from wallet_core.protocols.openid4vp.pending import ResolvedRequest, VerifierIdentity
+from wallet_core.protocols.openid4vp.transaction_data import understand
 from wallet_core.spec_versions import FORMAT_MDOC
 from wallet_core.types import Json, JsonObject
 
@@ -76,6 +77,15 @@ class PickView:
 
 
 @dataclass(frozen=True, slots=True)
+class TransactionView:
+    """What the person agrees to, in words: one sentence, and each member of it as (label, value)."""
+
+    name: Text
+    sentence: Text
+    lines: tuple[tuple[Text, Text], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class GroupView:
     """One thing that is asked for, with the ways to answer it."""
 
@@ -88,6 +98,8 @@ class GroupView:
 class RequestView:
     """A request in words. ``policy`` is the catalogue's, where it knows exactly this query.
 
+    ``transactions`` is what is agreed to with an answer.
+
     ``match_number`` is what the screen with the QR code shows as well, if it is one of ours.
     """
 
@@ -97,6 +109,7 @@ class RequestView:
     groups: tuple[GroupView, ...]
     satisfiable: bool
     match_number: str = ""
+    transactions: tuple[TransactionView, ...] = ()
 
     @property
     def asked_count(self) -> int:
@@ -123,7 +136,24 @@ def describe_request(
         for number, group in enumerate(create_groups(matches) if matches.satisfiable else ())
     )
     number = match_number(resolved.request)
-    return RequestView(resolved.verifier, policy, kept_until(policy, now), groups, matches.satisfiable, number)
+    until, agreed = kept_until(policy, now), describe_transactions(resolved, catalogue)
+    return RequestView(resolved.verifier, policy, until, groups, matches.satisfiable, number, agreed)
+
+
+def describe_transactions(resolved: ResolvedRequest, catalogue: Catalogue) -> tuple[TransactionView, ...]:
+    """Return what an answer to the request agrees to, in the verifier's order.
+
+    Raises:
+        InvalidTransactionData: the catalogue does not know it, so that it cannot be put into words.
+    """
+    return tuple(
+        TransactionView(
+            texts(each.type.name),
+            texts(each.type.words(each.values)),
+            tuple((texts(line.label), texts(line.value)) for line in each.type.lines(each.values)),
+        )
+        for each in understand(resolved.request.transaction_data, catalogue.transaction_types)
+    )
 
 
 def policy_of(resolved: ResolvedRequest, catalogue: Catalogue) -> Policy | None:
@@ -160,10 +190,11 @@ def divide_fields(
 
 
 def describe_receipt(
-    resolved: ResolvedRequest, policy: Policy | None, cards: Sequence[Json], now: datetime
+    resolved: ResolvedRequest, catalogue: Catalogue, policy: Policy | None, cards: Sequence[Json], now: datetime
 ) -> JsonObject:
-    """Return what the history keeps of an answer: to whom, why, what, what not, until when."""
+    """Return what the history keeps of an answer: to whom, why, what, what not, until when, and what was agreed."""
     verifier, until = resolved.verifier, kept_until(policy, now)
+    transactions = describe_transactions(resolved, catalogue)
     return {
         "peer": {
             "name": verifier.name,
@@ -175,6 +206,14 @@ def describe_receipt(
         "purpose": dict(texts(policy.purpose)) if policy else None,
         "retention": dict(texts(policy.retention.text)) if policy else None,
         "kept_until": until.isoformat() if until else None,
+        "transactions": [
+            {
+                "name": dict(each.name),
+                "sentence": dict(each.sentence),
+                "lines": [{"label": dict(label), "value": dict(value)} for label, value in each.lines],
+            }
+            for each in transactions
+        ],
         "cards": list(cards),
     }
 

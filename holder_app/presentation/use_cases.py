@@ -14,6 +14,7 @@ from wallet_core.encoding import base64url
 from wallet_core.errors import (
     Expired,
     FetchError,
+    InvalidTransactionData,
     MalformedError,
     NotFound,
     PeerRefusal,
@@ -98,6 +99,7 @@ async def fetch_request(ports: PresentationPorts, account_id: AccountId, present
         now=ports.clock.now(),
         wallet_nonce=base64url.encode(ports.random(NONCE_BYTES)),
         audiences=(SELF_ISSUED_AUDIENCE, ports.issuer),
+        transaction_types=ports.catalogue.transaction_types,
     )
     try:
         resolved = await ports.fetch.arun(flow)
@@ -161,7 +163,9 @@ async def decline_request(ports: PresentationPorts, account_id: AccountId, prese
     body: JsonObject = (
         {"peer": {"name": None, "host": state.host}}
         if isinstance(state, Given)
-        else describe_receipt(state.resolved, policy_of(state.resolved, ports.catalogue), (), ports.clock.now())
+        else describe_receipt(
+            state.resolved, ports.catalogue, policy_of(state.resolved, ports.catalogue), (), ports.clock.now()
+        )
     )
     now = ports.clock.now()
     record = new_record(ports.random, account_id, RecordKind.REQUEST_DECLINED, now, body)
@@ -191,6 +195,8 @@ def _block(ports: PresentationPorts, presentation: Presentation, state: Blocked)
 def _reason(error: WalletError) -> str:
     if isinstance(error, UntrustedError):
         return "untrusted"
+    if isinstance(error, InvalidTransactionData):
+        return "transaction"
     # OpenID4VP 5.10: where a request is gone, it was answered or is too old (protocols.md M24).
     gone = isinstance(error, PeerRefusal) and error.status in {404, 409, 410}
     return "expired" if gone or isinstance(error, Expired) else "bad_request"

@@ -30,6 +30,7 @@ from tests.support import sd_jwt as samples
 from tests.support.cbor_mutation import CborBytes, CborValue, as_mdoc, as_sign1, verify_mac0, verify_sign1
 from tests.support.fuzzing import DRAWN, repeatedly
 from tests.support.mutation import encode, json_bytes, mutate_json, mutate_text, mutate_token
+from tests.support.transactions import DOCUMENT, digest, encoded, transaction, transaction_types
 from tests.support.trust import ListOperator, listed, new_list
 from tests.support.wallet_providers import Provider
 from wallet_core.cose import mac0, sign1
@@ -143,6 +144,12 @@ from wallet_core.protocols.openid4vp.request import parse_authorization_request,
 from wallet_core.protocols.openid4vp.request_object import verify_request_object
 from wallet_core.protocols.openid4vp.response import parse_posted_response, parse_response_answer
 from wallet_core.protocols.openid4vp.standalone import recognise
+from wallet_core.protocols.openid4vp.transaction_data import (
+    PresentedBinding,
+    parse_transaction_data,
+    understand,
+    validate_agreement,
+)
 from wallet_core.trust.anchors import (
     AnchorPurpose,
     TrustAnchor,
@@ -416,6 +423,21 @@ def hold(text: str) -> None:
         issued_at=samples.NOW,
         algorithm=samples.HOLDER.algorithm,
     )
+
+
+def read_transactions(value: Any) -> None:
+    entries = parse_transaction_data(value, parse_dcql_query(DCQL))
+    for each in understand(entries, transaction_types()):
+        assert "{amount}" not in each.type.words(each.values).ko or "{amount}" in str(each.values)
+        each.type.lines(each.values)
+
+
+BILL_TEXT = encoded(transaction())
+
+
+def agree(key_binding: Any) -> None:
+    entries = parse_transaction_data([BILL_TEXT], parse_dcql_query(DCQL))
+    validate_agreement(entries, [PresentedBinding(entries[0].credential_ids[0], key_binding)])
 
 
 def as_proof(random: Random) -> str:
@@ -999,6 +1021,15 @@ TARGETS = {
     "iso_mdoc.response": Target(
         lambda data: check_iso_response({"response": base64url.encode(data)}),
         CborBytes(base64url.decode(ISO_ANSWER["response"])),
+    ),
+    "transaction_data": Target(read_transactions, Value([encoded(transaction()), encoded(transaction(DOCUMENT))])),
+    "transaction_data.members": Target(
+        lambda value: read_transactions([base64url.encode(value)]),
+        JsonBytes(transaction(transaction_data_hashes_alg=["sha-256"], bank="은행")),
+    ),
+    "transaction_data.agreed": Target(
+        agree,
+        Members({"transaction_data_hashes": [digest(BILL_TEXT)], "transaction_data_hashes_alg": "sha-256"}),
     ),
     "posted_response": Target(
         lambda body: parse_posted_response(FORM, body), Form({"vp_token": '{"licence":["a~"]}', "state": "s"})

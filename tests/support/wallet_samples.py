@@ -5,11 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 from holder_app.accounts.ports import AccountId
-from holder_app.credentials.describe import CardState, CardView, Field
+from holder_app.credentials.describe import CardState, CardView, Field, texts
 from holder_app.credentials.ports import HistoryRecord, RecordKind
 from holder_app.issuance.choosing import Choice, IssuerView, KnownIssuer
 from holder_app.issuance.describe import OfferedCard, OfferView
-from holder_app.presentation.describe import Asked, GroupView, PickView, RequestView
+from holder_app.presentation.describe import Asked, GroupView, PickView, RequestView, TransactionView
 from tests.support.page_samples import LICENCE, LONG_NAME, NOW, POLICE
 from wallet_core.adapters.config import load_catalogue
 from wallet_core.protocols.openid4vci.offer import TxCodeInput
@@ -69,6 +69,28 @@ def consent(*, used_up: bool, can_refresh: bool = True) -> RequestView:
         NAMED[:3], used_up=used_up, can_refresh=can_refresh,
     )  # fmt: skip
     return RequestView(shop, policy, None, (GroupView(0, True, ((pick,),)),), satisfiable=True, match_number="47")
+
+
+def transactions() -> tuple[TransactionView, ...]:
+    """Return two transactions to agree to, in words."""
+    catalogue = load_catalogue()
+    views = []
+    for each in ("bill-payment", "document-agreement"):
+        type_ = catalogue.transactions[each]
+        values = type_.values(type_.example)
+        lines = tuple((texts(line.label), texts(line.value)) for line in type_.lines(values))
+        views.append(TransactionView(texts(type_.name), texts(type_.words(values)), lines))
+    return tuple(views)
+
+
+def agreed() -> HistoryRecord:
+    """Return the receipt of a request that was agreed to."""
+    shown = [
+        {"name": each.name, "sentence": each.sentence,
+         "lines": [{"label": label, "value": value} for label, value in each.lines]}
+        for each in transactions()[:1]
+    ]  # fmt: skip
+    return replace(SENT, body={**SENT.body, "transactions": shown})
 
 
 def asked(view: RequestView, **changes: Any) -> tuple[str, dict[str, Any]]:
@@ -154,6 +176,8 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "record-updated": ("record.html", {"record": CHANGED, "kept_until": None, "back_to": ""}),
     "record-renewed": ("record.html", {"record": RENEWED, "kept_until": None, "back_to": ""}),
+    "consent-transaction": asked(replace(consent(used_up=False), transactions=transactions())),
+    "record-agreed": ("record.html", {"record": agreed(), "kept_until": None, "back_to": ""}),
     "consent-scanned": asked(consent(used_up=False), scanned=True),
     "consent-used-up": asked(consent(used_up=True)),
     "consent-used-up-for-good": asked(consent(used_up=True, can_refresh=False)),
@@ -162,6 +186,10 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
 """Every page, and every state that looks different."""
 WALLET_WORDS: dict[str, tuple[str, dict[str, Any]]] = {
     "issuers-unnamed": ("issuers.html", {"issuers": [replace(KNOWN, name="")]}),
+    "blocked-transaction": (
+        "request_blocked.html",
+        {"reason": "transaction", "detail": "", "host": "verifier.example"},
+    ),
     **{f"ended-{reason}": ("offer_ended.html", {"reason": reason, "detail": ""}) for reason in REASONS},
     **{f"card-{refreshed}": card(CARD, refreshed) for refreshed in ("changed", "same", "later", "no_grant")},
     **{

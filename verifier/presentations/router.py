@@ -46,7 +46,11 @@ class PresentationBody(BaseModel):
     flow: Literal["cross_device", "same_device"] = "cross_device"
     redirect_uri: str | None = None
     authorization_endpoint: str = spec.REQUEST_SCHEME
-    transaction_data: list[dict[str, Any]] | None = None
+    transaction_data: list[dict[str, Any]] | None = Field(
+        default=None,
+        description="What is to be agreed to: objects of a transaction type of the catalogue (`type` and its members). "
+        "`credential_ids` may be left out: then any card of the query that can will do.",
+    )
     expected_origins: list[str] | None = None
     dc_api_protocols: list[DcApiProtocol] | None = None
     webhook: str | None = None
@@ -59,8 +63,6 @@ class PresentationBody(BaseModel):
             raise InvalidRequest("dc_api_protocols go with response_mode dc_api or dc_api.jwt")
         if self.expected_origins == []:
             raise InvalidRequest("expected_origins is empty", clause="OpenID4VP A.2")
-        if self.transaction_data is not None:
-            raise InvalidRequest("transaction_data is not supported yet")
         if self.webhook is not None:
             raise InvalidRequest("webhooks are not supported yet; ask GET /api/v1/presentations/{id}")
         return PresentationOrder(
@@ -74,6 +76,7 @@ class PresentationBody(BaseModel):
             authorization_endpoint=self.authorization_endpoint,
             expected_origins=tuple(self.expected_origins or ()),
             dc_api_protocols=None if self.dc_api_protocols is None else tuple(self.dc_api_protocols),
+            transaction_data=tuple(self.transaction_data or ()),
         )
 
 
@@ -227,6 +230,9 @@ def result_json(result: Result) -> JsonObject:
         "state": result.state,
         "policy": result.policy_id,
         "credentials": credentials,
+        "transaction_data": [
+            {"transaction": entry.members, "agreed_with": agreed} for entry, agreed in result.transactions
+        ],
         "checks": checks,
         "error": result.error,
         "error_description": result.error_description,

@@ -34,6 +34,7 @@ from wallet_core.protocols.openid4vp.dc_api import (
     parse_own_origin,
 )
 from wallet_core.protocols.openid4vp.dcql import CredentialQuery, DcqlQuery
+from wallet_core.protocols.openid4vp.transaction_data import TransactionData
 from wallet_core.types import DocType, JsonObject, Nonce
 
 DEFAULT_PROTOCOLS: Final = (DcApiProtocol.SIGNED, DcApiProtocol.UNSIGNED, DcApiProtocol.ISO_MDOC)
@@ -64,6 +65,7 @@ def new_dc_api_request(
     origins: Sequence[str],
     protocols: Sequence[DcApiProtocol] | None,
     encrypted: bool,
+    transactions: tuple[TransactionData, ...] = (),
 ) -> NewDcApiRequest:
     """Return a new request with keys of its own.
 
@@ -76,13 +78,17 @@ def new_dc_api_request(
         origins: where the request will be made.
         protocols: what is offered; None for :data:`DEFAULT_PROTOCOLS`.
         encrypted: whether answers of OpenID4VP are encrypted (``dc_api.jwt``).
+        transactions: what is to be agreed to.
 
     Raises:
         InvalidRequest: an origin is none, or a protocol cannot ask this.
         KeyUnavailable: the party has no access key.
     """
     expected = _own_origins(origins)
-    offered = _offered(query, expected, protocols)
+    # C.5: reader authentication is over the origin, so the request must know the one at which it will be made; and a
+    # DeviceRequest has no place for what is to be agreed to.
+    iso = asks_one_mdoc(query) is not None and len(expected) == 1 and not transactions
+    offered = _offered(protocols, iso=iso)
     leaf = ports.keys.chain(party_id)[0]
     # HAIP 5: a key for each request; and one for each scheme of encryption, for no key serves two.
     jwe_key = ec.generate_private_key(ec.SECP256R1()) if encrypted else None
@@ -95,6 +101,7 @@ def new_dc_api_request(
         dcql_query=query,
         encryption=None if jwe_key is None else create_response_encryption(jwe_key, request_id),
         expected_origins=expected,
+        transaction_data=transactions,
     )
     info = None if iso_key is None else create_encryption_info(iso_key.public_key(), ports.random(_ISO_NONCE_BYTES))
     keys = [private_key_to_bytes(key) for key in (jwe_key, iso_key) if key is not None]
@@ -193,11 +200,8 @@ def _own_origins(origins: Sequence[str]) -> tuple[str, ...]:
     return tuple(parse_own_origin(each) for each in origins)
 
 
-def _offered(
-    query: DcqlQuery, origins: Sequence[str], protocols: Sequence[DcApiProtocol] | None
-) -> Sequence[DcApiProtocol]:
-    # C.5: reader authentication is over the origin, so the request must know the one at which it will be made.
-    iso = asks_one_mdoc(query) is not None and len(origins) == 1
+def _offered(protocols: Sequence[DcApiProtocol] | None, *, iso: bool) -> Sequence[DcApiProtocol]:
+    """Return what is offered; ``iso`` says whether the ISO protocol can ask this."""
     if protocols is None:
         return [each for each in DEFAULT_PROTOCOLS if iso or each is not DcApiProtocol.ISO_MDOC]
     if not protocols or len(set(protocols)) != len(protocols):

@@ -215,6 +215,7 @@ def validate_answer(
         session_transcript=transcript() if _asks_for_mdoc(request.dcql_query) else None,
         may_issue=ports.may_issue,
         verify_status=refuse_status if statuses is None else statuses.under(rule),
+        transaction_data=request.transaction_data,
     )
     validated = validate_vp_token(response.vp_token, expected, now=now)
     if policy is not None:

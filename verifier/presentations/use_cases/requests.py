@@ -11,7 +11,7 @@ from verifier.presentations.use_cases.dc_api_requests import create_dc_api_call,
 from verifier.relying_parties.ports import RelyingParty
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.policy import Policy
-from wallet_core.errors import InvalidRequest, MalformedError, NotFound
+from wallet_core.errors import InvalidRequest, InvalidTransactionData, MalformedError, NotFound
 from wallet_core.protocols.oauth2.identifiers import parse_url
 from wallet_core.protocols.openid4vp.asking import create_response_encryption, new_secret, private_key_to_bytes
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, create_client_id
@@ -24,6 +24,7 @@ from wallet_core.protocols.openid4vp.request import (
     create_request_uri_link,
     create_unsigned_link,
 )
+from wallet_core.protocols.openid4vp.transaction_data import TransactionData, create_transactions
 from wallet_core.types import JsonObject, Nonce
 
 # Schemes that make a browser run or open something local are no wallet.
@@ -46,6 +47,7 @@ class PresentationOrder:
         session_digest: SHA-256 of the browser session that begins, where the page is ours.
         expected_origins: where a page asks over the Digital Credentials API; empty for the other ways.
         dc_api_protocols: exchange protocols that are offered there; None for those that fit.
+        transaction_data: what is to be agreed to, as JSON objects; ``credential_ids`` may be left out of them.
     """
 
     policy: str | None = None
@@ -59,6 +61,7 @@ class PresentationOrder:
     session_digest: bytes | None = None
     expected_origins: tuple[str, ...] = ()
     dc_api_protocols: tuple[DcApiProtocol, ...] | None = None
+    transaction_data: tuple[JsonObject, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ def create_presentation(
 
     Raises:
         InvalidRequest: the order breaks a rule, or asks for what is not supported.
+        InvalidTransactionData: what is to be agreed to is of no known type or form, or does not go with the policy.
         NotFound: the catalogue has no such policy.
         KeyUnavailable: the party has no access key.
     """
@@ -131,6 +135,7 @@ def start_check(
     session_digest: bytes,
     return_uri: str,
     wallet_endpoint: str = spec.REQUEST_SCHEME,
+    transaction_data: tuple[JsonObject, ...] = (),
 ) -> StartedCheck:
     """Make the two requests of a page: a QR code for another device and a link for this one (M23).
 
@@ -141,21 +146,29 @@ def start_check(
         session_digest: SHA-256 of the browser session of the page.
         return_uri: the page of ours to which the wallet on this device sends the browser back.
         wallet_endpoint: address or scheme of the wallet behind the link.
+        transaction_data: what is to be agreed to.
 
     Raises:
+        InvalidTransactionData: as :func:`create_presentation`.
         NotFound: the catalogue has no such policy.
         KeyUnavailable: the party has no access key.
     """
     check_id = _new_id(ports)
-    across = PresentationOrder(policy=policy, session_digest=session_digest)
+    across = PresentationOrder(policy=policy, session_digest=session_digest, transaction_data=transaction_data)
     beside = PresentationOrder(
         policy=policy,
         session_digest=session_digest,
         flow=PresentationFlow.SAME_DEVICE,
         redirect_uri=return_uri,
         authorization_endpoint=wallet_endpoint,
+        transaction_data=transaction_data,
     )
-    within = PresentationOrder(policy=policy, session_digest=session_digest, expected_origins=(ports.public_url,))
+    within = PresentationOrder(
+        policy=policy,
+        session_digest=session_digest,
+        expected_origins=(ports.public_url,),
+        transaction_data=transaction_data,
+    )
     storage = ports.storage()
     with storage.unit:
         qr = _create(ports, storage, party, across, check_id=check_id)
@@ -176,7 +189,8 @@ def _create(
     policy, query = _asked(ports, order)
     now, request_id, presentation_id = ports.clock.now(), new_secret(ports.random), _new_id(ports)
     make = _new_dc_api_request if order.expected_origins else _new_posted_request
-    request, offer, private_keys = make(ports, party, order, query, request_id)
+    transactions = _transactions(ports, order, policy, query)
+    request, offer, private_keys = make(ports, party, order, query, transactions, request_id)
     keep_for, delete_at = _retention(policy, ports.periods, now)
     terms = Terms(
         request,
@@ -207,7 +221,12 @@ def _create(
 
 
 def _new_posted_request(
-    ports: PresentationPorts, party: RelyingParty, order: PresentationOrder, query: DcqlQuery, request_id: str
+    ports: PresentationPorts,
+    party: RelyingParty,
+    order: PresentationOrder,
+    query: DcqlQuery,
+    transactions: tuple[TransactionData, ...],
+    request_id: str,
 ) -> tuple[AuthorizationRequest, None, bytes]:
     private_key = ec.generate_private_key(ec.SECP256R1()) if order.encrypted else None
     answer_to = response_uri(ports.public_url, request_id)
@@ -220,12 +239,18 @@ def _new_posted_request(
         dcql_query=query,
         state=request_id,
         encryption=None if private_key is None else create_response_encryption(private_key, request_id),
+        transaction_data=transactions,
     )
     return request, None, b"" if private_key is None else private_key_to_bytes(private_key)
 
 
 def _new_dc_api_request(
-    ports: PresentationPorts, party: RelyingParty, order: PresentationOrder, query: DcqlQuery, request_id: str
+    ports: PresentationPorts,
+    party: RelyingParty,
+    order: PresentationOrder,
+    query: DcqlQuery,
+    transactions: tuple[TransactionData, ...],
+    request_id: str,
 ) -> tuple[DcApiRequest, DcApiOffer, bytes]:
     made = new_dc_api_request(
         ports,
@@ -236,6 +261,7 @@ def _new_dc_api_request(
         origins=order.expected_origins,
         protocols=order.dc_api_protocols,
         encrypted=order.encrypted,
+        transactions=transactions,
     )
     return made.request, made.offer, made.private_keys
 
@@ -261,6 +287,22 @@ def _asked(ports: PresentationPorts, order: PresentationOrder) -> tuple[Policy |
     query = parse_dcql_query(policy.dcql_query if policy else order.dcql_query)
     validate_own_query(query)
     return policy, query
+
+
+def _transactions(
+    ports: PresentationPorts, order: PresentationOrder, policy: Policy | None, query: DcqlQuery
+) -> tuple[TransactionData, ...]:
+    """Return what is to be agreed to, checked against the catalogue and the query before anybody is asked."""
+    made = create_transactions(order.transaction_data, query, {each.type: each for each in ports.transactions.values()})
+    if policy is None:
+        return made
+    # A policy says what it is for: what is agreed under it is part of that.
+    accepted = {ports.transactions[each].type for each in policy.transactions}
+    if not accepted.issuperset(entry.type for entry in made):
+        raise InvalidTransactionData("the policy does not go with this transaction")
+    if accepted and not made:
+        raise InvalidTransactionData("the policy needs transaction_data")
+    return made
 
 
 def _retention(policy: Policy | None, periods: Periods, now: datetime) -> tuple[timedelta, datetime]:

@@ -32,6 +32,7 @@ from wallet_core.protocols.openid4vp.response import (
     parse_response_members,
     vp_token_members,
 )
+from wallet_core.protocols.openid4vp.transaction_data import TransactionData
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.trust.x509 import TrustedCertificate, format_x5c
 from wallet_core.types import ClientId, Json, JsonObject, Nonce, SessionTranscript
@@ -71,6 +72,7 @@ class DcApiRequest:
         dcql_query: what is asked.
         encryption: how the answer is encrypted; there exactly with the response mode ``dc_api.jwt``.
         expected_origins: where the request may be made; empty in a request that nobody signed.
+        transaction_data: what is to be agreed to.
     """
 
     client_id: ClientIdentifier | None
@@ -78,6 +80,7 @@ class DcApiRequest:
     dcql_query: DcqlQuery
     encryption: ResponseEncryption | None
     expected_origins: tuple[str, ...]
+    transaction_data: tuple[TransactionData, ...] = ()
 
     @property
     def response_mode(self) -> str:
@@ -96,7 +99,7 @@ class DcApiRequest:
     def to_json(self) -> JsonObject:
         """Return the request as its parameters, which :func:`parse_dc_api_members` reads."""
         members: JsonObject = {
-            **Asked(self.nonce, self.dcql_query, self.encryption).to_json(),
+            **Asked(self.nonce, self.dcql_query, self.encryption, self.transaction_data).to_json(),
             "response_mode": self.response_mode,
         }
         if self.client_id is not None:
@@ -252,7 +255,7 @@ def parse_dc_api_members(members: Mapping[str, Json]) -> DcApiRequest:
 
     Raises:
         InvalidRequest: a rule of section 5 or of appendix A is broken.
-        InvalidTransactionData: they carry ``transaction_data``.
+        InvalidTransactionData: ``transaction_data`` breaks a rule of the protocol.
         VpFormatsNotSupported: the Verifier accepts none of our formats.
     """
     asked = parse_asked(members, plain=spec.RESPONSE_MODE_DC_API, encrypted=spec.RESPONSE_MODE_DC_API_JWT)
@@ -263,6 +266,7 @@ def parse_dc_api_members(members: Mapping[str, Json]) -> DcApiRequest:
         dcql_query=asked.dcql_query,
         encryption=asked.encryption,
         expected_origins=() if unsigned else _parse_expected_origins(members.get("expected_origins")),
+        transaction_data=asked.transaction_data,
     )
 
 

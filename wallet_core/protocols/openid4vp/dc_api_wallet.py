@@ -36,6 +36,7 @@ from wallet_core.protocols.openid4vp.pending import (
     items_to_json,
     signed_vp_token,
 )
+from wallet_core.protocols.openid4vp.transaction_data import NO_TYPES, TransactionTypes, bind, understand
 from wallet_core.protocols.openid4vp.wallet import create_items
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.trust.x509 import TrustedCertificate
@@ -113,10 +114,12 @@ def resolve_dc_api_request(
     anchors: TrustAnchors,
     now: datetime,
     audiences: Collection[str] = (spec.SELF_ISSUED_AUDIENCE,),
+    transaction_types: TransactionTypes = NO_TYPES,
 ) -> ResolvedDcApiRequest:
     """Return the request that a page passed to the API, verified. ``org-iso-mdoc`` is in ``iso18013.dc_api``.
 
-    The arguments and steps are those of :func:`~.dc_api.verify_dc_api_request`.
+    The arguments and steps are those of :func:`~.dc_api.verify_dc_api_request`; ``transaction_types`` is what may be
+    agreed to: a request with anything else is refused (8.4).
 
     Raises:
         WalletError: the request breaks a rule, or nobody trusted vouches for its sender.
@@ -124,6 +127,7 @@ def resolve_dc_api_request(
     request, certificate = verify_dc_api_request(
         protocol, data, origin=origin, anchors=anchors, now=now, audiences=audiences
     )
+    understand(request.transaction_data, transaction_types)
     return ResolvedDcApiRequest(DcApiProtocol(protocol), origin, request, _identity(request, origin, certificate))
 
 
@@ -133,6 +137,7 @@ def create_dc_api_presentation(
     credentials: Mapping[str, HeldCredential],
     *,
     now: datetime,
+    transaction_types: TransactionTypes = NO_TYPES,
 ) -> DcApiPresentationToSign:
     """Return the presentations that the holder agreed to, bound to the origin and ready to sign.
 
@@ -141,18 +146,23 @@ def create_dc_api_presentation(
         approved: what may be shown, and nothing else is.
         credentials: the held credentials by the wallet's name of them; at least those of ``approved``.
         now: becomes ``iat`` of the Key Binding JWTs.
+        transaction_types: as in :func:`resolve_dc_api_request`: nothing is signed that could not be shown.
 
     Raises:
+        InvalidTransactionData: a transaction is not understood.
+        QueryNotSatisfied: no approved credential can agree to one.
         MalformedError: a credential is bound to a key that is not supported.
         KeyError: ``credentials`` lacks one (a mistake of our own code).
     """
     request, origin = resolved.request, resolved.origin
+    understand(request.transaction_data, transaction_types)
     items = create_items(
         approved,
         credentials,
         audience=origin_audience(origin),
         nonce=request.nonce,
         transcript=lambda: request.session_transcript(origin),
+        bound=bind(request.transaction_data, approved, request.dcql_query),
         now=now,
     )
     return DcApiPresentationToSign(resolved, items)

@@ -15,6 +15,7 @@ from wallet_core.encoding import strict_json
 from wallet_core.errors import (
     InvalidRequest,
     InvalidRequestUriMethod,
+    InvalidTransactionData,
     MalformedError,
     VpFormatsNotSupported,
     WalletError,
@@ -28,7 +29,7 @@ from wallet_core.protocols.openid4vp.client_id import (
     validate_response_uri,
 )
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery, parse_dcql_query
-from wallet_core.protocols.openid4vp.transaction_data import refuse_transaction_data
+from wallet_core.protocols.openid4vp.transaction_data import TransactionData, parse_transaction_data
 from wallet_core.types import Json, JsonObject, Nonce
 
 RequestUriMethod: TypeAlias = Literal["get", "post"]
@@ -72,6 +73,7 @@ class Asked:
     nonce: Nonce
     dcql_query: DcqlQuery
     encryption: ResponseEncryption | None
+    transaction_data: tuple[TransactionData, ...] = ()
 
     def to_json(self) -> JsonObject:
         """Return the members (5.1, 5.2) but for ``response_mode``; :func:`parse_asked` reads them."""
@@ -80,12 +82,15 @@ class Asked:
             metadata["jwks"] = {"keys": [self.encryption.jwk]}
             # 5.1: MUST be present for anything but the default.
             metadata["encrypted_response_enc_values_supported"] = list(self.encryption.enc_values)
-        return {
+        members: JsonObject = {
             "response_type": spec.RESPONSE_TYPE_VP_TOKEN,
             "nonce": self.nonce,
             "dcql_query": self.dcql_query.source,
             "client_metadata": metadata,
         }
+        if self.transaction_data:
+            members["transaction_data"] = [entry.text for entry in self.transaction_data]
+        return members
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,7 @@ class AuthorizationRequest:
     dcql_query: DcqlQuery
     state: str | None
     encryption: ResponseEncryption | None
+    transaction_data: tuple[TransactionData, ...] = ()
 
     @property
     def response_mode(self) -> str:
@@ -107,7 +113,7 @@ class AuthorizationRequest:
     def to_json(self) -> JsonObject:
         """Return the request as its parameters (5.1, 5.2), which :func:`parse_request_members` reads."""
         members: JsonObject = {
-            **Asked(self.nonce, self.dcql_query, self.encryption).to_json(),
+            **Asked(self.nonce, self.dcql_query, self.encryption, self.transaction_data).to_json(),
             "client_id": self.client_id.full,
             "response_mode": self.response_mode,
             "response_uri": self.response_uri,
@@ -190,7 +196,7 @@ def parse_authorization_request(request: str | Mapping[str, str]) -> ParsedReque
     Raises:
         InvalidRequest: not an Authorization Request, or a rule of section 5 is broken.
         InvalidRequestUriMethod: ``request_uri_method`` is neither ``get`` nor ``post``.
-        InvalidTransactionData: it carries ``transaction_data``.
+        InvalidTransactionData: a rule about ``transaction_data`` is broken.
     """
     parameters = _query_parameters(request) if isinstance(request, str) else dict(request)
     client_id = parse_client_id(parameters.get("client_id"))
@@ -214,7 +220,7 @@ def parse_request_members(members: Mapping[str, Json]) -> AuthorizationRequest:
 
     Raises:
         InvalidRequest: a rule of sections 5 or 8 is broken.
-        InvalidTransactionData: it carries ``transaction_data``.
+        InvalidTransactionData: a rule about ``transaction_data`` is broken; its types are not looked at.
         VpFormatsNotSupported: the Verifier accepts none of our formats.
     """
     client_id = parse_client_id(members.get("client_id"))
@@ -225,7 +231,9 @@ def parse_request_members(members: Mapping[str, Json]) -> AuthorizationRequest:
     # vp-5.3-state
     if state is None and not all(credential.holder_binding for credential in asked.dcql_query.credentials):
         raise InvalidRequest("state is missing, though no holder binding is asked for", clause="OpenID4VP 5.3")
-    return AuthorizationRequest(client_id, response_uri, asked.nonce, asked.dcql_query, state, asked.encryption)
+    return AuthorizationRequest(
+        client_id, response_uri, asked.nonce, asked.dcql_query, state, asked.encryption, asked.transaction_data
+    )
 
 
 def parse_asked(members: Mapping[str, Json], *, plain: str, encrypted: str) -> Asked:
@@ -238,10 +246,9 @@ def parse_asked(members: Mapping[str, Json], *, plain: str, encrypted: str) -> A
 
     Raises:
         InvalidRequest: a rule of section 5 or 8 is broken.
-        InvalidTransactionData: they carry ``transaction_data``.
+        InvalidTransactionData: ``transaction_data`` breaks a rule of the protocol.
         VpFormatsNotSupported: the Verifier accepts none of our formats.
     """
-    refuse_transaction_data(members)
     # vp-5.2-response-type
     if members.get("response_type") != spec.RESPONSE_TYPE_VP_TOKEN:
         raise InvalidRequest("response_type is not vp_token", clause="OpenID4VP 5.2")
@@ -253,7 +260,8 @@ def parse_asked(members: Mapping[str, Json], *, plain: str, encrypted: str) -> A
     query = _parse_query(members)
     nonce = Nonce(_url_safe(members.get("nonce"), "nonce"))
     metadata = _parse_metadata(members)
-    return Asked(nonce, query, _parse_encryption(metadata) if mode == encrypted else None)
+    encryption = _parse_encryption(metadata) if mode == encrypted else None
+    return Asked(nonce, query, encryption, _parse_transactions(members, query))
 
 
 def _parse_reference(client_id: ClientIdentifier, parameters: Mapping[str, str]) -> RequestReference:
@@ -296,6 +304,10 @@ def _parse_query(members: Mapping[str, Json]) -> DcqlQuery:
     if "dcql_query" not in members or "scope" in members:
         raise InvalidRequest("there must be a dcql_query, and no scope", clause="OpenID4VP 5.1")
     return parse_dcql_query(members["dcql_query"])
+
+
+def _parse_transactions(members: Mapping[str, Json], query: DcqlQuery) -> tuple[TransactionData, ...]:
+    return parse_transaction_data(members["transaction_data"], query) if "transaction_data" in members else ()
 
 
 def _parse_metadata(members: Mapping[str, Json]) -> JsonObject:
@@ -357,12 +369,13 @@ def _query_parameters(text: str) -> dict[str, str]:
 
 def _decoded(parameters: Mapping[str, str]) -> JsonObject:
     members: JsonObject = dict(parameters)
-    for name in ("dcql_query", "client_metadata"):
+    for name in ("dcql_query", "client_metadata", "transaction_data"):
         if name in parameters:
             try:
                 members[name] = strict_json.loads(parameters[name], what=name)
             except WalletError as exc:
-                raise InvalidRequest(exc.description, clause="OpenID4VP 5.1") from exc
+                kind = InvalidTransactionData if name == "transaction_data" else InvalidRequest
+                raise kind(exc.description, clause="OpenID4VP 5.1") from exc
     return members
 
 

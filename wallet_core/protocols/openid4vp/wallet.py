@@ -45,6 +45,13 @@ from wallet_core.protocols.openid4vp.request import (
 )
 from wallet_core.protocols.openid4vp.request_object import verify_request_object
 from wallet_core.protocols.openid4vp.response import create_error_response, create_response, parse_response_answer
+from wallet_core.protocols.openid4vp.transaction_data import (
+    NO_TYPES,
+    BoundTransactions,
+    TransactionTypes,
+    bind,
+    understand,
+)
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.trust.x509 import TrustedCertificate
 from wallet_core.types import Json, JsonObject, Nonce, SessionTranscript
@@ -87,6 +94,7 @@ def resolve_request(
     now: datetime,
     wallet_nonce: str,
     audiences: Collection[str] = (spec.SELF_ISSUED_AUDIENCE,),
+    transaction_types: TransactionTypes = NO_TYPES,
 ) -> Flow[ResolvedRequest]:
     """Fetch and verify a request. Call it only once the person has seen the host of the link and acted.
 
@@ -96,13 +104,14 @@ def resolve_request(
         now: the time.
         wallet_nonce: fresh and random (at least 128 bits, URL safe); sent where the link asks for POST.
         audiences: what ``aud`` may name: the fixed value of static discovery, and this wallet's own issuer.
+        transaction_types: what may be agreed to; a request with anything else is refused (8.4).
 
     Raises:
         WalletError: the request breaks a rule, or nobody trusted vouches for the sender. Nothing is posted then (M27).
     """
     parsed = parse_authorization_request(link)
     if isinstance(parsed, UnsignedRequest):
-        return ResolvedRequest(parsed.request, _identity(parsed.request, None))
+        return _resolved(parsed.request, None, transaction_types)
     sent_nonce: str | None = None
     if isinstance(parsed, RequestReference):
         sent_nonce = wallet_nonce if parsed.method == "post" else None
@@ -117,7 +126,7 @@ def resolve_request(
         wallet_nonce=sent_nonce,
         audiences=audiences,
     )
-    return ResolvedRequest(request, _identity(request, certificate))
+    return _resolved(request, certificate, transaction_types)
 
 
 def create_presentation(
@@ -126,26 +135,33 @@ def create_presentation(
     credentials: Mapping[str, HeldCredential],
     *,
     now: datetime,
+    transaction_types: TransactionTypes = NO_TYPES,
 ) -> PresentationToSign:
-    """Return the presentations that the holder agreed to, ready to sign.
+    """Return the presentations that the holder agreed to, ready to sign; each transaction is bound in one of them.
 
     Args:
         resolved: the request.
         approved: what may be shown, and nothing else is.
         credentials: the held credentials by the wallet's name of them; at least those of ``approved``.
         now: becomes ``iat`` of the Key Binding JWTs, which a Verifier accepts for a few minutes.
+        transaction_types: as in :func:`resolve_request`: nothing is signed that could not be shown.
 
     Raises:
+        InvalidTransactionData: a transaction is not understood.
+        QueryNotSatisfied: no approved credential can agree to one (``transaction_data.narrow`` keeps that from being
+            chosen).
         MalformedError: a credential is bound to a key that is not supported.
         KeyError: ``credentials`` lacks one (a mistake of our own code).
     """
     request = resolved.request
+    understand(request.transaction_data, transaction_types)
     items = create_items(
         approved,
         credentials,
         audience=request.client_id.full,
         nonce=request.nonce,
         transcript=lambda: request_transcript(request),
+        bound=bind(request.transaction_data, approved, request.dcql_query),
         now=now,
     )
     return PresentationToSign(resolved, items)
@@ -158,6 +174,7 @@ def create_items(
     audience: str,
     nonce: Nonce,
     transcript: Callable[[], SessionTranscript],
+    bound: Mapping[int, BoundTransactions],
     now: datetime,
 ) -> tuple[PresentationItem, ...]:
     """Return the presentations of an answer, each bound to one request and ready to sign.
@@ -168,6 +185,7 @@ def create_items(
         audience: for whom the answer is, as a Key Binding JWT says it.
         nonce: of the request.
         transcript: returns what binds an mdoc to the request.
+        bound: the transactions that are agreed to, by the place of the credential in ``approved`` (``bind``).
         now: becomes ``iat`` of the Key Binding JWTs.
 
     Raises:
@@ -177,8 +195,8 @@ def create_items(
     return tuple(
         _mdoc_item(one, held, transcript())
         if isinstance(held := credentials[one.credential_id], HeldMdoc)
-        else _sd_jwt_item(one, held, audience, nonce, now)
-        for one in approved.credentials
+        else _sd_jwt_item(one, held, audience, nonce, bound.get(place), now)
+        for place, one in enumerate(approved.credentials)
     )
 
 
@@ -239,6 +257,15 @@ def _request_object_text(response: HttpResponse) -> str:
         raise MalformedError("the verifier's answer is not a Request Object", clause="OpenID4VP 5.10.1") from exc
 
 
+def _resolved(
+    request: AuthorizationRequest, certificate: TrustedCertificate | None, types: TransactionTypes
+) -> ResolvedRequest:
+    # 8.4: "If the Wallet does not support transaction_data parameter, it MUST return an error".
+    # vp-8.4-transaction-data
+    understand(request.transaction_data, types)
+    return ResolvedRequest(request, _identity(request, certificate))
+
+
 def _identity(request: AuthorizationRequest, certificate: TrustedCertificate | None) -> VerifierIdentity:
     return VerifierIdentity(
         client_id=request.client_id.full,
@@ -255,7 +282,12 @@ def _mdoc_item(approved: ApprovedCredential, held: HeldMdoc, session_transcript:
 
 
 def _sd_jwt_item(
-    approved: ApprovedCredential, held: HeldSdJwt, audience: str, nonce: Nonce, now: datetime
+    approved: ApprovedCredential,
+    held: HeldSdJwt,
+    audience: str,
+    nonce: Nonce,
+    bound: BoundTransactions | None,
+    now: datetime,
 ) -> SdJwtItem:
     # 6.4.1: nothing is shown but what was selected; each path shows its element whole.
     if not approved.holder_binding:
@@ -265,7 +297,16 @@ def _sd_jwt_item(
     # 14.1.2, B.3.6: nonce and audience of the request go into the Key Binding JWT.
     # vp-14.1.2-bound
     unsigned = create_key_binding(
-        held, approved.selected, audience=audience, nonce=nonce, issued_at=now, algorithm=key.algorithm
+        held,
+        approved.selected,
+        audience=audience,
+        nonce=nonce,
+        issued_at=now,
+        algorithm=key.algorithm,
+        # 8.4: "MUST include a representation or reference to the data in the respective Credential presentation".
+        # vp-8.4-bound
+        transaction_data_hashes=bound.hashes if bound else (),
+        transaction_data_hashes_alg=bound.algorithm if bound else None,
     )
     return SdJwtItem(approved.query_id, approved.credential_id, unsigned.sd_jwt, unsigned.signing_input)
 
