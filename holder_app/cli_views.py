@@ -71,6 +71,8 @@ class Words:
         lines = [
             self.say("asks", name=who.name, host=who.host) if who.name else self.say("asks_unknown", host=who.host)
         ]
+        if view.match_number:
+            lines.append(f"  {self.say('match_number', number=view.match_number)}")
         if view.policy:
             lines.append(f"  {self.say('why')}: {self.local(text_of(view.policy.purpose))}")
             lines.append(f"  {self.say('kept')}: {self.local(text_of(view.policy.retention.text))}")

@@ -150,6 +150,8 @@ from wallet_core.protocols.openid4vp.transaction_data import (
     understand,
     validate_agreement,
 )
+from wallet_core.protocols.openid4vp.wallet import wallet_metadata
+from wallet_core.protocols.openid4vp.wallet_metadata import encrypt_request_object, parse_request_uri_post
 from wallet_core.trust.anchors import (
     AnchorPurpose,
     TrustAnchor,
@@ -823,6 +825,19 @@ def read_oauth_request(parameters: dict[str, str]) -> object:
     return requested_credentials(request, scopes={"licence": "licence"}, configuration_ids=["licence"])
 
 
+WALLET_METADATA: Any = {
+    **wallet_metadata(),
+    "jwks": {"keys": [{**public_jwk(samples.HOLDER.public_key), "alg": "ECDH-ES", "kid": "w"}]},
+    "request_object_encryption_enc_values_supported": ["A128GCM"],
+}
+
+
+def read_wallet_metadata(metadata: Any) -> None:
+    """Metadata as a wallet posts them, up to the request encrypted to its key."""
+    body = urlencode({"wallet_metadata": json.dumps(metadata)}).encode()
+    encrypt_request_object("a.b.c", parse_request_uri_post(FORM, body).metadata)
+
+
 TARGETS = {
     "base64url": Target(base64url.decode, Text("AQIDBAUG")),
     "strict_json": Target(strict_json.loads, JsonBytes(ISSUER_METADATA)),
@@ -1022,6 +1037,11 @@ TARGETS = {
         lambda data: check_iso_response({"response": base64url.encode(data)}),
         CborBytes(base64url.decode(ISO_ANSWER["response"])),
     ),
+    "request_uri_post": Target(
+        lambda body: parse_request_uri_post(FORM, body),
+        Form({"wallet_nonce": "n", "wallet_metadata": json.dumps(WALLET_METADATA)}),
+    ),
+    "wallet_metadata": Target(read_wallet_metadata, Value(WALLET_METADATA)),
     "transaction_data": Target(read_transactions, Value([encoded(transaction()), encoded(transaction(DOCUMENT))])),
     "transaction_data.members": Target(
         lambda value: read_transactions([base64url.encode(value)]),

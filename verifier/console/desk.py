@@ -116,7 +116,9 @@ class Desk:
             "checks": result.checks,
             "status": _status([one for group in groups.values() for one in group], result),
             "passed": result.state == "verified",
-            "declined": result.error == "access_denied",
+            "declined": result.error == "access_denied" and not result.checks,
+            # Nothing failed but the way back (HAIP 5.1).
+            "elsewhere": result.state == "refused" and bool(result.checks) and all(one.ok for one in result.checks),
             "at": result.ended_at or result.created_at,
             "kept_until": result.claims_until,
             "transactions": [self._transaction(entry, agreed) for entry, agreed in result.transactions],

@@ -26,7 +26,7 @@ from verifier.presentations.use_cases.requests import start_check
 from verifier.presentations.use_cases.results import redeem_in_browser, show_check
 from verifier.relying_parties.use_cases import sign_in
 from wallet_core.adapters import log
-from wallet_core.adapters.web import html, page_router, protocol_json, see_other, session
+from wallet_core.adapters.web import html, is_opened, page_router, protocol_json, see_other, session
 from wallet_core.encoding import strict_json
 from wallet_core.errors import (
     AccessDenied,
@@ -185,8 +185,8 @@ async def come_back(request: Request, response_code: Annotated[str, Query(max_le
 
     Without script: the code is in the query, and the answer leads to an address without it.
     """
-    # Protocols.md 24, trap: a prefetch or an embedded request must not spend the code.
-    if request.headers.get("sec-fetch-mode", "navigate") != "navigate":
+    # vp-13.3-opened
+    if not is_opened(request):
         raise AccessDenied("this address is opened by a browser's navigation")
     check_id = session(request).get(SESSION_CHECK)
     try:

@@ -38,6 +38,12 @@ from wallet_core.protocols.openid4vp.request_object import create_request_object
 from wallet_core.protocols.openid4vp.response import ErrorResponse, PresentationResponse
 from wallet_core.protocols.openid4vp.statuses import DEFAULT_RULE, StatusLook
 from wallet_core.protocols.openid4vp.validation import Expectation, ValidatedResponse, validate_vp_token
+from wallet_core.protocols.openid4vp.wallet_metadata import (
+    NOTHING_POSTED,
+    PostedToRequestUri,
+    encrypt_request_object,
+    validate_wallet_can_answer,
+)
 from wallet_core.trust.status_list.judging import refuse_status
 from wallet_core.types import ClientId, Json, QueryId, SessionTranscript
 
@@ -67,18 +73,19 @@ class Verdict:
     error: VerificationError | None = None
 
 
-def serve_request(ports: PresentationPorts, request_id: str, *, wallet_nonce: str | None = None) -> str:
+def serve_request(ports: PresentationPorts, request_id: str, posted: PostedToRequestUri = NOTHING_POSTED) -> str:
     """Return the Request Object, signed anew at each call with the same ``nonce``, ``state`` and keys (M24).
 
     Args:
         ports: what is needed.
         request_id: from the address.
-        wallet_nonce: what the wallet posted, if anything.
+        posted: what the wallet said when it fetched, if anything.
 
     Raises:
         NotFound: there is no such request, or it travels in its link only.
         StateConflict: it was answered or has ended.
         Expired: its time is over.
+        InvalidRequest, VpFormatsNotSupported: the wallet says that it could not answer; another one still may.
     """
     now = ports.clock.now()
     stored = _find(ports, request_id)
@@ -86,19 +93,21 @@ def serve_request(ports: PresentationPorts, request_id: str, *, wallet_nonce: st
     if not stored.state.terms.posted.client_id.signs:
         raise NotFound("there is no such request")
     retrieved = states.retrieve(stored.state, now=now)
+    key = signing_key(ports, stored.party_id, retrieved.terms.posted.client_id)
+    validate_wallet_can_answer(retrieved.terms.posted, posted.metadata, algorithm=key.signer.public_key.algorithm)
     if not isinstance(stored.state, Retrieved):
         storage = ports.storage()
         with storage.unit:
             _settle(storage, stored, lambda state: states.retrieve(state, now=now))
-    key = signing_key(ports, stored.party_id, retrieved.terms.posted.client_id)
-    return create_request_object(
+    token = create_request_object(
         retrieved.terms.posted,
         signer=key.signer,
         chain=key.chain,
         issued_at=now,
         expires_at=retrieved.terms.expires_at,
-        wallet_nonce=wallet_nonce,
+        wallet_nonce=posted.wallet_nonce,
     )
+    return encrypt_request_object(token, posted.metadata)
 
 
 def judge_response(

@@ -23,6 +23,17 @@ ANSWER_HEADERS: Final = "jigap.answer_headers"
 """Member of the scope: headers for whatever answer there will be, an error or not."""
 
 
+def is_opened(connection: HTTPConnection) -> bool:
+    """Return whether a person's browser goes to this address, as far as it says so.
+
+    A page that fetches or embeds it, and a browser that fetches it in case somebody goes there, must not spend what is
+    in it (protocols.md 24, traps). Browsers that say nothing are taken at their word.
+    """
+    headers = connection.headers
+    ahead = f"{headers.get('sec-purpose', '')} {headers.get('purpose', '')} {headers.get('x-moz', '')}"
+    return headers.get("sec-fetch-mode", "navigate") == "navigate" and "prefetch" not in ahead.lower()
+
+
 class Clock(Protocol):
     """Tells the time."""
 

@@ -8,10 +8,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from wallet_core import spec_versions as spec
-from wallet_core.errors import Expired, InvalidRequest, MalformedError, NotYetValid, UntrustedError, VerificationError
+from wallet_core.errors import (
+    Expired,
+    InvalidRequest,
+    MalformedError,
+    NotYetValid,
+    RemoteProtocolError,
+    UntrustedError,
+    VerificationError,
+)
 from wallet_core.jose import jws
 from wallet_core.keys.signer import Signer
 from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, verify_client
+from wallet_core.protocols.openid4vp.reporting import reply_address
 from wallet_core.protocols.openid4vp.request import AuthorizationRequest, parse_request_members
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.trust.x509 import TrustedCertificate, format_x5c, parse_x5c
@@ -99,7 +108,11 @@ def verify_request_object(
     # 6.
     validate_request_claims(claims, now=now, audiences=audiences)
     # 7.
-    return parse_request_members(claims), certificate
+    try:
+        return parse_request_members(claims), certificate
+    except RemoteProtocolError as exc:
+        exc.answer_to = reply_address(client_id, claims)
+        raise
 
 
 def request_claims(unverified: jws.UnverifiedJws) -> JsonObject:
