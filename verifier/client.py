@@ -246,8 +246,9 @@ class VerifierClient:
         body = {"policy": policy, "dcql_query": dcql_query, **options}
         given = {name: value for name, value in body.items() if value is not None}
         made = self._post("/presentations", given, idempotency_key)
-        names = ("id", "authorization_request", "qr_svg", "dc_api_request", "expires_at")
-        return Created(raw=made, **{name: _member(made, name) for name in names})
+        names = ("id", "authorization_request", "qr_svg", "expires_at")
+        call = made.get("dc_api_request")
+        return Created(raw=made, dc_api_request=call, **{name: _member(made, name) for name in names})
 
     def fetch(self, presentation_id: str) -> Result:
         """Return what became of a presentation so far."""
