@@ -118,6 +118,7 @@ def test_of_simultaneous_posts_under_one_key_one_is_done(verifier: VerifierUnder
         {"dcql_query": query(), "webhook": "https://a.example/no-secret-yet"},
         {"dcql_query": query(), "webhook": "http://a.example/hook"},
         {"dcql_query": query(), "webhook": "file:///etc/passwd"},
+        {"dcql_query": query(), "dc_api_protocols": ["openid4vp-v1-signed"]},
         {"dcql_query": query(), "response_mode": "fragment"},
         {"dcql_query": query(), "client_id_prefix": "did"},
         {"dcql_query": query(), "flow": "same_device"},
@@ -216,12 +217,6 @@ def test_without_a_key_nothing_is_told(sqlite_verifier: VerifierUnderTest) -> No
         answer = sqlite_verifier.client.request(method, f"{HOST}/api/v1/presentations{path}", json={})
         assert answer.status_code == 401
         assert answer.json()["error"] == "invalid_token"
-
-
-def test_what_is_not_supported_yet_says_so(sqlite_verifier: VerifierUnderTest) -> None:
-    made = sqlite_verifier.ask()
-    answer = sqlite_verifier.api("POST", f"/{made['id']}/dc-api-response")
-    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
 def test_the_list_is_paged_and_has_no_claims(sqlite_verifier: VerifierUnderTest) -> None:

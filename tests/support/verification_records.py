@@ -42,6 +42,7 @@ CIRCUMSTANCES = {
         "list": {"sequence_number": LISTED.content.sequence_number, "sha256": base64url.encode(LISTED.digest)},
     },
     "policy": None,
+    "extends": {},
     "status_rule": RULE,
 }
 

@@ -14,6 +14,7 @@ from wallet_core.errors import NotFound, StateConflict, WalletError
 from wallet_core.keys.signer import CertifiedSigner
 from wallet_core.protocols.openid4vp import presentation as states
 from wallet_core.protocols.openid4vp.asking import find_access_key
+from wallet_core.protocols.openid4vp.client_id import ClientIdentifier
 from wallet_core.protocols.openid4vp.presentation import Answered
 from wallet_core.protocols.openid4vp.record import (
     SALT_BYTES,
@@ -66,21 +67,29 @@ def note(
         "program": ports.program,
         "trust": ports.trust_version(now),
         "policy": None if policy is None else policy_members(policy),
+        "extends": {} if validated is None else _extended(ports, validated),
         "status_rule": {"max_age_hours": rule.max_age_hours, "unknown": rule.unknown},
     }
     return note_answer(posted, vp_token, validated, circumstances, salt=ports.random(SALT_BYTES), now=now)
 
 
-def signing_key(ports: PresentationPorts, stored: StoredPresentation) -> CertifiedSigner:
-    """Return the access key that the request's Client Identifier names, which may have been rotated meanwhile.
+def _extended(ports: PresentationPorts, validated: ValidatedResponse) -> dict[str, Json]:
+    shown = {one.type for several in validated.credentials.values() for one in several}
+    return {name: [*sorted(ports.supertypes[name])] for name in sorted(shown & ports.supertypes.keys())}
+
+
+def signing_key(ports: PresentationPorts, party_id: PartyId, client_id: ClientIdentifier | None) -> CertifiedSigner:
+    """Return the access key that a request's Client Identifier names, which may have been rotated meanwhile.
+
+    The current one where a request names nobody.
 
     Raises:
         KeyUnavailable: it is gone.
     """
-    current = ports.keys.signing_key(stored.party_id)
-    return find_access_key(
-        stored.state.terms.request.client_id, current, lambda: ports.keys.signing_keys(stored.party_id)
-    )
+    current = ports.keys.signing_key(party_id)
+    if client_id is None:
+        return current
+    return find_access_key(client_id, current, lambda: ports.keys.signing_keys(party_id))
 
 
 def seal_waiting(ports: PresentationPorts, *, after: str = "") -> Sealed:
@@ -160,4 +169,5 @@ def _seal(ports: PresentationPorts, parts: RecordParts, now: datetime) -> str:
     notes = parts.notes or b""  # there are notes wherever there is no record and somebody answered
     # An answer that nobody redeemed in time has ended, though no job may have written that down yet.
     state = states.observe(stored.state, now=now)
-    return seal_record(stored.id, stored.party_id, state, notes, signing_key(ports, stored), now=now)
+    key = signing_key(ports, stored.party_id, stored.state.terms.request.client_id)
+    return seal_record(stored.id, stored.party_id, state, notes, key, now=now)

@@ -273,23 +273,26 @@ class _Auditor:
         if self.record.state == "refused" and not listed and not self.record.presentations:
             return f"the wallet sent no presentation: {refusal}"
         found = [(one.get("step"), one.get("name")) for one in listed]
-        asked = "transaction_data" in self.record.parameters
+        count = len(REQUIRED_CHECKS) + (found[len(REQUIRED_CHECKS) : len(REQUIRED_CHECKS) + 1] == [_AGREED])
         # record-4-transaction
-        if asked and self.record.state != "refused" and _AGREED not in found:
+        if "transaction_data" in self.record.parameters and refusal is None and _AGREED not in found[:count]:
             raise _refused("nobody checked whether the transaction was agreed to")
+        # After the numbered checks come those at which single presentations were discarded (OpenID4VP 8.6).
+        discarded = results[count:]
         # record-4-every-check
-        if tuple(found[: len(REQUIRED_CHECKS)]) != REQUIRED_CHECKS or len(set(found)) != len(found):
+        if tuple(found[: len(REQUIRED_CHECKS)]) != REQUIRED_CHECKS or any(ok is not False for ok in discarded):
             raise _refused("a check is missing or out of its place")
-        failing = results.index(False) if False in results else len(results)
+        results = results[:count]
+        failing = results.index(False) if False in results else count
         # record-4-checks-agree
-        if any(ok is not True for ok in results[:failing]) or any(ok is not None for ok in results[failing + 1 :]):
+        if any(ok is not True for ok in results[:failing]) or True in results[failing:]:
             raise _refused("a check was passed over")
         # record-4-result
-        if (self.record.state != "refused" and failing < len(results)) or (
-            self.record.state == "refused" and failing == len(results) and refusal != "access_denied"
+        if (self.record.state != "refused" and failing < count) or (
+            self.record.state == "refused" and failing == count and refusal != "access_denied"
         ):
             raise _refused("the result is not what the checks say")
-        return f"{len(listed)} checks" if failing == len(results) else f"refused at check {listed[failing]['step']}"
+        return f"{count} checks" if failing == count else f"refused at check {listed[failing]['step']}"
 
     def question(self) -> str | None:
         record = self.record
@@ -308,16 +311,19 @@ class _Auditor:
                 raise _refused("nobody proved to hold a credential")
         sizes = {name: len(several) for name, several in record.credentials.items()}
         # record-4-every-credential
-        if sizes != {name: len(each) for name, each in record.presentations.items()}:
-            raise _refused("there are other credentials than presentations")
+        if any(size > len(record.presentations.get(name, ())) for name, size in sizes.items()):
+            raise _refused("there are more credentials than presentations")
         # record-4-satisfied
         if not record.query.is_satisfied_by(record.credentials):
             raise _refused("a required credential is missing")
         return f"{sum(sizes.values())} credential(s), as asked"
 
-    @staticmethod
-    def _is_of_type(asked: CredentialQuery, one: JsonObject) -> bool:
-        return one.get("type") in asked.types
+    def _is_of_type(self, asked: CredentialQuery, one: JsonObject) -> bool:
+        return asked.accepts_type(str(one.get("type")), self._supertypes())
+
+    def _supertypes(self) -> Mapping[str, frozenset[str]]:
+        """Return which types the relying party knew to extend which others."""
+        return {name: frozenset(_texts(above)) for name, above in _object(self.record.payload, "extends").items()}
 
     def issuers(self) -> str | None:
         if not self.record.credentials:
@@ -439,6 +445,8 @@ class _Auditor:
             name: len(each) for name, each in self.record.presentations.items()
         }:
             return "of this answer; bring every one of it to verify them again"
+        if "response_uri" not in self.record.parameters:
+            return "of this answer; what a browser's page asked is not verified again"
         self._verify_again(answered)
         return f"{len(self.brought.presentations)} presentation(s) of this answer, verified again"
 
@@ -454,6 +462,7 @@ class _Auditor:
             verify_mdoc_chain=lambda chain, at: verify_chain(chain, anchors, purpose=AnchorPurpose.MDL_ISSUER, at=at),
             session_transcript=request_transcript(request) if asks_mdoc else None,
             transaction_data=request.transaction_data,
+            supertypes=self._supertypes(),
             # Step 8 looked at what the record says of it; the lists of that day are gone.
             verify_status=_looked_at,
         )
