@@ -134,14 +134,14 @@ def test_more_than_one_batch_is_sealed_past_those_that_cannot_be(
     made = [sqlite_verifier.ask() for _ in range(3)]
     for one in made:
         sqlite_verifier.present(one["authorization_request"])
-    honest, first = records.signing_key, made[0]["id"]
+    honest, first = records._seal, made[0]["id"]
 
-    def away_for_one(ports, stored):
-        if stored.id == first:
+    def away_for_one(ports, parts, now):
+        if parts.stored.id == first:
             raise KeyUnavailable("the key is gone")
-        return honest(ports, stored)
+        return honest(ports, parts, now)
 
-    monkeypatch.setattr(records, "signing_key", away_for_one)
+    monkeypatch.setattr(records, "_seal", away_for_one)
     create_worker(sqlite_verifier.verifier).run_due()
     assert [row(sqlite_verifier, one).record is None for one in made] == [True, False, False]
 
