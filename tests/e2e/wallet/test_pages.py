@@ -153,6 +153,7 @@ def test_signing_in_leads_nowhere_else(town: Town, target: str) -> None:
     assert 'name="next_page" value="/"' in person.page.text
 
 
+@pytest.mark.clause("vp-8.2-go-back")
 def test_the_same_device_goes_back_by_itself(town: Town) -> None:
     receive(town, LICENCE)
     person, verifier = browser(town), new_verifier(town)

@@ -49,7 +49,9 @@ class PresentationOrder:
 
     policy: str | None = None
     dcql_query: JsonObject | None = None
+    # haip-5-encrypts
     encrypted: bool = True
+    # haip-5-x509-hash
     client_id_prefix: ClientIdPrefix = ClientIdPrefix.X509_HASH
     request_uri_method: RequestUriMethod = "get"
     flow: PresentationFlow = PresentationFlow.CROSS_DEVICE
@@ -171,7 +173,9 @@ def _create(
 ) -> CreatedPresentation:
     _validate_addresses(order)
     policy, query = _asked(ports, order)
+    # vp-13.3-two-numbers
     now, request_id, presentation_id = ports.clock.now(), new_secret(ports.random), _new_id(ports)
+    # haip-5-fresh-key
     private_key = ec.generate_private_key(ec.SECP256R1()) if order.encrypted else None
     answer_to = response_uri(ports.public_url, request_id)
     request = AuthorizationRequest(

@@ -114,6 +114,7 @@ def resolve_request(
         return _resolved(parsed.request, None, transaction_types)
     sent_nonce: str | None = None
     if isinstance(parsed, RequestReference):
+        # vp-5.1-method-used
         sent_nonce = wallet_nonce if parsed.method == "post" else None
         token = yield from _fetch_request_object(parsed, sent_nonce)
     else:
@@ -180,6 +181,7 @@ def send_response(pending: PresentationToSign, signatures: Sequence[bytes]) -> F
     remaining = iter(signatures)
     vp_token: dict[QueryId, list[str]] = {}
     for item in pending.items:
+        # vp-8.1-only-matched
         vp_token.setdefault(item.query_id, []).append(_presentation_text(item, remaining))
     return (yield from _post(pending.resolved.request, create_response(pending.resolved.request, vp_token)))
 
@@ -206,6 +208,7 @@ def _fetch_request_object(reference: RequestReference, wallet_nonce: str | None)
     else:
         # 5.10: POST, form encoded, with this Accept header; both parameters are optional, and we send both.
         fields = {"wallet_metadata": strict_json.dumps_text(wallet_metadata()), "wallet_nonce": wallet_nonce}
+        # vp-5.10-post
         asked = post_form(reference.request_uri, fields, accept=spec.REQUEST_OBJECT_MEDIA_TYPE)
         response = yield replace(asked, response_limit=REQUEST_OBJECT_LIMIT)
     return _request_object_text(response)
@@ -282,6 +285,7 @@ def _presentation_text(item: PresentationItem, signatures: Iterator[bytes]) -> s
 
 
 def _post(request: AuthorizationRequest, fields: Mapping[str, str]) -> Flow[Sent]:
+    # vp-8.2-form
     response = yield post_form(request.response_uri, fields)
     try:
         return Sent(parse_response_answer(response))
