@@ -68,7 +68,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     world, settings = new_world(now), {"JIGAP_VERIFIER_DEMO": "true", "JIGAP_VERIFIER_WALLET": WALLET}
     files = (deployment.tls_certificate, deployment.tls_key, deployment.tls_roots)
     program = VerifierProgram(folder, database, world, deployment.base_port, tls=files, settings=settings)
-    program.prepare()
+    program.prepare_here()
     program.start()
     (folder / "wallet").mkdir()
     town = new_town(folder / "wallet", world)
