@@ -4,7 +4,7 @@ The link never changes; each request behind it has its own nonce, state and key.
 that typed the code (protocols.md 24), which is told that it arrived and no more; the clerk sees the result at the desk.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Form, Query
 from starlette.requests import Request
@@ -50,7 +50,7 @@ async def check_page(request: Request) -> Response:
     verifier = verifier_of(request)
     party, check_id = _begun(request, verifier)
     state = show_check(verifier.presentations, party, check_id).result.state
-    shown = {"kind": "ended" if state in {"refused", "expired"} else "done", "party": party}
+    shown: dict[str, Any] = {"kind": "ended" if state in {"refused", "expired"} else "done", "party": party}
     if state in _WAITING:
         endpoint = f"{verifier.settings.wallet}/authorize" if verifier.settings.wallet else spec.REQUEST_SCHEME
         links = show_links(verifier.presentations, party, check_id, wallet_endpoint=endpoint)

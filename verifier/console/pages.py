@@ -9,6 +9,7 @@ from starlette.responses import Response
 from verifier.console.desk import (
     RETURN,
     SESSION_CHECK,
+    SESSION_KEY,
     SESSION_PARTY,
     SIGN_IN,
     Desk,
@@ -49,9 +50,9 @@ async def sign_in_page(request: Request) -> Response:
 async def sign_in_form(request: Request, api_key: Annotated[str, Form(max_length=200)]) -> Response:
     """Open the desk for the party whose key this is."""
     verifier = check_open(request)
-    unit = verifier.database.reader()
+    unit = verifier.database.unit()
     try:
-        party = sign_in(
+        party, key_id = sign_in(
             unit, verifier.parties(unit), verifier.api_keys(unit), api_key.strip(), now=verifier.clock.now()
         )
     except (RemoteProtocolError, NotFound):
@@ -59,6 +60,7 @@ async def sign_in_form(request: Request, api_key: Annotated[str, Form(max_length
     current = session(request)
     current.renew()
     current.set(SESSION_PARTY, party.id)
+    current.set(SESSION_KEY, key_id)
     return see_other("/console")
 
 

@@ -1,7 +1,7 @@
 """What the web side of one app has at hand."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from starlette.requests import HTTPConnection
@@ -21,6 +21,19 @@ ASKED_AGAIN: Final = "jigap.asked_again"
 
 ANSWER_HEADERS: Final = "jigap.answer_headers"
 """Member of the scope: headers for whatever answer there will be, an error or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimit:
+    """How often one owner of API keys may call our own API, however many keys it has.
+
+    Attributes:
+        interval: the long-run distance of two calls.
+        burst: how many may come at once after a pause.
+    """
+
+    interval: timedelta
+    burst: int
 
 
 def is_opened(connection: HTTPConnection) -> bool:
@@ -48,6 +61,7 @@ class WebContext:
 
     Attributes:
         name: of the app (``issuer``, ``verifier``, ``wallet``), in cookies and logs.
+        call_limit: of our own API; None: calls are not counted.
     """
 
     name: str
@@ -57,6 +71,7 @@ class WebContext:
     sealer: Sealer
     clock: Clock
     pages: Pages
+    call_limit: CallLimit | None = None
 
     @property
     def session_cookie(self) -> str:
