@@ -26,6 +26,7 @@ NEGATIVE, OPENID4VP, E2E = "protocol/negative", "protocol/openid4vp", "e2e"
 REQUESTS = f"{OPENID4VP}/test_wallet.py::test_a_request_that_breaks_a_rule_is_refused_and_nothing_is_posted"
 LINKS = f"{OPENID4VP}/test_wallet.py::test_a_link_that_breaks_a_rule_is_refused_and_nothing_is_fetched"
 PROOFS = f"{E2E}/test_presentation_attacks.py::test_a_proof_for_something_else"
+DC_API = f"{NEGATIVE}/test_dc_api.py"
 PARAMETERS = f"{NEGATIVE}/test_authorization_request.py"
 
 VERIFIER = {
@@ -54,6 +55,8 @@ WALLET = {
     "fewer claims than available": f"{NEGATIVE}/test_section_19.py::test_only_what_was_asked_for_is_disclosed",
     "unusable encryption keys ignored": f"{PARAMETERS}::test_a_key_that_cannot_be_used_is_passed_over",
     "unknown transaction_data type": f"{OPENID4VP}/test_transaction_data.py::test_one_unknown_type_refuses_all",
+    "wrong expected_origins": f"{DC_API}::test_a_request_that_breaks_a_rule_is_refused",
+    "multisigned with one bad signature accepted": f"{DC_API}::test_one_signature_that_is_trusted_is_enough",
     "mismatching iss ignored": f"{PARAMETERS}::test_what_is_not_known_is_ignored_and_a_long_nonce_is_taken",
     "unknown request parameter ignored": f"{PARAMETERS}::test_what_is_not_known_is_ignored_and_a_long_nonce_is_taken",
     "long nonce and state": f"{PARAMETERS}::test_what_is_not_known_is_ignored_and_a_long_nonce_is_taken",

@@ -1,25 +1,27 @@
 """What everybody who asks for presentations does alike: make a request, sign it, open its answer, lead back.
 
-The verifier asks for companies, the issuer within a login. Neither state nor storage is here: ``presentation`` has the
-states, each app its rows.
+The verifier asks for companies, the issuer within a login. Neither states nor rows are here: ``presentation`` has the
+former, each app the latter.
 """
 
 import hashlib
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from wallet_core.encoding import base64url
-from wallet_core.errors import InvalidRequest, KeyUnavailable
+from wallet_core.errors import InvalidRequest, KeyUnavailable, StateConflict
 from wallet_core.jose import jwe
 from wallet_core.keys.algorithms import PublicKey
 from wallet_core.keys.jwk import public_jwk
 from wallet_core.keys.signer import CertifiedSigner
 from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, ClientIdPrefix
+from wallet_core.protocols.openid4vp.presentation import Presentation
 from wallet_core.protocols.openid4vp.request import AuthorizationRequest, ResponseEncryption
 from wallet_core.protocols.openid4vp.response import (
     EncryptedResponse,
+    PostedResponse,
     PresentationResponse,
     Response,
     decrypt_response,
@@ -31,6 +33,22 @@ from wallet_core.types import JsonObject, RandomBytes
 SECRET_BYTES: Final = 24
 """Bytes of state, nonce and response_code: 192 bits, 32 characters (OpenID4VP 5.2 asks for 128 bits; M24)."""
 
+Move: TypeAlias = Callable[[Presentation], Presentation]
+"""A transition with everything but the state bound."""
+
+
+class Stored(Protocol):
+    """A row of an app, as far as :func:`settle` knows it."""
+
+    @property
+    def state(self) -> Presentation:
+        """Where it stood when it was read."""
+        ...
+
+
+S = TypeVar("S", bound=Stored)
+
+_TRIES = 3
 _PRIVATE_KEY_BYTES = 32
 
 
@@ -95,23 +113,36 @@ def read_response(
         MalformedError, InvalidRequest: it cannot be read, or is not for this request.
         VerificationError: it cannot be decrypted.
     """
-    posted = parse_posted_response(media_type, body)
-    if isinstance(posted, EncryptedResponse):
-        # The kid under which create_response_encryption published the key.
-        if request.encryption is None:
-            raise InvalidRequest("no encrypted answer was asked for", clause="OpenID4VP 8.3")
-        response = decrypt_response(posted, {str(request.encryption.jwk["kid"]): open_key()})
-    # vp-8.3.1-no-clear-answer
-    elif isinstance(posted, PresentationResponse) and request.encryption is not None:
-        # 8.3.1: only an error may come in clear where encryption was asked for.
-        raise InvalidRequest("the answer is not encrypted", clause="OpenID4VP 8.3.1")
-    else:
-        response = posted
+    response = open_response(request.encryption, parse_posted_response(media_type, body), open_key=open_key)
     # 8.2, 13.3: state ties the answer to the request.
     # vp-5.3-state-back
     if response.state != request.state:
         raise InvalidRequest("state is not that of the request", clause="OpenID4VP 13.3")
     return response
+
+
+def open_response(
+    encryption: ResponseEncryption | None,
+    received: PostedResponse,
+    *,
+    open_key: Callable[[], ec.EllipticCurvePrivateKey],
+) -> Response:
+    """Return an answer in clear, decrypted if encryption was asked for.
+
+    Raises:
+        InvalidRequest: encrypted though that was not asked for, or the other way round.
+        MalformedError, VerificationError: it cannot be decrypted or read.
+    """
+    if isinstance(received, EncryptedResponse):
+        if encryption is None:
+            raise InvalidRequest("no encrypted answer was asked for", clause="OpenID4VP 8.3")
+        # The kid under which create_response_encryption published the key.
+        return decrypt_response(received, {str(encryption.jwk["kid"]): open_key()})
+    # 8.3.1: only an error may come in clear where encryption was asked for.
+    # vp-8.3.1-no-clear-answer
+    if isinstance(received, PresentationResponse) and encryption is not None:
+        raise InvalidRequest("the answer is not encrypted", clause="OpenID4VP 8.3.1")
+    return received
 
 
 def way_back(target: str, code: str) -> str:
@@ -128,3 +159,29 @@ def match_number(request: AuthorizationRequest) -> str:
     """
     drawn = hashlib.sha256(f"jigap match {request.client_id.full} {request.nonce}".encode()).digest()
     return f"{int.from_bytes(drawn[:8], 'big') % 100:02d}"
+
+
+def settle(
+    stored: S, move: Move, *, advance: Callable[[S, Presentation], None], read_again: Callable[[], S | None]
+) -> None:
+    """Store the moved state of a row.
+
+    Somebody may have fetched the request since the row was read; then the move is made from where it stands now. Of two
+    answers one finds the request closed.
+
+    Raises:
+        StateConflict, Expired: the move is not possible, or the row kept moving.
+    """
+    for _ in range(_TRIES - 1):
+        # Outside of what is tried: a move that the state does not allow is the caller's conflict, not a race.
+        moved = move(stored.state)
+        try:
+            advance(stored, moved)
+        except StateConflict:
+            again = read_again()
+            if again is None:
+                raise
+            stored = again
+        else:
+            return
+    advance(stored, move(stored.state))
