@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from verifier.checks.assembly import check_ports
 from verifier.checks.router import router as checks_router
-from verifier.console import TEMPLATES
+from verifier.console import TEMPLATES, counter_pages
 from verifier.console.file_pages import router as file_router
 from verifier.console.pages import router as console_router
 from verifier.console.webhook_pages import router as webhook_pages
@@ -48,9 +48,17 @@ def create_app(verifier: Verifier) -> FastAPI:
         protocol_paths=endpoints.PROTOCOL_PATHS,
         protocol_routes=endpoints.ROUTES,
         template_folders=[TEMPLATES],
-        guarded_paths=("/console/sign-in",),
-        routers=[presentations_router, webhooks_router, checks_router, console_router, file_router, webhook_pages],
+        guarded_paths=("/console/sign-in", counter_pages.GUARDED),
         call_limit=verifier.settings.call_limit,
+        routers=[
+            presentations_router,
+            webhooks_router,
+            checks_router,
+            console_router,
+            file_router,
+            webhook_pages,
+            counter_pages.router,
+        ],
     )
     app.state.verifier = verifier
     app.state.checks = check_ports(verifier)
