@@ -1,6 +1,6 @@
 """What a wallet keeps between two flows of a presentation; each value goes to JSON and back unchanged."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self, TypeAlias
 
 from wallet_core.cose.sign1 import Sign1ToSign
@@ -9,6 +9,7 @@ from wallet_core.errors import MalformedError
 from wallet_core.formats.mdoc.holder import DocumentToSign
 from wallet_core.jose.jws import attach_signature
 from wallet_core.protocols.openid4vp.request import AuthorizationRequest, parse_request_members
+from wallet_core.protocols.openid4vp.verifier_info import Judgement
 from wallet_core.types import ClientId, Json, JsonObject, QueryId
 
 
@@ -19,9 +20,10 @@ class VerifierIdentity:
     Attributes:
         client_id: full Client Identifier.
         host: where the answer goes.
-        name: the organisation in its verified certificate; None where nobody vouches for the sender.
-        certificate_sha256: of that certificate, in base64url; None likewise. M29: it changes when the certificate is
-            renewed, so histories keep the name beside it.
+        name: the organisation in its verified certificate, or the name that its attester gave it; None where nobody
+            vouches for the sender.
+        certificate_sha256: of that certificate, in base64url; None where there is none. M29: it changes when the
+            certificate is renewed, so histories keep the name beside it.
     """
 
     client_id: ClientId
@@ -37,10 +39,14 @@ class VerifierIdentity:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRequest:
-    """A request that was fetched and verified: what a consent screen needs."""
+    """A request that was fetched and verified: what a consent screen needs.
+
+    ``judgement`` is what registers say of who asks.
+    """
 
     request: AuthorizationRequest
     verifier: VerifierIdentity
+    judgement: Judgement = field(default_factory=Judgement)
 
     def to_json(self) -> JsonObject:
         """Return the value for storage."""
@@ -53,6 +59,7 @@ class ResolvedRequest:
                 "name": verifier.name,
                 "certificate_sha256": verifier.certificate_sha256,
             },
+            "judgement": self.judgement.to_json(),
         }
 
     @classmethod
@@ -67,6 +74,7 @@ class ResolvedRequest:
                 name=_optional(verifier, "name"),
                 certificate_sha256=_optional(verifier, "certificate_sha256"),
             ),
+            Judgement.from_json(value.get("judgement")),
         )
 
 

@@ -29,6 +29,7 @@ from wallet_core.protocols.openid4vp.client_id import (
 )
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery, parse_dcql_query
 from wallet_core.protocols.openid4vp.transaction_data import refuse_transaction_data
+from wallet_core.protocols.openid4vp.verifier_info import VerifierInfo, parse_verifier_info
 from wallet_core.types import Json, JsonObject, Nonce
 
 RequestUriMethod: TypeAlias = Literal["get", "post"]
@@ -76,6 +77,7 @@ class AuthorizationRequest:
     dcql_query: DcqlQuery
     state: str | None
     encryption: ResponseEncryption | None
+    verifier_info: tuple[VerifierInfo, ...] = ()
 
     @property
     def response_mode(self) -> str:
@@ -98,6 +100,8 @@ class AuthorizationRequest:
             "dcql_query": self.dcql_query.source,
             "client_metadata": metadata,
         }
+        if self.verifier_info:
+            members["verifier_info"] = [info.to_json() for info in self.verifier_info]
         return members if self.state is None else {**members, "state": self.state}
 
 
@@ -221,6 +225,7 @@ def parse_request_members(members: Mapping[str, Json]) -> AuthorizationRequest:
         dcql_query=query,
         state=_url_safe(members["state"], "state") if "state" in members else None,
         encryption=None,
+        verifier_info=parse_verifier_info(members["verifier_info"], query) if "verifier_info" in members else (),
     )
     # 5.3: without a proof of holder binding, state is what ties the answer to the request.
     # vp-5.3-state
@@ -333,7 +338,7 @@ def _query_parameters(text: str) -> dict[str, str]:
 
 def _decoded(parameters: Mapping[str, str]) -> JsonObject:
     members: JsonObject = dict(parameters)
-    for name in ("dcql_query", "client_metadata"):
+    for name in ("dcql_query", "client_metadata", "verifier_info"):
         if name in parameters:
             try:
                 members[name] = strict_json.loads(parameters[name], what=name)
