@@ -67,13 +67,7 @@ class Words:
 
     def request(self, view: RequestView) -> str:
         """Return who asks for what, why, and what stays hidden."""
-        who = view.verifier
-        lines = [
-            self.say("asks", name=who.name, host=who.host) if who.name else self.say("asks_unknown", host=who.host)
-        ]
-        if view.policy:
-            lines.append(f"  {self.say('why')}: {self.local(text_of(view.policy.purpose))}")
-            lines.append(f"  {self.say('kept')}: {self.local(text_of(view.policy.retention.text))}")
+        lines = [*self._asker(view)]
         for group in view.groups:
             heading = self.say("needed") if group.required else self.say("optional", number=group.number)
             lines.append(f"  {heading}")
@@ -83,16 +77,37 @@ class Words:
                     lines += self._pick(pick, mark, f"extra-{group.number}-{number}-{position}")
         return "\n".join(lines)
 
+    def _asker(self, view: RequestView) -> Iterator[str]:
+        who, known = view.verifier, view.standing
+        if who.verified:
+            yield self.say("asks", name=self.local(view.name), host=who.host)
+            yield f"  {self.say(known.standing, date=f'{known.until:%Y-%m-%d}' if known.until else '-')}"
+        else:
+            yield self.say("asks_unknown", host=who.host)
+        if known.over_asked:
+            yield f"  {self.say('over_asked', labels=', '.join(map(self.local, known.over_asked)))}"
+        if known.purpose:
+            yield f"  {self.say('why')}: {self.local(known.purpose)}"
+        if known.retention:
+            yield f"  {self.say('kept')}: {self.local(known.retention)}"
+        if known.privacy_policy:
+            yield f"  {self.say('privacy_policy')}: {known.privacy_policy}"
+        if known.support:
+            yield f"  {self.say('support')}: {known.support}"
+
     def _pick(self, pick: PickView, mark: str, extra: str) -> Iterator[str]:
         yield f"  {mark}{self.local(pick.name)} · {pick.issuer_name}{self._withdrawn(pick.withdrawn)}"
         if pick.used_up:
             yield f"    ! {self.say('used_up')}"
-        yield from self.fields(asked.field for asked in pick.asked)
+        for asked in pick.asked:
+            over = f"  {self.say('over')}" if asked.over_asked else ""
+            yield from (f"{line}{over}" for line in self.fields([asked.field]))
         if pick.always:
             yield f"    {self.say('always')}:"
             yield from self.fields(pick.always)
         for view in pick.extras:
-            yield f"    [{extra}={view.number}] {self.say('may_add')}: {self.labels(view.fields)}"
+            over = f"  {self.say('over')}" if view.over_asked else ""
+            yield f"    [{extra}={view.number}] {self.say('may_add')}: {self.labels(view.fields)}{over}"
         yield f"    {self.say('hidden')}: {self.labels(pick.hidden) or '-'}"
 
     def record(self, record: HistoryRecord) -> str:

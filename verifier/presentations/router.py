@@ -36,7 +36,8 @@ class PresentationBody(BaseModel):
     policy: str | None = None
     dcql_query: dict[str, Any] | None = None
     response_mode: Literal["direct_post.jwt", "direct_post", "dc_api", "dc_api.jwt"] = "direct_post.jwt"
-    client_id_prefix: Literal["x509_hash", "x509_san_dns", "redirect_uri"] = "x509_hash"
+    client_id_prefix: Literal["x509_hash", "x509_san_dns", "redirect_uri", "verifier_attestation"] = "x509_hash"
+    registration: str | None = None
     request_uri_method: Literal["get", "post"] = "get"
     flow: Literal["cross_device", "same_device"] = "cross_device"
     redirect_uri: str | None = None
@@ -62,6 +63,7 @@ class PresentationBody(BaseModel):
             flow=PresentationFlow(self.flow),
             redirect_uri=self.redirect_uri,
             authorization_endpoint=self.authorization_endpoint,
+            registration=self.registration,
         )
 
 

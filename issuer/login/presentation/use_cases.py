@@ -61,6 +61,7 @@ from wallet_core.protocols.openid4vp.validation import (
     ValidatedResponse,
     validate_vp_token,
 )
+from wallet_core.protocols.openid4vp.verifier_info import registration_info
 from wallet_core.types import Json, JsonObject, Nonce, QueryId
 
 METHOD: Final = LoginMethod(
@@ -414,6 +415,7 @@ def _new_request(
         dcql_query=query,
         state=request_id,
         encryption=create_response_encryption(private_key, request_id),
+        verifier_info=registration_info(ports.keys.statement(ports.key_name, f"registration.{ports.policy.id}")),
     )
     expires_at = min(now + ports.lifetime, until)
     here = flow is PresentationFlow.SAME_DEVICE

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from verifier.presentations.ports import PresentationPorts, Storage, StoredPresentation
 from verifier.presentations.use_cases.requests import key_context
+from verifier.relying_parties.ports import ATTESTATION
 from wallet_core import spec_versions as spec
 from wallet_core.encoding.claims_path import resolve, value_at
 from wallet_core.errors import (
@@ -29,6 +30,7 @@ from wallet_core.protocols.openid4vp.asking import (
     way_back,
 )
 from wallet_core.protocols.openid4vp.checks import CheckStep
+from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery
 from wallet_core.protocols.openid4vp.mdoc import request_transcript
 from wallet_core.protocols.openid4vp.presentation import Presentation, Requested, Retrieved
@@ -36,6 +38,7 @@ from wallet_core.protocols.openid4vp.request_object import create_request_object
 from wallet_core.protocols.openid4vp.response import ErrorResponse, PresentationResponse
 from wallet_core.protocols.openid4vp.statuses import DEFAULT_RULE, StatusLook
 from wallet_core.protocols.openid4vp.validation import Expectation, ValidatedResponse, validate_vp_token
+from wallet_core.protocols.openid4vp.verifier_attestation import read_own_attestation
 from wallet_core.trust.status_list.judging import refuse_status
 from wallet_core.types import Json, QueryId
 
@@ -88,7 +91,8 @@ def serve_request(ports: PresentationPorts, request_id: str, *, wallet_nonce: st
         storage = ports.storage()
         with storage.unit:
             _settle(storage, stored, lambda state: states.retrieve(state, now=now))
-    key = _signing_key(ports, stored)
+    attestation = _attestation(ports, stored)
+    key = _signing_key(ports, stored, attestation)
     return create_request_object(
         retrieved.terms.request,
         signer=key.signer,
@@ -96,6 +100,7 @@ def serve_request(ports: PresentationPorts, request_id: str, *, wallet_nonce: st
         issued_at=now,
         expires_at=retrieved.terms.expires_at,
         wallet_nonce=wallet_nonce,
+        attestation=attestation,
     )
 
 
@@ -160,11 +165,20 @@ def record_verdict(storage: Storage, verdict: Verdict, *, now: datetime) -> None
             _settle(storage, other, lambda state: states.end(state, now=now))
 
 
-def _signing_key(ports: PresentationPorts, stored: StoredPresentation) -> CertifiedSigner:
+def _attestation(ports: PresentationPorts, stored: StoredPresentation) -> str | None:
+    """Return the party's attestation if the request is made under it."""
+    if stored.state.terms.request.client_id.prefix is not ClientIdPrefix.VERIFIER_ATTESTATION:
+        return None
+    return ports.keys.statement(stored.party_id, ATTESTATION)
+
+
+def _signing_key(ports: PresentationPorts, stored: StoredPresentation, attestation: str | None) -> CertifiedSigner:
     """Return the access key that the request's Client Identifier names, which may have been rotated meanwhile."""
-    current = ports.keys.signing_key(stored.party_id)
     return find_access_key(
-        stored.state.terms.request.client_id, current, lambda: ports.keys.signing_keys(stored.party_id)
+        stored.state.terms.request.client_id,
+        ports.keys.signing_key(stored.party_id),
+        lambda: ports.keys.signing_keys(stored.party_id),
+        attested=None if attestation is None else read_own_attestation(attestation).key,
     )
 
 

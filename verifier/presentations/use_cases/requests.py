@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from verifier.presentations.ports import Periods, PresentationPorts, Storage, StoredPresentation
-from verifier.relying_parties.ports import RelyingParty
+from verifier.relying_parties.ports import ATTESTATION, RelyingParty, registration_of
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.policy import Policy
 from wallet_core.errors import InvalidRequest, MalformedError, NotFound
 from wallet_core.protocols.oauth2.identifiers import parse_url
 from wallet_core.protocols.openid4vp.asking import create_response_encryption, new_secret, private_key_to_bytes
-from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, create_client_id
+from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, ClientIdPrefix, create_client_id
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery, parse_dcql_query, validate_own_query
 from wallet_core.protocols.openid4vp.presentation import PresentationFlow, Requested, Terms
 from wallet_core.protocols.openid4vp.request import (
@@ -23,6 +23,8 @@ from wallet_core.protocols.openid4vp.request import (
     create_request_uri_link,
     create_unsigned_link,
 )
+from wallet_core.protocols.openid4vp.verifier_attestation import read_own_attestation
+from wallet_core.protocols.openid4vp.verifier_info import VerifierInfo, registration_info
 from wallet_core.types import JsonObject, Nonce
 
 # Schemes that make a browser run or open something local are no wallet.
@@ -42,6 +44,7 @@ class PresentationOrder:
         flow: where the wallet is.
         redirect_uri: where the wallet sends the browser back; needed in the same-device flow.
         authorization_endpoint: the wallet's address or scheme.
+        registration: id of the policy under whose registration a query of the party's own is asked.
         session_digest: SHA-256 of the browser session that begins, where the page is ours.
     """
 
@@ -53,6 +56,7 @@ class PresentationOrder:
     flow: PresentationFlow = PresentationFlow.CROSS_DEVICE
     redirect_uri: str | None = None
     authorization_endpoint: str = spec.REQUEST_SCHEME
+    registration: str | None = None
     session_digest: bytes | None = None
 
 
@@ -167,7 +171,7 @@ def _create(
     private_key = ec.generate_private_key(ec.SECP256R1()) if order.encrypted else None
     answer_to = response_uri(ports.public_url, request_id)
     request = AuthorizationRequest(
-        client_id=create_client_id(order.client_id_prefix, leaf=ports.keys.chain(party.id)[0], response_uri=answer_to),
+        client_id=_client_id(ports, party, order.client_id_prefix, answer_to),
         response_uri=answer_to,
         # 5.2: "a fresh, cryptographically random number […] for every Authorization Request".
         # vp-5.2-fresh-nonce
@@ -175,6 +179,7 @@ def _create(
         dcql_query=query,
         state=request_id,
         encryption=_encryption(private_key, request_id),
+        verifier_info=_verifier_info(ports, party, order),
     )
     keep_for, delete_at = _retention(policy, ports.periods, now)
     terms = Terms(
@@ -201,6 +206,37 @@ def _create(
         )
     )
     return _handed_over(ports, order, terms, presentation_id, request_id)
+
+
+def _client_id(
+    ports: PresentationPorts, party: RelyingParty, prefix: ClientIdPrefix, answer_to: str
+) -> ClientIdentifier:
+    attested = ""
+    if prefix is ClientIdPrefix.VERIFIER_ATTESTATION:
+        token = ports.keys.statement(party.id, ATTESTATION)
+        # vp-12-own
+        if token is None:
+            raise InvalidRequest("the relying party has no verifier attestation", clause="OpenID4VP 5.9.3")
+        attestation = read_own_attestation(token)
+        if ports.clock.now() >= attestation.expires_at:
+            raise InvalidRequest("the verifier attestation of the relying party has expired", clause="OpenID4VP 12")
+        attested = attestation.subject
+    return create_client_id(prefix, leaf=ports.keys.chain(party.id)[0], response_uri=answer_to, attested=attested)
+
+
+def _verifier_info(ports: PresentationPorts, party: RelyingParty, order: PresentationOrder) -> tuple[VerifierInfo, ...]:
+    if order.registration is not None and order.policy is not None:
+        raise InvalidRequest("a policy is asked under its own registration")
+    policy = order.policy or order.registration
+    # Nobody vouches for whoever asks under redirect_uri, so that no registration can be bound to it.
+    if policy is None or order.client_id_prefix is ClientIdPrefix.REDIRECT_URI:
+        return ()
+    if policy not in ports.policies:
+        raise NotFound("the catalogue has no such policy", detail=f"there are: {', '.join(ports.policies)}")
+    token = ports.keys.statement(party.id, registration_of(policy))
+    if token is None and order.registration is not None:
+        raise InvalidRequest("the relying party has no registration for that policy")
+    return registration_info(token)
 
 
 def _handed_over(

@@ -44,6 +44,11 @@ class VerifierInfo:
         return entry if self.credential_ids is None else {**entry, "credential_ids": [*self.credential_ids]}
 
 
+def registration_info(token: str | None) -> tuple[VerifierInfo, ...]:
+    """Return the ``verifier_info`` that brings a registration certificate about everything; empty without one."""
+    return () if token is None else (VerifierInfo(spec.VERIFIER_INFO_REGISTRATION, token),)
+
+
 class Standing(StrEnum):
     """What the registers whom we trust say of whoever asks."""
 
