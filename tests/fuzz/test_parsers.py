@@ -75,7 +75,6 @@ from wallet_core.protocols.oauth2.openid_connect import (
 from wallet_core.protocols.oauth2.par import check_pushed_parameters, parse_pushed_response, parse_request_uri
 from wallet_core.protocols.oauth2.token import (
     parse_access_token,
-    parse_bearer_token,
     parse_token_request,
     parse_token_response,
 )
@@ -793,7 +792,6 @@ TARGETS = {
     "clients": Target(parse_registered_clients, Text(CLIENTS)),
     "redirect_uri": Target(lambda text: validate_redirect_uri(OAUTH_CLIENT, text), Text("http://127.0.0.1:80/cb")),
     "access_token": Target(lambda value: parse_access_token([value]), Text("DPoP abc.def-ghi_jkl~mno+pqr/=")),
-    "bearer": Target(lambda value: parse_bearer_token([value]), Text("Bearer abc.def-ghi_jkl~mno+pqr/=")),
     "token_response": Target(answer(parse_token_response), JsonBytes(TOKEN_ANSWER)),
     "nonce_response": Target(answer(parse_nonce_response), JsonBytes({"c_nonce": "n"})),
     "credential_request": Target(

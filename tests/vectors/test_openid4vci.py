@@ -35,8 +35,6 @@ from wallet_core.keys.jwk import parse_private_jwk, parse_public_jwk, public_jwk
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.oauth2.authorization import (
     AuthorizationRequest,
-    authorization_parameters,
-    create_authorization_url,
     create_code_url,
     create_error_url,
     parse_authorization_request,
@@ -51,7 +49,6 @@ from wallet_core.protocols.oauth2.form import parse_form, parse_query
 from wallet_core.protocols.oauth2.metadata import parse_authorization_server_metadata
 from wallet_core.protocols.oauth2.par import (
     check_pushed_parameters,
-    create_pushed_request,
     create_pushed_response,
     parse_pushed_response,
     parse_request_uri,
@@ -60,7 +57,7 @@ from wallet_core.protocols.oauth2.pkce import verify_code_verifier
 from wallet_core.protocols.oauth2.token import (
     AuthorizationCodeRequest,
     TokenRequest,
-    parse_bearer_token,
+    parse_access_token,
     parse_token_request,
     parse_token_response,
 )
@@ -175,7 +172,7 @@ def a_nonce_response(case: Any) -> None:
 
 
 def a_credential_request(case: Any) -> None:
-    assert parse_bearer_token([case["headers"]["Authorization"]])
+    assert parse_access_token([case["headers"]["Authorization"]]).scheme == "Bearer"
     body = case["body"]
     request = messages.parse_credential_request(media_type(case), json.dumps(body).encode())
     assert request.configuration_id == body["credential_configuration_id"]
@@ -329,13 +326,6 @@ def an_authorization_request(case: Any) -> None:
     assert asked.identified == ((CONFIGURATION,) if "authorization_details" in query else ())
     # The verifier of this challenge stands in the token request of the same section.
     verify_code_verifier(MESSAGES["l_672"]["form"]["code_verifier"], request.code_challenge)
-    # What our wallet sends for the same wish says the same; JSON may be spaced otherwise.
-    made = create_authorization_url("/authorize", authorization_parameters(request, resource=query.get("resource")))
-    sent = parse_query(urlsplit(made).query.encode())
-    for each in (sent, parameters):
-        if "authorization_details" in each:
-            each["authorization_details"] = json.loads(each["authorization_details"])
-    assert sent == parameters
 
 
 def a_pushed_request(case: Any) -> None:
@@ -347,8 +337,6 @@ def a_pushed_request(case: Any) -> None:
     parameters["authorization_details"] = strict_json.dumps_text(MESSAGES["l_500"]["value"])
     request = authorization_request(parameters)
     assert (request.client_id, request.details) == (case["form"]["client_id"], (CONFIGURATION,))
-    pushed = create_pushed_request("https://server.example.com/par", authorization_parameters(request))
-    assert parse_form(pushed.headers["Content-Type"], pushed.body) == parameters
 
 
 def a_pushed_response(case: Any) -> None:

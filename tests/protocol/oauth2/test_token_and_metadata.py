@@ -16,10 +16,10 @@ from wallet_core.protocols.oauth2.metadata import (
     parse_authorization_server_metadata,
 )
 from wallet_core.protocols.oauth2.token import (
+    AccessToken,
     TokenRequest,
-    create_token_request,
     create_token_response,
-    parse_bearer_token,
+    parse_access_token,
     parse_token_request,
     parse_token_response,
 )
@@ -27,12 +27,6 @@ from wallet_core.protocols.oauth2.token import (
 FORM = "application/x-www-form-urlencoded"
 GRANT = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Apre-authorized_code"
 CI = "https://issuer.example/agencies/police"
-
-
-def test_the_wallets_request_is_read_by_the_server():
-    request = create_token_request(f"{CI}/oauth/token", pre_authorized_code="code+/=", tx_code="가나 12")
-    parsed = parse_token_request(parse_form(request.headers["Content-Type"], request.body), issuer=CI)
-    assert parsed == TokenRequest("code+/=", "가나 12")
 
 
 def test_parameters_of_old_drafts_are_ignored():
@@ -76,17 +70,17 @@ def test_a_bearer_token_lives_at_most_five_minutes():
 
 @pytest.mark.parametrize("header", ["Bearer abc", "bearer abc", "BEARER a-._~+/="])
 def test_bearer_tokens(header):
-    assert parse_bearer_token([header]) == header.split(" ")[1]
+    assert parse_access_token([header]) == AccessToken("Bearer", header.split(" ")[1])
 
 
 @pytest.mark.clause("oauth-6750.3-challenge")
 @pytest.mark.clause("oauth-6750.2-one", "oauth-6750.2.1-bearer")
 @pytest.mark.parametrize(
-    "headers", [[], [""], ["Bearer"], ["Bearer "], ["Bearer a b"], ["DPoP abc"], ["abc"], ["Bearer a", "Bearer a"]]
+    "headers", [[], [""], ["Bearer"], ["Bearer "], ["Bearer a b"], ["abc"], ["Bearer a", "Bearer a"]]
 )
 def test_authorization_headers_that_are_refused(headers):
     with pytest.raises(InvalidToken) as caught:
-        parse_bearer_token(headers)
+        parse_access_token(headers)
     assert caught.value.http_status == 401
     wanted = 'Bearer error="invalid_token"' if headers else "Bearer"
     assert caught.value.headers["WWW-Authenticate"].startswith(wanted)
@@ -97,7 +91,7 @@ def test_only_who_sends_something_is_told_what_is_wrong_with_it():
     challenges = []
     for headers in ([], ["Basic YTpi"]):
         with pytest.raises(InvalidToken) as refused:
-            parse_bearer_token(headers)
+            parse_access_token(headers)
         challenges.append(refused.value.headers["WWW-Authenticate"])
     assert challenges[0] == "Bearer"
     assert challenges[1].startswith('Bearer error="invalid_token", ')

@@ -18,7 +18,7 @@ from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.oauth2.form import parse_form
 from wallet_core.protocols.oauth2.metadata import parse_authorization_server_metadata
 from wallet_core.protocols.oauth2.token import (
-    parse_bearer_token,
+    parse_access_token,
     parse_token_members,
     parse_token_request,
     parse_token_response,
@@ -125,7 +125,7 @@ def test_forms(body):
 
 @given(st.lists(st.text(), max_size=2))
 def test_authorization_headers(values):
-    attempt(parse_bearer_token, values)
+    attempt(parse_access_token, values)
 
 
 @given(st.integers(100, 599), st.binary() | objects.map(lambda o: json.dumps(o).encode()), st.text())

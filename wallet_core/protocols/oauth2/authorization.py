@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
-from wallet_core.encoding import base64url, strict_json
+from wallet_core.encoding import base64url
 from wallet_core.errors import (
     InvalidAuthorizationDetails,
     InvalidRequest,
@@ -21,8 +21,8 @@ from wallet_core.errors import (
     UnsupportedResponseType,
 )
 from wallet_core.protocols.oauth2.clients import MAX_CLIENT_ID_CHARACTERS, RegisteredClient, validate_redirect_uri
-from wallet_core.protocols.oauth2.details import create_authorization_details, parse_authorization_details
-from wallet_core.protocols.oauth2.pkce import METHOD, parse_code_challenge
+from wallet_core.protocols.oauth2.details import parse_authorization_details
+from wallet_core.protocols.oauth2.pkce import parse_code_challenge
 from wallet_core.types import ClientId, CredentialConfigurationId
 
 MAX_PARAMETER_CHARACTERS: Final = 4096
@@ -165,29 +165,6 @@ def create_error_url(request: AuthorizationRequest, *, error: str, description: 
     """Return where the person is sent with an error (RFC 6749 4.1.2.1, RFC 9207)."""
     members = {"error": error} | ({} if description is None else {"error_description": description})
     return _answer_url(request, members, issuer)
-
-
-def authorization_parameters(request: AuthorizationRequest, *, resource: str | None = None) -> dict[str, str]:
-    """Return the parameters of a request as a wallet sends them, to PAR or in a URL (RFC 6749 4.1.1, RFC 7636 4.3)."""
-    parameters = {
-        "response_type": "code",
-        "client_id": request.client_id,
-        "redirect_uri": request.redirect_uri,
-        "code_challenge": request.code_challenge,
-        "code_challenge_method": METHOD,
-    }
-    if request.state is not None:
-        parameters["state"] = request.state
-    if request.scopes:
-        parameters["scope"] = " ".join(request.scopes)
-    if request.details:
-        parameters["authorization_details"] = strict_json.dumps_text(create_authorization_details(request.details))
-    # OpenID4VCI 5.1.3: an issuer_state of the offer MUST be sent on.
-    if request.issuer_state is not None:
-        parameters["issuer_state"] = request.issuer_state
-    if request.dpop_jkt is not None:
-        parameters["dpop_jkt"] = base64url.encode(request.dpop_jkt)
-    return parameters if resource is None else {**parameters, "resource": resource}
 
 
 def create_authorization_url(endpoint: str, parameters: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from wallet_core.encoding import base64url
 from wallet_core.errors import InvalidRequest, InvalidRequestUri, MalformedError
-from wallet_core.http import HttpRequest, HttpResponse, post_form
+from wallet_core.http import HttpResponse
 from wallet_core.protocols.oauth2.answers import parse_answer
 from wallet_core.types import JsonObject, RandomBytes
 
@@ -62,13 +62,6 @@ def parse_request_uri(parameters: Mapping[str, str]) -> str | None:
     ):
         raise InvalidRequestUri("this request_uri was not given out here", clause="RFC 9126 4")
     return request_uri
-
-
-def create_pushed_request(
-    endpoint: str, parameters: Mapping[str, str], *, headers: Mapping[str, str] | None = None
-) -> HttpRequest:
-    """Return the request that pushes ``parameters`` (RFC 9126 2.1)."""
-    return post_form(endpoint, parameters, headers=headers)
 
 
 def parse_pushed_response(response: HttpResponse) -> PushedRequest:

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from wallet_core import spec_versions as spec
 from wallet_core.errors import InvalidRequest, InvalidToken, MalformedError, UnsupportedGrantType
-from wallet_core.http import HttpRequest, HttpResponse, post_form
+from wallet_core.http import HttpResponse
 from wallet_core.protocols.oauth2.answers import parse_answer
 from wallet_core.protocols.oauth2.details import create_authorization_details, parse_authorization_details
 from wallet_core.types import CredentialConfigurationId, Json, JsonObject
@@ -210,26 +210,6 @@ def parse_access_token(authorization: Sequence[str]) -> AccessToken:
     if scheme is None or len(token) > MAX_TOKEN_CHARACTERS or not _B64TOKEN.match(token):
         raise InvalidToken("the Authorization header holds no access token", clause="RFC 6750 2.1")
     return AccessToken(scheme, token)
-
-
-def parse_bearer_token(authorization: Sequence[str]) -> str:
-    """Return the access token of the ``Authorization`` headers of a request, if it is a Bearer token (RFC 6750 2.1).
-
-    Raises:
-        InvalidToken: as :func:`parse_access_token`, or another scheme.
-    """
-    found = parse_access_token(authorization)
-    if found.scheme != BEARER:
-        raise InvalidToken("the Authorization header holds no Bearer token", clause="RFC 6750 2.1")
-    return found.token
-
-
-def create_token_request(token_endpoint: str, *, pre_authorized_code: str, tx_code: str | None) -> HttpRequest:
-    """Return the request that redeems a pre-authorized code, without client authentication (OpenID4VCI 6.1)."""
-    fields = {"grant_type": spec.GRANT_PRE_AUTHORIZED_CODE, "pre-authorized_code": pre_authorized_code}
-    if tx_code is not None:
-        fields["tx_code"] = tx_code
-    return post_form(token_endpoint, fields)
 
 
 def parse_token_response(response: HttpResponse, *, bound: bool = False) -> TokenResponse:
