@@ -68,6 +68,9 @@ class Words:
     def request(self, view: RequestView) -> str:
         """Return who asks for what, why, and what stays hidden."""
         lines = [*self._asker(view)]
+        for transaction in view.transactions:
+            lines += [f"  {self.say('agree')}: {self.local(transaction.sentence)}"]
+            lines += [f"    {self.local(label)}: {self.local(value)}" for label, value in transaction.lines]
         for group in view.groups:
             heading = self.say("needed") if group.required else self.say("optional", number=group.number)
             lines.append(f"  {heading}")

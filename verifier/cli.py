@@ -194,6 +194,10 @@ def create_request(
         str | None,
         typer.Option("--registration", help="With --query: the policy under whose registration it is asked."),
     ] = None,
+    transaction: Annotated[
+        list[Path] | None,
+        typer.Option("--transaction", exists=True, dir_okay=False, help="File with a transaction to be agreed to."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Ask for a presentation and print the link."""
@@ -208,6 +212,9 @@ def create_request(
         redirect_uri=redirect_uri,
         authorization_endpoint=endpoint,
         registration=registration,
+        transaction_data=tuple(
+            strict_json.loads_object(each.read_bytes(), what="the transaction") for each in transaction or ()
+        ),
     )
     storage = verifier.presentations.storage()
     made = create_presentation(verifier.presentations, storage, verifier.party(party), order)
@@ -226,6 +233,7 @@ def show_request(
     result = show_presentation(verifier.presentations, verifier.party(party), presentation)
     marks = {True: "ok", False: "FAILED", None: "-"}
     lines = [f"{check.step}. {check.name}: {marks[check.ok]} {check.detail}".rstrip() for check in result.checks]
+    lines += [f"{entry.type}: agreed with {agreed or '-'}" for entry, agreed in result.transactions]
     problem = f" ({result.error}: {result.error_description})" if result.error else ""
     out(as_json, result_json(result), "\n".join([f"{result.state}{problem}", *lines]))
 

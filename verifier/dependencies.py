@@ -149,6 +149,7 @@ def build_verifier(
         seal=sealer,
         clock=time,
         random=random,
+        transactions=catalogue.transactions,
     )
     commit = CommitTogether(database, lambda unit: _storage(unit, sealer))
     anchors = trust_ports.by_hand.anchors

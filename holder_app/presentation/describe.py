@@ -24,6 +24,7 @@ from wallet_core.encoding.claims_path import ConcretePath, value_at
 from wallet_core.protocols.openid4vp.asking import match_number
 from wallet_core.protocols.openid4vp.matching import TECHNICAL_CLAIMS, Candidate, Matches
 from wallet_core.protocols.openid4vp.pending import ResolvedRequest, VerifierIdentity
+from wallet_core.protocols.openid4vp.transaction_data import understand
 from wallet_core.spec_versions import FORMAT_MDOC
 from wallet_core.types import ClaimsPath, Json, JsonObject
 
@@ -80,6 +81,15 @@ class PickView:
 
 
 @dataclass(frozen=True, slots=True)
+class TransactionView:
+    """What the person agrees to, in words: one sentence, and each member of it as (label, value)."""
+
+    name: Text
+    sentence: Text
+    lines: tuple[tuple[Text, Text], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class GroupView:
     """One thing that is asked for, with the ways to answer it."""
 
@@ -92,8 +102,9 @@ class GroupView:
 class RequestView:
     """A request in words. ``policy`` is the catalogue's, where it knows exactly this query.
 
-    ``standing`` is what registers say of whoever asks, ``match_number`` what the screen with the QR code shows as well,
-    if it is one of ours.
+    ``standing`` is what registers say of whoever asks, ``transactions`` what is agreed to with an answer.
+
+    ``match_number`` is what the screen with the QR code shows as well, if it is one of ours.
     """
 
     verifier: VerifierIdentity
@@ -102,6 +113,7 @@ class RequestView:
     groups: tuple[GroupView, ...]
     satisfiable: bool
     match_number: str = ""
+    transactions: tuple[TransactionView, ...] = ()
 
     @property
     def name(self) -> Text:
@@ -135,8 +147,24 @@ def describe_request(
         for number, group in enumerate(create_groups(matches) if matches.satisfiable else ())
     )
     number = match_number(resolved.request)
-    standing = describe_standing(resolved, policy, catalogue, now)
-    return RequestView(resolved.verifier, policy, standing, groups, matches.satisfiable, number)
+    standing, agreed = describe_standing(resolved, policy, catalogue, now), describe_transactions(resolved, catalogue)
+    return RequestView(resolved.verifier, policy, standing, groups, matches.satisfiable, number, agreed)
+
+
+def describe_transactions(resolved: ResolvedRequest, catalogue: Catalogue) -> tuple[TransactionView, ...]:
+    """Return what an answer to the request agrees to, in the verifier's order.
+
+    Raises:
+        InvalidTransactionData: the catalogue does not know it, so that it cannot be put into words.
+    """
+    return tuple(
+        TransactionView(
+            texts(each.type.name),
+            texts(each.type.words(each.values)),
+            tuple((texts(line.label), texts(line.value)) for line in each.type.lines(each.values)),
+        )
+        for each in understand(resolved.request.transaction_data, catalogue.transaction_types)
+    )
 
 
 def policy_of(resolved: ResolvedRequest, catalogue: Catalogue) -> Policy | None:
@@ -170,9 +198,10 @@ def divide_fields(
 def describe_receipt(
     resolved: ResolvedRequest, catalogue: Catalogue, cards: Sequence[Json], now: datetime
 ) -> JsonObject:
-    """Return what the history keeps of an answer: to whom, why, what, what not, until when."""
+    """Return what the history keeps of an answer: to whom, why, what, what not, until when, and what was agreed."""
     verifier, policy = resolved.verifier, policy_of(resolved, catalogue)
     standing = describe_standing(resolved, policy, catalogue, now)
+    transactions = describe_transactions(resolved, catalogue)
     return {
         "peer": {
             "name": verifier.name,
@@ -185,6 +214,14 @@ def describe_receipt(
         "retention": dict(standing.retention) if standing.retention else None,
         "kept_until": standing.kept_until.isoformat() if standing.kept_until else None,
         "registration": standing.to_json(),
+        "transactions": [
+            {
+                "name": dict(each.name),
+                "sentence": dict(each.sentence),
+                "lines": [{"label": dict(label), "value": dict(value)} for label, value in each.lines],
+            }
+            for each in transactions
+        ],
         "cards": list(cards),
     }
 

@@ -25,6 +25,7 @@ from wallet_core.protocols.openid4vp import matching, wallet
 from wallet_core.protocols.openid4vp.candidates import HeldCredential, candidate_of
 from wallet_core.protocols.openid4vp.matching import ApprovedCredential, ApprovedDisclosure, Matches
 from wallet_core.protocols.openid4vp.pending import ResolvedRequest
+from wallet_core.protocols.openid4vp.transaction_data import narrow
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.types import JsonObject, RandomBytes
 
@@ -74,7 +75,9 @@ class HeldCards:
     def matches(self, resolved: ResolvedRequest) -> Matches:
         """Return what of these cards answers the request."""
         candidates = [candidate_of(card_id, held) for card_id, held in self.indexed.items()]
-        return matching.match(resolved.request.dcql_query, candidates)
+        request = resolved.request
+        # What cannot agree to a transaction that comes with the request is not offered.
+        return narrow(matching.match(request.dcql_query, candidates), request.transaction_data)
 
 
 def sign(ports: PresentationPorts, presentation: Presentation, answers: Mapping[str, str]) -> Presentation:
@@ -97,7 +100,9 @@ def _sign(ports: PresentationPorts, presentation: Presentation, answers: Mapping
     matches = held.matches(resolved)
     approved = matching.approve(matches, choice_of(create_groups(matches), answers) if matches.satisfiable else None)
     _check_reuse(held, approved, answers)
-    pending = wallet.create_presentation(resolved, approved, held.indexed, now=now)
+    pending = wallet.create_presentation(
+        resolved, approved, held.indexed, now=now, transaction_types=ports.catalogue.transaction_types
+    )
     signatures = tuple(
         held.copies[item.credential_id].signer.sign(_bytes(item.signing_input)) for item in pending.to_sign
     )

@@ -15,6 +15,7 @@ from wallet_core.errors import (
     Expired,
     FalseRegistration,
     FetchError,
+    InvalidTransactionData,
     MalformedError,
     NotFound,
     PeerRefusal,
@@ -99,6 +100,7 @@ async def fetch_request(ports: PresentationPorts, account_id: AccountId, present
         now=ports.clock.now(),
         wallet_nonce=base64url.encode(ports.random(NONCE_BYTES)),
         audiences=(SELF_ISSUED_AUDIENCE, ports.issuer),
+        transaction_types=ports.catalogue.transaction_types,
     )
     try:
         resolved = await ports.fetch.arun(flow)
@@ -194,6 +196,8 @@ def _reason(error: WalletError) -> str:
         return "untrusted"
     if isinstance(error, FalseRegistration):
         return "registration"
+    if isinstance(error, InvalidTransactionData):
+        return "transaction"
     # OpenID4VP 5.10: where a request is gone, it was answered or is too old (protocols.md M24).
     gone = isinstance(error, PeerRefusal) and error.status in {404, 409, 410}
     return "expired" if gone or isinstance(error, Expired) else "bad_request"

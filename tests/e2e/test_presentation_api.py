@@ -2,19 +2,23 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from tests.support.presentations import CLAIMS, query
 from tests.support.simultaneous import at_once
+from tests.support.transactions import BILL, DOCUMENT, transaction, transaction_types
 from tests.support.verifying import BACK, HOST, PARTY, VerifierUnderTest, register, response_code, start_verifier
 from verifier import cli
 from verifier.app import create_app, create_worker
 from verifier.dependencies import build_verifier
 from verifier.presentations.use_cases.requests import start_check
 from verifier.presentations.use_cases.results import redeem_in_browser, redeem_response_code, show_check
+from wallet_core.catalogue import Policy
 from wallet_core.errors import InvalidRequest, KeyUnavailable, NotFound, StateConflict, UntrustedError
 from wallet_core.protocols.openid4vp import wallet
 from wallet_core.protocols.openid4vp.candidates import sd_jwt_candidate
@@ -38,6 +42,12 @@ def desk(sqlite_verifier: VerifierUnderTest):
         selectively_disclosable=[("adult_by_year",), ("age_over_19",)],
     )
     return start
+
+
+def agreed_under(policy: Policy) -> list[dict[str, Any]]:
+    """What is agreed to under a policy: an example of each of its transactions."""
+    found = {each.id: each for each in transaction_types().values()}
+    return [{"type": found[each].type, **found[each].example} for each in policy.transactions]
 
 
 # --- the API ----------------------------------------------------------------------------------------------------------
@@ -105,7 +115,6 @@ def test_of_simultaneous_posts_under_one_key_one_is_done(verifier: VerifierUnder
         {"dcql_query": {"credentials": [{"id": "m", "format": "jwt_vc_json", "meta": {"type_values": [["x"]]}}]}},
         {"dcql_query": query(), "response_mode": "dc_api.jwt"},
         {"dcql_query": query(), "expected_origins": ["https://a.example"]},
-        {"dcql_query": query(), "transaction_data": [{"type": "payment"}]},
         {"dcql_query": query(), "webhook": "https://a.example/hook"},
         {"dcql_query": query(), "response_mode": "fragment"},
         {"dcql_query": query(), "client_id_prefix": "did"},
@@ -125,6 +134,68 @@ def test_an_order_that_cannot_be_met_is_400_and_says_why(sqlite_verifier: Verifi
     assert answer.json()["error_description"]
     assert answer.json()["fault"] == "you"
     assert answer.json()["trace_id"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"dcql_query": query(), "transaction_data": [{"type": "payment"}]},
+        {"dcql_query": query(), "transaction_data": [transaction(tip=1)]},
+        {"dcql_query": query(), "transaction_data": [transaction(without=("payee",))]},
+        {"dcql_query": query(), "transaction_data": [transaction(credential_ids=["other"])]},
+        {"dcql_query": query(), "transaction_data": [transaction(), transaction()]},
+        {
+            "dcql_query": query(require_cryptographic_holder_binding=False),
+            "transaction_data": [transaction(without=("credential_ids",))],
+        },
+        {"policy": "tax-payment"},
+        {"policy": "tax-payment", "transaction_data": [transaction(DOCUMENT)]},
+        {"policy": "adult-check", "transaction_data": [transaction()]},
+    ],
+    ids=["type", "member", "missing", "id", "twice", "no holder", "needed", "of another policy", "policy without"],
+)
+def test_a_transaction_that_no_wallet_could_agree_to_is_400(sqlite_verifier: VerifierUnderTest, body: Any) -> None:
+    answer = sqlite_verifier.api("POST", json=body)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_transaction_data"), answer.text
+    assert answer.json()["fault"] == "you"
+
+
+def test_a_transaction_is_agreed_to_and_shown(verifier: VerifierUnderTest) -> None:
+    made = verifier.ask(dcql_query=query(("name",)), transaction_data=[transaction(without=("credential_ids",))])
+    asked = verifier.api("GET", f"/{made['id']}").json()
+    expected = {"transaction": {"credential_ids": ["licence"], **transaction()}, "agreed_with": None}
+    assert asked["transaction_data"] == [expected]
+    verifier.present(made["authorization_request"])
+    result = verifier.api("GET", f"/{made['id']}").json()
+    assert result["state"] == "verified"
+    assert result["transaction_data"] == [{**expected, "agreed_with": "licence"}]
+    check = result["checks"][-1]
+    assert (check["step"], check["name"], check["ok"]) == (11, "transaction_data_agreed", True)
+
+
+def test_in_the_same_device_flow_nothing_is_agreed_before_redeem(sqlite_verifier: VerifierUnderTest) -> None:
+    made = sqlite_verifier.ask(
+        dcql_query=query(("name",)), transaction_data=[transaction()], flow="same_device", redirect_uri=BACK
+    )
+    code = response_code(sqlite_verifier.present(made["authorization_request"]).redirect_uri)
+    assert sqlite_verifier.api("GET", f"/{made['id']}").json()["transaction_data"][0]["agreed_with"] is None
+    redeemed = sqlite_verifier.api("POST", f"/{made['id']}/redeem", json={"response_code": code}).json()
+    assert redeemed["transaction_data"][0]["agreed_with"] == "licence"
+
+
+@pytest.mark.clause("vp-8.4-agreed")
+def test_an_answer_that_agrees_to_nothing_is_refused(sqlite_verifier: VerifierUnderTest) -> None:
+    made = sqlite_verifier.ask(dcql_query=query(("name",)), transaction_data=[transaction()])
+    resolved = sqlite_verifier.resolve(made["authorization_request"])
+    forgetful = replace(resolved, request=replace(resolved.request, transaction_data=()))
+    pending = sqlite_verifier.prepare(forgetful)
+    answer = sqlite_verifier.post(pending.resolved, sqlite_verifier.vp_token(pending))
+    assert answer.status_code == 400
+    result = sqlite_verifier.api("GET", f"/{made['id']}").json()
+    assert (result["state"], result["credentials"]) == ("refused", None)
+    failed = [check for check in result["checks"] if check["ok"] is False]
+    assert [check["name"] for check in failed] == ["transaction_data_agreed"]
+    assert result["transaction_data"][0]["agreed_with"] is None
 
 
 def test_unknown_things_are_404(sqlite_verifier: VerifierUnderTest) -> None:
@@ -167,7 +238,7 @@ def test_the_list_is_paged_and_has_no_claims(sqlite_verifier: VerifierUnderTest)
 
 def test_a_policy_is_asked_whole_in_every_format(sqlite_verifier: VerifierUnderTest) -> None:
     for policy in sqlite_verifier.verifier.catalogue.policies.values():
-        made = sqlite_verifier.ask(policy=policy.id)
+        made = sqlite_verifier.ask(policy=policy.id, transaction_data=agreed_under(policy))
         asked = sqlite_verifier.resolve(made["authorization_request"]).request.dcql_query
         assert asked.source == policy.dcql_query
 
@@ -328,6 +399,21 @@ def test_commands(tmp_path, monkeypatch) -> None:
     sent = under_test.present(link)
     assert sent.redirect_uri.startswith(BACK)
     assert CLAIMS["name"] not in own.stdout
+    (tmp_path / "bill.json").write_text(json.dumps(transaction()))
+    command = [
+        "request",
+        "create",
+        "--party",
+        PARTY,
+        "--query",
+        str(file),
+        "--transaction",
+        str(tmp_path / "bill.json"),
+    ]
+    agreed = json.loads(run(cli.app, [*command, "--json"]).stdout)
+    under_test.present(agreed["authorization_request"])
+    words = run(cli.app, ["request", "show", agreed["id"], "--party", PARTY])
+    assert f"{BILL}: agreed with licence" in words.output
     under_test.client.close()
     under_test.verifier.database.close()
 

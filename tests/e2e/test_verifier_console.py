@@ -116,6 +116,58 @@ def test_what_a_policy_asks_is_shown_before_a_code_is_made(staff: Staff) -> None
     staff.get("/console/ask?policy=unheard-of", 404)
 
 
+TAX = "tax-payment"
+BILL = {
+    "bill-payment.payee": "서울특별시 마포구 (시험용)",
+    "bill-payment.amount": "184,000",
+    "bill-payment.bill_name": "2026년 제2기 자동차세",
+    "bill-payment.bill_no": "99999-1-26-12-0000006",
+    "bill-payment.due": "2026-12-31",
+    "bill-payment.bank": "",
+}
+AGREED = "서울특별시 마포구 (시험용)에 184,000원을 내요"
+
+
+def test_a_desk_asks_to_agree_to_a_payment(staff: Staff) -> None:
+    staff.sign_in()
+    form = staff.get(f"/console/ask?policy={TAX}")
+    assert 'name="bill-payment.amount"' in form
+    answer = staff.post("/console/checks", f"/console/ask?policy={TAX}", policy=TAX, **BILL)
+    page = answer.headers["location"]
+    text = staff.get(page)
+    assert AGREED in text
+    # "A new code" asks for the same.
+    assert 'name="bill-payment.amount" value="184000"' in text
+    link = re.search(r"<code[^>]*>(openid4vp://[^<]+)</code>", text)
+    assert link
+    staff.under_test.held = staff.under_test.world.held()
+    staff.under_test.present(html_module.unescape(link[1]))
+    result = staff.get(page)
+    assert AGREED in result
+    assert "동의했어요" in result
+    assert "물어본 거래에 그대로 동의했어요" in result
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"bill-payment.amount": "열만원"}, {"bill-payment.amount": ""}, {"bill-payment.due": "어제"}],
+    ids=["no number", "missing", "no day"],
+)
+def test_a_payment_that_is_filled_in_wrong_comes_back(staff: Staff, changes: dict[str, str]) -> None:
+    staff.sign_in()
+    answer = staff.post("/console/checks", f"/console/ask?policy={TAX}", policy=TAX, **{**BILL, **changes})
+    assert answer.status_code == 400
+    assert "고칠 것이 있어요" in answer.text
+    assert "2026년 제2기 자동차세" in answer.text
+
+
+def test_a_policy_with_a_transaction_does_not_go_without(staff: Staff) -> None:
+    staff.sign_in()
+    answer = staff.post("/console/checks", f"/console/ask?policy={TAX}", policy=TAX)
+    assert answer.status_code == 400
+    assert "고칠 것이 있어요" in answer.text
+
+
 def test_a_check_across_devices(staff: Staff) -> None:
     staff.sign_in()
     page, across, beside = staff.start()

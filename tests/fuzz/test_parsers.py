@@ -31,6 +31,7 @@ from tests.support.fuzzing import DRAWN, repeatedly
 from tests.support.mutation import encode, json_bytes, mutate_json, mutate_text, mutate_token
 from tests.support.presentations import NOW as REGISTERED_AT
 from tests.support.registering import register, registration_claims
+from tests.support.transactions import DOCUMENT, digest, encoded, transaction, transaction_types
 from tests.support.trust import ListOperator, listed, new_list
 from tests.support.wallet_providers import Provider
 from wallet_core.cose import mac0, sign1
@@ -130,6 +131,12 @@ from wallet_core.protocols.openid4vp.request import parse_authorization_request,
 from wallet_core.protocols.openid4vp.request_object import verify_request_object
 from wallet_core.protocols.openid4vp.response import parse_posted_response, parse_response_answer
 from wallet_core.protocols.openid4vp.standalone import recognise
+from wallet_core.protocols.openid4vp.transaction_data import (
+    PresentedBinding,
+    parse_transaction_data,
+    understand,
+    validate_agreement,
+)
 from wallet_core.protocols.openid4vp.verifier_attestation import verify_verifier_attestation
 from wallet_core.protocols.openid4vp.verifier_info import parse_verifier_info
 from wallet_core.trust.anchors import (
@@ -405,6 +412,21 @@ def hold(text: str) -> None:
         issued_at=samples.NOW,
         algorithm=samples.HOLDER.algorithm,
     )
+
+
+def read_transactions(value: Any) -> None:
+    entries = parse_transaction_data(value, parse_dcql_query(DCQL))
+    for each in understand(entries, transaction_types()):
+        assert "{amount}" not in each.type.words(each.values).ko or "{amount}" in str(each.values)
+        each.type.lines(each.values)
+
+
+BILL_TEXT = encoded(transaction())
+
+
+def agree(key_binding: Any) -> None:
+    entries = parse_transaction_data([BILL_TEXT], parse_dcql_query(DCQL))
+    validate_agreement(entries, [PresentedBinding(entries[0].credential_ids[0], key_binding)])
 
 
 def as_proof(random: Random) -> str:
@@ -942,6 +964,15 @@ TARGETS = {
         parse_authorization_request, Text("openid4vp://?" + urlencode(request_parameters(REQUEST)))
     ),
     "request_members": Target(parse_request_members, Members(REQUEST)),
+    "transaction_data": Target(read_transactions, Value([encoded(transaction()), encoded(transaction(DOCUMENT))])),
+    "transaction_data.members": Target(
+        lambda value: read_transactions([base64url.encode(value)]),
+        JsonBytes(transaction(transaction_data_hashes_alg=["sha-256"], bank="은행")),
+    ),
+    "transaction_data.agreed": Target(
+        agree,
+        Members({"transaction_data_hashes": [digest(BILL_TEXT)], "transaction_data_hashes_alg": "sha-256"}),
+    ),
     "posted_response": Target(
         lambda body: parse_posted_response(FORM, body), Form({"vp_token": '{"licence":["a~"]}', "state": "s"})
     ),

@@ -11,7 +11,7 @@ from wallet_core.adapters.ui.claims import ClaimLine
 from wallet_core.catalogue import Text
 from wallet_core.errors import VerificationError
 from wallet_core.protocols.oauth2.clients import RegisteredClient
-from wallet_core.protocols.openid4vp.checks import CHECKS, Check, CheckStep, ListCopy, failed_checks
+from wallet_core.protocols.openid4vp.checks import CHECKS, WHERE_ASKED, Check, CheckStep, ListCopy, failed_checks
 
 NOW = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
 LONG_NAME = "Maria-Theresia Wolfeschlegelsteinhausenbergerdorff van der Groenten"
@@ -56,14 +56,15 @@ def check(state: str, **changes: Any) -> dict[str, Any]:
 CREDENTIAL = {
     "name": LICENCE, "issuer": POLICE["ko"], "cloth": "jjok", "claims": CLAIMS, "valid_until": date(2029, 12, 31),
 }  # fmt: skip
-PASSED = [Check(step, name, clause, ok=True) for step, (name, clause) in CHECKS.items()]
+AGREED = [Check(step, name, clause, ok=True) for step, (name, clause) in CHECKS.items()]
+PASSED = AGREED[: -len(WHERE_ASKED)]
 OPEN = {
     CheckStep.ANSWER_FITS_REQUEST,
     CheckStep.HOLDER_PRESENT,
     CheckStep.ONLY_WHAT_WAS_ASKED,
     CheckStep.QUERY_ANSWERED,
 }
-FILE_CHECKS = [Check(step, name, clause, ok=None if step in OPEN else True) for step, (name, clause) in CHECKS.items()]
+FILE_CHECKS = [replace(one, ok=None if one.step in OPEN else True) for one in PASSED]
 
 
 def reissuance(state: str) -> dict[str, Any]:
@@ -334,6 +335,19 @@ LOGIN: dict[str, tuple[str, dict[str, Any]]] = {
     "consent-nothing": ("consent.html", {"consent": {"shown": SHOWN, "given": [], "missing": ASKED}, "person": "p02"}),
     "stranger": ("stranger.html", {}),
 }
+BILL = load_catalogue().transactions["bill-payment"]
+TRANSACTION_FORM = {
+    "name": BILL.name,
+    "fields": [{"name": each.name, "member": each, "value": each.example} for each in BILL.members],
+}
+
+
+def transaction(*, agreed: bool) -> dict[str, Any]:
+    """Return a transaction as the desk shows it."""
+    values = BILL.values(BILL.example)
+    return {"agreed": agreed, "sentence": BILL.words(values), "lines": BILL.lines(values), "fields": []}
+
+
 VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
     "landing": ("landing.html", {"policies": [POLICY]}),
     "landing-empty": ("landing.html", {"policies": []}),
@@ -342,6 +356,19 @@ VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
     "choose": ("choose.html", {"policies": [POLICY]}),
     "choose-empty": ("choose.html", {"policies": []}),
     "policy": ("policy.html", {"policy": POLICY}),
+    "policy-transaction": (
+        "policy.html",
+        {"policy": POLICY, "transactions": [TRANSACTION_FORM], "fault": "amount is missing"},
+    ),
+    "check-transaction": ("check.html", {"check": check("requested", transactions=[transaction(agreed=False)])}),
+    "result-agreed": (
+        "result.html",
+        {"check": check("verified", credentials=[CREDENTIAL], checks=AGREED, transactions=[transaction(agreed=True)])},
+    ),
+    "result-not-agreed": (
+        "result.html",
+        {"check": check("refused", checks=BROKEN, kept_until=None, transactions=[transaction(agreed=False)])},
+    ),
     **{f"check-{state}": ("check.html", {"check": check(state)}) for state in ("requested", "retrieved", "answered")},
     "result-verified": ("result.html", {"check": check("verified", credentials=[CREDENTIAL], checks=PASSED)}),
     **{

@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from tests.simulators import run_flow
 from tests.support.issuing import FixedClock
 from tests.support.presentations import NOW, World, new_world
+from tests.support.transactions import transaction_types
 from verifier.app import create_app
 from verifier.dependencies import Verifier, build_verifier
 from verifier.relying_parties.ports import PartyId, RelyingParty
@@ -116,7 +117,13 @@ class VerifierUnderTest:
     def resolve(self, link: str) -> ResolvedRequest:
         """Fetch and verify a request, as the wallet does."""
         return run_flow(
-            wallet.resolve_request(link, anchors=self.world.anchors, now=self.clock.now(), wallet_nonce="w-nonce"),
+            wallet.resolve_request(
+                link,
+                anchors=self.world.anchors,
+                now=self.clock.now(),
+                wallet_nonce="w-nonce",
+                transaction_types=transaction_types(),
+            ),
             self.send,
         )
 
@@ -124,7 +131,9 @@ class VerifierUnderTest:
         """What the holder agreed to, not yet signed."""
         card = held or self.held
         approved = approve(match(resolved.request.dcql_query, [sd_jwt_candidate("card", card)]))
-        return wallet.create_presentation(resolved, approved, {"card": card}, now=self.clock.now())
+        return wallet.create_presentation(
+            resolved, approved, {"card": card}, now=self.clock.now(), transaction_types=transaction_types()
+        )
 
     def present(self, link: str, held: HeldSdJwt | None = None) -> Sent:
         """Resolve, agree, sign and send."""

@@ -5,11 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 from holder_app.accounts.ports import AccountId
-from holder_app.credentials.describe import CardState, CardView, Field
+from holder_app.credentials.describe import CardState, CardView, Field, texts
 from holder_app.credentials.ports import HistoryRecord, RecordKind
 from holder_app.issuance.choosing import Choice, IssuerView, KnownIssuer
 from holder_app.issuance.describe import OfferedCard, OfferView
-from holder_app.presentation.describe import Asked, ExtraView, GroupView, PickView, RequestView
+from holder_app.presentation.describe import Asked, ExtraView, GroupView, PickView, RequestView, TransactionView
 from holder_app.presentation.standing import StandingView
 from tests.support.page_samples import LICENCE, LONG_NAME, NOW, POLICE
 from wallet_core.adapters.config import load_catalogue
@@ -126,6 +126,28 @@ def of_standing(standing: StandingView, *, verified: bool = True) -> RequestView
     return replace(view, verifier=shop, policy=None, standing=standing)
 
 
+def transactions() -> tuple[TransactionView, ...]:
+    """Return two transactions to agree to, in words."""
+    catalogue = load_catalogue()
+    views = []
+    for each in ("bill-payment", "document-agreement"):
+        type_ = catalogue.transactions[each]
+        values = type_.values(type_.example)
+        lines = tuple((texts(line.label), texts(line.value)) for line in type_.lines(values))
+        views.append(TransactionView(texts(type_.name), texts(type_.words(values)), lines))
+    return tuple(views)
+
+
+def agreed() -> HistoryRecord:
+    """Return the receipt of a request that was agreed to."""
+    shown = [
+        {"name": each.name, "sentence": each.sentence,
+         "lines": [{"label": label, "value": value} for label, value in each.lines]}
+        for each in transactions()[:1]
+    ]  # fmt: skip
+    return replace(SENT, body={**SENT.body, "transactions": shown})
+
+
 def asked(view: RequestView, **changes: Any) -> tuple[str, dict[str, Any]]:
     """Return the consent page of a request."""
     return "consent.html", {"view": view, "at": "/requests/r-1", "failed": False, "scanned": False, "used": False} | (
@@ -209,6 +231,8 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "record-updated": ("record.html", {"record": CHANGED, "kept_until": None, "back_to": ""}),
     "record-renewed": ("record.html", {"record": RENEWED, "kept_until": None, "back_to": ""}),
+    "consent-transaction": asked(replace(consent(used_up=False), transactions=transactions())),
+    "record-agreed": ("record.html", {"record": agreed(), "kept_until": None, "back_to": ""}),
     "consent-scanned": asked(consent(used_up=False), scanned=True),
     "consent-registered": asked(consent(used_up=False)),
     "consent-unregistered": asked(of_standing(StandingView())),
@@ -225,6 +249,10 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
 """Every page, and every state that looks different."""
 WALLET_WORDS: dict[str, tuple[str, dict[str, Any]]] = {
     "issuers-unnamed": ("issuers.html", {"issuers": [replace(KNOWN, name="")]}),
+    "blocked-transaction": (
+        "request_blocked.html",
+        {"reason": "transaction", "detail": "", "host": "verifier.example"},
+    ),
     **{f"ended-{reason}": ("offer_ended.html", {"reason": reason, "detail": ""}) for reason in REASONS},
     **{f"card-{refreshed}": card(CARD, refreshed) for refreshed in ("changed", "same", "later", "no_grant")},
     **{

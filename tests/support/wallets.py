@@ -3,10 +3,10 @@
 import asyncio
 import json
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,6 +35,7 @@ from wallet_core.formats.sd_jwt.vc import issue_sd_jwt_vc
 from wallet_core.http import Flow, HttpRequest, HttpResponse
 from wallet_core.keys.jwk import parse_public_jwk
 from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.protocols.openid4vp.transaction_data import create_transactions
 from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC
 from wallet_core.trust.anchors import format_trust_anchors
 
@@ -256,9 +257,17 @@ def policy_query(policy: str) -> dict[str, Any]:
     return deepcopy(CATALOGUE.policies[policy].dcql_query)
 
 
-def new_verifier(town: Town, dcql: dict[str, Any] | None = None, **misbehave: Any) -> SimulatedVerifier:
-    """A company on the town's network that asks for ``dcql``; by default what account opening asks."""
+def new_verifier(
+    town: Town, dcql: dict[str, Any] | None = None, agree: Sequence[dict[str, Any]] = (), **misbehave: Any
+) -> SimulatedVerifier:
+    """A company on the town's network that asks for ``dcql``, by default what account opening asks.
+
+    ``agree`` is what is to be agreed to.
+    """
     request = town.world.request(dcql or policy_query("account-opening"))
+    if agree:
+        entries = create_transactions(agree, request.dcql_query, CATALOGUE.transaction_types)
+        request = replace(request, transaction_data=entries)
     verifier = SimulatedVerifier(town.world, request, **misbehave)
     town.network.hosts["verifier.example"] = verifier.respond
     return verifier

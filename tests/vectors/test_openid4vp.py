@@ -1,8 +1,10 @@
 """OpenID4VP by the examples of its specification, and by requests made to be accepted or refused."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import jsonschema
 import pytest
@@ -14,6 +16,7 @@ from wallet_core.formats.sd_jwt.verifier import parse_sd_jwt, verify_sd_jwt_kb
 from wallet_core.jose import jwe
 from wallet_core.keys.algorithms import PublicKey
 from wallet_core.keys.jwk import parse_private_jwk, parse_public_jwk
+from wallet_core.protocols.openid4vp.checks import CheckStep, check_failed
 from wallet_core.protocols.openid4vp.client_id import parse_client_id
 from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
 from wallet_core.protocols.openid4vp.request import RequestReference, parse_authorization_request, parse_request_members
@@ -23,6 +26,12 @@ from wallet_core.protocols.openid4vp.response import (
     PresentationResponse,
     decrypt_response,
     parse_posted_response,
+)
+from wallet_core.protocols.openid4vp.transaction_data import (
+    NO_TYPES,
+    PresentedBinding,
+    understand,
+    validate_agreement,
 )
 from wallet_core.trust.anchors import AnchorPurpose, parse_trust_anchors
 
@@ -60,13 +69,14 @@ def test_request_object(case: dict[str, Any]) -> None:
     anchors = parse_trust_anchors(REQUESTS["trust_anchor_pem"], purpose=AnchorPurpose.VERIFIER_ACCESS)
 
     def read() -> None:
-        verify_request_object(
+        request, _ = verify_request_object(
             case["request_object"],
             client_id=parse_client_id(case["outer_client_id"]),
             anchors=anchors,
             now=datetime.fromtimestamp(REQUESTS["evaluate_at"], UTC),
             wallet_nonce=case.get("sent_wallet_nonce"),
         )
+        understand(request.transaction_data, NO_TYPES)
 
     if case["expect"] == "accept":
         read()
@@ -131,11 +141,46 @@ def test_sd_jwt_presentation() -> None:
     assert PublicKey(parse_private_jwk(keys["holder_key"]).public_key()) == verified.holder_key
 
 
-def test_transaction_data_is_refused() -> None:
-    request = load("openid4vp", "sd_jwt_transaction_data.json")["request"]
+TRANSACTION = load("openid4vp", "sd_jwt_transaction_data.json")
+
+
+def test_transaction_data_of_a_type_that_is_not_known_is_refused() -> None:
+    request = parse_request_members(TRANSACTION["request"])
+    (entry,) = request.transaction_data
+    assert entry.members == TRANSACTION["transaction_data_decoded"]
     with pytest.raises(InvalidTransactionData):
-        parse_request_members(request)
-    assert parse_request_members({k: v for k, v in request.items() if k != "transaction_data"})
+        understand(request.transaction_data, NO_TYPES)
+
+
+@pytest.mark.clause("vp-8.4-agreed", "vp-B.3.3.1-over-the-text", "vp-B.3.3.1-alg-named")
+@pytest.mark.parametrize("case", cases("openid4vp", "sd_jwt_transaction_data.json", "cases"))
+def test_answer_to_transaction_data(case: dict[str, Any]) -> None:
+    request = parse_request_members(TRANSACTION["request"])
+    issuer = parse_public_jwk({k: v for k, v in TRANSACTION["issuer_key"].items() if k != "d"})
+    now = datetime.fromtimestamp(TRANSACTION["evaluate_at"], UTC)
+
+    def check() -> None:
+        body = urlencode({"vp_token": json.dumps(case["vp_token"])}).encode()
+        response = parse_posted_response(FORM, body)
+        assert isinstance(response, PresentationResponse)
+        for query_id, texts in response.vp_token.items():
+            if request.dcql_query.credential(query_id) is None or len(texts) > 1:
+                raise check_failed(CheckStep.ANSWER_FITS_REQUEST, "not asked for")
+            verified = verify_sd_jwt_kb(
+                parse_sd_jwt(texts[0]),
+                issuer_key=issuer,
+                audience=request.client_id.full,
+                nonce=request.nonce,
+                now=now,
+            )
+            agreed = validate_agreement(request.transaction_data, [PresentedBinding(query_id, verified.key_binding)])
+            assert agreed == ("my_credential",)
+
+    if case["expect"] == "accept":
+        check()
+        return
+    with pytest.raises(WalletError):
+        check()
 
 
 def test_our_queries_fit_the_schema() -> None:

@@ -15,10 +15,12 @@ from verifier.relying_parties.ports import RelyingParty
 from wallet_core.adapters.ui.claims import claim_lines
 from wallet_core.adapters.web import session
 from wallet_core.catalogue import CredentialType, Policy, Text
-from wallet_core.errors import AccessDenied, NotFound
+from wallet_core.catalogue.transaction import TransactionLine, TransactionMember, TransactionType
+from wallet_core.errors import AccessDenied, InvalidTransactionData, NotFound
+from wallet_core.protocols.openid4vp.transaction_data import TransactionData, understand
 from wallet_core.protocols.openid4vp.validation import PresentedCredential
 from wallet_core.spec_versions import FORMAT_MDOC
-from wallet_core.types import Vct
+from wallet_core.types import Json, JsonObject, Vct
 
 SIGN_IN = "/console/sign-in"
 RETURN = "/console/return"
@@ -50,6 +52,53 @@ class Desk:
             raise NotFound("there is no such policy")
         return found
 
+    def forms(self, policy: Policy, fields: Mapping[str, str] | None = None) -> list[Mapping[str, Any]]:
+        """Return what is to be filled in for each transaction of a policy, with what was filled in before."""
+        given = fields or {}
+        return [
+            {
+                "name": found.name,
+                "fields": [
+                    {"name": (name := _field(found, member)), "member": member, "value": given.get(name, "")}
+                    for member in found.members
+                ],
+            }
+            for found in (self.verifier.catalogue.transactions[each] for each in policy.transactions)
+        ]
+
+    def read_transactions(self, policy: Policy, fields: Mapping[str, str]) -> tuple[JsonObject, ...]:
+        """Return the transactions that a form's fields make; a member left empty is not there."""
+        made: list[JsonObject] = []
+        for found in (self.verifier.catalogue.transactions[each] for each in policy.transactions):
+            filled = {
+                member.name: _typed(member, text)
+                for member in found.members
+                if (text := fields.get(_field(found, member), "").strip())
+            }
+            if filled:
+                made.append({"type": found.type, **filled})
+        return tuple(made)
+
+    def _transaction(self, entry: TransactionData, agreed: str | None) -> Mapping[str, Any]:
+        shown: dict[str, Any] = {"agreed": agreed is not None}
+        try:
+            (found,) = understand([entry], self.verifier.catalogue.transaction_types)
+        except InvalidTransactionData:
+            # The catalogue has changed since it was asked: then the members speak for themselves.
+            members = [TransactionLine(Text(name, name), Text(str(v), str(v))) for name, v in entry.members.items()]
+            return {**shown, "sentence": Text(entry.type, entry.type), "lines": members, "fields": []}
+        type_ = found.type
+        return {
+            **shown,
+            "sentence": type_.words(found.values),
+            "lines": type_.lines(found.values),
+            "fields": [
+                (_field(type_, member), found.values[member.name])
+                for member in type_.members
+                if member.name in found.values
+            ],
+        }
+
     @property
     def wallet_endpoint(self) -> str | None:
         """Authorization Endpoint of the web wallet that pages offer; None if there is none (protocols.md 25)."""
@@ -70,6 +119,7 @@ class Desk:
             "declined": result.error == "access_denied",
             "at": result.ended_at or result.created_at,
             "kept_until": result.claims_until,
+            "transactions": [self._transaction(entry, agreed) for entry, agreed in result.transactions],
         }
 
     def row(self, result: Result) -> Mapping[str, Any]:
@@ -114,6 +164,16 @@ class Desk:
             return catalogue.by_vct(Vct(credential.type))
         except NotFound:
             return None
+
+
+def _field(transaction: TransactionType, member: TransactionMember) -> str:
+    return f"{transaction.id}.{member.name}"
+
+
+def _typed(member: TransactionMember, text: str) -> Json:
+    """Return what was typed as the member's JSON: what is no number stays text, and is refused as that."""
+    digits = text.replace(",", "")
+    return int(digits) if member.is_number and digits.isascii() and digits.isdigit() else text
 
 
 def asked_by_companies(policies: Iterable[Policy]) -> list[Policy]:

@@ -24,7 +24,7 @@ from verifier.presentations.use_cases.requests import start_check
 from verifier.presentations.use_cases.results import redeem_in_browser, show_check
 from verifier.relying_parties.use_cases import sign_in
 from wallet_core.adapters.web import html, page_router, protocol_json, see_other, session
-from wallet_core.errors import AccessDenied, NotFound, RemoteProtocolError, StateConflict
+from wallet_core.errors import AccessDenied, InvalidTransactionData, NotFound, RemoteProtocolError, StateConflict
 
 router = page_router()
 
@@ -78,20 +78,35 @@ async def choose(request: Request, desk: Staff) -> Response:
 @router.get("/console/ask")
 async def policy_page(request: Request, desk: Staff, policy: Annotated[str, Query(max_length=64)]) -> Response:
     """Show what a policy asks, why, what it leaves out and how long it keeps."""
-    return html(request, "console/policy.html", party=desk.party, policy=desk.policy(policy))
+    found = desk.policy(policy)
+    return html(request, "console/policy.html", party=desk.party, policy=found, transactions=desk.forms(found))
 
 
 @router.post("/console/checks")
 async def start(request: Request, desk: Staff, policy: Annotated[str, Form(max_length=64)]) -> Response:
     """Make the two requests: a QR code for another device, a link for this one (protocols.md M23)."""
-    ports = desk.verifier.presentations
-    started = start_check(
-        ports,
-        desk.party,
-        policy,
-        session_digest=session_digest(request),
-        return_uri=f"{ports.public_url}{RETURN}",
-    )
+    ports, found = desk.verifier.presentations, desk.policy(policy)
+    fields = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    try:
+        started = start_check(
+            ports,
+            desk.party,
+            policy,
+            session_digest=session_digest(request),
+            return_uri=f"{ports.public_url}{RETURN}",
+            transaction_data=desk.read_transactions(found, fields),
+        )
+    except InvalidTransactionData as error:
+        forms = desk.forms(found, fields)
+        return html(
+            request,
+            "console/policy.html",
+            status=400,
+            party=desk.party,
+            policy=found,
+            transactions=forms,
+            fault=error.detail,
+        )
     session(request).set(SESSION_CHECK, started.id)
     return see_other(f"/console/checks/{started.id}")
 

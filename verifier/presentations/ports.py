@@ -1,13 +1,14 @@
 """What the use cases of presentations need."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from verifier.ports import Clock, Seal, UnitOfWork
 from verifier.relying_parties.ports import AccessKeys, PartyId
 from wallet_core.catalogue.policy import Policy
+from wallet_core.catalogue.transaction import TransactionType
 from wallet_core.protocols.openid4vp.presentation import Presentation
 from wallet_core.protocols.openid4vp.validation import ChainVerifier, IssuerPermission
 from wallet_core.types import RandomBytes
@@ -109,6 +110,7 @@ class PresentationPorts:
 
     ``storage`` opens a unit that writes, ``reading`` one that only reads and waits for no writer. ``verify_chain`` says
     whom we trust to issue credentials, ``verify_mdoc_chain`` whom to issue mdocs, ``may_issue`` which types.
+    ``transactions`` are the catalogue's transaction types by id.
     """
 
     storage: Callable[[], Storage]
@@ -123,3 +125,4 @@ class PresentationPorts:
     seal: Seal
     clock: Clock
     random: RandomBytes
+    transactions: Mapping[str, TransactionType] = field(default_factory=dict)

@@ -42,7 +42,11 @@ class PresentationBody(BaseModel):
     flow: Literal["cross_device", "same_device"] = "cross_device"
     redirect_uri: str | None = None
     authorization_endpoint: str = spec.REQUEST_SCHEME
-    transaction_data: list[dict[str, Any]] | None = None
+    transaction_data: list[dict[str, Any]] | None = Field(
+        default=None,
+        description="What is to be agreed to: objects of a transaction type of the catalogue (`type` and its members). "
+        "`credential_ids` may be left out: then any card of the query that can will do.",
+    )
     expected_origins: list[str] | None = None
     webhook: str | None = None
 
@@ -50,8 +54,6 @@ class PresentationBody(BaseModel):
         """Return the order. Raises ``InvalidRequest`` for what is not supported yet."""
         if self.response_mode.startswith("dc_api") or self.expected_origins is not None:
             raise InvalidRequest("the Digital Credentials API is not supported yet")
-        if self.transaction_data is not None:
-            raise InvalidRequest("transaction_data is not supported yet")
         if self.webhook is not None:
             raise InvalidRequest("webhooks are not supported yet; ask GET /api/v1/presentations/{id}")
         return PresentationOrder(
@@ -64,6 +66,7 @@ class PresentationBody(BaseModel):
             redirect_uri=self.redirect_uri,
             authorization_endpoint=self.authorization_endpoint,
             registration=self.registration,
+            transaction_data=tuple(self.transaction_data or ()),
         )
 
 
@@ -168,6 +171,9 @@ def result_json(result: Result) -> JsonObject:
         "state": result.state,
         "policy": result.policy_id,
         "credentials": credentials,
+        "transaction_data": [
+            {"transaction": entry.members, "agreed_with": agreed} for entry, agreed in result.transactions
+        ],
         "checks": checks,
         "error": result.error,
         "error_description": result.error_description,

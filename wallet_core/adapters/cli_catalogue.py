@@ -68,7 +68,11 @@ def list_all(*, folder: Folder = None, as_json: JsonFlag = False) -> None:
         {"id": each.id, "name": {"ko": each.name.ko, "en": each.name.en}, "party_kind": each.party.kind}
         for each in catalogue.policies.values()
     ]
-    out(as_json, {"types": types, "policies": policies}, _listing(catalogue))
+    transactions = [
+        {"id": each.id, "type": each.type, "name": {"ko": each.name.ko, "en": each.name.en}}
+        for each in catalogue.transactions.values()
+    ]
+    out(as_json, {"types": types, "policies": policies, "transactions": transactions}, _listing(catalogue))
 
 
 def _mso_size(credential_type: CredentialType) -> MsoSize:
@@ -108,6 +112,7 @@ def _counts(catalogue: Catalogue) -> dict[str, int]:
         "credential_types": len(catalogue.types),
         "claims": sum(len(each.claims) for each in catalogue.types.values()),
         "policies": len(catalogue.policies),
+        "transaction_types": len(catalogue.transactions),
         "agencies": len(catalogue.agencies),
     }
 
@@ -122,4 +127,6 @@ def _listing(catalogue: Catalogue) -> str:
         ]
     lines.append("policies")
     lines += [f"  {each.id:32} {each.name.ko} · {each.name.en}" for each in catalogue.policies.values()]
+    lines.append("transaction types")
+    lines += [f"  {each.id:32} {each.name.ko} · {each.name.en}" for each in catalogue.transactions.values()]
     return "\n".join(lines)

@@ -6,6 +6,7 @@ from wallet_core.catalogue.parsing import Agency
 from wallet_core.catalogue.policy import Policy
 from wallet_core.catalogue.source import CatalogueError, CatalogueProblem
 from wallet_core.catalogue.text import Text
+from wallet_core.catalogue.transaction import TransactionType
 from wallet_core.catalogue.validation import RecordProblem
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Policy",
     "RecordProblem",
     "Text",
+    "TransactionType",
     "parse_catalogue",
     "seoul_day",
 ]

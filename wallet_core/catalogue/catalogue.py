@@ -1,14 +1,22 @@
 """The catalogue as a whole: credential types, policies and agencies, read from texts and checked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from wallet_core.catalogue.credential_type import CredentialType
-from wallet_core.catalogue.parsing import Agency, parse_agency, parse_credential_type, parse_policy
+from wallet_core.catalogue.parsing import (
+    Agency,
+    parse_agency,
+    parse_credential_type,
+    parse_policy,
+    parse_transaction_type,
+)
 from wallet_core.catalogue.policy import Policy
 from wallet_core.catalogue.policy_checks import check_policies
 from wallet_core.catalogue.source import CatalogueError, CatalogueProblem, Document, parse_document
+from wallet_core.catalogue.transaction import TransactionType
+from wallet_core.catalogue.transaction_checks import check_transactions
 from wallet_core.catalogue.type_checks import check_types
 from wallet_core.errors import NotFound, UnknownCredentialConfiguration
 from wallet_core.types import AgencyId, CredentialConfigurationId, Vct
@@ -25,12 +33,19 @@ class Catalogue:
         policies: verifier policies by id.
         agencies: agencies by id.
         as_of: the day on which the examples hold.
+        transactions: transaction types by id.
     """
 
     types: Mapping[str, CredentialType]
     policies: Mapping[str, Policy]
     agencies: Mapping[AgencyId, Agency]
     as_of: date
+    transactions: Mapping[str, TransactionType] = field(default_factory=dict)
+
+    @property
+    def transaction_types(self) -> Mapping[str, TransactionType]:
+        """The transaction types by the value of ``type`` in transaction data: what a wallet understands."""
+        return {each.type: each for each in self.transactions.values()}
 
     def by_vct(self, vct: Vct) -> CredentialType:
         """Return the type with ``vct``. Raises ``NotFound`` if there is none."""
@@ -67,7 +82,7 @@ def parse_catalogue(texts: Mapping[str, str]) -> Catalogue:
 
     Args:
         texts: file name below the catalogue folder → content: ``agencies.toml``, ``credentials/*.toml``,
-            ``policies/*.json``. Other names are ignored.
+            ``policies/*.json``, ``transactions/*.toml``. Other names are ignored.
 
     Raises:
         CatalogueError: with every problem, its file and line.
@@ -82,16 +97,23 @@ def parse_catalogue(texts: Mapping[str, str]) -> Catalogue:
         (document, parse_credential_type(document.root)) for name, document in parsed.items() if "credentials/" in name
     ]
     policies = [(document, parse_policy(document.root)) for name, document in parsed.items() if "policies/" in name]
+    transactions = [
+        (document, parse_transaction_type(document.root))
+        for name, document in parsed.items()
+        if "transactions/" in name
+    ]
     catalogue = Catalogue(
         types={each.id: each for _, each in types},
         policies={each.id: each for _, each in policies},
         agencies=agencies,
         as_of=as_of,
+        transactions={each.id: each for _, each in transactions},
     )
     # The rules between the parts speak of parts that are whole.
     if not problems:
         check_types(types, frozenset(agencies), as_of)
-        check_policies(policies, types)
+        check_transactions(transactions)
+        check_policies(policies, types, frozenset(catalogue.transactions))
     if problems:
         raise CatalogueError(problems)
     return catalogue
@@ -102,6 +124,7 @@ def _is_ours(name: str) -> bool:
         name == AGENCIES_FILE
         or (name.startswith("credentials/") and name.endswith(".toml"))
         or (name.startswith("policies/") and name.endswith(".json"))
+        or (name.startswith("transactions/") and name.endswith(".toml"))
     )
 
 

@@ -22,6 +22,8 @@ from wallet_core.catalogue.paths import parse_path_text
 from wallet_core.catalogue.policy import Ask, LegalGround, NotAsked, Policy, Retention, SampleParty, StatusRule
 from wallet_core.catalogue.source import Node
 from wallet_core.catalogue.text import Text
+from wallet_core.catalogue.transaction import MAX_TEXT, MAX_URL, MemberType, TransactionMember, TransactionType
+from wallet_core.catalogue.validation import MAX_INTEGER
 from wallet_core.errors import MalformedError
 from wallet_core.spec_versions import (
     ATTACK_POTENTIALS,
@@ -60,7 +62,7 @@ def parse_credential_type(node: Node) -> CredentialType:
     display, validity, status = node.table_at("display"), node.table_at("validity"), node.table_at("status")
     parsed = CredentialType(
         id=identifier(node, "id"),
-        vct=Vct(_vct(node)),
+        vct=Vct(_urn(node, "vct", "vct")),
         agency=AgencyId(node.text("agency")),
         name=bilingual(node, "name"),
         description=bilingual(node, "description"),
@@ -103,8 +105,23 @@ def parse_policy(node: Node) -> Policy:
         status=_status(node.table_at("status")),
         mixes_yes_no_and_identity=node.flag("mixes_yes_no_and_identity"),
         notes=node.texts("notes", ()),
+        transactions=node.texts("transactions", ()),
     )
     party.close()
+    node.close()
+    return parsed
+
+
+def parse_transaction_type(node: Node) -> TransactionType:
+    """Return the transaction type of one file; blanks stand where a problem was noted."""
+    parsed = TransactionType(
+        id=identifier(node, "id"),
+        type=_urn(node, "type", "transaction"),
+        name=bilingual(node, "name"),
+        sentence=bilingual(node, "sentence"),
+        members=tuple(_member(each) for each in node.tables("members")),
+        note=node.text("note", ""),
+    )
     node.close()
     return parsed
 
@@ -138,12 +155,34 @@ def bilingual(node: Node, key: str, *, marked: bool = False) -> Text:
     return text
 
 
-def _vct(node: Node) -> str:
-    value = node.text("vct")
-    if value and value != f"urn:jigap:vct:{node.table.get('id')}:{value.rpartition(':')[2]}":
+def _urn(node: Node, key: str, kind: str) -> str:
+    value = node.text(key)
+    if value and value != f"urn:jigap:{kind}:{node.table.get('id')}:{value.rpartition(':')[2]}":
         # M20: an https URL would have to be served at that address; a versioned urn: is the same in every deployment.
-        node.report("vct", "vct is not urn:jigap:vct:<id>:<version>", "vct")
+        node.report("vct" if key == "vct" else "urn", f"{key} is not urn:jigap:{kind}:<id>:<version>", key)
     return value
+
+
+def _member(node: Node) -> TransactionMember:
+    kind = MemberType(node.choice("type", tuple(MemberType)))
+    number = kind in {MemberType.WON, MemberType.INTEGER}
+    most = MAX_INTEGER if number else MAX_URL if kind is MemberType.URL else MAX_TEXT
+    member = TransactionMember(
+        name=identifier(node, "name"),
+        type=kind,
+        label=bilingual(node, "label"),
+        required=node.flag("required", default=True),
+        least=node.number("least", 0 if number else 1),
+        most=node.number("most", most),
+        pattern=_pattern(node),
+        example=_example(node),
+    )
+    if member.most > most:
+        node.report("bounds", f"most is more than {most}", "most")
+    if member.pattern is not None and kind is not MemberType.TEXT:
+        node.report("pattern", "only a text has a pattern", "pattern")
+    node.close()
+    return member
 
 
 def _path(node: Node, key: str, text: Any, *below: int) -> ClaimsPath:

@@ -90,6 +90,7 @@ class Policy:
         dcql_query: what is sent (OpenID4VP 6), with alternatives in each format that a type has.
         must_match: claim ids whose values must be equal across the cards of one answer.
         mixes_yes_no_and_identity: the consent screen says so where it is true.
+        transactions: ids of the transaction types that are agreed to with it; empty for most.
     """
 
     id: str
@@ -106,3 +107,4 @@ class Policy:
     status: StatusRule
     mixes_yes_no_and_identity: bool
     notes: tuple[str, ...] = ()
+    transactions: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 The query is read here as plain JSON (OpenID4VP 6): the protocol's own parser stands above the catalogue.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import product
 from types import UnionType
 from typing import Any
@@ -23,8 +23,10 @@ _CREDENTIALS: Location = ("dcql_query", "credentials")
 _SETS: Location = ("dcql_query", "credential_sets")
 
 
-def check_policies(files: Sequence[tuple[Document, Policy]], types: Sequence[TypeFile]) -> None:
-    """Note every broken rule of the policies."""
+def check_policies(
+    files: Sequence[tuple[Document, Policy]], types: Sequence[TypeFile], transactions: Collection[str] = ()
+) -> None:
+    """Note every broken rule of the policies; ``transactions`` are the ids of the transaction types there are."""
     seen: set[str] = set()
     known = [credential_type for _, credential_type in types]
     for document, policy in files:
@@ -33,6 +35,9 @@ def check_policies(files: Sequence[tuple[Document, Policy]], types: Sequence[Typ
         seen.add(policy.id)
         if not document.file.endswith(f"/{policy.id}.json"):
             document.report(("id",), "file-name", "the file is not named after its id")
+        for index, each in enumerate(policy.transactions):
+            if each not in transactions:
+                document.report(("transactions", index), "transaction", f"there is no transaction type {each}")
         faults = list(_query_shape(policy.dcql_query))
         for location, rule, reason in faults:
             document.report(location, rule, reason)
@@ -143,6 +148,7 @@ class _PolicyFaults:
         yield from self.asks()
         yield from self.not_asked()
         yield from self.must_match()
+        yield from self.transactions()
         if not paths:
             yield from self.sensitivity()
             yield from self.mixing()
@@ -233,6 +239,16 @@ class _PolicyFaults:
         for index, group in enumerate(self.policy.must_match):
             if not set(group) <= wanted:
                 yield ("must_match", index), "must-match", "it names a claim that is not asked"
+
+    def transactions(self) -> Iterator[Fault]:
+        """What is agreed to is bound to an SD-JWT VC with the holder's proof (OpenID4VP B.3.3): one must be asked."""
+        bound = [
+            each
+            for each in self.credentials
+            if each["format"] == FORMAT_SD_JWT_VC and each.get("require_cryptographic_holder_binding", True) is True
+        ]
+        if self.policy.transactions and not bound:
+            yield ("transactions",), "transaction", "no card that it asks for can be bound to a transaction"
 
     def sensitivity(self) -> Iterator[Fault]:
         """A line that takes a unique identifier or sensitive data says why."""

@@ -13,6 +13,7 @@ import holder_app.home
 from holder_app.cli import app
 from holder_app.dependencies import create_wallet
 from holder_app.settings import WalletSettings
+from tests.support.transactions import transaction
 from tests.support.wallets import LICENCE, NAME, Town, licence_offer, new_verifier, policy_query
 from wallet_core.errors import AccessDenied, QueryNotSatisfied, UntrustedError, WalletError
 from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC, NAMESPACE_MDL
@@ -120,6 +121,20 @@ def test_a_person_sees_everything_before_saying_yes(terminal: Terminal) -> None:
         "보냈어요",
     ):
         assert text in result.stderr
+
+
+def test_a_transaction_is_said_before_it_is_agreed_to(terminal: Terminal) -> None:
+    town = terminal.town
+    terminal.json("accept", town.issuer.link, "--tx-code", "123456", "--yes")
+    verifier = new_verifier(town, policy_query("tax-payment"), agree=[transaction(without=("credential_ids",))])
+    result = terminal.run("present", verifier.link, typed="y\n")
+    assert result.exit_code == 0, result.exception
+    agreed, asked = (result.stderr.index(text) for text in ("184,000원을 내요", "꼭 보낼 것"))
+    assert agreed < asked
+    assert "납부기한: 2026년 12월 31일" in result.stderr
+    unknown = new_verifier(town, claims={"transaction_data": ["e30"]})
+    assert "transaction" in terminal.error("present", unknown.link, "--yes").detail
+    assert len(unknown.seen) == 1
 
 
 def test_english_by_option(terminal: Terminal) -> None:

@@ -16,6 +16,7 @@ from holder_app.accounts.use_cases import create_person
 from holder_app.issuance.receiving import claim
 from holder_app.issuance.use_cases import fetch_offer, take_offer_link
 from tests.support.browsing import Person, browser, visitor
+from tests.support.transactions import transaction
 from tests.support.wallets import CATALOGUE, LICENCE, NAME, Town, new_town, new_verifier, policy_query, receive, wait
 from wallet_core.protocols.openid4vp.asking import match_number
 from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC
@@ -220,6 +221,31 @@ def test_declining_is_one_button(town: Town) -> None:
     person.post(f"{person.path}/decline")
     assert "안 보냈어요" in person.text
     assert verifier.received().error == "access_denied"
+
+
+def test_what_is_agreed_to_comes_before_what_is_shown(town: Town) -> None:
+    receive(town, LICENCE)
+    person = browser(town)
+    verifier = new_verifier(town, policy_query("tax-payment"), agree=[transaction(without=("credential_ids",))])
+    read(person, verifier.link)
+    text = person.text
+    sentence, shown = "서울특별시 마포구 (시험용)에 184,000원을 내요", "무엇을 보내나요"
+    assert 0 < text.index(sentence) < text.index(shown)
+    for words in ("전자납부번호", "99999-1-26-12-0000006", "2026년 12월 31일", "동의하고 보내기"):
+        assert words in text
+    person.post(f"{person.path}/answer")
+    assert sentence in person.text
+    assert "동의한 것" in person.text
+
+
+def test_a_transaction_that_cannot_be_put_into_words_is_a_clear_page(town: Town) -> None:
+    receive(town, LICENCE)
+    person, verifier = browser(town), new_verifier(town, claims={"transaction_data": ["e30"]})
+    read(person, verifier.link)
+    assert "무엇에 동의하라는 것인지 알 수 없어요" in person.text
+    assert len(verifier.seen) == 1
+    person.get("/history")
+    assert "막았어요" in person.text
 
 
 def test_no_matching_card_is_a_clear_page(town: Town) -> None:

@@ -20,6 +20,9 @@ TAX = "credentials/local-tax-payment.toml"
 ADULT = "policies/adult-check.json"
 ACCOUNT = "policies/account-opening.json"
 SCHOOL = "policies/school-admission.json"
+PAYMENT = "policies/tax-payment.json"
+BILL = "transactions/bill-payment.toml"
+DOCUMENT = "transactions/document-agreement.toml"
 
 # file, the line as it is (its n-th occurrence), what stands there instead, the rule that notices
 FAULTS = [
@@ -118,6 +121,28 @@ FAULTS = [
     (ACCOUNT, '      {"options": [["licence"], ["licence_mdoc"], ["resident_card"]]},', 0,
      '      {"options": [["passport"], ["licence_mdoc"], ["resident_card"]]},', "dcql"),
     (ACCOUNT, '  "must_match": [["name", "address_name"]],', 0, '  "must_match": [["name", "nick"]],', "must-match"),
+    (PAYMENT, '  "transactions": ["bill-payment"],', 0, '  "transactions": ["bill"],', "transaction"),
+    (PAYMENT, '  "transactions": ["bill-payment"],', 0, '  "transactions": "bill-payment",', "type"),
+    (BILL, 'id = "bill-payment"', 0, 'id = "bill payment"', "id"),
+    (BILL, 'id = "bill-payment"', 0, 'id = "bill"', "urn+1"),
+    (BILL, 'type = "urn:jigap:transaction:bill-payment:1"', 0, 'type = "payment"', "urn"),
+    (BILL, 'type = "won"', 0, 'type = "euro"', "choice"),
+    (BILL, 'type = "won"', 0, 'type = "won"\nround = true', "unknown-key+1"),
+    (BILL, 'name = "payee"', 0, 'name = "type"', "reserved"),
+    (BILL, 'name = "payee"', 0, 'name = "amount"', "unique+7"),
+    (BILL, 'name = "payee"', 0, 'name = "to"', "sentence-moved"),
+    (BILL, 'label = { ko = "금액", en = "Amount" }', 0, 'label = { ko = "금액", en = "Payee" }', "labels"),
+    (BILL, 'label = { ko = "금액", en = "Amount" }', 0, 'label = { ko = "금액" }', "missing"),
+    (BILL, "least = 1", 0, "least = 1000000001", "bounds+-4"),
+    (BILL, "most = 60", 0, "most = 201", "bounds"),
+    (BILL, "most = 60", 0, "most = 3", "example+1"),
+    (BILL, "example = 184000", 0, "example = 0", "example"),
+    (BILL, "example = 184000", 0, 'example = "184000"', "example"),
+    (BILL, 'example = "2026-12-31"', 0, 'example = "2026-12-32"', "example"),
+    (BILL, 'example = "2026-12-31"', 0, 'example = "2026-12-31"\npattern = ".*"', "pattern+1"),
+    (BILL, 'example = "99999-1-26-12-0000006"', 0, 'example = "A"', "example"),
+    (DOCUMENT, 'example = "0000000000000000000000000000000000000000000"', 0, 'example = "0000"', "example"),
+    (DOCUMENT, 'example = "https://bank.example/documents/0000"', 0, 'example = "http://bank.example"', "example"),
 ]  # fmt: skip
 
 
@@ -131,6 +156,7 @@ def break_line(text: str, line: str, occurrence: int, instead: str) -> tuple[str
 def around(texts: dict[str, str], file: str) -> dict[str, str]:
     """The file and what it speaks of: a whole catalogue for each fault takes ten times as long."""
     ids = [name for name in texts if name.startswith("credentials/") and f"{Path(name).stem}" in texts[file]]
+    ids += [name for name in texts if name.startswith("transactions/") and Path(name).stem in texts[file]]
     kept = {"agencies.toml", file, *(ids if file.startswith("policies/") else [])}
     return {name: text for name, text in texts.items() if name in kept}
 
@@ -150,6 +176,9 @@ def test_the_fault_is_named_where_it_stands(
     name, _, shift = rule.partition("+")
     if name == "agency-moved":  # two agencies with one id: the second is at fault, and the type loses its agency
         assert {(each.file, each.rule) for each in problems} == {("agencies.toml", "unique")}
+        return
+    if name == "sentence-moved":  # the sentence has a place for a member that is gone
+        assert {(each.file, each.rule) for each in problems} == {(BILL, "sentence")}
         return
     assert (file, number + int(shift or 0), name) in {(each.file, each.line, each.rule) for each in problems}
     assert all(each.reason for each in problems)
@@ -186,6 +215,11 @@ def change(policy: str, edit: str, texts: dict[str, str]) -> tuple[CatalogueProb
         (ADULT, "p['mixes_yes_no_and_identity'] = True", "mixing"),
         (ACCOUNT, "p['mixes_yes_no_and_identity'] = False", "mixing"),
         (ADULT, "p['retention']['claims_days'] = -1", "type"),
+        (
+            PAYMENT,
+            "for c in p['dcql_query']['credentials']: c['require_cryptographic_holder_binding'] = False",
+            "transaction",
+        ),
     ],
 )
 def test_the_rules_between_parts(texts: dict[str, str], policy: str, edit: str, rule: str) -> None:
@@ -196,6 +230,11 @@ def test_the_rules_between_parts(texts: dict[str, str], policy: str, edit: str, 
 
 def test_two_files_with_the_same_type(texts: dict[str, str]) -> None:
     problems = problems_of({**texts, "credentials/copy.toml": texts[LICENCE]})
+    assert {each.rule for each in problems} == {"unique", "file-name"}
+
+
+def test_two_transactions_of_one_type(texts: dict[str, str]) -> None:
+    problems = problems_of({**texts, "transactions/copy.toml": texts[BILL]})
     assert {each.rule for each in problems} == {"unique", "file-name"}
 
 
@@ -244,7 +283,9 @@ def test_the_command_says_file_line_and_reason_and_ends_with_1(texts: dict[str, 
 def test_the_command_is_content_with_our_own_catalogue() -> None:
     result = CliRunner().invoke(app, ["check", "--json"])
     assert (result.exit_code, json.loads(result.stdout)["credential_types"]) == (0, 20)
-    assert len(json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)["policies"]) == 15
+    assert len(json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)["policies"]) == 16
+    listed = CliRunner().invoke(app, ["list"]).output
+    assert "bill-payment" in listed
 
 
 @given(st.data())

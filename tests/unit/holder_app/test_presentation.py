@@ -12,11 +12,14 @@ from holder_app.presentation import sending, use_cases
 from holder_app.presentation.states import Answered, Answering, Blocked, Declined, Failed, Given, Presentation
 from tests.simulators.verifier import SimulatedVerifier, refusal
 from tests.support.presentations import der, new_ca
+from tests.support.transactions import digest, transaction
 from tests.support.wallets import CATALOGUE, LICENCE, NAME, Town, new_verifier, policy_query, receive, wait
+from wallet_core.encoding import base64url
 from wallet_core.errors import FetchError, MalformedError, NotFound, QueryNotSatisfied, StateConflict
 from wallet_core.formats.sd_jwt.holder import index_sd_jwt
 from wallet_core.http import HttpResponse
 from wallet_core.protocols.openid4vp.response import PresentationResponse
+from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC
 
 RESIDENT = CATALOGUE.types["resident-certificate"]
 CARD = CATALOGUE.types["resident-card"]
@@ -220,7 +223,7 @@ def test_a_verifier_that_does_not_hear_the_refusal(town: Town) -> None:
         ({"claims": {"client_id": "x509_hash:other"}}, "bad_request"),
         ({"claims": {"aud": "https://other.example"}}, "bad_request"),
         ({"claims": {"redirect_uri": "https://verifier.example/"}}, "bad_request"),
-        ({"claims": {"transaction_data": ["e30"]}}, "bad_request"),
+        ({"claims": {"transaction_data": ["e30"]}}, "transaction"),
         ({"without": ("nonce",)}, "bad_request"),
         ({"change_token": lambda token: token[:-4] + "AAAA"}, "bad_request"),
     ],
@@ -233,6 +236,85 @@ def test_a_bad_request_is_blocked_and_nothing_posted(town: Town, misbehave: dict
     assert blocked.state.reason == reason
     assert len(verifier.seen) == 1
     assert [record.kind for record in records(town)] == [RecordKind.BLOCKED]
+
+
+BILL_TEXT = "서울특별시 마포구 (시험용)에 184,000원을 내요"
+
+
+def hashes_in(verifier: SimulatedVerifier) -> dict[str, list[str]]:
+    """What each Key Binding JWT binds, by query id."""
+    answer = verifier.received()
+    assert isinstance(answer, PresentationResponse)
+    proofs = {query_id: texts[0].rpartition("~")[2] for query_id, texts in answer.vp_token.items()}
+    return {
+        query_id: json.loads(base64url.decode(proof.split(".")[1])).get("transaction_data_hashes", [])
+        for query_id, proof in proofs.items()
+    }
+
+
+@pytest.mark.clause("vp-8.4-bound")
+def test_what_is_agreed_to_is_said_in_words_bound_and_remembered(town: Town) -> None:
+    receive(town, LICENCE)
+    verifier = new_verifier(town, policy_query("tax-payment"), agree=[transaction(without=("credential_ids",))])
+    presentation = reviewed(town, verifier)
+    view = use_cases.review_request(town.wallet.presentation_ports(), presentation)
+    assert view.policy is not None
+    [agreed] = view.transactions
+    assert agreed.sentence["ko"] == BILL_TEXT
+    assert ({"ko": "금액", "en": "Amount"}, {"ko": "184,000원", "en": "184,000 won"}) in agreed.lines
+    answered(town, presentation)
+    assert hashes_in(verifier) == {"licence": [digest(verifier.request.transaction_data[0].text)]}
+    [record] = records(town)
+    assert record.kind is RecordKind.SENT
+    [kept] = record.body["transactions"]
+    assert kept["sentence"]["ko"] == BILL_TEXT
+    assert {
+        "label": {"ko": "납부기한", "en": "Due day"},
+        "value": {"ko": "2026년 12월 31일", "en": "31 December 2026"},
+    } in kept["lines"]
+
+
+def test_what_was_not_agreed_to_is_remembered_as_that(town: Town) -> None:
+    receive(town, LICENCE)
+    verifier = new_verifier(town, policy_query("tax-payment"), agree=[transaction(without=("credential_ids",))])
+    wait(use_cases.decline_request(town.wallet.presentation_ports(), town.owner.id, reviewed(town, verifier).id))
+    [record] = records(town)
+    assert record.kind is RecordKind.REQUEST_DECLINED
+    assert record.body["transactions"][0]["sentence"]["ko"] == BILL_TEXT
+    assert verifier.received().error == "access_denied"
+
+
+def test_an_mdoc_is_not_offered_where_something_is_to_be_agreed_to(town: Town) -> None:
+    receive(town, LICENCE, formats=(FORMAT_SD_JWT_VC, FORMAT_MDOC))
+    plain = new_verifier(town, policy_query("parcel-pickup"))
+    view = use_cases.review_request(town.wallet.presentation_ports(), reviewed(town, plain))
+    assert len(view.groups[0].alternatives) == 2
+    agree = [transaction(credential_ids=["licence", "resident_card"])]
+    verifier = new_verifier(town, policy_query("parcel-pickup"), agree=agree)
+    presentation = reviewed(town, verifier)
+    view = use_cases.review_request(town.wallet.presentation_ports(), presentation)
+    assert len(view.groups[0].alternatives) == 1
+    answered(town, presentation)
+    assert set(hashes_in(verifier)) == {"licence"}
+
+
+def test_without_a_card_that_can_agree_nothing_matches(town: Town) -> None:
+    receive(town, LICENCE, formats=(FORMAT_MDOC,))
+    agree = [transaction(credential_ids=["licence", "resident_card"])]
+    verifier = new_verifier(town, policy_query("parcel-pickup"), agree=agree)
+    presentation = reviewed(town, verifier)
+    view = use_cases.review_request(town.wallet.presentation_ports(), presentation)
+    assert not view.satisfiable
+    assert [agreed.sentence["ko"] for agreed in view.transactions] == [BILL_TEXT]
+
+
+def test_two_cards_and_one_transaction(town: Town) -> None:
+    receive(town, LICENCE, RESIDENT)
+    agree = [transaction(credential_ids=["resident_certificate", "licence"])]
+    verifier = new_verifier(town, agree=agree)
+    answered(town, reviewed(town, verifier), send_1="on")
+    text = verifier.request.transaction_data[0].text
+    assert hashes_in(verifier) == {"licence": [], "resident_certificate": [digest(text)]}
 
 
 @pytest.mark.parametrize("status", [404, 409, 410])

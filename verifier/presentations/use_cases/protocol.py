@@ -201,6 +201,7 @@ def _validate(
         session_transcript=request_transcript(request) if _asks_for_mdoc(request.dcql_query) else None,
         may_issue=ports.may_issue,
         verify_status=refuse_status if statuses is None else statuses.under(rule),
+        transaction_data=request.transaction_data,
     )
     validated = validate_vp_token(response.vp_token, expected, now=now)
     if policy is not None:

@@ -10,7 +10,7 @@ from verifier.presentations.ports import Periods, PresentationPorts, Storage, St
 from verifier.relying_parties.ports import ATTESTATION, RelyingParty, registration_of
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.policy import Policy
-from wallet_core.errors import InvalidRequest, MalformedError, NotFound
+from wallet_core.errors import InvalidRequest, InvalidTransactionData, MalformedError, NotFound
 from wallet_core.protocols.oauth2.identifiers import parse_url
 from wallet_core.protocols.openid4vp.asking import create_response_encryption, new_secret, private_key_to_bytes
 from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, ClientIdPrefix, create_client_id
@@ -23,6 +23,7 @@ from wallet_core.protocols.openid4vp.request import (
     create_request_uri_link,
     create_unsigned_link,
 )
+from wallet_core.protocols.openid4vp.transaction_data import TransactionData, create_transactions
 from wallet_core.protocols.openid4vp.verifier_attestation import read_own_attestation
 from wallet_core.protocols.openid4vp.verifier_info import VerifierInfo, registration_info
 from wallet_core.types import JsonObject, Nonce
@@ -46,6 +47,7 @@ class PresentationOrder:
         authorization_endpoint: the wallet's address or scheme.
         registration: id of the policy under whose registration a query of the party's own is asked.
         session_digest: SHA-256 of the browser session that begins, where the page is ours.
+        transaction_data: what is to be agreed to, as JSON objects; ``credential_ids`` may be left out of them.
     """
 
     policy: str | None = None
@@ -58,6 +60,7 @@ class PresentationOrder:
     authorization_endpoint: str = spec.REQUEST_SCHEME
     registration: str | None = None
     session_digest: bytes | None = None
+    transaction_data: tuple[JsonObject, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ def create_presentation(
 
     Raises:
         InvalidRequest: the order breaks a rule, or asks for what is not supported.
+        InvalidTransactionData: what is to be agreed to is of no known type or form, or does not go with the policy.
         NotFound: the catalogue has no such policy.
         KeyUnavailable: the party has no access key.
     """
@@ -126,6 +130,7 @@ def start_check(
     session_digest: bytes,
     return_uri: str,
     wallet_endpoint: str = spec.REQUEST_SCHEME,
+    transaction_data: tuple[JsonObject, ...] = (),
 ) -> StartedCheck:
     """Make the two requests of a page: a QR code for another device and a link for this one (M23).
 
@@ -136,19 +141,22 @@ def start_check(
         session_digest: SHA-256 of the browser session of the page.
         return_uri: the page of ours to which the wallet on this device sends the browser back.
         wallet_endpoint: address or scheme of the wallet behind the link.
+        transaction_data: what is to be agreed to.
 
     Raises:
+        InvalidTransactionData: as :func:`create_presentation`.
         NotFound: the catalogue has no such policy.
         KeyUnavailable: the party has no access key.
     """
     check_id = _new_id(ports)
-    across = PresentationOrder(policy=policy, session_digest=session_digest)
+    across = PresentationOrder(policy=policy, session_digest=session_digest, transaction_data=transaction_data)
     beside = PresentationOrder(
         policy=policy,
         session_digest=session_digest,
         flow=PresentationFlow.SAME_DEVICE,
         redirect_uri=return_uri,
         authorization_endpoint=wallet_endpoint,
+        transaction_data=transaction_data,
     )
     storage = ports.storage()
     with storage.unit:
@@ -180,6 +188,7 @@ def _create(
         state=request_id,
         encryption=_encryption(private_key, request_id),
         verifier_info=_verifier_info(ports, party, order),
+        transaction_data=_transactions(ports, order, policy, query),
     )
     keep_for, delete_at = _retention(policy, ports.periods, now)
     terms = Terms(
@@ -260,6 +269,22 @@ def _asked(ports: PresentationPorts, order: PresentationOrder) -> tuple[Policy |
     query = parse_dcql_query(policy.dcql_query if policy else order.dcql_query)
     validate_own_query(query)
     return policy, query
+
+
+def _transactions(
+    ports: PresentationPorts, order: PresentationOrder, policy: Policy | None, query: DcqlQuery
+) -> tuple[TransactionData, ...]:
+    """Return what is to be agreed to, checked against the catalogue and the query before anybody is asked."""
+    made = create_transactions(order.transaction_data, query, {each.type: each for each in ports.transactions.values()})
+    if policy is None:
+        return made
+    # A policy says what it is for: what is agreed under it is part of that.
+    accepted = {ports.transactions[each].type for each in policy.transactions}
+    if not accepted.issuperset(entry.type for entry in made):
+        raise InvalidTransactionData("the policy does not go with this transaction")
+    if accepted and not made:
+        raise InvalidTransactionData("the policy needs transaction_data")
+    return made
 
 
 def _retention(policy: Policy | None, periods: Periods, now: datetime) -> tuple[timedelta, datetime]:

@@ -12,6 +12,8 @@ from wallet_core.protocols.openid4vp.asking import code_digest
 from wallet_core.protocols.openid4vp.checks import Check
 from wallet_core.protocols.openid4vp.presentation import Answered, Credentials, Presentation, Refused, Verified
 from wallet_core.protocols.openid4vp.stored import credentials_of
+from wallet_core.protocols.openid4vp.transaction_data import TransactionData
+from wallet_core.types import QueryId
 
 BATCH: Final = 200
 """Presentations that one job moves on or deletes: a transaction of some tens of milliseconds."""
@@ -42,6 +44,7 @@ class Result:
         ended_at: when it was verified, refused or expired; None before.
         claims_until: until when the claims are kept; None unless verified.
         record_until: until when this record is kept.
+        transactions: what was to be agreed to, with the query whose answer agreed to it; None before ``verified``.
     """
 
     id: str
@@ -58,6 +61,7 @@ class Result:
     ended_at: datetime | None
     claims_until: datetime | None
     record_until: datetime
+    transactions: tuple[tuple[TransactionData, QueryId | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +210,14 @@ def _result(stored: StoredPresentation, now: datetime) -> Result:
         ended_at=_ended_at(state),
         claims_until=verified.keep_until if verified else None,
         record_until=stored.delete_at,
+        transactions=_transactions(state),
     )
+
+
+def _transactions(state: Presentation) -> tuple[tuple[TransactionData, QueryId | None], ...]:
+    asked = state.terms.request.transaction_data
+    agreed = state.agreed if isinstance(state, Verified) else (None,) * len(asked)
+    return tuple(zip(asked, agreed, strict=True))
 
 
 def _checks(state: Presentation) -> tuple[Check, ...]:

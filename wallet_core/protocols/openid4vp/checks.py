@@ -25,6 +25,7 @@ class CheckStep(IntEnum):
     ONLY_WHAT_WAS_ASKED = 8
     QUERY_ANSWERED = 9
     ISSUER_PERMITTED = 10
+    TRANSACTION_AGREED = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,12 @@ CHECKS: Final[Mapping[CheckStep, tuple[str, str]]] = {
     CheckStep.ONLY_WHAT_WAS_ASKED: ("only_what_was_asked", "OpenID4VP 6.4"),
     CheckStep.QUERY_ANSWERED: ("query_answered", "OpenID4VP 6.4, 14.9"),
     CheckStep.ISSUER_PERMITTED: ("issuer_permitted", "OpenID4VP 8.6, specs/trust-list.md 4"),
+    CheckStep.TRANSACTION_AGREED: ("transaction_data_agreed", "OpenID4VP 8.4, B.3.3.1"),
 }
 """Name and clause of each check."""
+
+WHERE_ASKED: Final = frozenset({CheckStep.TRANSACTION_AGREED})
+"""Checks that stand in the list only where the request asked for what they check."""
 
 _MDOC_CLAUSES: Final[Mapping[CheckStep, str]] = {
     CheckStep.ISSUER_TRUSTED: "ISO/IEC 18013-5 9.3.1",
@@ -105,7 +110,10 @@ def clauses_of(step: CheckStep, formats: Collection[str]) -> str:
 
 
 def passed_checks(details: Mapping[CheckStep, str], formats: Collection[str]) -> tuple[Check, ...]:
-    """Return the list with every check passed on credentials of these formats, and what was found at some of them."""
+    """Return the list with every check passed on credentials of these formats, and what was found at some of them.
+
+    The checks of :data:`WHERE_ASKED` are there if something was found at them.
+    """
     return _passed(frozenset(formats), tuple(details.items()))
 
 
@@ -116,13 +124,15 @@ def _passed(formats: frozenset[str], details: tuple[tuple[CheckStep, str], ...])
     return tuple(
         Check(step, name, clauses_of(step, formats), ok=True, detail=found.get(step, ""))
         for step, (name, _) in CHECKS.items()
+        if step not in WHERE_ASKED or step in found
     )
 
 
-def failed_checks(error: VerificationError) -> tuple[Check, ...]:
+def failed_checks(error: VerificationError, asked: Collection[CheckStep] = ()) -> tuple[Check, ...]:
     """Return the list of checks with the one marked at which ``error`` was raised; later ones were not reached.
 
-    An error without step belongs to the first check: the answer could not even be read.
+    An error without step belongs to the first check: the answer could not even be read. ``asked`` are those of
+    :data:`WHERE_ASKED` that the request asked for.
     """
     failing = error.step if error.step in set(CheckStep) else CheckStep.ANSWER_FITS_REQUEST
     return tuple(
@@ -134,6 +144,7 @@ def failed_checks(error: VerificationError) -> tuple[Check, ...]:
             detail=error.description if step == failing else "",
         )
         for step, (name, clause) in CHECKS.items()
+        if step not in WHERE_ASKED or step in asked or step == failing
     )
 
 

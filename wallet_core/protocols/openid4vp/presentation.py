@@ -18,7 +18,7 @@ from typing import ClassVar, Final, TypeAlias
 
 from wallet_core.errors import Expired as ExpiredError
 from wallet_core.errors import StateConflict, VerificationError, WalletError
-from wallet_core.protocols.openid4vp.checks import Check, failed_checks
+from wallet_core.protocols.openid4vp.checks import Check, CheckStep, failed_checks
 from wallet_core.protocols.openid4vp.request import AuthorizationRequest, RequestUriMethod
 from wallet_core.protocols.openid4vp.validation import PresentedCredential, ValidatedResponse
 from wallet_core.types import QueryId
@@ -81,7 +81,10 @@ class Retrieved:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """Same device: the answer is good, but the browser that started has not come back with the response code."""
+    """Same device: the answer is good, but the browser that started has not come back with the response code.
+
+    ``agreed`` as in :class:`Verified`.
+    """
 
     kind: ClassVar[str] = "answered"
     terms: Terms
@@ -90,11 +93,15 @@ class Answered:
     answered_at: datetime
     response_code_digest: bytes
     wrong_codes: int = 0
+    agreed: tuple[QueryId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The answer is good. Its claims may be read until ``keep_until``; ``credentials`` is None once they are gone."""
+    """The answer is good. Its claims may be read until ``keep_until``; ``credentials`` is None once they are gone.
+
+    ``agreed`` has, for each entry of the request's ``transaction_data``, the query whose answer agreed to it.
+    """
 
     kind: ClassVar[str] = "verified"
     terms: Terms
@@ -102,6 +109,7 @@ class Verified:
     credentials: Credentials | None
     verified_at: datetime
     keep_until: datetime
+    agreed: tuple[QueryId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +175,18 @@ def answer(
     terms = require_open(state, now=now).terms
     # vp-13.3-same-device
     if terms.flow is PresentationFlow.SAME_DEVICE:
-        return Answered(terms, validated.checks, dict(validated.credentials), now, response_code_digest)
-    return Verified(terms, validated.checks, dict(validated.credentials), now, now + terms.keep_for)
+        return Answered(
+            terms, validated.checks, dict(validated.credentials), now, response_code_digest, agreed=validated.agreed
+        )
+    keep_until = now + terms.keep_for
+    return Verified(terms, validated.checks, dict(validated.credentials), now, keep_until, validated.agreed)
 
 
 def refuse(state: Presentation, error: WalletError, *, now: datetime) -> Refused:
     """Return the state after an answer that failed. Raises as :func:`require_open`."""
     terms = require_open(state, now=now).terms
-    checks = failed_checks(error) if isinstance(error, VerificationError) else ()
+    asked = {CheckStep.TRANSACTION_AGREED} if terms.request.transaction_data else ()
+    checks = failed_checks(error, asked) if isinstance(error, VerificationError) else ()
     return Refused(terms, error.code, error.description, error.clause, checks, now)
 
 
@@ -213,7 +225,7 @@ def redeem(
         return Expired(state.terms, now)
     # vp-13.3-response-code
     if hmac.compare_digest(response_code_digest, state.response_code_digest):
-        return Verified(state.terms, state.checks, state.credentials, now, now + state.terms.keep_for)
+        return Verified(state.terms, state.checks, state.credentials, now, now + state.terms.keep_for, state.agreed)
     counted = replace(state, wrong_codes=state.wrong_codes + 1)
     return counted if counted.wrong_codes < MAX_WRONG_CODES else _withdraw(counted, "too many wrong codes", now)
 

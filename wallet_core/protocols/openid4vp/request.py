@@ -15,6 +15,7 @@ from wallet_core.encoding import strict_json
 from wallet_core.errors import (
     InvalidRequest,
     InvalidRequestUriMethod,
+    InvalidTransactionData,
     MalformedError,
     VpFormatsNotSupported,
     WalletError,
@@ -28,7 +29,7 @@ from wallet_core.protocols.openid4vp.client_id import (
     validate_response_uri,
 )
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery, parse_dcql_query
-from wallet_core.protocols.openid4vp.transaction_data import refuse_transaction_data
+from wallet_core.protocols.openid4vp.transaction_data import TransactionData, parse_transaction_data
 from wallet_core.protocols.openid4vp.verifier_info import VerifierInfo, parse_verifier_info
 from wallet_core.types import Json, JsonObject, Nonce
 
@@ -78,6 +79,7 @@ class AuthorizationRequest:
     state: str | None
     encryption: ResponseEncryption | None
     verifier_info: tuple[VerifierInfo, ...] = ()
+    transaction_data: tuple[TransactionData, ...] = ()
 
     @property
     def response_mode(self) -> str:
@@ -102,6 +104,8 @@ class AuthorizationRequest:
         }
         if self.verifier_info:
             members["verifier_info"] = [info.to_json() for info in self.verifier_info]
+        if self.transaction_data:
+            members["transaction_data"] = [entry.text for entry in self.transaction_data]
         return members if self.state is None else {**members, "state": self.state}
 
 
@@ -180,7 +184,7 @@ def parse_authorization_request(request: str | Mapping[str, str]) -> ParsedReque
     Raises:
         InvalidRequest: not an Authorization Request, or a rule of section 5 is broken.
         InvalidRequestUriMethod: ``request_uri_method`` is neither ``get`` nor ``post``.
-        InvalidTransactionData: it carries ``transaction_data``.
+        InvalidTransactionData: a rule about ``transaction_data`` is broken.
     """
     parameters = _query_parameters(request) if isinstance(request, str) else dict(request)
     client_id = parse_client_id(parameters.get("client_id"))
@@ -204,10 +208,9 @@ def parse_request_members(members: Mapping[str, Json]) -> AuthorizationRequest:
 
     Raises:
         InvalidRequest: a rule of sections 5 or 8 is broken.
-        InvalidTransactionData: it carries ``transaction_data``.
+        InvalidTransactionData: a rule about ``transaction_data`` is broken; its types are not looked at.
         VpFormatsNotSupported: the Verifier accepts none of our formats.
     """
-    refuse_transaction_data(members)
     client_id = parse_client_id(members.get("client_id"))
     # vp-5.2-response-type
     if members.get("response_type") != spec.RESPONSE_TYPE_VP_TOKEN:
@@ -226,6 +229,7 @@ def parse_request_members(members: Mapping[str, Json]) -> AuthorizationRequest:
         state=_url_safe(members["state"], "state") if "state" in members else None,
         encryption=None,
         verifier_info=parse_verifier_info(members["verifier_info"], query) if "verifier_info" in members else (),
+        transaction_data=_parse_transactions(members, query),
     )
     # 5.3: without a proof of holder binding, state is what ties the answer to the request.
     # vp-5.3-state
@@ -277,6 +281,10 @@ def _parse_query(members: Mapping[str, Json]) -> DcqlQuery:
     if "dcql_query" not in members or "scope" in members:
         raise InvalidRequest("there must be a dcql_query, and no scope", clause="OpenID4VP 5.1")
     return parse_dcql_query(members["dcql_query"])
+
+
+def _parse_transactions(members: Mapping[str, Json], query: DcqlQuery) -> tuple[TransactionData, ...]:
+    return parse_transaction_data(members["transaction_data"], query) if "transaction_data" in members else ()
 
 
 def _parse_metadata(members: Mapping[str, Json]) -> JsonObject:
@@ -338,12 +346,13 @@ def _query_parameters(text: str) -> dict[str, str]:
 
 def _decoded(parameters: Mapping[str, str]) -> JsonObject:
     members: JsonObject = dict(parameters)
-    for name in ("dcql_query", "client_metadata", "verifier_info"):
+    for name in ("dcql_query", "client_metadata", "transaction_data", "verifier_info"):
         if name in parameters:
             try:
                 members[name] = strict_json.loads(parameters[name], what=name)
             except WalletError as exc:
-                raise InvalidRequest(exc.description, clause="OpenID4VP 5.1") from exc
+                kind = InvalidTransactionData if name == "transaction_data" else InvalidRequest
+                raise kind(exc.description, clause="OpenID4VP 5.1") from exc
     return members
 
 

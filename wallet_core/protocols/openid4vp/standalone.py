@@ -39,7 +39,15 @@ from wallet_core.formats.sd_jwt.verifier import (
     verify_sd_jwt_kb,
 )
 from wallet_core.keys.algorithms import PublicKey
-from wallet_core.protocols.openid4vp.checks import CHECKS, Check, CheckStep, ListCopy, check_failed, clauses_of
+from wallet_core.protocols.openid4vp.checks import (
+    CHECKS,
+    WHERE_ASKED,
+    Check,
+    CheckStep,
+    ListCopy,
+    check_failed,
+    clauses_of,
+)
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery
 from wallet_core.protocols.openid4vp.mdoc import trusted_signer
 from wallet_core.protocols.openid4vp.validation import (
@@ -68,6 +76,7 @@ Given: TypeAlias = UnverifiedSdJwt | UnverifiedIssuerSigned | UnverifiedDeviceRe
 """What can be verified without a request. Nothing in it is to be believed yet."""
 
 _SEAL: Final = object()
+_STEPS: Final = tuple(step for step in CheckStep if step not in WHERE_ASKED)
 _NOT_ABOUT_THE_PERSON: Final = NEVER_HIDDEN | {"iat", "aud"}
 _NO_REQUEST: Final = "not checked: there is no request to compare with"
 _WITHOUT_REQUEST: Final = frozenset(
@@ -264,7 +273,7 @@ def verify_given(given: Given, demands: Demands, *, now: datetime) -> VerifiedGi
         9. It answers the policy's query, if there is one.
         10. The issuer may issue this type.
 
-    Not done here: whether the session was fresh and the caller's own; fetching lists.
+    Not done here: whether the session was fresh and the caller's own; fetching lists; transaction data.
 
     Raises:
         VerificationError: a check failed; ``step`` is its number.
@@ -332,7 +341,7 @@ def verified_checks(
     still_open = _open_steps(verified.holder, asked=asked) | ({CheckStep.NOT_WITHDRAWN} if open_status else set())
     return tuple(
         _check(step, verified.kind, ok=None if step in still_open else True, detail=details.get(step, ""))
-        for step in CheckStep
+        for step in _STEPS
     )
 
 
@@ -348,7 +357,7 @@ def refused_checks(
         CheckStep.ISSUER_PERMITTED: _said(error.description, "trust list", copies.trust_list, now),
     }
     checks: list[Check] = []
-    for step in CheckStep:
+    for step in _STEPS:
         if step == failing:
             detail = said.get(step, error.description)
             checks.append(_check(step, kind_of(given), ok=False, detail=detail, clause=error.clause))

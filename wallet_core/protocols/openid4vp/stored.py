@@ -30,6 +30,8 @@ def state_to_json(state: Presentation) -> JsonObject:
     body: JsonObject = {"terms": _terms_to_json(state.terms)}
     if isinstance(state, Answered | Verified | Refused):
         body["checks"] = [check.to_json() for check in state.checks]
+    if isinstance(state, Answered | Verified):
+        body["agreed"] = [*state.agreed]
     match state:
         case Retrieved():
             body["retrieved_at"] = _seconds(state.retrieved_at)
@@ -169,6 +171,14 @@ def _check(value: Json) -> Check:
     )
 
 
+def _agreed(body: JsonObject) -> tuple[QueryId, ...]:
+    # What was stored before there was transaction data has none.
+    entries = body.get("agreed", [])
+    if not isinstance(entries, list):
+        raise TypeError("agreed")
+    return tuple(QueryId(str(entry)) for entry in entries)
+
+
 def _required(credentials: Credentials | None) -> Credentials:
     if credentials is None:
         raise TypeError("credentials")
@@ -187,9 +197,10 @@ _STATES: Final[Mapping[str, _Reader]] = {
         _time(body, "answered_at"),
         base64url.decode(str(body["response_code_digest"])),
         int(_number(body, "wrong_codes")),
+        _agreed(body),
     ),
     Verified.kind: lambda body, terms, credentials: Verified(
-        terms, _checks(body), credentials, _time(body, "verified_at"), _time(body, "keep_until")
+        terms, _checks(body), credentials, _time(body, "verified_at"), _time(body, "keep_until"), _agreed(body)
     ),
     Refused.kind: lambda body, terms, _: Refused(
         terms,

@@ -28,6 +28,7 @@ from wallet_core.protocols.openid4vp.checks import Check, CheckStep, age_said, c
 from wallet_core.protocols.openid4vp.dcql import ClaimsQuery, CredentialQuery, DcqlQuery
 from wallet_core.protocols.openid4vp.matching import overlap, value_matches
 from wallet_core.protocols.openid4vp.response import VpToken
+from wallet_core.protocols.openid4vp.transaction_data import PresentedBinding, TransactionData, validate_agreement
 from wallet_core.trust.status_list.judging import NO_STATUS, StatusFinding, StatusVerifier, refuse_status
 from wallet_core.trust.x509 import TrustedCertificate, validate_issuer_name
 from wallet_core.types import (
@@ -100,6 +101,7 @@ class PresentedCredential:
         holder_bound: whether the holder proved possession of the credential's key.
         certificate: under which it is signed; not stored. Without one, nothing says that its issuer may issue it.
         status: what is known of its status.
+        key_binding: payload of the verified Key Binding JWT; not stored; None for an mdoc, and without one.
     """
 
     format: str
@@ -111,15 +113,20 @@ class PresentedCredential:
     holder_bound: bool
     certificate: TrustedCertificate | None = field(default=None, compare=False, repr=False)
     status: StatusFinding = NO_STATUS
+    key_binding: JsonObject | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ValidatedResponse:
-    """An answer that passed every check. Only :func:`validate_vp_token` makes one."""
+    """An answer that passed every check. Only :func:`validate_vp_token` makes one.
+
+    ``agreed`` has, for each entry of the request's ``transaction_data``, the query whose answer agreed to it.
+    """
 
     credentials: Mapping[QueryId, tuple[PresentedCredential, ...]]
     checks: tuple[Check, ...]
     seal: InitVar[object]
+    agreed: tuple[QueryId, ...] = ()
 
     def __post_init__(self, seal: object) -> None:
         """Refuse to exist without :func:`validate_vp_token`."""
@@ -141,6 +148,7 @@ class Expectation:
         session_transcript: of the request, from ``mdoc.request_transcript``; needed where it asks for an mdoc.
         may_issue: which types each of them may issue.
         verify_status: looks up the status of credentials that have one; refuses them if nothing is given.
+        transaction_data: what had to be agreed to.
     """
 
     query: DcqlQuery
@@ -152,6 +160,7 @@ class Expectation:
     session_transcript: SessionTranscript | None = None
     may_issue: IssuerPermission = anybody_trusted
     verify_status: StatusVerifier = refuse_status
+    transaction_data: tuple[TransactionData, ...] = ()
 
 
 def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime) -> ValidatedResponse:
@@ -170,6 +179,7 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
         8. No claim was disclosed that the request did not ask for (6.4).
         9. Each presentation answers its query, values included, and every required set is answered (6.4, 14.9).
         10. Each issuer may issue this type: as the trust lists say, where lists are used (``trust.policy``).
+        11. Exactly what the request asked to agree to is bound in one Key Binding JWT each (8.4, B.3.3.1).
 
     Not done here: decryption, ``state``, whether the request was answered before.
 
@@ -198,7 +208,12 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
     # 10.
     presented = [credential for several in credentials.values() for credential in several]
     permitted = [validate_permitted(credential, expected.may_issue, now) for credential in presented]
-    return ValidatedResponse(credentials, _passed(presented, permitted, now), _SEAL)
+    # 11.
+    agreed = validate_agreement(
+        expected.transaction_data,
+        [PresentedBinding(query_id, one.key_binding) for query_id, several in credentials.items() for one in several],
+    )
+    return ValidatedResponse(credentials, _passed(presented, permitted, agreed, now), _SEAL, agreed)
 
 
 def presented_paths(
@@ -301,6 +316,7 @@ def _validate_presentation(
         holder_bound=credential.key_binding is not None,
         certificate=certificate,
         status=finding,
+        key_binding=credential.key_binding,
     )
 
 
@@ -518,7 +534,9 @@ def _pick(value: Json, paths: Sequence[ConcretePath]) -> Json:
     return {}
 
 
-def _passed(presented: Sequence[PresentedCredential], permitted: Sequence[str], now: datetime) -> tuple[Check, ...]:
+def _passed(
+    presented: Sequence[PresentedCredential], permitted: Sequence[str], agreed: Sequence[QueryId], now: datetime
+) -> tuple[Check, ...]:
     until = [credential.valid_until for credential in presented if credential.valid_until is not None]
     details: dict[CheckStep, str] = {
         CheckStep.ISSUER_TRUSTED: _each_once([credential.issuer_name for credential in presented], ", "),
@@ -528,6 +546,8 @@ def _passed(presented: Sequence[PresentedCredential], permitted: Sequence[str], 
         CheckStep.QUERY_ANSWERED: f"{len(presented)} credential(s)",
         CheckStep.ISSUER_PERMITTED: _each_once([name or "no list used" for name in permitted], ", "),
     }
+    if agreed:
+        details[CheckStep.TRANSACTION_AGREED] = f"{len(agreed)} with {_each_once(agreed, ', ')}"
     return passed_checks(details, {credential.format for credential in presented})
 
 

@@ -44,7 +44,14 @@ from wallet_core.protocols.openid4vp.request import (
 )
 from wallet_core.protocols.openid4vp.request_object import verify_request_object
 from wallet_core.protocols.openid4vp.response import create_error_response, create_response, parse_response_answer
-from wallet_core.protocols.openid4vp.verifier_info import judge_verifier
+from wallet_core.protocols.openid4vp.transaction_data import (
+    NO_TYPES,
+    BoundTransactions,
+    TransactionTypes,
+    bind,
+    understand,
+)
+from wallet_core.protocols.openid4vp.verifier_info import Judgement, judge_verifier
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.types import Json, JsonObject, QueryId
 
@@ -86,6 +93,7 @@ def resolve_request(
     now: datetime,
     wallet_nonce: str,
     audiences: Collection[str] = (spec.SELF_ISSUED_AUDIENCE,),
+    transaction_types: TransactionTypes = NO_TYPES,
 ) -> Flow[ResolvedRequest]:
     """Fetch and verify a request. Call it only once the person has seen the host of the link and acted.
 
@@ -95,6 +103,7 @@ def resolve_request(
         now: the time.
         wallet_nonce: fresh and random (at least 128 bits, URL safe); sent where the link asks for POST.
         audiences: what ``aud`` may name: the fixed value of static discovery, and this wallet's own issuer.
+        transaction_types: what may be agreed to; a request with anything else is refused (8.4).
 
     Raises:
         WalletError: the request breaks a rule, nobody trusted vouches for the sender, or it brings a registration that
@@ -102,7 +111,7 @@ def resolve_request(
     """
     parsed = parse_authorization_request(link)
     if isinstance(parsed, UnsignedRequest):
-        return ResolvedRequest(parsed.request, _identity(parsed.request, None))
+        return _resolved(parsed.request, None, transaction_types, Judgement())
     sent_nonce: str | None = None
     if isinstance(parsed, RequestReference):
         sent_nonce = wallet_nonce if parsed.method == "post" else None
@@ -119,7 +128,7 @@ def resolve_request(
     )
     registered_as = () if client.registered_as is None else (client.registered_as,)
     judgement = judge_verifier(request.verifier_info, registered_as, anchors, now=now)
-    return ResolvedRequest(request, _identity(request, client), judgement)
+    return _resolved(request, client, transaction_types, judgement)
 
 
 def create_presentation(
@@ -128,20 +137,31 @@ def create_presentation(
     credentials: Mapping[str, HeldCredential],
     *,
     now: datetime,
+    transaction_types: TransactionTypes = NO_TYPES,
 ) -> PresentationToSign:
-    """Return the presentations that the holder agreed to, ready to sign.
+    """Return the presentations that the holder agreed to, ready to sign; each transaction is bound in one of them.
 
     Args:
         resolved: the request.
         approved: what may be shown, and nothing else is.
         credentials: the held credentials by the wallet's name of them; at least those of ``approved``.
         now: becomes ``iat`` of the Key Binding JWTs, which a Verifier accepts for a few minutes.
+        transaction_types: as in :func:`resolve_request`: nothing is signed that could not be shown.
 
     Raises:
+        InvalidTransactionData: a transaction is not understood.
+        QueryNotSatisfied: no approved credential can agree to one (``transaction_data.narrow`` keeps that from being
+            chosen).
         MalformedError: a credential is bound to a key that is not supported.
         KeyError: ``credentials`` lacks one (a mistake of our own code).
     """
-    items = tuple(_item(resolved.request, one, credentials[one.credential_id], now) for one in approved.credentials)
+    request = resolved.request
+    understand(request.transaction_data, transaction_types)
+    bound = bind(request.transaction_data, approved, request.dcql_query)
+    items = tuple(
+        _item(request, one, credentials[one.credential_id], bound.get(place), now)
+        for place, one in enumerate(approved.credentials)
+    )
     return PresentationToSign(resolved, items)
 
 
@@ -207,6 +227,15 @@ def _request_object_text(response: HttpResponse) -> str:
         raise MalformedError("the verifier's answer is not a Request Object", clause="OpenID4VP 5.10.1") from exc
 
 
+def _resolved(
+    request: AuthorizationRequest, client: VerifiedClient | None, types: TransactionTypes, judgement: Judgement
+) -> ResolvedRequest:
+    # 8.4: "If the Wallet does not support transaction_data parameter, it MUST return an error".
+    # vp-8.4-transaction-data
+    understand(request.transaction_data, types)
+    return ResolvedRequest(request, _identity(request, client), judgement)
+
+
 def _identity(request: AuthorizationRequest, client: VerifiedClient | None) -> VerifierIdentity:
     return VerifierIdentity(
         client_id=request.client_id.full,
@@ -217,7 +246,11 @@ def _identity(request: AuthorizationRequest, client: VerifiedClient | None) -> V
 
 
 def _item(
-    request: AuthorizationRequest, approved: ApprovedCredential, held: HeldCredential, now: datetime
+    request: AuthorizationRequest,
+    approved: ApprovedCredential,
+    held: HeldCredential,
+    bound: BoundTransactions | None,
+    now: datetime,
 ) -> PresentationItem:
     # 6.4.1: nothing is shown but what was selected; each path shows its element whole.
     if isinstance(held, HeldMdoc):
@@ -236,6 +269,10 @@ def _item(
         nonce=request.nonce,
         issued_at=now,
         algorithm=key.algorithm,
+        # 8.4: "MUST include a representation or reference to the data in the respective Credential presentation".
+        # vp-8.4-bound
+        transaction_data_hashes=bound.hashes if bound else (),
+        transaction_data_hashes_alg=bound.algorithm if bound else None,
     )
     return SdJwtItem(approved.query_id, approved.credential_id, unsigned.sd_jwt, unsigned.signing_input)
 
