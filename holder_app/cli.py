@@ -328,7 +328,11 @@ async def _present(desk: _Desk, uri: str, answers: dict[str, str], *, ask: bool)
     view = review_request(ports, presentation)
     say(desk.words.request(view))
     if not view.satisfiable:
-        await decline_request(ports, owner, presentation.id)
+        # The verifier sees what it sees after a refusal: a person's answer in a person's time, or none at all. With
+        # --yes there is no refusal that an answer at once could be taken for.
+        # vp-15.4.1-no-match
+        if ask and typer.confirm(desk.words.say("confirm_end"), default=True, err=True):
+            await decline_request(ports, owner, presentation.id)
         raise QueryNotSatisfied("no card of this wallet answers the request", detail=desk.words.say("no_match"))
     # What was just printed says so: who goes on was told.
     picks = [pick for group in view.groups for alternative in group.alternatives for pick in alternative]

@@ -87,6 +87,8 @@ class Words:
             yield f"  {self.say(known.standing, date=f'{known.until:%Y-%m-%d}' if known.until else '-')}"
         else:
             yield self.say("asks_unknown", host=who.host)
+        if view.match_number:
+            yield f"  {self.say('match_number', number=view.match_number)}"
         if known.over_asked:
             yield f"  {self.say('over_asked', labels=', '.join(map(self.local, known.over_asked)))}"
         if known.purpose:

@@ -21,6 +21,10 @@ _AUTHORITY = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?
 _UNSUPPORTED_SCHEMES = ("mdoc-openid4vp", "mdoc")
 
 
+class UnsupportedLink(MalformedError):
+    """A link of a kind that others know and this wallet does not."""
+
+
 class LinkKind(StrEnum):
     """What a link leads to."""
 
@@ -40,14 +44,16 @@ def parse_link(text: str) -> Link:
     """Return what the text is.
 
     Raises:
-        MalformedError: neither an offer nor a request, too long, or of a kind this wallet does not have.
+        MalformedError: neither an offer nor a request, or too long.
+        UnsupportedLink: of a kind this wallet does not have.
     """
     text = text.strip()
     if len(text) > MAX_LINK_CHARACTERS:
         raise MalformedError(f"the link is longer than {MAX_LINK_CHARACTERS} characters")
-    # ISO 18013-5 and its OpenID4VP profile of annex B come later; a clear answer now.
-    if text.partition(":")[0].lower() in _UNSUPPORTED_SCHEMES:
-        raise MalformedError("mdoc links are not supported yet")
+    # ISO 18013-5 engagements and OpenID4VP as of ISO/IEC TS 18013-7 annex B; the latter's query looks like ours.
+    scheme = text.partition(":")[0].lower()
+    if scheme in _UNSUPPORTED_SCHEMES:
+        raise UnsupportedLink(f"links that begin with {scheme}: are not supported by this wallet")
     names = {name for name, _ in query_of(text)}
     if names & _OFFER:
         return Link(LinkKind.OFFER, text)

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from holder_app.presentation.ports import ErrorPosting
 from holder_app.provider.ports import ProviderTerms
 from wallet_core.adapters.config import AppSettings
 from wallet_core.types import ClientId
@@ -32,6 +33,9 @@ class WalletSettings(AppSettings):
         wallet_name: what issuers may show of it.
         key_storage: how well holder keys are kept: sealed in the database here.
         user_authentication: how well the person is told apart before keys are used.
+        post_errors: what verifiers are told besides answers, always after the person acted: ``never`` anything;
+            ``declined`` (the default): ``access_denied`` when the person said no or nothing matched; ``all``: also
+            which rule a request of a trusted verifier broke, if the person agrees.
         attestation_hours: how long a client attestation may be used, counted from the full hour.
     """
 
@@ -43,6 +47,7 @@ class WalletSettings(AppSettings):
     wallet_name: str = Field(default="지갑 Jigap", min_length=1, max_length=100)
     key_storage: Level = "iso_18045_basic"
     user_authentication: Level = "iso_18045_basic"
+    post_errors: ErrorPosting = ErrorPosting.DECLINED
     attestation_hours: int = Field(default=3, ge=2, le=24)
 
     def provider_terms(self) -> ProviderTerms:

@@ -10,6 +10,7 @@ from verifier.console.pages import router as console_router
 from verifier.dependencies import Verifier, build_verifier
 from verifier.presentations import endpoints
 from verifier.presentations.router import router as presentations_router
+from verifier.presentations.shapes import EXAMPLES
 from verifier.presentations.tasks import CRONS, tasks
 from verifier.settings import VerifierSettings
 from verifier.tables import APP_TABLES
@@ -18,6 +19,13 @@ from wallet_core.adapters import log
 from wallet_core.adapters.jobs import Worker
 from wallet_core.adapters.web import create_app as create_web_app
 
+ABOUT = (
+    "Ask a person's wallet for a presentation, wait for the answer, read the checked claims. Send your API key as "
+    "`Authorization: Bearer`, and an `Idempotency-Key` with every POST: a repeat gets the first answer. "
+    "A client in one file of Python is `verifier/client.py`."
+)
+"""What the API document says of itself."""
+
 
 def create_app(verifier: Verifier) -> FastAPI:
     """Return the web app of a verifier. Its tables must have been migrated."""
@@ -25,6 +33,8 @@ def create_app(verifier: Verifier) -> FastAPI:
         verifier.settings,
         name="verifier",
         title="Jigap verifier",
+        about=ABOUT,
+        examples=EXAMPLES,
         database=verifier.database,
         tables=APP_TABLES,
         sealer=verifier.sealer,
@@ -33,6 +43,7 @@ def create_app(verifier: Verifier) -> FastAPI:
         protocol_routes=endpoints.ROUTES,
         template_folders=[TEMPLATES],
         guarded_paths=("/console/sign-in",),
+        call_limit=verifier.settings.call_limit,
         routers=[presentations_router, checks_router, console_router, file_router],
     )
     app.state.verifier = verifier

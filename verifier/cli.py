@@ -13,6 +13,7 @@ from verifier.dependencies import Verifier, build_verifier
 from verifier.presentations.router import created_json, result_json
 from verifier.presentations.use_cases.requests import PresentationOrder, create_presentation
 from verifier.presentations.use_cases.results import show_presentation
+from verifier.relying_parties.cli import app as key_app
 from verifier.relying_parties.ports import PartyId, RelyingParty
 from verifier.relying_parties.use_cases import file_attestation, file_registration, register_party
 from verifier.settings import VerifierSettings
@@ -35,6 +36,7 @@ party_app = typer.Typer(no_args_is_help=True, help="Relying parties that ask her
 request_app = typer.Typer(no_args_is_help=True, help="Requests for presentations.")
 app.add_typer(party_app, name="party")
 app.add_typer(request_app, name="request")
+party_app.add_typer(key_app, name="key")
 app.command("verify")(verify)
 app.command("cache")(fill)
 

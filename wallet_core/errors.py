@@ -169,8 +169,11 @@ class PeerRefusal(ProtocolError):
 class RemoteProtocolError(ProtocolError):
     """The peer broke a rule.
 
-    ``headers`` are response headers that the specification demands with this error.
+    ``headers`` are response headers that the specification demands with this error. ``answer_to`` is where its sender
+    may be told, with the ``state`` to give back, if the peer's signature proved who that is (OpenID4VP 8.2).
     """
+
+    answer_to: tuple[str, str | None] | None = None
 
     code = "invalid_request"
     http_status = 400

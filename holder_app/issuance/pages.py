@@ -36,7 +36,7 @@ from holder_app.issuance.use_cases import (
 )
 from holder_app.issuance.waiting import ask_again
 from holder_app.links import host_of, origin_of
-from wallet_core.adapters.web import html, page_router, see_other, session
+from wallet_core.adapters.web import html, is_opened, page_router, see_other, session
 from wallet_core.errors import FetchError, MalformedError, PeerRefusal, StateConflict
 from wallet_core.protocols.oauth2.authorization_response import parse_callback
 from wallet_core.protocols.openid4vci.pending import ResolvedOffer
@@ -81,8 +81,7 @@ async def choose_form(request: Request, account: CurrentAccount, wallet: Current
 async def callback(request: Request, account: MaybeAccount, wallet: CurrentWallet) -> Response:
     """Take the answer of an authorization server, if this browser went there; then go on at a clean address."""
     # Only a person's own navigation: nothing that a page loads by itself (protocols.md 24, 7).
-    navigated = request.headers.get("sec-fetch-mode", "navigate") == "navigate"
-    if account is None or not navigated:
+    if account is None or not is_opened(request):
         return html(request, "login_lost.html", status=403)
     ports = wallet.issuance_ports()
     try:

@@ -1,5 +1,7 @@
 """Reading QR codes and links; answering requests."""
 
+from typing import Any
+
 from fastapi import File, Form, Request, Response, UploadFile
 
 from holder_app.accounts.ports import Account
@@ -9,7 +11,7 @@ from holder_app.credentials.status import check_cards_soon
 from holder_app.credentials.use_cases import show_record
 from holder_app.dependencies import CurrentAccount, CurrentWallet, Wallet
 from holder_app.issuance.use_cases import take_offer_link
-from holder_app.links import Link, LinkKind, origin_of, parse_link
+from holder_app.links import Link, LinkKind, UnsupportedLink, origin_of, parse_link
 from holder_app.presentation.sending import CopiesUsedUp
 from holder_app.presentation.states import (
     Answered,
@@ -25,6 +27,7 @@ from holder_app.presentation.use_cases import (
     answer_request,
     decline_request,
     fetch_request,
+    report_error,
     request_host,
     review_request,
     show_presentation,
@@ -57,6 +60,8 @@ async def scan_form(
     """Take the link that was pasted, or that the picture shows."""
     try:
         found = await _read_link(link, picture)
+    except UnsupportedLink as error:
+        return html(request, "scan.html", status=400, error="not_supported", detail=error.description, link=link)
     except MalformedError as error:
         reason = "no_code" if picture is not None and picture.filename else "no_link"
         return html(request, "scan.html", status=400, error=reason, detail=error.description, link=link)
@@ -141,6 +146,13 @@ async def decline_form(presentation_id: str, account: CurrentAccount, wallet: Cu
     return see_other(_next(done, wallet))
 
 
+@router.post("/requests/{presentation_id}/report")
+async def report_form(presentation_id: str, account: CurrentAccount, wallet: CurrentWallet) -> Response:
+    """Tell the company which rule its request broke."""
+    await report_error(wallet.presentation_ports(), account.id, presentation_id)
+    return see_other(f"/requests/{presentation_id}")
+
+
 async def _fetch(wallet: Wallet, account: Account, presentation_id: str) -> Response:
     try:
         await fetch_request(wallet.presentation_ports(), account.id, presentation_id)
@@ -192,8 +204,10 @@ def _page(
             )
         case Answering():
             return html(request, "answer_waiting.html", at=here, failed=unreachable)
-        case Blocked(reason, detail, host):
-            return html(request, "request_blocked.html", reason=reason, detail=detail, host=host)
+        case Blocked(reason, detail, host, report, url):
+            back_to = url if url and _may_open(url, wallet) else ""
+            shown: dict[str, Any] = {"reason": reason, "detail": detail, "host": host, "at": here, "report": report}
+            return html(request, "request_blocked.html", back_to=back_to, **shown)
         case Answered(record_id, url) | Declined(record_id, url):
             return _receipt(request, wallet, presentation, record_id, url or "")
         case Failed(record_id, _):

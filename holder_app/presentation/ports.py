@@ -1,10 +1,19 @@
 """Where paused presentations are kept."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from holder_app.accounts.ports import AccountId
 from holder_app.presentation.states import Presentation, PresentationState
+
+
+class ErrorPosting(StrEnum):
+    """What verifiers are told besides answers, and always after the person acted (OpenID4VP 15.1, protocols.md M27)."""
+
+    NEVER = "never"
+    DECLINED = "declined"
+    ALL = "all"
 
 
 class Presentations(Protocol):

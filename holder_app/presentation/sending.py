@@ -17,7 +17,7 @@ from holder_app.links import origin_of
 from holder_app.ports import Clock, Fetch, UnitOfWork
 from holder_app.presentation.choices import choice_of, create_groups
 from holder_app.presentation.describe import describe_receipt, divide_fields, policy_of
-from holder_app.presentation.ports import Presentations
+from holder_app.presentation.ports import ErrorPosting, Presentations
 from holder_app.presentation.states import Answered, Answering, Failed, Presentation, PresentationState, Reviewed
 from wallet_core.catalogue import Catalogue, Policy
 from wallet_core.errors import FetchError, MalformedError, PeerRefusal, StateConflict
@@ -50,7 +50,11 @@ class CopiesUsedUp(StateConflict):
 
 @dataclass(frozen=True, slots=True)
 class PresentationPorts:
-    """What the use cases of this package need. ``issuer`` is this wallet's own identifier, an accepted ``aud``."""
+    """What the use cases of this package need.
+
+    ``issuer`` is this wallet's own identifier, an accepted ``aud``; ``post_errors`` is what verifiers are told besides
+    answers.
+    """
 
     unit: UnitOfWork
     presentations: Presentations
@@ -62,6 +66,7 @@ class PresentationPorts:
     clock: Clock
     random: RandomBytes
     issuer: str
+    post_errors: ErrorPosting = ErrorPosting.DECLINED
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 ```text
 Given ──fetch──▶ Reviewed ──consent──▶ Answering ──the verifier took it──▶ Answered
   └── fetch ──▶ Blocked    └──decline──▶ Declined          └── it did not ──▶ Failed
+                └──report──▶ Blocked
 ```
 
 The signed answer is stored, with its line in the history, before it is sent: nothing leaves without a trace, and after
@@ -19,6 +20,7 @@ from holder_app.links import origin_of
 from wallet_core.encoding import base64url
 from wallet_core.errors import MalformedError
 from wallet_core.protocols.openid4vp.pending import PresentationToSign, ResolvedRequest
+from wallet_core.protocols.openid4vp.reporting import ErrorReport
 from wallet_core.types import Json, JsonObject
 
 
@@ -71,11 +73,17 @@ class Declined:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """The request broke a rule or nobody trusted vouches for its sender; nothing was posted (protocols.md M27)."""
+    """The request broke a rule or nobody trusted vouches for its sender; nothing was posted (protocols.md M27).
+
+    ``report`` is what its sender can be told if the person agrees; None where there is nothing, or it was sent.
+    ``redirect_uri`` is where the sender then leads.
+    """
 
     reason: str
     detail: str
     host: str
+    report: ErrorReport | None = None
+    redirect_uri: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +139,8 @@ def state_to_json(state: PresentationState) -> JsonObject:
             return _write_answering(state)
         case Answered(record_id, redirect_uri, origin) | Declined(record_id, redirect_uri, origin):
             return {"record_id": record_id, "redirect_uri": redirect_uri, "origin": origin}
-        case Blocked(reason, detail, host):
-            return {"reason": reason, "detail": detail, "host": host}
+        case Blocked():
+            return _write_blocked(state)
         case Failed(record_id, detail):
             return {"record_id": record_id, "detail": detail}
 
@@ -153,6 +161,27 @@ def _write_answering(state: Answering) -> JsonObject:
         "since": state.since.isoformat(),
         "tries": state.tries,
     }
+
+
+def _write_blocked(state: Blocked) -> JsonObject:
+    return {
+        "reason": state.reason,
+        "detail": state.detail,
+        "host": state.host,
+        "report": None if state.report is None else state.report.to_json(),
+        "redirect_uri": state.redirect_uri,
+    }
+
+
+def _read_blocked(value: JsonObject) -> Blocked:
+    report, redirect_uri = value.get("report"), value.get("redirect_uri")
+    return Blocked(
+        str(value["reason"]),
+        str(value["detail"]),
+        str(value["host"]),
+        None if report is None else ErrorReport.from_json(_object(report)),
+        None if redirect_uri is None else str(redirect_uri),
+    )
 
 
 def _read_answering(value: JsonObject) -> Answering:
@@ -186,6 +215,6 @@ _READERS: Mapping[str, Callable[[JsonObject], PresentationState]] = {
     "answering": _read_answering,
     "answered": lambda value: Answered(*_read_ending(value)),
     "declined": lambda value: Declined(*_read_ending(value)),
-    "blocked": lambda value: Blocked(str(value["reason"]), str(value["detail"]), str(value["host"])),
+    "blocked": _read_blocked,
     "failed": lambda value: Failed(str(value["record_id"]), str(value["detail"])),
 }

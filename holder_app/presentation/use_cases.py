@@ -1,6 +1,7 @@
 """Answer requests: take a link, fetch the request, see what is asked, consent or decline."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from holder_app.accounts.ports import AccountId
@@ -8,6 +9,7 @@ from holder_app.credentials.ports import RecordKind
 from holder_app.credentials.use_cases import new_record
 from holder_app.links import LinkKind, host_of, origin_of, parse_link, query_of
 from holder_app.presentation.describe import RequestView, describe_receipt, describe_request
+from holder_app.presentation.ports import ErrorPosting
 from holder_app.presentation.sending import PresentationPorts, advance, claim_again, held_cards, resolved_of, send, sign
 from holder_app.presentation.states import Answered, Answering, Blocked, Declined, Given, Presentation, Reviewed
 from wallet_core.encoding import base64url
@@ -24,6 +26,7 @@ from wallet_core.errors import (
     WalletError,
 )
 from wallet_core.protocols.openid4vp import wallet
+from wallet_core.protocols.openid4vp.reporting import report_of, send_report
 from wallet_core.spec_versions import SELF_ISSUED_AUDIENCE
 from wallet_core.types import JsonObject
 
@@ -107,7 +110,8 @@ async def fetch_request(ports: PresentationPorts, account_id: AccountId, present
     except FetchError:
         raise
     except WalletError as exc:
-        return _block(ports, presentation, Blocked(_reason(exc), exc.detail, state.host))
+        report = report_of(exc) if ports.post_errors is ErrorPosting.ALL else None
+        return _block(ports, presentation, Blocked(_reason(exc), exc.detail, state.host, report))
     return advance(ports, presentation, Reviewed(resolved))
 
 
@@ -171,7 +175,8 @@ async def decline_request(ports: PresentationPorts, account_id: AccountId, prese
     with ports.unit:
         declined = ports.presentations.advance(presentation, Declined(record.id, None))
         ports.history.add(record)
-    if isinstance(state, Given):  # nobody was asked anything yet
+    # vp-15.1-acted-first
+    if isinstance(state, Given) or ports.post_errors is ErrorPosting.NEVER:  # nobody was asked anything yet
         return declined
     try:
         sent = await ports.fetch.arun(wallet.decline(state.resolved))
@@ -179,6 +184,25 @@ async def decline_request(ports: PresentationPorts, account_id: AccountId, prese
         return declined
     origin = origin_of(state.resolved.request.response_uri)
     return advance(ports, declined, Declined(record.id, sent.redirect_uri, origin))
+
+
+async def report_error(ports: PresentationPorts, account_id: AccountId, presentation_id: str) -> Presentation:
+    """Tell the verifier which rule its request broke, now that the person agreed to that (OpenID4VP 8.2, 8.5). Once.
+
+    Raises:
+        NotFound: as :func:`show_presentation`.
+        StateConflict: there is nothing to tell, or it was told before.
+    """
+    presentation = show_presentation(ports, account_id, presentation_id)
+    state = presentation.state
+    if not isinstance(state, Blocked) or state.report is None:
+        raise StateConflict("there is nothing to tell the verifier")
+    told = advance(ports, presentation, replace(state, report=None))
+    try:
+        sent = await ports.fetch.arun(send_report(state.report))
+    except WalletError:  # nothing hangs on it
+        return told
+    return advance(ports, told, replace(state, report=None, redirect_uri=sent.redirect_uri))
 
 
 def _block(ports: PresentationPorts, presentation: Presentation, state: Blocked) -> Presentation:

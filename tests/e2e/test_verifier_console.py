@@ -215,14 +215,19 @@ def test_another_browser_gets_nothing_and_the_first_is_told(staff: Staff) -> Non
     assert answer.status_code == 403
     assert "시작한 브라우저가 아니에요" in answer.text
     assert staff.state(page) == "refused"
-    staff.get(page)
+    told = staff.get(page)
+    assert "다른 브라우저로 돌아왔어요" in told
+    assert "손님이 안 보내기로 했어요" not in told
 
 
+@pytest.mark.clause("vp-13.3-opened")
 def test_a_prefetch_does_not_spend_the_code(staff: Staff) -> None:
     staff.sign_in()
     page, _, beside = staff.start()
     address = back(staff.under_test.present(beside).redirect_uri)
-    staff.get(address, 403, **{"Sec-Fetch-Mode": "no-cors"})
+    for ahead in ({"Sec-Fetch-Mode": "no-cors"}, {"Sec-Purpose": "prefetch;prerender"}, {"Purpose": "prefetch"}):
+        staff.get(address, 403, **ahead)
+    assert staff.client.head(HOST + address, headers=PAGE).status_code == 405
     assert staff.state(page) == "answered"
     staff.get(address, 303)
     assert staff.state(page) == "verified"

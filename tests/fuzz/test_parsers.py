@@ -139,6 +139,8 @@ from wallet_core.protocols.openid4vp.transaction_data import (
 )
 from wallet_core.protocols.openid4vp.verifier_attestation import verify_verifier_attestation
 from wallet_core.protocols.openid4vp.verifier_info import parse_verifier_info
+from wallet_core.protocols.openid4vp.wallet import wallet_metadata
+from wallet_core.protocols.openid4vp.wallet_metadata import encrypt_request_object, parse_request_uri_post
 from wallet_core.trust.anchors import (
     AnchorPurpose,
     TrustAnchor,
@@ -773,6 +775,19 @@ def read_oauth_request(parameters: dict[str, str]) -> object:
     return requested_credentials(request, scopes={"licence": "licence"}, configuration_ids=["licence"])
 
 
+WALLET_METADATA: Any = {
+    **wallet_metadata(),
+    "jwks": {"keys": [{**public_jwk(samples.HOLDER.public_key), "alg": "ECDH-ES", "kid": "w"}]},
+    "request_object_encryption_enc_values_supported": ["A128GCM"],
+}
+
+
+def read_wallet_metadata(metadata: Any) -> None:
+    """Metadata as a wallet posts them, up to the request encrypted to its key."""
+    body = urlencode({"wallet_metadata": json.dumps(metadata)}).encode()
+    encrypt_request_object("a.b.c", parse_request_uri_post(FORM, body).metadata)
+
+
 TARGETS = {
     "base64url": Target(base64url.decode, Text("AQIDBAUG")),
     "strict_json": Target(strict_json.loads, JsonBytes(ISSUER_METADATA)),
@@ -964,6 +979,11 @@ TARGETS = {
         parse_authorization_request, Text("openid4vp://?" + urlencode(request_parameters(REQUEST)))
     ),
     "request_members": Target(parse_request_members, Members(REQUEST)),
+    "request_uri_post": Target(
+        lambda body: parse_request_uri_post(FORM, body),
+        Form({"wallet_nonce": "n", "wallet_metadata": json.dumps(WALLET_METADATA)}),
+    ),
+    "wallet_metadata": Target(read_wallet_metadata, Value(WALLET_METADATA)),
     "transaction_data": Target(read_transactions, Value([encoded(transaction()), encoded(transaction(DOCUMENT))])),
     "transaction_data.members": Target(
         lambda value: read_transactions([base64url.encode(value)]),

@@ -48,7 +48,7 @@ def check(state: str, **changes: Any) -> dict[str, Any]:
         "id": "c-3c91", "policy": POLICY, "state": state, "created_at": NOW, "at": NOW,
         "expires_at": NOW + timedelta(minutes=5), "uri": REQUEST,
         "wallet_uri": "http://localhost:8300/authorize", "match_number": "82",
-        "kept_until": date(2027, 2, 20), "declined": False,
+        "kept_until": date(2027, 2, 20), "declined": False, "elsewhere": False,
         "passed": state == "verified", "credentials": [], "checks": [],
     } | changes  # fmt: skip
 
@@ -381,6 +381,10 @@ VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
     "result-gone": ("result.html", {"check": check("verified")}),
     "result-refused": ("result.html", {"check": check("refused", checks=BROKEN, kept_until=None)}),
     "result-declined": ("result.html", {"check": check("refused", declined=True, kept_until=None)}),
+    "result-elsewhere": (
+        "result.html",
+        {"check": check("refused", elsewhere=True, checks=PASSED, kept_until=None)},
+    ),
     "result-expired": ("result.html", {"check": check("expired", kept_until=None)}),
     "checks": (
         "checks.html",

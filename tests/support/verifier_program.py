@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -32,10 +33,17 @@ class VerifierProgram:
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
     api_key: str = ""
+    tls: tuple[Path, Path, Path] | None = None
+    settings: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
-        return f"http://localhost:{self.port}"
+        return f"{'https' if self.tls else 'http'}://localhost:{self.port}"
+
+    def browser(self) -> httpx2.Client:
+        """A client that knows the certificate, follows nothing and keeps cookies."""
+        verify = ssl.create_default_context(cafile=self.tls[2]) if self.tls else True
+        return httpx2.Client(base_url=self.url, timeout=30, verify=verify)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -47,8 +55,16 @@ class VerifierProgram:
                 "JIGAP_VERIFIER_SEALING_KEY_FILE": str(self.folder / "sealing.key"),
                 "JIGAP_VERIFIER_TRUST_ANCHORS": str(self.folder / "anchors.pem"),
                 "JIGAP_VERIFIER_INSECURE_ALLOW_LOOPBACK": "true",
+                **self._files(),
+                **self.settings,
             }
         )
+
+    def _files(self) -> dict[str, str]:
+        if self.tls is None:
+            return {}
+        certificate, key, _ = self.tls
+        return {"JIGAP_VERIFIER_TLS_CERTIFICATE": str(certificate), "JIGAP_VERIFIER_TLS_KEY": str(key)}
 
     def run(self, *arguments: str) -> dict[str, Any]:
         """Run ``jigap verifier ARGUMENTS --json`` and return the object it printed."""
@@ -74,8 +90,9 @@ class VerifierProgram:
         deadline = time.monotonic() + 90
         while time.monotonic() < deadline:
             try:
-                if httpx2.get(f"{self.url}/healthz", timeout=2).status_code == 200:
-                    return
+                with self.browser() as browser:
+                    if browser.get("/healthz", timeout=2).status_code == 200:
+                        return
             except httpx2.HTTPError:
                 time.sleep(0.2)
         raise AssertionError((self.folder / "verifier.log").read_text())
@@ -94,7 +111,8 @@ class VerifierProgram:
     def ask(self, **body: Any) -> dict[str, Any]:
         """Make a request by our API."""
         authorization = {"Authorization": f"Bearer {self.api_key}"}
-        made = httpx2.post(f"{self.url}/api/v1/presentations", json=body, headers=authorization, timeout=30)
+        with self.browser() as browser:
+            made = browser.post("/api/v1/presentations", json=body, headers=authorization)
         assert made.status_code == 201, made.text
         found: dict[str, Any] = made.json()
         return found
@@ -102,6 +120,14 @@ class VerifierProgram:
     def result(self, presentation_id: str) -> dict[str, Any]:
         """What became of a presentation."""
         authorization = {"Authorization": f"Bearer {self.api_key}"}
-        url = f"{self.url}/api/v1/presentations/{presentation_id}"
-        found: dict[str, Any] = httpx2.get(url, headers=authorization, timeout=30).json()
+        with self.browser() as browser:
+            found: dict[str, Any] = browser.get(
+                f"/api/v1/presentations/{presentation_id}", headers=authorization
+            ).json()
         return found
+
+    def redeem(self, presentation_id: str, response_code: str) -> httpx2.Response:
+        """Bring a response code."""
+        path, authorization = f"/api/v1/presentations/{presentation_id}/redeem", f"Bearer {self.api_key}"
+        with self.browser() as browser:
+            return browser.post(path, json={"response_code": response_code}, headers={"Authorization": authorization})

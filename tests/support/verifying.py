@@ -85,7 +85,7 @@ class VerifierUnderTest:
     ) -> Any:
         """Call our own API as a relying party."""
         authorization = {"Authorization": f"Bearer {self.api_keys[party]}"}
-        url = f"{HOST}/api/v1/presentations{path}"
+        url = f"{self.verifier.settings.public_url}/api/v1/presentations{path}"
         return self.client.request(method, url, headers={**authorization, **(headers or {})}, **options)
 
     def ask(self, *claims: Any, party: str = PARTY, **members: Any) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class VerifierUnderTest:
     def send(self, request: HttpRequest) -> HttpResponse:
         """Answer one request of a flow."""
         self.sent.append(request)
-        assert urlsplit(request.url).hostname == urlsplit(HOST).hostname
+        assert urlsplit(request.url).netloc == urlsplit(self.verifier.settings.public_url).netloc
         answer = self.client.request(request.method, request.url, headers=dict(request.headers), content=request.body)
         return HttpResponse(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, answer.content)
 
@@ -220,8 +220,8 @@ def start_verifier(
     migrate(verifier.database, "verifier")
     keys = {}
     for party_id in parties:
-        add_access_key(verifier.keys, world.verifier_ca, party_id)
+        add_access_key(verifier.keys, world.verifier_ca, party_id, public_url=settings.public_url)
         keys[party_id] = register(verifier, party_id)
     app = create_app(verifier)
-    client = TestClient(app, base_url=HOST, follow_redirects=False)
+    client = TestClient(app, base_url=settings.public_url, follow_redirects=False)
     return VerifierUnderTest(verifier, app, client, clock, world, keys, world.held())

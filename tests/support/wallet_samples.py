@@ -164,6 +164,12 @@ REASONS = (
     "untrusted", "bad_credential", "refused", "bad_answer", "code_gone", "unsupported", "bad_offer", "login_refused",
     "denied",
 )  # fmt: skip
+BLOCKED: dict[str, Any] = {
+    "reason": "bad_request",
+    "detail": "OpenID4VP 8.2: redirect_uri is there although the answer is posted",
+    "host": "verifier.example",
+    "at": "/requests/r-1",
+}
 WALLET: dict[str, tuple[str, dict[str, Any]]] = {
     "issuers": (
         "issuers.html",
@@ -245,6 +251,12 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
     "consent-used-up": asked(consent(used_up=True)),
     "consent-used-up-for-good": asked(consent(used_up=True, can_refresh=False)),
     "consent-used-meanwhile": asked(consent(used_up=True), used=True),
+    "blocked-report": ("request_blocked.html", BLOCKED | {"report": True, "back_to": ""}),
+    "blocked-reported": (
+        "request_blocked.html",
+        BLOCKED | {"report": None, "back_to": "https://verifier.example/back"},
+    ),
+    "scan-not-supported": ("scan.html", {"error": "not_supported", "link": "mdoc:owBjMS4w"}),
 }
 """Every page, and every state that looks different."""
 WALLET_WORDS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from verifier.checks import shapes
 from verifier.checks.ports import CheckPorts
 from verifier.checks.use_cases import FileOrder, FileResult, check_file
 from verifier.presentations.router import credential_json
@@ -72,7 +73,7 @@ class VerifyBody(BaseModel):
         return FileOrder(data, self.policy, self.offline, session, self.require_holder)
 
 
-@router.post("", max_body_size=MAX_BODY_BYTES, openapi_extra={STORES_NOTHING: True})
+@router.post("", max_body_size=MAX_BODY_BYTES, openapi_extra={STORES_NOTHING: True}, response_model=shapes.CheckedFile)
 async def verify(request: Request, body: VerifyBody, _key: Reader) -> Response:
     """Check a credential or presentation without a session, and return the numbered checks.
 

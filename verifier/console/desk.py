@@ -12,6 +12,7 @@ from verifier.checks.use_cases import FileResult
 from verifier.dependencies import Verifier, verifier_of
 from verifier.presentations.use_cases.results import Result
 from verifier.relying_parties.ports import RelyingParty
+from verifier.relying_parties.use_cases import show_api_key
 from wallet_core.adapters.ui.claims import claim_lines
 from wallet_core.adapters.web import session
 from wallet_core.catalogue import CredentialType, Policy, Text
@@ -25,6 +26,7 @@ from wallet_core.types import Json, JsonObject, Vct
 SIGN_IN = "/console/sign-in"
 RETURN = "/console/return"
 SESSION_PARTY = "party"
+SESSION_KEY = "key"
 SESSION_CHECK = "check"
 _WALLET_PATH = "/authorize"
 _OWN_QUERY = Text("직접 만든 질문", "A query of its own")
@@ -32,10 +34,11 @@ _OWN_QUERY = Text("직접 만든 질문", "A query of its own")
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """One relying party's console."""
+    """One relying party's console; ``key_id`` is of the API key that opened it."""
 
     verifier: Verifier
     party: RelyingParty
+    key_id: str
 
     @property
     def policies(self) -> Sequence[Policy]:
@@ -116,7 +119,9 @@ class Desk:
             "checks": result.checks,
             "status": _status([one for group in groups.values() for one in group], result),
             "passed": result.state == "verified",
-            "declined": result.error == "access_denied",
+            "declined": result.error == "access_denied" and not result.checks,
+            # Nothing failed but the way back (HAIP 5.1).
+            "elsewhere": result.state == "refused" and bool(result.checks) and all(one.ok for one in result.checks),
             "at": result.ended_at or result.created_at,
             "kept_until": result.claims_until,
             "transactions": [self._transaction(entry, agreed) for entry, agreed in result.transactions],
@@ -206,11 +211,16 @@ def check_open(request: Request) -> Verifier:
 
 async def staff(request: Request) -> Desk:
     """Return the desk of whoever is signed in; others are sent to sign in."""
-    verifier = check_open(request)
-    party_id = session(request).get(SESSION_PARTY)
-    if not isinstance(party_id, str):
+    verifier, current = check_open(request), session(request)
+    party_id, key_id = current.get(SESSION_PARTY), current.get(SESSION_KEY)
+    if not isinstance(party_id, str) or not isinstance(key_id, str):
         raise HTTPException(303, "sign in first", {"Location": SIGN_IN})
-    return Desk(verifier, verifier.party(party_id))
+    party = verifier.party(party_id)
+    # A revoked or rotated key closes the desk that it opened, in every browser.
+    unit = verifier.database.reader()
+    if show_api_key(unit, verifier.api_keys(unit), party, key_id).state(verifier.clock.now()) in {"expired", "revoked"}:
+        raise HTTPException(303, "sign in again", {"Location": SIGN_IN})
+    return Desk(verifier, party, key_id)
 
 
 def session_digest(request: Request) -> bytes:

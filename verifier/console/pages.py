@@ -9,6 +9,7 @@ from starlette.responses import Response
 from verifier.console.desk import (
     RETURN,
     SESSION_CHECK,
+    SESSION_KEY,
     SESSION_PARTY,
     SIGN_IN,
     Desk,
@@ -23,7 +24,7 @@ from verifier.presentations.use_cases.protocol import ELSEWHERE_PATH
 from verifier.presentations.use_cases.requests import start_check
 from verifier.presentations.use_cases.results import redeem_in_browser, show_check
 from verifier.relying_parties.use_cases import sign_in
-from wallet_core.adapters.web import html, page_router, protocol_json, see_other, session
+from wallet_core.adapters.web import html, is_opened, page_router, protocol_json, see_other, session
 from wallet_core.errors import AccessDenied, InvalidTransactionData, NotFound, RemoteProtocolError, StateConflict
 
 router = page_router()
@@ -49,9 +50,9 @@ async def sign_in_page(request: Request) -> Response:
 async def sign_in_form(request: Request, api_key: Annotated[str, Form(max_length=200)]) -> Response:
     """Open the desk for the party whose key this is."""
     verifier = check_open(request)
-    unit = verifier.database.reader()
+    unit = verifier.database.unit()
     try:
-        party = sign_in(
+        party, key_id = sign_in(
             unit, verifier.parties(unit), verifier.api_keys(unit), api_key.strip(), now=verifier.clock.now()
         )
     except (RemoteProtocolError, NotFound):
@@ -59,6 +60,7 @@ async def sign_in_form(request: Request, api_key: Annotated[str, Form(max_length
     current = session(request)
     current.renew()
     current.set(SESSION_PARTY, party.id)
+    current.set(SESSION_KEY, key_id)
     return see_other("/console")
 
 
@@ -150,8 +152,8 @@ async def come_back(request: Request, response_code: Annotated[str, Query(max_le
 
     Without script: the code is in the query, and the answer leads to an address without it.
     """
-    # Protocols.md 24, trap: a prefetch or an embedded request must not spend the code.
-    if request.headers.get("sec-fetch-mode", "navigate") != "navigate":
+    # vp-13.3-opened
+    if not is_opened(request):
         raise AccessDenied("this address is opened by a browser's navigation")
     check_id = session(request).get(SESSION_CHECK)
     try:

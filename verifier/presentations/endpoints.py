@@ -13,12 +13,10 @@ from verifier.presentations.use_cases import protocol
 from verifier.status.use_cases import look_until_known
 from wallet_core import spec_versions as spec
 from wallet_core.adapters.web import protocol_json
-from wallet_core.protocols.openid4vp.asking import parse_wallet_nonce
+from wallet_core.protocols.openid4vp.wallet_metadata import MAX_REQUEST_FORM, parse_request_uri_post
 
 PROTOCOL_PATHS = (r"/openid4vp/(requests|responses)/[^/]+",)
 """Paths that wallets in a browser call."""
-
-_MAX_FORM_BYTES = 64 * 1024
 
 
 async def fetch_request(request: Request) -> Response:
@@ -29,9 +27,9 @@ async def fetch_request(request: Request) -> Response:
 
 async def post_request(request: Request) -> Response:
     """``request_uri`` by POST (OpenID4VP 5.10)."""
-    wallet_nonce = parse_wallet_nonce(_media_type(request), await request.body())
+    posted = parse_request_uri_post(_media_type(request), await request.body())
     ports = verifier_of(request).presentations
-    return _request_object(protocol.serve_request(ports, request.path_params["request_id"], wallet_nonce=wallet_nonce))
+    return _request_object(protocol.serve_request(ports, request.path_params["request_id"], posted))
 
 
 async def receive_response(request: Request) -> Response:
@@ -69,7 +67,7 @@ _REQUEST = "/openid4vp/requests/{request_id}"
 
 ROUTES = [
     Route(_REQUEST, fetch_request),
-    Route(_REQUEST, post_request, methods=["POST"], max_body_size=_MAX_FORM_BYTES),
+    Route(_REQUEST, post_request, methods=["POST"], max_body_size=MAX_REQUEST_FORM),
     # The hottest one: its size is bounded by the app and checked once more when the form is read.
     Route("/openid4vp/responses/{request_id}", receive_response, methods=["POST"]),
 ]

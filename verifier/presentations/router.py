@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from verifier.dependencies import verifier_of
+from verifier.presentations import shapes
 from verifier.presentations.use_cases import requests, results
 from verifier.presentations.use_cases.requests import CreatedPresentation, PresentationOrder
 from verifier.presentations.use_cases.results import Result
@@ -32,16 +33,41 @@ Reader = Annotated[ApiKey, Depends(require_api_key("presentations:read"))]
 class PresentationBody(BaseModel):
     """What is asked, as a `policy` of the catalogue or a `dcql_query` of your own, and how."""
 
-    model_config = ConfigDict(extra="forbid")
-    policy: str | None = None
-    dcql_query: dict[str, Any] | None = None
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"policy": "adult-check"},
+                {
+                    "dcql_query": {
+                        "credentials": [
+                            {
+                                "id": "licence",
+                                "format": "dc+sd-jwt",
+                                "meta": {"vct_values": ["urn:jigap:vct:drivers-licence:1"]},
+                                "claims": [{"path": ["age_over_19"]}],
+                            }
+                        ]
+                    },
+                    "flow": "same_device",
+                    "redirect_uri": "https://shop.example/back",
+                },
+            ]
+        },
+    )
+    policy: str | None = Field(None, description="Id of a policy of the catalogue.")
+    dcql_query: dict[str, Any] | None = Field(None, description="A query of your own (OpenID4VP 6).")
     response_mode: Literal["direct_post.jwt", "direct_post", "dc_api", "dc_api.jwt"] = "direct_post.jwt"
     client_id_prefix: Literal["x509_hash", "x509_san_dns", "redirect_uri", "verifier_attestation"] = "x509_hash"
     registration: str | None = None
     request_uri_method: Literal["get", "post"] = "get"
-    flow: Literal["cross_device", "same_device"] = "cross_device"
-    redirect_uri: str | None = None
-    authorization_endpoint: str = spec.REQUEST_SCHEME
+    flow: Literal["cross_device", "same_device"] = Field(
+        "cross_device", description="Where the wallet is, seen from the page that asks."
+    )
+    redirect_uri: str | None = Field(
+        None, description="Same device: your https page to which the wallet sends the browser, with a response_code."
+    )
+    authorization_endpoint: str = Field(spec.REQUEST_SCHEME, description="The wallet's https address, or a scheme.")
     transaction_data: list[dict[str, Any]] | None = Field(
         default=None,
         description="What is to be agreed to: objects of a transaction type of the catalogue (`type` and its members). "
@@ -77,7 +103,7 @@ class RedeemBody(BaseModel):
     response_code: str = Field(max_length=200)
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, response_model=shapes.CreatedPresentation)
 async def create_presentation(request: Request, body: PresentationBody, key: Writer) -> Response:
     """Ask for a presentation. A repeat with the same `Idempotency-Key` returns the first answer."""
     verifier = verifier_of(request)
@@ -92,7 +118,7 @@ async def create_presentation(request: Request, body: PresentationBody, key: Wri
     return await idempotent(request, unit, key, create)
 
 
-@router.get("")
+@router.get("", response_model=shapes.PresentationList)
 async def list_presentations(
     request: Request, key: Reader, cursor: Annotated[str, Query(max_length=64)] = ""
 ) -> Response:
@@ -103,7 +129,7 @@ async def list_presentations(
     return protocol_json({"presentations": listed, "next_cursor": following})
 
 
-@router.get("/{presentation_id}")
+@router.get("/{presentation_id}", response_model=shapes.Presentation)
 async def show_presentation(request: Request, presentation_id: str, key: Reader) -> Response:
     """Show what became of a presentation; in the same-device flow no claims before `redeem`."""
     verifier = verifier_of(request)
@@ -111,7 +137,7 @@ async def show_presentation(request: Request, presentation_id: str, key: Reader)
     return protocol_json(result_json(results.show_presentation(verifier.presentations, party, presentation_id)))
 
 
-@router.post("/{presentation_id}/redeem")
+@router.post("/{presentation_id}/redeem", response_model=shapes.Presentation)
 async def redeem(request: Request, presentation_id: str, body: RedeemBody, key: Writer) -> Response:
     """Exchange the `response_code` of the same-device flow for the claims, once.
 

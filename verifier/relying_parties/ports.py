@@ -1,9 +1,9 @@
 """What the relying parties' use cases need."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import NewType, Protocol
+from datetime import datetime, timedelta
+from typing import Final, Literal, NewType, Protocol
 
 from wallet_core.catalogue.text import Text
 from wallet_core.keys.signer import CertifiedSigner, Signer
@@ -12,7 +12,57 @@ PartyId = NewType("PartyId", str)
 """A relying party's own short name here, which is also the name of its access key."""
 
 SCOPES = ("presentations:write", "presentations:read", "console")
-"""What a relying party's API key may be good for."""
+"""What a relying party's API key may be good for: asking, reading and redeeming, its staff's pages."""
+
+MAX_LABEL_CHARACTERS: Final = 60
+"""Characters of the name that people give a key: it has its place in a list."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTerms:
+    """What a new API key is for.
+
+    Attributes:
+        label: the name that people give it.
+        scopes: among :data:`SCOPES`.
+        expires_at: when it ends by itself; None: never.
+    """
+
+    label: str
+    scopes: frozenset[str]
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyView:
+    """An API key as lists show it.
+
+    Attributes:
+        label: the name that people gave it.
+        expires_at: when it ends by itself; None: never.
+        revoked_at: when it was revoked; None if it was not.
+        last_used_at: its last use, to the minute; None if there was none.
+    """
+
+    id: str
+    label: str
+    scopes: frozenset[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+    def state(self, now: datetime) -> Literal["good", "ending", "expired", "revoked"]:
+        """Return whether calls with it are admitted; ``ending``: they are, for less than :data:`ENDS_SOON`."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.expires_at is None or now < self.expires_at - ENDS_SOON:
+            return "good"
+        return "ending" if now < self.expires_at else "expired"
+
+
+ENDS_SOON: Final = timedelta(days=14)
+"""How long before its end a key is marked: time to put another one in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +129,31 @@ class AccessKeys(Protocol):
 class ApiKeys(Protocol):
     """API keys of relying parties: only their digests are kept."""
 
-    def create(self, party_id: PartyId, *, label: str, scopes: Collection[str], now: datetime) -> tuple[str, str]:
+    def create(self, party_id: PartyId, terms: KeyTerms, *, now: datetime) -> tuple[str, str]:
         """Return the id and the text of a new key. The text is not to be had again."""
+        ...
+
+    def all(self, party_id: PartyId) -> Sequence[KeyView]:
+        """Return every key that the party ever had, the newest first."""
+        ...
+
+    def find(self, party_id: PartyId, key_id: str) -> KeyView:
+        """Return a key of the party. Raises ``NotFound``."""
+        ...
+
+    def end(self, key_id: str, *, at: datetime) -> None:
+        """Let a key end at a time, unless it ends sooner."""
         ...
 
     def revoke(self, key_id: str, *, now: datetime) -> None:
         """Make a key useless. Raises ``NotFound``."""
         ...
 
-    def owner(self, text: str, *, scope: str, now: datetime) -> PartyId:
-        """Return whose key ``text`` is. Raises ``InvalidToken``, or ``InsufficientScope`` if it lacks ``scope``."""
+    def use(self, text: str, *, scope: str, now: datetime) -> tuple[PartyId, str]:
+        """Return whose key ``text`` is, and its id; its use is noted.
+
+        Raises:
+            InvalidToken: it is unknown, expired or revoked.
+            InsufficientScope: it lacks ``scope``.
+        """
         ...

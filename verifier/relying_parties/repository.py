@@ -1,12 +1,12 @@
 """Relying parties and their API keys in the database."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, bindparam, insert, select, update
 
-from verifier.relying_parties.ports import PartyId, RelyingParty
+from verifier.relying_parties.ports import KeyTerms, KeyView, PartyId, RelyingParty
 from verifier.relying_parties.tables import RelyingPartyRow
 from verifier.tables import APP_TABLES, table_of
 from wallet_core.adapters import api_keys
@@ -46,22 +46,53 @@ class SqlApiKeys:
     def __init__(self, unit: UnitOfWork) -> None:
         self._unit = unit
 
-    def create(self, party_id: PartyId, *, label: str, scopes: Collection[str], now: datetime) -> tuple[str, str]:
+    def create(self, party_id: PartyId, terms: KeyTerms, *, now: datetime) -> tuple[str, str]:
         """Return the id and the text of a new key."""
         key, text = api_keys.create_api_key(
-            self._unit.connection, APP_TABLES, owner=party_id, label=label, scopes=scopes, now=now
+            self._unit.connection,
+            APP_TABLES,
+            owner=party_id,
+            label=terms.label,
+            scopes=terms.scopes,
+            expires_at=terms.expires_at,
+            now=now,
         )
         return key.id, text
+
+    def all(self, party_id: PartyId) -> Sequence[KeyView]:
+        """Return every key that the party ever had, the newest first."""
+        return [_key(record) for record in api_keys.list_api_keys(self._unit.connection, APP_TABLES, party_id)]
+
+    def find(self, party_id: PartyId, key_id: str) -> KeyView:
+        """Return a key of the party."""
+        return _key(api_keys.find_key_record(self._unit.connection, APP_TABLES, party_id, key_id))
+
+    def end(self, key_id: str, *, at: datetime) -> None:
+        """Let a key end at a time, unless it ends sooner."""
+        api_keys.end_api_key(self._unit.connection, APP_TABLES, key_id, at=at)
 
     def revoke(self, key_id: str, *, now: datetime) -> None:
         """Make a key useless."""
         api_keys.revoke_api_key(self._unit.connection, APP_TABLES, key_id, now=now)
 
-    def owner(self, text: str, *, scope: str, now: datetime) -> PartyId:
-        """Return whose key ``text`` is."""
+    def use(self, text: str, *, scope: str, now: datetime) -> tuple[PartyId, str]:
+        """Return whose key ``text`` is, and its id; its use is noted."""
         key = api_keys.find_api_key(self._unit.connection, APP_TABLES, f"Bearer {text}", now=now)
         key.check(scope)
-        return PartyId(key.owner)
+        api_keys.note_use(self._unit.connection, APP_TABLES, key, now=now)
+        return PartyId(key.owner), key.id
+
+
+def _key(record: api_keys.KeyRecord) -> KeyView:
+    return KeyView(
+        record.id,
+        record.label,
+        record.scopes,
+        record.created_at,
+        record.expires_at,
+        record.revoked_at,
+        record.last_used_at,
+    )
 
 
 def _party(row: Row[Any]) -> RelyingParty:

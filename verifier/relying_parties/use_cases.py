@@ -1,17 +1,21 @@
-"""What is done with relying parties: register one, find one, give it an API key, sign its staff in."""
+"""What is done with relying parties: register one, find one, its API keys, sign its staff in."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 from urllib.parse import urlsplit
 
 from verifier.ports import UnitOfWork
 from verifier.relying_parties.ports import (
     ATTESTATION,
+    MAX_LABEL_CHARACTERS,
     SCOPES,
     AccessKeys,
     ApiKeys,
+    KeyTerms,
+    KeyView,
     PartyId,
     RelyingParties,
     RelyingParty,
@@ -25,6 +29,9 @@ from wallet_core.protocols.openid4vp.verifier_attestation import VerifierAttesta
 from wallet_core.protocols.openid4vp.verifier_info import Standing, judge_verifier, registration_info
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
 from wallet_core.trust.x509 import validate_dns_name, verify_chain
+
+MAX_OVERLAP: Final = timedelta(days=90)
+"""For how long an old and a new API key may be good together: a quarter is enough to change every program."""
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 
@@ -68,7 +75,7 @@ def register_party(
     validate_dns_name(certificate, urlsplit(public_url).hostname or "")
     with unit:
         parties.add(party, now=now)
-        key_id, text = api_keys.create(party.id, label="first", scopes=SCOPES, now=now)
+        key_id, text = api_keys.create(party.id, KeyTerms("first", frozenset(SCOPES)), now=now)
     return RegisteredParty(party, key_id, text)
 
 
@@ -147,29 +154,86 @@ def find_party(unit: UnitOfWork, parties: RelyingParties, party_id: str) -> Rely
 
 
 def create_api_key(
-    unit: UnitOfWork, api_keys: ApiKeys, party: RelyingParty, *, label: str, scopes: Collection[str], now: datetime
+    unit: UnitOfWork, api_keys: ApiKeys, party: RelyingParty, terms: KeyTerms, *, now: datetime
 ) -> tuple[str, str]:
     """Return the id and the text of a new API key of ``party``; the text is shown this once.
 
     Raises:
-        InvalidRequest: a scope that does not exist.
+        InvalidRequest: it has no name, a scope that does not exist or none, or an end that is over.
     """
-    if not scopes or not set(scopes) <= set(SCOPES):
-        raise InvalidRequest(f"scopes are among {' '.join(SCOPES)}")
+    _validate_terms(terms, now)
     with unit:
-        return api_keys.create(party.id, label=label, scopes=scopes, now=now)
+        return api_keys.create(party.id, terms, now=now)
 
 
-def revoke_api_key(unit: UnitOfWork, api_keys: ApiKeys, key_id: str, *, now: datetime) -> None:
-    """Make an API key useless from now on. Raises ``NotFound`` if there is none, or it was revoked before."""
+def list_api_keys(unit: UnitOfWork, api_keys: ApiKeys, party: RelyingParty) -> Sequence[KeyView]:
+    """Return every API key that ``party`` ever had, the newest first."""
     with unit:
+        return api_keys.all(party.id)
+
+
+def show_api_key(unit: UnitOfWork, api_keys: ApiKeys, party: RelyingParty, key_id: str) -> KeyView:
+    """Return an API key of ``party``. Raises ``NotFound`` if it has no such key."""
+    with unit:
+        return api_keys.find(party.id, key_id)
+
+
+def rotate_api_key(
+    unit: UnitOfWork,
+    api_keys: ApiKeys,
+    party: RelyingParty,
+    key_id: str,
+    *,
+    overlap: timedelta,
+    expires_at: datetime | None = None,
+    now: datetime,
+) -> tuple[str, str]:
+    """Return the id and the text of a new API key in place of an old one, which ends after ``overlap``.
+
+    The new one has the old one's name and scopes. In between both are good, so that programs change one by one.
+
+    Args:
+        unit: one transaction: there is never only the old key's end.
+        api_keys: of that unit.
+        party: whose keys they are.
+        key_id: of the old one.
+        overlap: for how long both are good.
+        expires_at: when the new one ends by itself; None: never.
+        now: the present time.
+
+    Raises:
+        NotFound: the party has no such key.
+        InvalidRequest: the old one is not good any more, or the overlap is negative or longer than
+            :data:`MAX_OVERLAP`.
+    """
+    if not timedelta() <= overlap <= MAX_OVERLAP:
+        raise InvalidRequest(f"both keys may be good for 0 to {MAX_OVERLAP.days} days")
+    with unit:
+        old = api_keys.find(party.id, key_id)
+        if old.state(now) not in {"good", "ending"}:
+            raise InvalidRequest("this API key is not good any more; make a new one")
+        terms = KeyTerms(old.label, old.scopes, expires_at)
+        _validate_terms(terms, now)
+        made = api_keys.create(party.id, terms, now=now)
+        api_keys.end(key_id, at=now + overlap)
+    return made
+
+
+def revoke_api_key(unit: UnitOfWork, api_keys: ApiKeys, party: RelyingParty, key_id: str, *, now: datetime) -> None:
+    """Make an API key useless from now on.
+
+    Raises:
+        NotFound: the party has no such key, or it was revoked before.
+    """
+    with unit:
+        api_keys.find(party.id, key_id)
         api_keys.revoke(key_id, now=now)
 
 
 def sign_in(
     unit: UnitOfWork, parties: RelyingParties, api_keys: ApiKeys, api_key: str, *, now: datetime
-) -> RelyingParty:
-    """Return the relying party whose ``api_key`` this is: how staff sign in to the console.
+) -> tuple[RelyingParty, str]:
+    """Return the relying party whose ``api_key`` this is, and the key's id: how staff sign in to the console.
 
     Raises:
         InvalidToken: the key is unknown, expired or revoked.
@@ -177,7 +241,17 @@ def sign_in(
         NotFound: its relying party is not registered.
     """
     with unit:
-        party = parties.find(api_keys.owner(api_key, scope="console", now=now))
+        party_id, key_id = api_keys.use(api_key, scope="console", now=now)
+        party = parties.find(party_id)
     if party is None:
         raise NotFound("no such relying party")
-    return party
+    return party, key_id
+
+
+def _validate_terms(terms: KeyTerms, now: datetime) -> None:
+    if not 0 < len(terms.label) <= MAX_LABEL_CHARACTERS or not terms.label.isprintable():
+        raise InvalidRequest(f"the name of an API key has 1 to {MAX_LABEL_CHARACTERS} printable characters")
+    if not terms.scopes or not terms.scopes <= set(SCOPES):
+        raise InvalidRequest(f"scopes are among {' '.join(SCOPES)}")
+    if terms.expires_at is not None and terms.expires_at <= now:
+        raise InvalidRequest("the end of an API key must be in the future")

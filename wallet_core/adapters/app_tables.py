@@ -131,4 +131,5 @@ def _api_key_table(app: str, metadata: MetaData) -> Table:
         Column("created_at", UtcDateTime, nullable=False),
         Column("expires_at", UtcDateTime),
         Column("revoked_at", UtcDateTime),
+        Column("last_used_at", UtcDateTime),
     )

@@ -14,10 +14,10 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, text
+from sqlalchemy import Column, Connection, MetaData, inspect, text
 
 from wallet_core.adapters.app_tables import AppTables, app_tables
-from wallet_core.adapters.sql import NAMING_CONVENTION, Database
+from wallet_core.adapters.sql import NAMING_CONVENTION, Database, UtcDateTime
 
 
 def migrate(database: Database, app_package: str, revision: str = "head") -> None:
@@ -50,6 +50,13 @@ def create_app_tables(app: str) -> AppTables:
     tables = app_tables(app, metadata)
     metadata.create_all(op.get_bind(), checkfirst=False)
     return tables
+
+
+def add_key_use(app: str) -> None:
+    """Add when an API key was used last, unless the first migration has just made it: it makes today's tables."""
+    table, column = f"{app}_api_key", "last_used_at"
+    if all(each["name"] != column for each in inspect(op.get_bind()).get_columns(table)):
+        op.add_column(table, Column(column, UtcDateTime))
 
 
 def drop_app_tables(app: str) -> None:

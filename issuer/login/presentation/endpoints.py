@@ -11,13 +11,11 @@ from issuer.login.presentation.ports import PresentationLoginPorts
 from wallet_core import spec_versions as spec
 from wallet_core.adapters.web import protocol_json
 from wallet_core.errors import NotFound
-from wallet_core.protocols.openid4vp.asking import parse_wallet_nonce
 from wallet_core.protocols.openid4vp.response import MAX_RESPONSE_BYTES
+from wallet_core.protocols.openid4vp.wallet_metadata import MAX_REQUEST_FORM, parse_request_uri_post
 
 PROTOCOL_PATHS = (r"/agencies/[^/]+/openid4vp/(requests|responses)/[^/]+",)
 """Paths that wallets in a browser call."""
-
-_MAX_FORM_BYTES = 64 * 1024
 
 
 async def fetch_request(request: Request) -> Response:
@@ -29,9 +27,8 @@ async def fetch_request(request: Request) -> Response:
 async def post_request(request: Request) -> Response:
     """``request_uri`` by POST (OpenID4VP 5.10)."""
     ports, agency = _tenant(request)
-    wallet_nonce = parse_wallet_nonce(_media_type(request), await request.body())
-    request_id = request.path_params["request_id"]
-    return _request_object(use_cases.serve_request(ports, agency, request_id, wallet_nonce=wallet_nonce))
+    posted = parse_request_uri_post(_media_type(request), await request.body())
+    return _request_object(use_cases.serve_request(ports, agency, request.path_params["request_id"], posted))
 
 
 async def receive_response(request: Request) -> Response:
@@ -67,7 +64,7 @@ _REQUEST = "/agencies/{agency_id}/openid4vp/requests/{request_id}"
 
 ROUTES = [
     Route(_REQUEST, fetch_request),
-    Route(_REQUEST, post_request, methods=["POST"], max_body_size=_MAX_FORM_BYTES),
+    Route(_REQUEST, post_request, methods=["POST"], max_body_size=MAX_REQUEST_FORM),
     Route(
         "/agencies/{agency_id}/openid4vp/responses/{request_id}",
         receive_response,

@@ -13,7 +13,7 @@ from issuer.login.ports import Choosing
 from issuer.login.presentation import use_cases
 from issuer.login.presentation.ports import PresentationLoginPorts
 from issuer.login.use_cases import check_method, complete_login
-from wallet_core.adapters.web import html, page_router, protocol_json, see_other
+from wallet_core.adapters.web import html, is_opened, page_router, protocol_json, see_other
 from wallet_core.errors import AccessDenied, NotFound, StateConflict
 
 router = page_router(prefix="/agencies/{agency_id}/login/presentation")
@@ -59,8 +59,8 @@ async def come_back(
 
     Without script: the code is in the query, and the answer leads to an address without it.
     """
-    # Protocols.md 24, trap: a prefetch or an embedded request must not spend the code.
-    if request.headers.get("sec-fetch-mode", "navigate") != "navigate":
+    # vp-13.3-opened
+    if not is_opened(request):
         raise AccessDenied("this address is opened by a browser's navigation")
     issuer = issuer_of(request)
     if issuer.presentation_login is None:

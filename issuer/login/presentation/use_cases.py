@@ -62,6 +62,12 @@ from wallet_core.protocols.openid4vp.validation import (
     validate_vp_token,
 )
 from wallet_core.protocols.openid4vp.verifier_info import registration_info
+from wallet_core.protocols.openid4vp.wallet_metadata import (
+    NOTHING_POSTED,
+    PostedToRequestUri,
+    encrypt_request_object,
+    validate_wallet_can_answer,
+)
 from wallet_core.types import Json, JsonObject, Nonce, QueryId
 
 METHOD: Final = LoginMethod(
@@ -189,7 +195,10 @@ def show(ports: PresentationLoginPorts, agency: Agency, login_id: str) -> LoginV
 
 
 def serve_request(
-    ports: PresentationLoginPorts, agency: Agency, request_id: str, *, wallet_nonce: str | None = None
+    ports: PresentationLoginPorts,
+    agency: Agency,
+    request_id: str,
+    posted: PostedToRequestUri = NOTHING_POSTED,
 ) -> str:
     """Return the Request Object, signed anew at each call with the same ``nonce``, ``state`` and keys (M24).
 
@@ -197,24 +206,26 @@ def serve_request(
         NotFound: there is no such request.
         StateConflict: it was answered or has ended.
         Expired: its time is over.
+        InvalidRequest, VpFormatsNotSupported: the wallet says that it could not answer.
     """
     now, stored = ports.clock.now(), _find(ports, agency, request_id)
     retrieved = states.retrieve(stored.state, now=now)
+    current, request = ports.keys.signing_key(ports.key_name), retrieved.terms.request
+    key = find_access_key(request.client_id, current, lambda: ports.keys.signing_keys(ports.key_name))
+    validate_wallet_can_answer(request, posted.metadata, algorithm=key.signer.public_key.algorithm)
     if not isinstance(stored.state, Retrieved):
         storage = ports.storage()
         with storage.unit:
             _settle(storage, stored, lambda state: states.retrieve(state, now=now))
-    current = ports.keys.signing_key(ports.key_name)
-    request = retrieved.terms.request
-    key = find_access_key(request.client_id, current, lambda: ports.keys.signing_keys(ports.key_name))
-    return create_request_object(
+    token = create_request_object(
         request,
         signer=key.signer,
         chain=key.chain,
         issued_at=now,
         expires_at=retrieved.terms.expires_at,
-        wallet_nonce=wallet_nonce,
+        wallet_nonce=posted.wallet_nonce,
     )
+    return encrypt_request_object(token, posted.metadata)
 
 
 def judge_response(

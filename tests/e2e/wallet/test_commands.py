@@ -16,6 +16,7 @@ from holder_app.settings import WalletSettings
 from tests.support.transactions import transaction
 from tests.support.wallets import LICENCE, NAME, Town, licence_offer, new_verifier, policy_query
 from wallet_core.errors import AccessDenied, QueryNotSatisfied, UntrustedError, WalletError
+from wallet_core.protocols.openid4vp.asking import match_number
 from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC, NAMESPACE_MDL
 
 
@@ -172,10 +173,22 @@ def test_without_trust_nothing_is_kept_or_sent(terminal: Terminal) -> None:
     assert len(verifier.seen) == 1
 
 
+@pytest.mark.clause("vp-15.4.1-no-match")
 def test_no_card_answers(terminal: Terminal) -> None:
+    """The verifier hears the same as after a refusal, when a person has ended it, and nothing where nobody acted."""
     verifier = new_verifier(terminal.town)
     assert isinstance(terminal.error("present", verifier.link, "--yes"), QueryNotSatisfied)
+    assert isinstance(terminal.error("present", verifier.link, typed="n\n"), QueryNotSatisfied)
+    assert [request.method for request in verifier.seen] == ["GET", "GET"]
+    assert isinstance(terminal.error("present", verifier.link, typed="y\n"), QueryNotSatisfied)
     assert verifier.received().error == "access_denied"
+
+
+def test_the_number_of_the_other_screen_is_shown(terminal: Terminal) -> None:
+    verifier = new_verifier(terminal.town)
+    terminal.json("accept", terminal.town.issuer.link, "--tx-code", "123456", "--yes")
+    asked = terminal.run("present", verifier.link, typed="n\n").stderr
+    assert f"숫자가 있으면 {match_number(verifier.request)}여야" in asked
 
 
 @pytest.mark.parametrize("command", ["accept", "present"])

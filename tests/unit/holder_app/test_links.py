@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holder_app.links import LinkKind, host_of, origin_of, parse_link
+from holder_app.links import LinkKind, UnsupportedLink, host_of, origin_of, parse_link
 from holder_app.presentation.use_cases import request_host
 from wallet_core.errors import WalletError
 
@@ -27,6 +27,14 @@ from wallet_core.errors import WalletError
 )
 def test_the_query_counts_and_not_the_scheme(text: str, kind: LinkKind) -> None:
     assert parse_link(text).kind is kind
+
+
+@pytest.mark.parametrize(
+    "text", ["mdoc:owBjMS4wAYIB", "mdoc-openid4vp://?client_id=a&request_uri=b", " MDOC:abc", "mdoc://x?client_id=a"]
+)
+def test_what_others_have_and_this_wallet_has_not_is_said_so(text: str) -> None:
+    with pytest.raises(UnsupportedLink, match="not supported"):
+        parse_link(text)
 
 
 @given(st.text() | st.text().map(lambda text: f"openid4vp://?client_id={text}&request_uri={text}"))

@@ -39,6 +39,12 @@ from wallet_core.protocols.openid4vp.response import ErrorResponse, Presentation
 from wallet_core.protocols.openid4vp.statuses import DEFAULT_RULE, StatusLook
 from wallet_core.protocols.openid4vp.validation import Expectation, ValidatedResponse, validate_vp_token
 from wallet_core.protocols.openid4vp.verifier_attestation import read_own_attestation
+from wallet_core.protocols.openid4vp.wallet_metadata import (
+    NOTHING_POSTED,
+    PostedToRequestUri,
+    encrypt_request_object,
+    validate_wallet_can_answer,
+)
 from wallet_core.trust.status_list.judging import refuse_status
 from wallet_core.types import Json, QueryId
 
@@ -68,40 +74,42 @@ class Verdict:
     error: VerificationError | None = None
 
 
-def serve_request(ports: PresentationPorts, request_id: str, *, wallet_nonce: str | None = None) -> str:
+def serve_request(ports: PresentationPorts, request_id: str, posted: PostedToRequestUri = NOTHING_POSTED) -> str:
     """Return the Request Object, signed anew at each call with the same ``nonce``, ``state`` and keys (M24).
 
     Args:
         ports: what is needed.
         request_id: from the address.
-        wallet_nonce: what the wallet posted, if anything.
+        posted: what the wallet said when it fetched, if anything.
 
     Raises:
         NotFound: there is no such request, or it travels in its link only.
         StateConflict: it was answered or has ended.
         Expired: its time is over.
+        InvalidRequest, VpFormatsNotSupported: the wallet says that it could not answer; another one still may.
     """
     now = ports.clock.now()
     stored = _find(ports, request_id)
     # vp-5.9.3-not-by-reference
     if not stored.state.terms.request.client_id.signs:
         raise NotFound("there is no such request")
-    retrieved = states.retrieve(stored.state, now=now)
+    retrieved, attestation = states.retrieve(stored.state, now=now), _attestation(ports, stored)
+    key = _signing_key(ports, stored, attestation)
+    validate_wallet_can_answer(retrieved.terms.request, posted.metadata, algorithm=key.signer.public_key.algorithm)
     if not isinstance(stored.state, Retrieved):
         storage = ports.storage()
         with storage.unit:
             _settle(storage, stored, lambda state: states.retrieve(state, now=now))
-    attestation = _attestation(ports, stored)
-    key = _signing_key(ports, stored, attestation)
-    return create_request_object(
+    token = create_request_object(
         retrieved.terms.request,
         signer=key.signer,
         chain=key.chain,
         issued_at=now,
         expires_at=retrieved.terms.expires_at,
-        wallet_nonce=wallet_nonce,
+        wallet_nonce=posted.wallet_nonce,
         attestation=attestation,
     )
+    return encrypt_request_object(token, posted.metadata)
 
 
 def judge_response(

@@ -144,6 +144,46 @@ def next_slot(connection: Connection, tables: AppTables, key: str, *, interval: 
     return advanced - seconds * burst
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What became of a try under a rate limit.
+
+    Attributes:
+        taken: whether it may go on; otherwise nothing was counted.
+        left: how many more may come at once now.
+        wait: seconds until the next one may come; 0 if one may now.
+        full_in: seconds until ``burst`` of them may come at once again.
+    """
+
+    taken: bool
+    left: int
+    wait: float
+    full_in: float
+
+
+def take_turn(connection: Connection, tables: AppTables, key: str, *, interval: timedelta, burst: int) -> Turn:
+    """Take one use of a rate limit if fewer than ``burst`` are open now. Arguments as :func:`next_slot`.
+
+    One statement, so that any number of workers count together; whoever is refused waits no longer for having asked.
+    """
+    table, seconds = tables.rate, interval.total_seconds()
+    made = sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+    now, room = database_now(), seconds * (burst - 1)
+    later = case((table.c.next_at > now, table.c.next_at), else_=now) + seconds
+    statement = made.values(key=key, next_at=now + seconds).on_conflict_do_update(
+        index_elements=["key"], set_={"next_at": later}, where=table.c.next_at <= now + room
+    )
+    ahead = connection.execute(statement.returning(table.c.next_at - database_now())).scalar_one_or_none()
+    taken = ahead is not None
+    if ahead is None:
+        ahead = connection.execute(select(table.c.next_at - now).where(table.c.key == key)).scalar_one()
+    return Turn(taken, max(0, int(burst - ahead / seconds + _ROUNDING)), max(0.0, ahead - room), max(0.0, ahead))
+
+
+_ROUNDING = 0.001
+"""Of one use: SQLite's clock is exact to 40 microseconds only."""
+
+
 def is_free(connection: Connection, tables: AppTables, key: str, *, interval: timedelta, burst: int) -> bool:
     """Return whether fewer than ``burst`` uses of a rate limit are open now; it takes none. Arguments as above."""
     values = {"key": key, "room": interval.total_seconds() * burst}

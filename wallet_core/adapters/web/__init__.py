@@ -12,11 +12,12 @@
 from wallet_core.adapters.web.answers import html, page_router, protocol_answer, protocol_json, see_other
 from wallet_core.adapters.web.app import create_app
 from wallet_core.adapters.web.callers import answer_idempotently, idempotent, require_api_key
-from wallet_core.adapters.web.context import WebContext, add_answer_header, context
+from wallet_core.adapters.web.context import CallLimit, WebContext, add_answer_header, context, is_opened
 from wallet_core.adapters.web.server import serve
 from wallet_core.adapters.web.sessions import Session, session
 
 __all__ = [
+    "CallLimit",
     "Session",
     "WebContext",
     "add_answer_header",
@@ -25,6 +26,7 @@ __all__ = [
     "create_app",
     "html",
     "idempotent",
+    "is_opened",
     "page_router",
     "protocol_answer",
     "protocol_json",

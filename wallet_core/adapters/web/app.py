@@ -1,6 +1,6 @@
 """The FastAPI app that every app of ours begins with."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
@@ -26,12 +26,13 @@ from wallet_core.adapters.ui.environment import STATIC_PATH, create_pages
 from wallet_core.adapters.ui.messages import load_messages
 from wallet_core.adapters.web import errors
 from wallet_core.adapters.web.answers import html, protocol_json
-from wallet_core.adapters.web.context import Clock, WebContext
-from wallet_core.adapters.web.document import describe
+from wallet_core.adapters.web.context import CallLimit, Clock, WebContext
+from wallet_core.adapters.web.document import describe, scopes_of
 from wallet_core.adapters.web.frame import Frame
 from wallet_core.adapters.web.limits import FailureLimit
 from wallet_core.adapters.web.protocol_routes import ProtocolRoutes
 from wallet_core.adapters.web.server import end_with_parent, settle
+from wallet_core.types import JsonObject
 
 MAX_BODY_BYTES = 512 * 1024
 """Bytes of a request body; a route that takes files names its own ``max_body_size``."""
@@ -44,6 +45,8 @@ def create_app(
     *,
     name: str,
     title: str,
+    about: str = "",
+    examples: Mapping[str, JsonObject] | None = None,
     database: Database,
     tables: AppTables,
     sealer: Sealer | None = None,
@@ -52,6 +55,7 @@ def create_app(
     protocol_paths: Sequence[str] = (),
     protocol_routes: Sequence[Route] = (),
     guarded_paths: Sequence[str] = (),
+    call_limit: CallLimit | None = None,
     routers: Sequence[APIRouter] = (),
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
@@ -61,6 +65,8 @@ def create_app(
         settings: of the app.
         name: ``issuer``, ``verifier`` or ``wallet``: in cookie and log names, and the area of its message catalogue.
         title: of the API document.
+        about: what the API document says of itself.
+        examples: of answers, by the name of their schema.
         database: of the app.
         tables: the shared ones of the app.
         sealer: instead of the one the settings name.
@@ -69,15 +75,21 @@ def create_app(
         protocol_paths: regular expressions of paths that wallets in a browser call (CORS; protocols.md M7).
         protocol_routes: plain Starlette routes of protocol endpoints, the hot ones.
         guarded_paths: regular expressions of paths where secrets are tried (``limits``).
+        call_limit: how often one owner of API keys may call our own API; None: calls are not counted.
         routers: of the app's features.
         lifespan: what runs around serving.
     """
     pages = create_pages(load_messages(["base", name]), template_folders)
-    web = WebContext(name, settings, database, tables, sealer or settings.sealer(), clock or SystemClock(), pages)
+    web = WebContext(
+        name, settings, database, tables, sealer or settings.sealer(), clock or SystemClock(), pages, call_limit
+    )
     frame = Middleware(Frame, web=web, protocol_paths=protocol_paths, unexpected=errors.unexpected)
     app = _App(
         title=title,
         version="1",
+        description=about,
+        servers=[{"url": settings.public_url}],
+        generate_unique_id_function=lambda route: route.name,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # it answers 307, and protocol endpoints never redirect (protocols.md M6)
@@ -98,7 +110,7 @@ def create_app(
     for router in routers:
         app.include_router(router)
     app.include_router(_common(app))
-    app.openapi = partial(describe, app)  # type: ignore[method-assign]
+    app.openapi = partial(describe, app, scopes_of(routers), examples or {})  # type: ignore[method-assign]
     app.mount(STATIC_PATH, StaticFiles(directory=STATIC), name="static")
     _warn(web)
     end_with_parent()

@@ -1,7 +1,7 @@
 """What the web side of one app has at hand."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from starlette.requests import HTTPConnection
@@ -23,6 +23,30 @@ ANSWER_HEADERS: Final = "jigap.answer_headers"
 """Member of the scope: headers for whatever answer there will be, an error or not."""
 
 
+@dataclass(frozen=True, slots=True)
+class CallLimit:
+    """How often one owner of API keys may call our own API, however many keys it has.
+
+    Attributes:
+        interval: the long-run distance of two calls.
+        burst: how many may come at once after a pause.
+    """
+
+    interval: timedelta
+    burst: int
+
+
+def is_opened(connection: HTTPConnection) -> bool:
+    """Return whether a person's browser goes to this address, as far as it says so.
+
+    A page that fetches or embeds it, and a browser that fetches it in case somebody goes there, must not spend what is
+    in it (protocols.md 24, traps). Browsers that say nothing are taken at their word.
+    """
+    headers = connection.headers
+    ahead = f"{headers.get('sec-purpose', '')} {headers.get('purpose', '')} {headers.get('x-moz', '')}"
+    return headers.get("sec-fetch-mode", "navigate") == "navigate" and "prefetch" not in ahead.lower()
+
+
 class Clock(Protocol):
     """Tells the time."""
 
@@ -37,6 +61,7 @@ class WebContext:
 
     Attributes:
         name: of the app (``issuer``, ``verifier``, ``wallet``), in cookies and logs.
+        call_limit: of our own API; None: calls are not counted.
     """
 
     name: str
@@ -46,6 +71,7 @@ class WebContext:
     sealer: Sealer
     clock: Clock
     pages: Pages
+    call_limit: CallLimit | None = None
 
     @property
     def session_cookie(self) -> str:

@@ -16,7 +16,6 @@ from wallet_core.jose import jwe
 from wallet_core.keys.algorithms import PublicKey
 from wallet_core.keys.jwk import public_jwk
 from wallet_core.keys.signer import CertifiedSigner
-from wallet_core.protocols.oauth2.form import parse_form
 from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, ClientIdPrefix
 from wallet_core.protocols.openid4vp.request import AuthorizationRequest, ResponseEncryption
 from wallet_core.protocols.openid4vp.response import (
@@ -32,11 +31,7 @@ from wallet_core.types import JsonObject, RandomBytes
 SECRET_BYTES: Final = 24
 """Bytes of state, nonce and response_code: 192 bits, 32 characters (OpenID4VP 5.2 asks for 128 bits; M24)."""
 
-MAX_WALLET_NONCE: Final = 512
-"""Characters of a ``wallet_nonce``, which we sign."""
-
 _PRIVATE_KEY_BYTES = 32
-_MAX_REQUEST_FORM = 64 * 1024
 
 
 def new_secret(random: RandomBytes) -> str:
@@ -65,21 +60,6 @@ def private_key_to_bytes(private_key: ec.EllipticCurvePrivateKey) -> bytes:
 def private_key_from_bytes(value: bytes) -> ec.EllipticCurvePrivateKey:
     """Return the private key that :func:`private_key_to_bytes` gave."""
     return ec.derive_private_key(int.from_bytes(value, "big"), ec.SECP256R1())
-
-
-def parse_wallet_nonce(media_type: str, body: bytes) -> str | None:
-    """Return the ``wallet_nonce`` of a posted form; other parameters, ``wallet_metadata`` too, are ignored (5.10).
-
-    Raises:
-        InvalidRequest: not a form, or a nonce that is too long.
-    """
-    # 5.10: both parameters are optional. HTTP libraries leave out the type of a body that is empty.
-    if not body and not media_type:
-        return None
-    wallet_nonce = parse_form(media_type, body, max_bytes=_MAX_REQUEST_FORM).get("wallet_nonce")
-    if wallet_nonce is not None and len(wallet_nonce) > MAX_WALLET_NONCE:
-        raise InvalidRequest("wallet_nonce is too long", clause="OpenID4VP 5.10")
-    return wallet_nonce
 
 
 def find_access_key(

@@ -298,14 +298,15 @@ def _parse_metadata(members: Mapping[str, Json]) -> JsonObject:
         raise VpFormatsNotSupported("no format of the verifier is supported here", clause="OpenID4VP 8.5")
     # B.3.4, B.2.2: what is presented is signed with one of these algorithms, where they are named.
     # vp-B.3.4-algorithms
-    if isinstance(formats, dict) and not any(
-        _holds_ours(name, formats[name]) for name in _ALGORITHM_MEMBERS if name in formats
-    ):
+    if isinstance(formats, dict) and not any(is_format_shared(name, accepted) for name, accepted in formats.items()):
         raise VpFormatsNotSupported("no algorithm of the verifier is supported here", clause="OpenID4VP B.3.4")
     return metadata
 
 
-def _holds_ours(format_: str, accepted: Json) -> bool:
+def is_format_shared(format_: str, accepted: Json) -> bool:
+    """Return whether both sides know a Credential Format and, where the peer names algorithms of it, one of those."""
+    if format_ not in _ALGORITHM_MEMBERS:
+        return False
     members, ours = _ALGORITHM_MEMBERS[format_]
     return not isinstance(accepted, dict) or all(
         isinstance(named := accepted[member], list) and any(name in ours for name in named)

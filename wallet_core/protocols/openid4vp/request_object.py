@@ -8,7 +8,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from wallet_core import spec_versions as spec
-from wallet_core.errors import Expired, InvalidRequest, MalformedError, NotYetValid, UntrustedError, VerificationError
+from wallet_core.errors import (
+    Expired,
+    InvalidRequest,
+    MalformedError,
+    NotYetValid,
+    RemoteProtocolError,
+    UntrustedError,
+    VerificationError,
+)
 from wallet_core.jose import jws
 from wallet_core.keys.signer import Signer
 from wallet_core.protocols.openid4vp.client_id import (
@@ -19,6 +27,7 @@ from wallet_core.protocols.openid4vp.client_id import (
     verify_attested_client,
     verify_client,
 )
+from wallet_core.protocols.openid4vp.reporting import reply_address
 from wallet_core.protocols.openid4vp.request import AuthorizationRequest, parse_request_members
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.trust.x509 import format_x5c, parse_x5c
@@ -125,8 +134,12 @@ def verify_request_object(
     _validate_audience(claims.get("aud"), audiences)
     _validate_times(claims, now)
     # 7.
-    request = parse_request_members(claims)
-    validate_redirect_uris(client, request.response_uri)
+    try:
+        request = parse_request_members(claims)
+        validate_redirect_uris(client, request.response_uri)
+    except RemoteProtocolError as exc:
+        exc.answer_to = reply_address(client_id, claims)
+        raise
     return request, client
 
 

@@ -111,6 +111,7 @@ def parse_response_answer(response: HttpResponse) -> str | None:
         PeerRefusal: the status is not 2xx; redirects count as errors (8.2: SHOULD NOT be followed).
         MalformedError: the answer is not a JSON object, or ``redirect_uri`` is not an absolute URI that may be opened.
     """
+    # vp-14-no-redirects
     members = parse_answer(response, who="the verifier")
     redirect_uri = members.get("redirect_uri")
     if redirect_uri is None:

@@ -8,6 +8,7 @@ link ──resolve_request──▶ ResolvedRequest ──matching.match──�
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from urllib.parse import urlsplit
@@ -196,6 +197,7 @@ def decline(resolved: ResolvedRequest) -> Flow[Sent]:
         PeerRefusal: the Verifier did not accept the refusal.
         MalformedError: the Verifier's key cannot be encrypted to; nothing was posted.
     """
+    # vp-15.4.1-values
     return (yield from _post(resolved.request, create_error_response(resolved.request, AccessDenied.code)))
 
 
@@ -207,7 +209,8 @@ def _fetch_request_object(reference: RequestReference, wallet_nonce: str | None)
     else:
         # 5.10: POST, form encoded, with this Accept header; both parameters are optional, and we send both.
         fields = {"wallet_metadata": strict_json.dumps_text(wallet_metadata()), "wallet_nonce": wallet_nonce}
-        response = yield post_form(reference.request_uri, fields, accept=spec.REQUEST_OBJECT_MEDIA_TYPE)
+        asked = post_form(reference.request_uri, fields, accept=spec.REQUEST_OBJECT_MEDIA_TYPE)
+        response = yield replace(asked, response_limit=REQUEST_OBJECT_LIMIT)
     return _request_object_text(response)
 
 

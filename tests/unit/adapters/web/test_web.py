@@ -279,10 +279,13 @@ def test_the_api_document_says_what_is_answered(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
     post = document["paths"]["/api/v1/owners/{owner}/orders"]["post"]
     assert [each["name"] for each in post["parameters"]] == ["owner", "Idempotency-Key"]
-    assert post["security"] == [{"apiKey": []}]
+    assert post["security"] == [{"apiKey": ["orders"]}]
+    assert post["operationId"] == "order"
     error = {"schema": {"$ref": "#/components/schemas/Error"}}
     refusals = {status: answer["content"] for status, answer in post["responses"].items() if status >= "400"}
-    assert refusals == {key: {"application/json": error} for key in ["400", "401", "403", "404", "409", "413", "422"]}
+    assert refusals == {
+        key: {"application/json": error} for key in ["400", "401", "403", "404", "409", "413", "422", "500", "503"]
+    }
     shape = document["components"]["schemas"]["Error"]
     assert client.get("/api/v1/wire").json().keys() == shape["properties"].keys()
     assert "422" not in document["paths"]["/wire"]["get"]["responses"]
