@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from issuer.login.presentation.use_cases import LoginView
+from issuer.login.presentation.use_cases.results import LoginView
 from issuer.login.use_cases.session import TEST
 from wallet_core.adapters.config import load_catalogue
 from wallet_core.adapters.ui.claims import ClaimLine

@@ -52,7 +52,7 @@ from wallet_core.protocols.openid4vp.transaction_data import (
     bind,
     understand,
 )
-from wallet_core.protocols.openid4vp.verifier_info import Judgement, judge_verifier
+from wallet_core.protocols.openid4vp.verifier_info import judge_verifier
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.types import Json, JsonObject, QueryId
 
@@ -112,7 +112,9 @@ def resolve_request(
     """
     parsed = parse_authorization_request(link)
     if isinstance(parsed, UnsignedRequest):
-        return _resolved(parsed.request, None, transaction_types, Judgement())
+        # vp-8.4-transaction-data-unsigned
+        understand(parsed.request.transaction_data, transaction_types)
+        return ResolvedRequest(parsed.request, _identity(parsed.request, None))
     sent_nonce: str | None = None
     if isinstance(parsed, RequestReference):
         sent_nonce = wallet_nonce if parsed.method == "post" else None
@@ -126,10 +128,11 @@ def resolve_request(
         now=now,
         wallet_nonce=sent_nonce,
         audiences=audiences,
+        transaction_types=transaction_types,
     )
     registered_as = () if client.registered_as is None else (client.registered_as,)
     judgement = judge_verifier(request.verifier_info, registered_as, anchors, now=now)
-    return _resolved(request, client, transaction_types, judgement)
+    return ResolvedRequest(request, _identity(request, client), judgement)
 
 
 def create_presentation(
@@ -228,15 +231,6 @@ def _request_object_text(response: HttpResponse) -> str:
         return response.body.decode("ascii").strip()
     except UnicodeDecodeError as exc:
         raise MalformedError("the verifier's answer is not a Request Object", clause="OpenID4VP 5.10.1") from exc
-
-
-def _resolved(
-    request: AuthorizationRequest, client: VerifiedClient | None, types: TransactionTypes, judgement: Judgement
-) -> ResolvedRequest:
-    # 8.4: "If the Wallet does not support transaction_data parameter, it MUST return an error".
-    # vp-8.4-transaction-data
-    understand(request.transaction_data, types)
-    return ResolvedRequest(request, _identity(request, client), judgement)
 
 
 def _identity(request: AuthorizationRequest, client: VerifiedClient | None) -> VerifierIdentity:
