@@ -35,6 +35,7 @@ from wallet_core.trust.profiles import CertificateRole
 REGISTER = register()
 POLICY = "adult-check"
 NUMBERLESS = "numberless"
+OVER_DC_API = {"response_mode": "dc_api.jwt", "expected_origins": ["https://verifier.example"]}
 
 
 @pytest.fixture
@@ -131,8 +132,10 @@ def test_a_query_of_its_own_can_be_asked_under_a_registration(desk: VerifierUnde
         ({"dcql_query": query(("name",)), "registration": "unknown"}, 404),
         ({"policy": POLICY, "registration": POLICY}, 400),
         ({"dcql_query": query(("name",)), "client_id_prefix": "verifier_attestation"}, 400),
+        ({"dcql_query": query(("name",)), "client_id_prefix": "verifier_attestation", **OVER_DC_API}, 400),
+        ({"dcql_query": query(("name",)), "registration": POLICY, **OVER_DC_API}, 400),
     ],
-    ids=["none filed", "no policy", "both", "no attestation"],
+    ids=["none filed", "no policy", "both", "no attestation", "attested over DC API", "registered over DC API"],
 )
 def test_what_was_never_filed_cannot_be_used(desk: VerifierUnderTest, members: Any, status: int) -> None:
     filed(desk, registration(desk))
