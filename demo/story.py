@@ -1,10 +1,11 @@
-"""The story: what a citizen, her agencies and three companies do, and what must be refused. Each step stands alone."""
+"""The story: what a citizen, her agencies and those who ask do, and what must be refused. Each step stands alone."""
 
 import contextlib
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from demo.agreements import pay_tax, refuse_changed_payment
 from demo.deployment import STATUS_TTL_SECONDS
 from demo.errands import ask_for_tax_certificate, change_address, use_up_copies, wait_for_clerk
 from demo.exchanges import Exchange
@@ -104,7 +105,7 @@ def _contents(card: Card) -> str:
 
 
 def prove_to_bank(story: Story) -> list[Line]:
-    """The citizen proves age, name and address to a bank."""
+    """The citizen opens an account: two cards of two agencies in one consent, the second one because she adds it."""
     wanted: dict[str, set[Path]] = {
         "licence": {("name",), ("document_number",), ("age_over_19",)},
         "resident_certificate": {("name",), ("address", "full")},
@@ -124,7 +125,7 @@ def prove_to_rental(story: Story) -> list[Line]:
         (NAMESPACE_MDL, "expiry_date"),
         (NAMESPACE_MDL, "portrait"),
     }
-    return present(story, RENTAL, story.request(RENTAL, "car-rental"), {"licence_mdoc": asked}, {"group-0": "1"})
+    return present(story, RENTAL, story.request(RENTAL, "car-rental"), {"licence_mdoc": asked}, {}, FORMAT_MDOC)
 
 
 # --- what must be refused
@@ -341,7 +342,11 @@ STEPS: Final = (
         Text("같은 면허증을 국제 규격으로도 받아요", "The same licence comes as an mdoc, which readers abroad know"),
         receive_mdoc,
     ),
-    Step("bank", Text("은행에 나이와 주소를 증명해요", "Age and address are proven to a bank"), prove_to_bank),
+    Step(
+        "bank",
+        Text("두 카드로 한 번에 계좌를 열어요", "A bank account is opened: two cards in one consent"),
+        prove_to_bank,
+    ),
     Step("shop", Text("편의점에 성인인 것만 보여줘요", "A shop learns only: adult"), prove_to_shop),
     Step("rental", Text("차를 빌려요 (mdoc)", "A car is rented, with the mdoc"), prove_to_rental),
     Step(
@@ -353,6 +358,7 @@ STEPS: Final = (
     ),
     Step("used_up", Text("등본은 한 장씩만 쓰고 다시 채워요", "Each copy once; then new copies come"), use_up_copies),
     Step("clerk", Text("담당자가 보고 나서 발급해요", "A clerk decides first"), wait_for_clerk),
+    Step("payment", Text("자동차세를 내기로 해요", "A tax payment is agreed to"), pay_tax),
     Step("wrong_code", Text("틀린 코드는 안 돼요", "A wrong transaction code is refused"), refuse_wrong_code),
     Step("replay", Text("한 번 보낸 답은 또 못 써요", "A replayed presentation is refused"), refuse_replay),
     Step("changed_claim", Text("고친 정보는 안 돼요", "A changed claim is refused"), refuse_changed_claim),
@@ -361,6 +367,11 @@ STEPS: Final = (
         "untrusted_issuer", Text("모르는 발급기관은 안 돼요", "An untrusted issuer is refused"), refuse_untrusted_issuer
     ),
     Step("lost_licence", Text("잃어버린 면허증은 안 돼요", "A licence reported lost is refused"), refuse_lost_licence),
+    Step(
+        "changed_payment",
+        Text("금액을 고친 동의는 안 돼요", "Agreeing to another sum is refused"),
+        refuse_changed_payment,
+    ),
     Step(
         "issuer_stopped",
         Text("발급기관이 꺼져도 확인돼요", "Verified again with the issuer stopped"),
