@@ -47,6 +47,8 @@ from wallet_core.protocols.iso18013.session import (
     parse_session_establishment,
 )
 from wallet_core.protocols.openid4vp.client_id import parse_client_id
+from wallet_core.protocols.openid4vp.registration import Registration
+from wallet_core.protocols.openid4vp.verifier_info import parse_verifier_info
 from wallet_core.trust.status_list.array import compress, decompress
 from wallet_core.trust.status_list.cwt import parse_status_list_cwt, require_mdoc_profile
 from wallet_core.trust.status_list.fetching import parse_aggregation
@@ -259,6 +261,14 @@ SIGNED = {
     "certificate": GuidedTarget(load_certificate, (parsers.LEAF,)),
     "verification_record.payload": GuidedTarget(
         lambda payload: parsers.check_record(resealed(payload)), (json_bytes(PAYLOAD),), object_of, change_json
+    ),
+    "registration.payload": GuidedTarget(
+        Registration.from_json, (json_bytes(parsers.REGISTRATION),), object_of, change_json
+    ),
+    "verifier_info": GuidedTarget(
+        lambda value: parse_verifier_info(value, parsers.INFO_QUERY),
+        (json_bytes(parsers.VERIFIER_INFO),),
+        strict_json.loads,
     ),
 }
 

@@ -8,7 +8,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from verifier.presentations.ports import PresentationPorts, Storage, StoredPresentation
-from verifier.presentations.use_cases.records import note, signing_key
+from verifier.presentations.use_cases.records import attestation_of, note, signing_key
 from verifier.presentations.use_cases.requests import key_context
 from wallet_core import spec_versions as spec
 from wallet_core.encoding.claims_path import resolve, value_at
@@ -89,7 +89,9 @@ def serve_request(ports: PresentationPorts, request_id: str, posted: PostedToReq
     if not stored.state.terms.posted.client_id.signs:
         raise NotFound("there is no such request")
     retrieved = states.retrieve(stored.state, now=now)
-    key = signing_key(ports, stored.party_id, retrieved.terms.posted.client_id)
+    client_id = retrieved.terms.posted.client_id
+    attestation = attestation_of(ports, stored.party_id, client_id)
+    key = signing_key(ports, stored.party_id, client_id, attestation)
     validate_wallet_can_answer(retrieved.terms.posted, posted.metadata, algorithm=key.signer.public_key.algorithm)
     if not isinstance(stored.state, Retrieved):
         storage = ports.storage()
@@ -102,6 +104,7 @@ def serve_request(ports: PresentationPorts, request_id: str, posted: PostedToReq
         issued_at=now,
         expires_at=retrieved.terms.expires_at,
         wallet_nonce=posted.wallet_nonce,
+        attestation=attestation,
     )
     return encrypt_request_object(token, posted.metadata)
 
