@@ -20,6 +20,7 @@ from verifier.console.desk import (
 )
 from verifier.console.use_cases import list_checks, show_links
 from verifier.dependencies import verifier_of
+from verifier.presentations.ports import Wanted
 from verifier.presentations.use_cases.protocol import ELSEWHERE_PATH
 from verifier.presentations.use_cases.requests import start_check
 from verifier.presentations.use_cases.results import redeem_in_browser, show_check
@@ -30,6 +31,9 @@ from wallet_core.errors import AccessDenied, InvalidTransactionData, NotFound, R
 router = page_router()
 
 Staff = Annotated[Desk, Depends(staff)]
+OWN = "own"
+"""In a list's address: only what follows no policy."""
+
 WAITING = frozenset({"requested", "retrieved", "answered"})
 
 
@@ -114,11 +118,27 @@ async def start(request: Request, desk: Staff, policy: Annotated[str, Form(max_l
 
 
 @router.get("/console/checks")
-async def check_list(request: Request, desk: Staff, cursor: Annotated[str, Query(max_length=64)] = "") -> Response:
-    """List what was asked, newest first."""
-    page, following = list_checks(desk.verifier.presentations, desk.party, before=cursor)
-    rows = [desk.row(each) for each in page]
-    return html(request, "console/checks.html", party=desk.party, checks=rows, next_cursor=following)
+async def check_list(
+    request: Request,
+    desk: Staff,
+    cursor: Annotated[str, Query(max_length=64)] = "",
+    state: Annotated[str, Query(max_length=20)] = "",
+    policy: Annotated[str, Query(max_length=64)] = "",
+) -> Response:
+    """List what was asked, newest first; if asked, only what stands in a state or follows a policy."""
+    wanted = Wanted(state, policy if policy != OWN else "", own_query=policy == OWN)
+    page, following = list_checks(desk.verifier.presentations, desk.party, before=cursor, wanted=wanted)
+    return html(
+        request,
+        "console/checks.html",
+        party=desk.party,
+        checks=[desk.row(each) for each in page],
+        next_cursor=following,
+        policies=desk.policies,
+        state=state,
+        policy=policy,
+        own=OWN,
+    )
 
 
 @router.get("/console/checks/{check_id}")
