@@ -15,7 +15,7 @@ from demo.exchanges import RecordingClient
 from holder_app.accounts.ports import Account
 from holder_app.credentials.ports import Card, HistoryRecord
 from holder_app.credentials.refreshing import Refreshed, refresh_card
-from holder_app.credentials.use_cases import delete_card, show_record
+from holder_app.credentials.use_cases import delete_card, list_history, show_record
 from holder_app.dependencies import Wallet, create_wallet
 from holder_app.home import open_home
 from holder_app.issuance import states as issuing
@@ -167,6 +167,13 @@ class Citizen:
             raise WalletRefusal("the verifier did not take the answer", detail=detail)
         record = show_record(self.wallet.card_ports(), self.owner.id, done.state.record_id)
         return record, done.state.redirect_uri or ""
+
+    def latest(self) -> HistoryRecord:
+        """Return the newest line of the history. Raises ``WalletRefusal`` if there is none."""
+        records = list_history(self.wallet.card_ports(), self.owner.id)
+        if not records:
+            raise WalletRefusal("nothing has happened in this wallet yet")
+        return records[0]
 
     def cards(self) -> list[Card]:
         """Return the cards in the wallet."""

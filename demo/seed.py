@@ -63,8 +63,8 @@ FILES: Final = {
 HAIP: Final = ("national-tax",)
 """Agencies that serve only wallets of the high-assurance profile; the others take any."""
 
-POLICIES: Final = ("account-opening", "adult-check", "car-rental")
-"""The policies whose sample parties are the demo's three companies: a bank, a convenience store, a car-rental firm."""
+POLICIES: Final = ("account-opening", "adult-check", "car-rental", "tax-payment")
+"""The policies whose sample parties ask in the demo: a bank, a convenience store, a car-rental firm, a tax window."""
 
 MAX_AGE: Final = timedelta(days=330)
 """How long a demo's folder is good: its certificates live a year, its licences 30 days."""
@@ -103,7 +103,7 @@ def seed(deployment: Deployment) -> dict[str, Any]:
             "the demo's certificates are about to end", detail=f"{deployment.folder} is old: forget it (FRESH=1)"
         )
     agencies = facts["issuer"]["agencies"]
-    if not all(agencies[each].get("haip") for each in HAIP):
+    if not all(agencies[each].get("haip") for each in HAIP) or len(facts["verifier"]["parties"]) < len(POLICIES):
         raise DemoError(
             "the demo's folder is of an earlier version",
             detail=f"{deployment.folder} lacks a key or an agency's profile: forget it (FRESH=1)",

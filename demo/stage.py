@@ -28,7 +28,7 @@ from wallet_core.types import JsonObject
 RETRY_SECONDS: Final = 20.0
 CITIZEN: Final = "p02"
 OTHER: Final = "p04"
-BANK, SHOP, RENTAL = "dodam-bank", "corner-store", "wind-rental"
+BANK, SHOP, RENTAL, WINDOW = "dodam-bank", "corner-store", "wind-rental", "local-tax-window"
 
 PAUSE: Final = 0.3
 """Seconds between two looks at something that takes a while."""

@@ -1,10 +1,11 @@
-"""The story: what a citizen, her agencies and three companies do, and what must be refused. Each step stands alone."""
+"""The story: what a citizen, her agencies and those who ask do, and what must be refused. Each step stands alone."""
 
 import contextlib
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from demo.agreements import pay_tax, refuse_changed_payment
 from demo.deployment import STATUS_TTL_SECONDS
 from demo.errands import ask_for_tax_certificate, change_address, use_up_copies, wait_for_clerk
 from demo.exchanges import Exchange
@@ -353,6 +354,7 @@ STEPS: Final = (
     ),
     Step("used_up", Text("등본은 한 장씩만 쓰고 다시 채워요", "Each copy once; then new copies come"), use_up_copies),
     Step("clerk", Text("담당자가 보고 나서 발급해요", "A clerk decides first"), wait_for_clerk),
+    Step("payment", Text("자동차세를 내기로 해요", "A tax payment is agreed to"), pay_tax),
     Step("wrong_code", Text("틀린 코드는 안 돼요", "A wrong transaction code is refused"), refuse_wrong_code),
     Step("replay", Text("한 번 보낸 답은 또 못 써요", "A replayed presentation is refused"), refuse_replay),
     Step("changed_claim", Text("고친 정보는 안 돼요", "A changed claim is refused"), refuse_changed_claim),
@@ -361,6 +363,11 @@ STEPS: Final = (
         "untrusted_issuer", Text("모르는 발급기관은 안 돼요", "An untrusted issuer is refused"), refuse_untrusted_issuer
     ),
     Step("lost_licence", Text("잃어버린 면허증은 안 돼요", "A licence reported lost is refused"), refuse_lost_licence),
+    Step(
+        "changed_payment",
+        Text("금액을 고친 동의는 안 돼요", "Agreeing to another sum is refused"),
+        refuse_changed_payment,
+    ),
     Step(
         "issuer_stopped",
         Text("발급기관이 꺼져도 확인돼요", "Verified again with the issuer stopped"),

@@ -24,10 +24,11 @@ from wallet_core.protocols.openid4vci.pending import ProofsToSign, ResolvedOffer
 from wallet_core.protocols.openid4vp.mdoc import create_document_to_sign
 from wallet_core.protocols.openid4vp.pending import ResolvedRequest
 from wallet_core.protocols.openid4vp.response import create_response
+from wallet_core.protocols.openid4vp.transaction_data import NO_TYPES, TransactionTypes
 from wallet_core.protocols.openid4vp.wallet import resolve_request
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.trust.certificates import create_ca, create_issuer_certificate
-from wallet_core.types import CredentialIssuerId, QueryId
+from wallet_core.types import CredentialIssuerId, Json, JsonObject, QueryId
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +107,20 @@ class Stranger:
             random=os.urandom,
         )
 
-    def resolve(self, link: str, *, now: datetime) -> ResolvedRequest:
+    def resolve(self, link: str, *, now: datetime, transaction_types: TransactionTypes = NO_TYPES) -> ResolvedRequest:
         """Return a verifier's request, as any wallet reads it. Raises ``WalletError``."""
         nonce = base64url.encode(os.urandom(16))
-        return self.client.run(resolve_request(link, anchors=self.anchors, now=now, wallet_nonce=nonce))
+        flow = resolve_request(
+            link, anchors=self.anchors, now=now, wallet_nonce=nonce, transaction_types=transaction_types
+        )
+        return self.client.run(flow)
 
-    def present(self, resolved: ResolvedRequest, query: str, sd_jwt: str, *, now: datetime) -> tuple[str, Exchange]:
+    def present(
+        self, resolved: ResolvedRequest, query: str, sd_jwt: str, *, now: datetime, agreed: Sequence[str] = ()
+    ) -> tuple[str, Exchange]:
         """Bind ``sd_jwt`` to the request with the stranger's key, send it, and return it with the answer.
+
+        ``agreed`` are entries of transaction data that the key agrees to, whatever was asked.
 
         Raises:
             FetchError: the verifier was not reached, or cannot answer now.
@@ -120,12 +128,15 @@ class Stranger:
         digest = base64url.encode(hashlib.sha256(sd_jwt.encode("ascii")).digest())
         header = {"alg": "ES256", "typ": spec.TYP_KEY_BINDING}
         request = resolved.request
-        payload = {
+        payload: JsonObject = {
             "iat": int(now.timestamp()),
             "aud": request.client_id.full,
             "nonce": request.nonce,
             "sd_hash": digest,
         }
+        if agreed:
+            hashes: list[Json] = [base64url.encode(hashlib.sha256(entry.encode("ascii")).digest()) for entry in agreed]
+            payload["transaction_data_hashes"] = hashes
         presentation = sd_jwt + jws.sign(header, payload, self.signer)
         return presentation, self.send(resolved, query, presentation)
 

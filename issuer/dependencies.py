@@ -10,22 +10,19 @@ from issuer.agencies.ports import Agency
 from issuer.agencies.repository import SqlAgencies, SqlApiKeys
 from issuer.agencies.use_cases import find_agency
 from issuer.issuance.ports import IssuancePorts, Secrets, Storage
-from issuer.issuance.repository import (
-    SqlAuthorizations,
-    SqlBulkReissuances,
-    SqlDeferrals,
-    SqlIssuedCredentials,
-    SqlOffers,
-    SqlSpentNonces,
-    SqlUsedProofs,
-)
+from issuer.issuance.repository.authorizations import SqlAuthorizations
+from issuer.issuance.repository.bulk_reissuances import SqlBulkReissuances
+from issuer.issuance.repository.credentials import SqlIssuedCredentials
+from issuer.issuance.repository.deferrals import SqlDeferrals
+from issuer.issuance.repository.offers import SqlOffers
+from issuer.issuance.repository.spent import SqlSpentNonces, SqlUsedProofs
 from issuer.issuance.use_cases.metadata import issued_types
 from issuer.login.assembly import OUTSIDE_TIMEOUT, presentation_login, provider_account
 from issuer.login.openid.ports import OpenIdLoginPorts, ProviderAccount
 from issuer.login.openid.use_cases import method as openid_method
 from issuer.login.ports import LoginPorts, LoginStorage
 from issuer.login.presentation.ports import PresentationLoginPorts
-from issuer.login.presentation.use_cases import METHOD as PRESENTATION
+from issuer.login.presentation.use_cases.requests import METHOD as PRESENTATION
 from issuer.login.repository import SqlLoginSessions, SqlOneTimeCodes
 from issuer.login.use_cases.session import TEST
 from issuer.ports import Clock

@@ -34,11 +34,7 @@ _OPTIONS: Final = [
     "-p",
     "pytest_socket",
     "-p",
-    "xdist.plugin",
-    "-p",
     "_hypothesis_pytestplugin",
-    "-p",
-    "xdist.plugin",  # for its option in pyproject.toml alone
     # No rule of a specification hangs on the database; the tests of one engine are half the time.
     "-k",
     "not postgres",

@@ -60,7 +60,10 @@ WAITED = timedelta(days=90)
 """How long an agency is waited for."""
 RETRY_AFTER = timedelta(seconds=30)
 """After this a code that seems to be on its way is sent again: three times the client's time limit."""
+MAX_WRONG_CODES = 5
+"""Transaction codes after which the wallet stops asking, where the issuer does not say how many tries are left."""
 _TRIES_LEFT = re.compile(r"\b(\d{1,2}) (?:tries|try|attempts?) (?:are |is )?(?:left|remain)")
+_OFFER_GONE = re.compile(r"\b(?:used|expired|unknown|revoked|no longer)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +157,19 @@ async def redeem(ports: IssuancePorts, issuance: Issuance, tx_code: str | None) 
 
 
 def _after_refusal(state: Redeeming, refusal: PeerRefusal) -> IssuanceState:
-    """Tell a wrong transaction code, after which there may be another try, from a dead or used one."""
-    # OpenID4VCI 6.3: invalid_grant for a wrong transaction code and for a dead code alike; the words differ.
-    tries = _TRIES_LEFT.search(refusal.error_description)
-    wrong_code = "transaction code" in refusal.error_description.lower() or "tx_code" in refusal.error_description
-    if refusal.error == "invalid_grant" and state.offer.needs_tx_code and (tries or wrong_code):
-        tries_left = int(tries[1]) if tries else None
-        if tries_left != 0:
-            return Reviewed(state.offer, state.wrong_codes + 1, tries_left)
-    return Failed("code_gone" if refusal.error == "invalid_grant" else "refused", refusal.description)
+    """Tell a wrong transaction code, after which there may be another try, from a code that is gone."""
+    if refusal.error != "invalid_grant":
+        return Failed("refused", refusal.description)
+    # OpenID4VCI 6.3: one error for a wrong transaction code and for a code that is gone, and words are optional. In
+    # doubt the person may have mistyped: another try costs nothing, for the issuer counts them too.
+    # vci-6.3-try-again
+    words, wrong_codes = refusal.error_description, state.wrong_codes + 1
+    tries = _TRIES_LEFT.search(words)
+    tries_left = int(tries[1]) if tries else None
+    gone = tries is None and (_OFFER_GONE.search(words) is not None or wrong_codes >= MAX_WRONG_CODES)
+    if not state.offer.needs_tx_code or gone or tries_left == 0:
+        return Failed("code_gone", refusal.description)
+    return Reviewed(state.offer, wrong_codes, tries_left)
 
 
 async def receive(ports: IssuancePorts, issuance: Issuance) -> Issuance:

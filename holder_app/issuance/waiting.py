@@ -27,6 +27,7 @@ from wallet_core.errors import FetchError, MalformedError, NotFound, PeerRefusal
 from wallet_core.protocols.openid4vci import wallet
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
 from wallet_core.protocols.openid4vci.pending import IssuedCredentials
+from wallet_core.protocols.openid4vci.signed_metadata import metadata_trust
 
 RETRY_TROUBLE: Final = timedelta(minutes=10)
 """How soon an issuer is asked again that could not be reached or made no sense; or after its interval, if longer."""
@@ -77,11 +78,14 @@ async def ask_again(
 
 
 async def _ask(ports: IssuancePorts, issuance: Issuance, state: Waiting) -> Issuance:
+    now = ports.clock.now()
     try:
+        trust = metadata_trust(ports.anchors, at=now)
+        offer = await ports.fetch.arun(wallet.resolve_today(state.issued.offer, trust=trust))
         flow = wallet.poll_deferred(
-            state.issued,
-            now=ports.clock.now(),
-            client=client_of(ports, issuance.account_id, state.issued.offer),
+            replace(state.issued, offer=offer),
+            now=now,
+            client=client_of(ports, issuance.account_id, offer),
             random=ports.random,
         )
         answer = await ports.fetch.arun(flow)

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from issuer.dependencies import Issuer
-from issuer.issuance.repository import CONTINUE_BULK
+from issuer.issuance.repository.bulk_reissuances import CONTINUE_BULK
 from issuer.issuance.use_cases.bulk_reissuance import continue_bulk
 from issuer.issuance.use_cases.expiry import BATCH, expire_deferrals, expire_offers, forget_authorizations
 from issuer.issuance.use_cases.reissuance import OVERDUE_BATCH, revoke_overdue

@@ -10,7 +10,7 @@ from issuer.ports import Seal
 from issuer.records.ports import Citizen, SubjectRecord
 from issuer.records.tables import RecordRow
 from issuer.tables import table_of
-from wallet_core.adapters.sql import UnitOfWork
+from wallet_core.adapters.sql import UnitOfWork, chunks
 from wallet_core.encoding import strict_json
 from wallet_core.types import AgencyId, JsonObject
 
@@ -50,8 +50,7 @@ class SqlRecords:
             }
             for row in rows
         ]
-        for start in range(0, len(values), _CHUNK):
-            chunk = values[start : start + _CHUNK]
+        for chunk in chunks(values):
             self._unit.connection.execute(
                 delete(_RECORD).where(
                     _RECORD.c.agency_id == agency_id,
@@ -96,9 +95,6 @@ class SqlRecords:
             select(_RECORD.c.type_id, func.count()).where(_RECORD.c.agency_id == agency_id).group_by(_RECORD.c.type_id)
         )
         return {str(type_id): int(number) for type_id, number in self._unit.connection.execute(statement)}
-
-
-_CHUNK = 500  # SQLite takes 32,766 parameters in a statement; PostgreSQL plans short lists faster
 
 
 def _context(agency_id: str, type_id: str, subject_id: str) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, insert, select, update
 from issuer.status.ports import StatusChange, StatusEntry, StatusListHead, StoredStatusList
 from issuer.status.tables import StatusChangeRow, StatusEntryRow, StatusListRow
 from issuer.tables import table_of
-from wallet_core.adapters.sql import UnitOfWork, insert_if_absent
+from wallet_core.adapters.sql import UnitOfWork, chunks, insert_if_absent
 from wallet_core.errors import StateConflict
 from wallet_core.types import AgencyId
 
@@ -142,9 +142,9 @@ class SqlStatusLists:
 
     def entries(self, agency_id: AgencyId, credential_ids: Collection[str]) -> Sequence[StatusEntry]:
         """Return the places of credentials; those that were issued without are left out."""
-        ids, found = list(credential_ids), list[StatusEntry]()
-        for start in range(0, len(ids), _CHUNK):
-            values = {"of_agency": agency_id, "wanted": ids[start : start + _CHUNK]}
+        found = list[StatusEntry]()
+        for chunk in chunks(credential_ids):
+            values = {"of_agency": agency_id, "wanted": chunk}
             found += [_as_entry(row) for row in self._unit.connection.execute(_ENTRIES_OF, values)]
         return found
 
@@ -195,9 +195,6 @@ class SqlStatusLists:
             )
             for row in self._unit.connection.execute(statement, values)
         ]
-
-
-_CHUNK = 500  # SQLite takes 32,766 parameters in a statement; PostgreSQL plans short lists faster
 
 
 def _as_entry(row: Any) -> StatusEntry:

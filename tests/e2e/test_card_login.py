@@ -7,8 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from issuer.agencies.ports import Agency
-from issuer.login.presentation import use_cases
-from issuer.login.presentation.use_cases import LoginView
+from issuer.login.presentation.use_cases import protocol, requests, results
+from issuer.login.presentation.use_cases.results import LoginView
 from issuer.records.ports import Citizen
 from tests.support.issuing import HOST, LICENCE
 from tests.support.logging_in import MDOC, CardLogin, start_login_issuer
@@ -44,21 +44,21 @@ def agency(login: CardLogin, agency_id: str = "city-tax") -> Agency:
 
 def begin(login: CardLogin, login_id: str = LOGIN, types: tuple[str, ...] = CARDS) -> LoginView:
     until = login.under_test.clock.now() + timedelta(minutes=15)
-    use_cases.start(login.ports, agency(login), login_id, types=types, until=until)
+    requests.start(login.ports, agency(login), login_id, types=types, until=until)
     return show(login, login_id)
 
 
 def show(login: CardLogin, login_id: str = LOGIN) -> LoginView:
-    return use_cases.show(login.ports, agency(login), login_id)
+    return results.show(login.ports, agency(login), login_id)
 
 
 def take(login: CardLogin, login_id: str = LOGIN) -> Citizen | None:
-    return use_cases.take_citizen(login.ports, agency(login), login_id)
+    return results.take_citizen(login.ports, agency(login), login_id)
 
 
 def come_back(login: CardLogin, redirect_uri: str, login_id: str | None = LOGIN) -> bool:
     (code,) = parse_qs(urlsplit(redirect_uri).query)["response_code"]
-    return use_cases.return_in_browser(login.ports, agency(login), code, login_id=login_id)
+    return results.return_in_browser(login.ports, agency(login), code, login_id=login_id)
 
 
 def rows(login: CardLogin) -> int:
@@ -141,10 +141,10 @@ def test_a_code_of_another_agency_opens_nothing(sqlite_login: CardLogin) -> None
     (code,) = parse_qs(urlsplit(redirect_uri).query)["response_code"]
     police = agency(sqlite_login, "police")
     with pytest.raises(NotFound):
-        use_cases.return_in_browser(sqlite_login.ports, police, code, login_id=LOGIN)
-    assert use_cases.show(sqlite_login.ports, police, LOGIN).state == "new"
+        results.return_in_browser(sqlite_login.ports, police, code, login_id=LOGIN)
+    assert results.show(sqlite_login.ports, police, LOGIN).state == "new"
     assert come_back(sqlite_login, redirect_uri)
-    assert use_cases.take_citizen(sqlite_login.ports, police, LOGIN) is None
+    assert results.take_citizen(sqlite_login.ports, police, LOGIN) is None
     assert take(sqlite_login) == JIWOO
 
 
@@ -299,7 +299,7 @@ def test_nobody_answers_in_time(login: CardLogin) -> None:
         login.send(pending)
     assert show(login).state == "expired"
     with pytest.raises(Expired):
-        use_cases.serve_request(login.ports, agency(login), str(pending.resolved.request.state))
+        protocol.serve_request(login.ports, agency(login), str(pending.resolved.request.state))
 
 
 def test_what_was_sent_goes_if_nobody_takes_it(login: CardLogin) -> None:
@@ -308,7 +308,7 @@ def test_what_was_sent_goes_if_nobody_takes_it(login: CardLogin) -> None:
     assert take(login) is None
     login.under_test.clock.advance(600)
     with login.under_test.issuer.database.unit() as unit:
-        assert use_cases.delete_old(login.storage(unit), now=login.under_test.clock.now()) == 2
+        assert requests.delete_old(login.storage(unit), now=login.under_test.clock.now()) == 2
     assert rows(login) == 0
 
 

@@ -41,12 +41,9 @@ def metadata(issuer: IssuerUnderTest) -> Any:
 
 
 def wanted(issuer: IssuerUnderTest) -> MessageEncryption:
-    """How a wallet encrypts that always does where it can."""
+    """How a wallet encrypts."""
     document = metadata(issuer)
-    request, response = parse_request_encryption(document), parse_response_encryption(document)
-    assert request is not None
-    assert response is not None
-    chosen = choose_encryption(replace(request, required=True), response)
+    chosen = choose_encryption(parse_request_encryption(document), parse_response_encryption(document))
     assert chosen is not None
     return chosen
 

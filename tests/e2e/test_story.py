@@ -32,6 +32,23 @@ SABOTAGES = [
         "wallet_core/trust/x509.py",
         ("path = verifier.verify(certificates[0], certificates[1:]).chain", "path = [*certificates, certificates[0]]"),
     ),
+    Sabotage(
+        "verifier",
+        "payment",
+        "vp-B.3.3.1-over-the-text",
+        "wallet_core/protocols/openid4vp/transaction_data.py",
+        ('hashlib.new(HASHES[algorithm], entry.text.encode("ascii"))', "hashlib.new(HASHES[algorithm], b'')"),
+    ),
+    Sabotage(
+        "verifier",
+        "changed_payment",
+        "vp-B.3.3.1-only-asked",
+        "wallet_core/protocols/openid4vp/transaction_data.py",
+        (
+            "    by_hash = {_hash(entry, algorithm): entry for entry in entries}",
+            "    by_hash = dict(zip(hashes, entries, strict=False))",
+        ),
+    ),
     Sabotage("issuer", "wrong_code", "vci-6.3-tx-code-wrong"),
     Sabotage("verifier", "other_type", "tl-4-type"),
     Sabotage("verifier", "issuer_stopped", "rfc9901-7.1-unreferenced"),
@@ -167,7 +184,7 @@ def steps_up_to(name: str) -> list[Step]:
     """The step, and before it what it stands on: the cards it shows."""
     cards = {step.name: step for step in STEPS if step.name in {"licence", "certificate"}}
     found = next(step for step in STEPS if step.name == name)
-    if name in {"bank", "shop", "rental"}:
+    if name in {"bank", "shop", "rental", "payment"}:
         return [*cards.values(), found]
     needed = {"tax": ["licence"], "used_up": ["certificate"], "new_address": ["certificate"]}.get(name, [])
     return [*(cards[each] for each in needed), found]
@@ -181,7 +198,7 @@ def test_the_story_holds_and_holds_again(
         assert [each.step.name for each in told] == [step.name for step in STEPS]
         assert all(each.attempts == 1 for each in told)
         refusals = [line.words for each in told for line in each.lines if line.label.en == "refused"]
-        assert len(refusals) >= 22
+        assert len(refusals) >= 24
         assert all("HTTP 4" in words for words in refusals)
 
 

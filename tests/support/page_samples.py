@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from issuer.login.presentation.use_cases import LoginView
+from issuer.login.presentation.use_cases.results import LoginView
 from issuer.login.use_cases.session import TEST
 from verifier.console.calendar import Entry
 from verifier.relying_parties.ports import SCOPES, KeyView

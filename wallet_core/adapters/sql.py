@@ -10,13 +10,13 @@ both work::
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self, TypeVar
 
 import orjson
 from sqlalchemy import (
@@ -64,6 +64,10 @@ NAMING_CONVENTION = {
 }
 
 _READ_ONLY = "jigap_read_only"
+
+_CHUNK: Final = 500  # SQLite takes 32,766 parameters in a statement; PostgreSQL plans short lists faster
+
+_Item = TypeVar("_Item")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -360,6 +364,12 @@ def spend_all(
     statement = _insert_if_absent(_core_table(table), connection.dialect.name)
     if rows and connection.execute(statement, rows).rowcount != len(rows):
         raise StateConflict("this was used before")
+
+
+def chunks(items: Collection[_Item]) -> Iterator[list[_Item]]:
+    """Return the items in parts that one statement can name."""
+    every = list(items)
+    yield from (every[start : start + _CHUNK] for start in range(0, len(every), _CHUNK))
 
 
 def insert_if_absent(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:

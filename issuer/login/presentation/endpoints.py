@@ -6,8 +6,8 @@ from starlette.routing import Route
 
 from issuer.agencies.ports import Agency
 from issuer.dependencies import issuer_of
-from issuer.login.presentation import use_cases
 from issuer.login.presentation.ports import PresentationLoginPorts
+from issuer.login.presentation.use_cases import protocol
 from wallet_core import spec_versions as spec
 from wallet_core.adapters.web import protocol_json
 from wallet_core.errors import NotFound
@@ -21,23 +21,23 @@ PROTOCOL_PATHS = (r"/agencies/[^/]+/openid4vp/(requests|responses)/[^/]+",)
 async def fetch_request(request: Request) -> Response:
     """``request_uri`` by GET (RFC 9101 5.2.3)."""
     ports, agency = _tenant(request)
-    return _request_object(use_cases.serve_request(ports, agency, request.path_params["request_id"]))
+    return _request_object(protocol.serve_request(ports, agency, request.path_params["request_id"]))
 
 
 async def post_request(request: Request) -> Response:
     """``request_uri`` by POST (OpenID4VP 5.10)."""
     ports, agency = _tenant(request)
     posted = parse_request_uri_post(_media_type(request), await request.body())
-    return _request_object(use_cases.serve_request(ports, agency, request.path_params["request_id"], posted))
+    return _request_object(protocol.serve_request(ports, agency, request.path_params["request_id"], posted))
 
 
 async def receive_response(request: Request) -> Response:
     """``response_uri`` (OpenID4VP 8.2). Status lists are fetched first, outside of any transaction."""
     ports, agency = _tenant(request)
     body, request_id = await request.body(), request.path_params["request_id"]
-    judging = use_cases.judge_response(ports, agency, request_id, _media_type(request), body)
+    judging = protocol.judge_response(ports, agency, request_id, _media_type(request), body)
     verdict = await issuer_of(request).http.arun(judging)
-    use_cases.record_verdict(ports, verdict)
+    protocol.record_verdict(ports, verdict)
     if verdict.error is not None:
         raise verdict.error
     # 8.2: 200 with a JSON object, for accepted error responses too.

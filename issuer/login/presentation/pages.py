@@ -10,8 +10,8 @@ from issuer.dependencies import issuer_of
 from issuer.issuance.use_cases.authorization import show_authorization
 from issuer.login.pages import Current, Login, current
 from issuer.login.ports import Choosing
-from issuer.login.presentation import use_cases
 from issuer.login.presentation.ports import PresentationLoginPorts
+from issuer.login.presentation.use_cases import requests, results
 from issuer.login.use_cases import check_method, complete_login
 from wallet_core.adapters.web import html, is_opened, page_router, protocol_json, see_other
 from wallet_core.errors import AccessDenied, NotFound, StateConflict
@@ -25,7 +25,7 @@ async def card_page(request: Request, here: Current) -> Response:
     if not isinstance(here.session.state, Choosing):
         return see_other(_root(here))
     ports = _ports(here)
-    view = use_cases.show(ports, here.agency, here.session.id)
+    view = results.show(ports, here.agency, here.session.id)
     match view.state:
         case "new":
             return html(request, "login/card.html", **_shown(here), policy=ports.policy)
@@ -41,14 +41,14 @@ async def card_page(request: Request, here: Current) -> Response:
 async def start(here: Current) -> Response:
     """Make the two requests: a QR code for another device, a link for this one (protocols.md M23)."""
     ports, until = _ports(here), here.session.expires_at
-    use_cases.start(ports, here.agency, here.session.id, types=_good_enough(here), until=until)
+    requests.start(ports, here.agency, here.session.id, types=_good_enough(here), until=until)
     return see_other(_at(here))
 
 
 @router.get("/state")
 async def state(here: Current) -> Response:
     """Tell the open page whether it moved on."""
-    return protocol_json({"state": use_cases.show(_ports(here), here.agency, here.session.id).state})
+    return protocol_json({"state": results.show(_ports(here), here.agency, here.session.id).state})
 
 
 @router.get("/return")
@@ -68,7 +68,7 @@ async def come_back(
     agency, here = issuer.agency(agency_id), await _begun(request, agency_id)
     login_id = None if here is None else here.session.id
     try:
-        same_browser = use_cases.return_in_browser(issuer.presentation_login, agency, response_code, login_id=login_id)
+        same_browser = results.return_in_browser(issuer.presentation_login, agency, response_code, login_id=login_id)
     except (NotFound, StateConflict):
         # A refusal comes back with a code that nobody waits for; this browser's own page tells what happened.
         if here is not None:
@@ -86,10 +86,10 @@ async def go_on_elsewhere(request: Request) -> Response:
 
 
 def _log_in(request: Request, here: Login, ports: PresentationLoginPorts) -> Response:
-    citizen = use_cases.take_citizen(ports, here.agency, here.session.id)
+    citizen = results.take_citizen(ports, here.agency, here.session.id)
     if citizen is None:
         return html(request, "login/card_failed.html", **_shown(here), problem="late")
-    complete_login(here.ports, here.session, citizen, use_cases.METHOD.id)
+    complete_login(here.ports, here.session, citizen, requests.METHOD.id)
     return see_other(_root(here))
 
 
@@ -111,7 +111,7 @@ def _ports(here: Login) -> PresentationLoginPorts:
     ports = here.issuer.presentation_login
     if ports is None:
         raise NotFound("nobody logs in by showing a card here")
-    check_method(here.ports, here.agency, here.session, use_cases.METHOD.id)
+    check_method(here.ports, here.agency, here.session, requests.METHOD.id)
     return ports
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from issuer.dependencies import Issuer
 from issuer.login.presentation.ports import LoginRequestStorage
 from issuer.login.presentation.repository import SqlLoginRequests
-from issuer.login.presentation.use_cases import BATCH, delete_old
+from issuer.login.presentation.use_cases.requests import BATCH, delete_old
 from issuer.tables import APP_TABLES
 from wallet_core.adapters.jobs import Cron, Job, Task, enqueue
 from wallet_core.adapters.sql import UnitOfWork

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wallet_core import spec_versions as spec
-from wallet_core.errors import InvalidRequest
+from wallet_core.errors import InvalidRequest, InvalidTarget
 from wallet_core.protocols.oauth2.form import MAX_PARAMETERS, parse_form
 
 _PIECES = st.sampled_from(
@@ -37,3 +37,12 @@ def test_the_number_of_parameters_is_bounded() -> None:
     assert len(parse_form(spec.FORM, "&".join(fields[1:]).encode())) == MAX_PARAMETERS
     with pytest.raises(InvalidRequest):
         parse_form(spec.FORM, "&".join(fields).encode())
+
+
+@pytest.mark.clause("oauth-8707.2-repeated")
+def test_only_a_resource_may_be_named_twice_and_only_the_same() -> None:
+    assert parse_form(spec.FORM, b"resource=r&a=1&resource=%72") == {"a": "1", "resource": "r"}
+    with pytest.raises(InvalidTarget):
+        parse_form(spec.FORM, b"resource=r&a=1&resource=s")
+    with pytest.raises(InvalidRequest):
+        parse_form(spec.FORM, b"resource=r&resource=r&a=1&a=1")

@@ -82,8 +82,10 @@ def sealed(payload: Any, **options: Any) -> bytes:
 REQUEST: dict[str, Any] = {"credential_configuration_id": "licence", "proofs": {"jwt": ["a.b.c"]}}
 
 
-@pytest.mark.clause("vci-10-media-type", "vci-10-jwk-alg")
-@pytest.mark.parametrize("demanded", [{}, {"response": False}, {"request": False}])
+@pytest.mark.clause("vci-10-media-type", "vci-10-jwk-alg", "vci-10-encrypts-where-offered")
+@pytest.mark.parametrize(
+    "demanded", [{}, {"response": False}, {"request": False}, {"request": False, "response": False}]
+)
 def test_a_request_and_its_answer_are_encrypted_as_the_metadata_say(demanded: dict[str, bool]) -> None:
     encryption = offered(**demanded)
     request = asked(encryption)
@@ -99,13 +101,28 @@ def test_a_request_and_its_answer_are_encrypted_as_the_metadata_say(demanded: di
     assert parse_credential_response(answer, encryption) == CredentialResponse(("one",), "n")
 
 
-def test_without_demand_nothing_is_encrypted() -> None:
-    document = {
-        "credential_request_encryption": create_request_encryption([KEY], required=False),
-        "credential_response_encryption": create_response_encryption(required=False),
-    }
+@pytest.mark.clause("vci-10-encrypts-where-offered")
+@pytest.mark.parametrize(
+    "members",
+    [
+        {},
+        {"request": {}},
+        {"response": {}},
+        {"request": {}, "response": {"alg_values_supported": ["RSA-OAEP-256"]}},
+        {"request": {"enc_values_supported": ["A256CBC-HS512"]}, "response": {}},
+    ],
+    ids=["nothing", "only requests", "only answers", "foreign answers", "foreign requests"],
+)
+def test_what_cannot_be_encrypted_both_ways_goes_in_clear_without_demand(members: Any) -> None:
+    document: dict[str, Any] = {}
+    if "request" in members:
+        document |= request_encryption(encryption_required=False, **members["request"])
+    if "response" in members:
+        document |= response_encryption(encryption_required=False, **members["response"])
     assert choose_encryption(parse_request_encryption(document), parse_response_encryption(document)) is None
-    assert choose_encryption(None, None) is None
+
+
+def test_in_clear() -> None:
     request = asked(None)
     assert request.headers["Content-Type"] == JSON
     assert parse_credential_request(JSON, request.body, OPTIONAL).response_encryption is None

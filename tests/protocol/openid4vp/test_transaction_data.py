@@ -274,7 +274,7 @@ def test_a_link_carries_it_as_json_text() -> None:
         parse_authorization_request(broken)
 
 
-@pytest.mark.clause("vp-8.4-transaction-data")
+@pytest.mark.clause("vp-8.4-transaction-data", "vp-8.4-transaction-data-unsigned")
 @pytest.mark.parametrize("prefix", [ClientIdPrefix.X509_HASH, ClientIdPrefix.REDIRECT_URI])
 def test_a_wallet_that_understands_no_type_refuses_and_posts_nothing(prefix: ClientIdPrefix) -> None:
     verifier = SimulatedVerifier(WORLD, request_with(transaction(), prefix=prefix))
@@ -285,7 +285,6 @@ def test_a_wallet_that_understands_no_type_refuses_and_posts_nothing(prefix: Cli
     assert resolve(verifier, link).request.transaction_data
 
 
-@pytest.mark.clause("vp-8.4-transaction-data")
 def test_nothing_is_signed_that_is_not_understood() -> None:
     resolved = resolve(SimulatedVerifier(WORLD, request_with(transaction())))
     approved = approve(match(resolved.request.dcql_query, [sd_jwt_candidate("card", HELD)]))

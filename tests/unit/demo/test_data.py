@@ -100,4 +100,9 @@ def test_the_ages_around_the_new_year(catalogue: Catalogue, records: dict[str, d
 
 
 def test_three_companies_of_three_kinds(catalogue: Catalogue) -> None:
-    assert [catalogue.policies[each].party.kind for each in POLICIES] == ["bank", "shop", "car_rental"]
+    assert [catalogue.policies[each].party.kind for each in POLICIES] == [
+        "bank",
+        "shop",
+        "car_rental",
+        "tax_collection",
+    ]

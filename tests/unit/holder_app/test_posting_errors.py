@@ -12,12 +12,14 @@ from holder_app.presentation.states import Blocked, Declined, Presentation
 from tests.simulators.verifier import SimulatedVerifier, refusal
 from tests.support.browsing import browser
 from tests.support.presentations import RESPONSE_URI, World, query
+from tests.support.transactions import encoded, transaction
 from tests.support.wallets import LICENCE, Town, new_town, new_verifier, policy_query, receive, wait
 from wallet_core.errors import StateConflict
 from wallet_core.http import HttpRequest, HttpResponse
 
 BROKEN: dict[str, dict[str, Any]] = {
     "invalid_request": {"claims": {"redirect_uri": "https://verifier.example/"}},
+    "invalid_transaction_data": {"claims": {"transaction_data": [encoded(transaction() | {"type": "other"})]}},
     "vp_formats_not_supported": {"claims": {"client_metadata": {"vp_formats_supported": {"ldp_vc": {}}}}},
 }
 

@@ -1,9 +1,9 @@
 """What wallets do: fetch a request, post an answer (OpenID4VP 1.0 sections 5.10 and 8.2)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -15,23 +15,24 @@ from wallet_core.errors import (
     InvalidRequest,
     NotFound,
     QueryNotSatisfied,
-    StateConflict,
     VerificationError,
 )
 from wallet_core.keys.signer import CertifiedSigner
 from wallet_core.protocols.openid4vp import presentation as states
 from wallet_core.protocols.openid4vp.asking import (
+    Move,
     code_digest,
     find_access_key,
     new_secret,
     private_key_from_bytes,
     read_response,
+    settle,
     way_back,
 )
 from wallet_core.protocols.openid4vp.checks import CheckStep
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery
 from wallet_core.protocols.openid4vp.mdoc import request_transcript
-from wallet_core.protocols.openid4vp.presentation import Presentation, Requested, Retrieved
+from wallet_core.protocols.openid4vp.presentation import Requested, Retrieved
 from wallet_core.protocols.openid4vp.request_object import create_request_object
 from wallet_core.protocols.openid4vp.response import ErrorResponse, PresentationResponse
 from wallet_core.protocols.openid4vp.statuses import DEFAULT_RULE, StatusLook
@@ -47,11 +48,6 @@ from wallet_core.types import Json, QueryId
 
 ELSEWHERE_PATH: Final = "/continue"
 """Path of our page that says: go on at the other screen (protocols 24)."""
-
-Move: TypeAlias = Callable[[Presentation], Presentation]
-"""A transition with everything but the state bound."""
-
-_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,24 +239,10 @@ def _find(ports: PresentationPorts, request_id: str) -> StoredPresentation:
 
 
 def _settle(storage: Storage, stored: StoredPresentation, move: Move) -> None:
-    """Store the moved state.
-
-    Somebody may have fetched the request since it was read; then the move is made from where it stands now. Of two
-    answers one finds the request closed.
-    """
-    for _ in range(_TRIES - 1):
-        # Outside of what is tried: a move that the state does not allow is the caller's conflict, not a race.
-        moved = move(stored.state)
-        try:
-            storage.presentations.advance(stored, moved)
-        except StateConflict:
-            again = storage.presentations.by_request_id(stored.request_id)
-            if again is None:
-                raise
-            stored = again
-        else:
-            return
-    storage.presentations.advance(stored, move(stored.state))
+    presentations = storage.presentations
+    settle(
+        stored, move, advance=presentations.advance, read_again=lambda: presentations.by_request_id(stored.request_id)
+    )
 
 
 def _redirect(ports: PresentationPorts, stored: StoredPresentation, code: str) -> str:

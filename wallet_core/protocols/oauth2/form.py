@@ -4,7 +4,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from wallet_core import spec_versions as spec
-from wallet_core.errors import InvalidRequest
+from wallet_core.errors import InvalidRequest, InvalidTarget
 
 MAX_FORM_BYTES: Final = 16 * 1024
 """Bytes of a form; a token request with client assertion is about 3 kB."""
@@ -18,6 +18,7 @@ def parse_form(media_type: str, body: bytes, *, max_bytes: int = MAX_FORM_BYTES)
 
     Raises:
         InvalidRequest: not a form, too large, not UTF-8, or a parameter twice.
+        InvalidTarget: more than one ``resource``.
     """
     # RFC 6749 3.2, 4.1.3: parameters are sent in the "application/x-www-form-urlencoded" format.
     # oauth-6749.3.2-form
@@ -33,6 +34,7 @@ def parse_query(query: bytes) -> dict[str, str]:
 
     Raises:
         InvalidRequest: too large, not UTF-8, or a parameter twice.
+        InvalidTarget: more than one ``resource``.
     """
     if len(query) > MAX_FORM_BYTES:
         raise InvalidRequest(f"the query is larger than {MAX_FORM_BYTES} bytes")
@@ -47,6 +49,12 @@ def _parameters(data: bytes, what: str) -> dict[str, str]:
         pairs = [(_decoded(name), _decoded(value)) for name, _, value in [f.partition(b"=") for f in fields if f]]
     except UnicodeDecodeError as exc:
         raise InvalidRequest(f"{what} is not a form that can be read", clause="RFC 6749 B") from exc
+    # RFC 8707 2: resource alone may be there more than once; here all of them must name the one there is.
+    # oauth-8707.2-repeated
+    resources = [pair for pair in pairs if pair[0] == "resource"]
+    if len(set(resources)) > 1:
+        raise InvalidTarget("only one resource can be asked for", clause="RFC 8707 2")
+    pairs = [pair for pair in pairs if pair[0] != "resource"] + resources[:1]
     parameters = dict(pairs)
     # RFC 6749 3.2: "Request and response parameters MUST NOT be included more than once."
     # oauth-6749.3.2-once

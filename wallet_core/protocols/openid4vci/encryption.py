@@ -7,7 +7,7 @@ ask for an encrypted answer in a request that others can read or change, and no 
 
 import hmac
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -279,36 +279,33 @@ def parse_encryption_parameters(value: Json) -> EncryptionParameters:
 def choose_encryption(
     request: RequestEncryption | None, response: ResponseEncryption | None
 ) -> MessageEncryption | None:
-    """Return how a wallet encrypts its next request where the issuer demands it, None where clear text is enough.
+    """Return how a wallet encrypts its next request and how its answer comes back; None where neither can be.
 
-    Both ways are encrypted as soon as one must be and the other can be. The strongest content encryption in common is
-    taken.
+    Whatever the issuer offers is used, also where it does not demand it (decision 0104), with the strongest content
+    encryption in common. A request alone is encrypted only on demand: it holds nothing personal.
 
     Raises:
         MalformedError: the issuer demands what it does not offer, or what this wallet does not have.
     """
-    request_demanded = request is not None and request.required
-    response_demanded = response is not None and response.required
-    if not request_demanded and not response_demanded:
-        return None
+    to = request if request is not None and request.usable else None
     # OpenID4VCI 8.2: a request that asks for an encrypted answer MUST be encrypted itself.
+    back = response if response is not None and response.usable and to is not None else None
     # vci-12.2.4-encryption-demanded
-    if request is None or not request.usable:
-        raise MalformedError(
-            "the issuer demands encryption but offers no key that this wallet can use", clause=_METADATA
-        )
-    if response_demanded and (response is None or not response.usable):
+    if (request is not None and request.required and to is None) or (
+        response is not None and response.required and back is None
+    ):
         raise MalformedError("the issuer demands an encryption that this wallet does not have", clause=_METADATA)
-    request_zip = request.zip_values[0] if request.zip_values else None
-    if response is None or not response.usable:
-        return MessageEncryption(request.jwks[0], request.enc_values[-1], request_zip)
-    return MessageEncryption(
-        request.jwks[0],
-        request.enc_values[-1],
-        request_zip,
+    # vci-10-encrypts-where-offered
+    if to is None or (back is None and not to.required):
+        return None
+    encryption = MessageEncryption(to.jwks[0], to.enc_values[-1], to.zip_values[0] if to.zip_values else None)
+    if back is None:
+        return encryption
+    return replace(
+        encryption,
         response_key=ec.generate_private_key(ec.SECP256R1()),
-        response_enc=response.enc_values[-1],
-        response_zip=response.zip_values[0] if response.zip_values else None,
+        response_enc=back.enc_values[-1],
+        response_zip=back.zip_values[0] if back.zip_values else None,
     )
 
 

@@ -1,6 +1,7 @@
 """Fetching what a person decides about: an offer, an issuer's metadata, its authorization server (OpenID4VCI 4, 12)."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Final
 
 from wallet_core import spec_versions as spec
@@ -97,6 +98,22 @@ def resolve_again(
     choose_encryption(issuer.request_encryption, issuer.response_encryption)
     server = yield from _resolve_authorization_server(authorization_server)
     return ResolvedOffer(CredentialOffer(credential_issuer, (configuration_id,)), issuer, server)
+
+
+def resolve_today(offer: ResolvedOffer, *, trust: MetadataTrust | None = None) -> Flow[ResolvedOffer]:
+    """Return an offer with what its issuer's metadata say by now: an agency may decide weeks later (OpenID4VCI 9).
+
+    Metadata that lack what was asked for by now change nothing: what was promised is still asked for.
+
+    Raises:
+        MalformedError, VerificationError: as :func:`resolve_credential_issuer`.
+        PeerRefusal: a server answered with an error.
+    """
+    names = offer.offer.configuration_ids
+    issuer = yield from resolve_credential_issuer(offer.offer.credential_issuer, only=names, trust=trust)
+    # OpenID4VCI 10: requests are encrypted to a key of the current metadata; keys are replaced.
+    # vci-10-current-key
+    return replace(offer, issuer=issuer) if set(names) <= set(issuer.configurations) else offer
 
 
 def resolve_credential_issuer(

@@ -7,7 +7,7 @@ link ──resolve_offer──▶ ResolvedOffer ◀──resolve_choice── an
      ──(the browser comes back)── finish_authorization ────────────────────────────────────▶ ProofsToSign
      ──(attach_key_attestations where asked for; the keys sign)── receive_credentials ──▶ IssuedCredentials,
      or once more ProofsToSign
-     ──(later, while something is deferred)── poll_deferred ──▶ IssuedCredentials ── notify
+     ──(later, while something is deferred: resolve_today)── poll_deferred ──▶ IssuedCredentials ── notify
 ```
 """
 
@@ -39,6 +39,7 @@ from wallet_core.protocols.openid4vci.resolving import (
     resolve_choice,
     resolve_credential_issuer,
     resolve_offer,
+    resolve_today,
 )
 
 __all__ = [
@@ -62,5 +63,6 @@ __all__ = [
     "resolve_choice",
     "resolve_credential_issuer",
     "resolve_offer",
+    "resolve_today",
     "start_authorization",
 ]

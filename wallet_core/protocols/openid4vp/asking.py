@@ -1,22 +1,23 @@
 """What everybody who asks for presentations does alike: make a request, sign it, open its answer, lead back.
 
-The verifier asks for companies, the issuer within a login. Neither state nor storage is here: ``presentation`` has the
-states, each app its rows.
+The verifier asks for companies, the issuer within a login. Neither states nor rows are here: ``presentation`` has the
+former, each app the latter.
 """
 
 import hashlib
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from wallet_core.encoding import base64url
-from wallet_core.errors import InvalidRequest, KeyUnavailable
+from wallet_core.errors import InvalidRequest, KeyUnavailable, StateConflict
 from wallet_core.jose import jwe
 from wallet_core.keys.algorithms import PublicKey
 from wallet_core.keys.jwk import public_jwk
 from wallet_core.keys.signer import CertifiedSigner
 from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, ClientIdPrefix
+from wallet_core.protocols.openid4vp.presentation import Presentation
 from wallet_core.protocols.openid4vp.request import AuthorizationRequest, ResponseEncryption
 from wallet_core.protocols.openid4vp.response import (
     EncryptedResponse,
@@ -31,6 +32,22 @@ from wallet_core.types import JsonObject, RandomBytes
 SECRET_BYTES: Final = 24
 """Bytes of state, nonce and response_code: 192 bits, 32 characters (OpenID4VP 5.2 asks for 128 bits; M24)."""
 
+Move: TypeAlias = Callable[[Presentation], Presentation]
+"""A transition with everything but the state bound."""
+
+
+class Stored(Protocol):
+    """A row of an app, as far as :func:`settle` knows it."""
+
+    @property
+    def state(self) -> Presentation:
+        """Where it stood when it was read."""
+        ...
+
+
+S = TypeVar("S", bound=Stored)
+
+_TRIES = 3
 _PRIVATE_KEY_BYTES = 32
 
 
@@ -127,3 +144,29 @@ def match_number(request: AuthorizationRequest) -> str:
     """
     drawn = hashlib.sha256(f"jigap match {request.client_id.full} {request.nonce}".encode()).digest()
     return f"{int.from_bytes(drawn[:8], 'big') % 100:02d}"
+
+
+def settle(
+    stored: S, move: Move, *, advance: Callable[[S, Presentation], None], read_again: Callable[[], S | None]
+) -> None:
+    """Store the moved state of a row.
+
+    Somebody may have fetched the request since the row was read; then the move is made from where it stands now. Of two
+    answers one finds the request closed.
+
+    Raises:
+        StateConflict, Expired: the move is not possible, or the row kept moving.
+    """
+    for _ in range(_TRIES - 1):
+        # Outside of what is tried: a move that the state does not allow is the caller's conflict, not a race.
+        moved = move(stored.state)
+        try:
+            advance(stored, moved)
+        except StateConflict:
+            again = read_again()
+            if again is None:
+                raise
+            stored = again
+        else:
+            return
+    advance(stored, move(stored.state))

@@ -22,6 +22,7 @@ from wallet_core.keys.signer import Signer
 from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, verify_client
 from wallet_core.protocols.openid4vp.reporting import reply_address
 from wallet_core.protocols.openid4vp.request import AuthorizationRequest, parse_request_members
+from wallet_core.protocols.openid4vp.transaction_data import NO_TYPES, TransactionTypes, understand
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.trust.x509 import TrustedCertificate, format_x5c, parse_x5c
 from wallet_core.types import Json, JsonObject
@@ -76,6 +77,7 @@ def verify_request_object(
     now: datetime,
     wallet_nonce: str | None = None,
     audiences: Collection[str] = (spec.SELF_ISSUED_AUDIENCE,),
+    transaction_types: TransactionTypes = NO_TYPES,
 ) -> tuple[AuthorizationRequest, TrustedCertificate]:
     """Return the request in a Request Object, and the certificate of the Verifier that signed it.
 
@@ -87,6 +89,7 @@ def verify_request_object(
         5. ``wallet_nonce`` is the one that was sent (5.10.1).
         6. ``aud``, if there, names this wallet; ``exp``, ``nbf`` and ``iat``, if there, admit now (5.8, RFC 7519 4.1).
         7. The parameters keep the rules of section 5; ``response_uri`` is one this Verifier may use (8.2).
+        8. What is to be agreed to is of ``transaction_types`` (8.4).
 
     Raises:
         WalletError: a step failed; of the kinds ``MalformedError``, ``VerificationError`` (``step`` is its number) and
@@ -120,10 +123,14 @@ def verify_request_object(
     _validate_times(claims, now)
     # 7.
     try:
-        return parse_request_members(claims), certificate
+        request = parse_request_members(claims)
+        # 8. 8.4: "If the Wallet does not support transaction_data parameter, it MUST return an error".
+        # vp-8.4-transaction-data
+        understand(request.transaction_data, transaction_types)
     except RemoteProtocolError as exc:
         exc.answer_to = reply_address(client_id, claims)
         raise
+    return request, certificate
 
 
 def _verify_sender(

@@ -111,7 +111,9 @@ def resolve_request(
     """
     parsed = parse_authorization_request(link)
     if isinstance(parsed, UnsignedRequest):
-        return _resolved(parsed.request, None, transaction_types)
+        # vp-8.4-transaction-data-unsigned
+        understand(parsed.request.transaction_data, transaction_types)
+        return ResolvedRequest(parsed.request, _identity(parsed.request, None))
     sent_nonce: str | None = None
     if isinstance(parsed, RequestReference):
         sent_nonce = wallet_nonce if parsed.method == "post" else None
@@ -125,8 +127,9 @@ def resolve_request(
         now=now,
         wallet_nonce=sent_nonce,
         audiences=audiences,
+        transaction_types=transaction_types,
     )
-    return _resolved(request, certificate, transaction_types)
+    return ResolvedRequest(request, _identity(request, certificate))
 
 
 def create_presentation(
@@ -225,15 +228,6 @@ def _request_object_text(response: HttpResponse) -> str:
         return response.body.decode("ascii").strip()
     except UnicodeDecodeError as exc:
         raise MalformedError("the verifier's answer is not a Request Object", clause="OpenID4VP 5.10.1") from exc
-
-
-def _resolved(
-    request: AuthorizationRequest, certificate: TrustedCertificate | None, types: TransactionTypes
-) -> ResolvedRequest:
-    # 8.4: "If the Wallet does not support transaction_data parameter, it MUST return an error".
-    # vp-8.4-transaction-data
-    understand(request.transaction_data, types)
-    return ResolvedRequest(request, _identity(request, certificate))
 
 
 def _identity(request: AuthorizationRequest, certificate: TrustedCertificate | None) -> VerifierIdentity:

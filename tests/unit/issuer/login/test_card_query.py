@@ -8,7 +8,8 @@ import pytest
 
 from issuer.login.assembly import provider_account
 from issuer.login.citizens import create_citizen
-from issuer.login.presentation.use_cases import narrow_query, read_citizen
+from issuer.login.presentation.use_cases.requests import narrow_query
+from issuer.login.presentation.use_cases.results import read_citizen
 from issuer.records.ports import Citizen
 from issuer.settings import IssuerSettings
 from wallet_core.adapters.config import SettingsError, load_catalogue
