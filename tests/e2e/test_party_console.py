@@ -12,6 +12,7 @@ import pytest
 from tests.e2e.test_verifier_console import PAGE, POLICY, Staff, opened
 from tests.support.html import assert_whole
 from tests.support.presentations import CLAIMS, query
+from tests.support.transactions import transaction
 from tests.support.verifying import HOST, PARTY, VerifierUnderTest, add_access_key
 from verifier.console.calendar import Entry, calendar
 from wallet_core.trust.calendar import WARN_BEFORE
@@ -71,6 +72,18 @@ def test_a_policy_is_shown_whole(staff: Staff) -> None:
 def test_a_test_request_of_a_policy_shows_its_code(staff: Staff) -> None:
     answer = staff.post("/console/checks", f"/console/policies/{POLICY}", policy=POLICY)
     assert "openid4vp://" in staff.get(answer.headers["location"])
+
+
+def test_a_test_request_with_something_to_agree_to_is_filled_in_first(staff: Staff) -> None:
+    assert 'href="/console/ask?policy=tax-payment"' in staff.get("/console/policies/tax-payment")
+    staff.get("/console/ask?policy=tax-payment")
+
+
+def test_what_a_program_let_people_agree_to_is_shown(staff: Staff) -> None:
+    made = staff.under_test.ask(dcql_query=query(("name",)), transaction_data=[transaction()])
+    staff.under_test.present(made["authorization_request"])
+    assert 'class="tag tag--ok"' in staff.get(f"/console/asked/{made['id']}")
+    assert "동의" in staff.get(f"/console/asked/{made['id']}")
 
 
 def tried(staff: Staff, asked: Any) -> str:

@@ -156,6 +156,7 @@ class Desk:
             "checks": result.checks,
             "status": _status(credentials, result),
             "error": result.error,
+            "transactions": [self._transaction(entry, agreed) for entry, agreed in result.transactions],
             "reason": result.error_description,
             "clause": result.clause,
             "created_at": result.created_at,
