@@ -21,7 +21,7 @@ from wallet_core.jose import jws
 from wallet_core.keys.signer import CertifiedSigner, SoftwareSigner
 from wallet_core.protocols.openid4vci import wallet as issuing
 from wallet_core.protocols.openid4vci.pending import ProofsToSign, ResolvedOffer
-from wallet_core.protocols.openid4vp.mdoc import create_document_to_sign
+from wallet_core.protocols.openid4vp.mdoc import create_document_to_sign, request_transcript
 from wallet_core.protocols.openid4vp.pending import ResolvedRequest
 from wallet_core.protocols.openid4vp.response import create_response
 from wallet_core.protocols.openid4vp.transaction_data import NO_TYPES, TransactionTypes
@@ -143,7 +143,7 @@ class Stranger:
     def show(self, resolved: ResolvedRequest, credential: str, elements: Sequence[tuple[str, str]]) -> bytes:
         """Return these elements of an mdoc, signed with the stranger's key for this request: a DeviceResponse."""
         held = index_mdoc(base64url.decode(credential, what="credential"))
-        document = create_document_to_sign(resolved.request, held, elements)
+        document = create_document_to_sign(request_transcript(resolved.request), held, elements)
         return document.attach(self.signer.sign(document.signing_input))
 
     def send(self, resolved: ResolvedRequest, query: str, presentation: str) -> Exchange:

@@ -28,6 +28,7 @@ from wallet_core.catalogue import Text
 from wallet_core.encoding import strict_json
 from wallet_core.errors import InvalidRequest
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix
+from wallet_core.protocols.openid4vp.dc_api import DcApiProtocol
 from wallet_core.protocols.openid4vp.presentation import PresentationFlow
 
 app = typer.Typer(no_args_is_help=True, help="The companies' side: ask for presentations and check them.")
@@ -145,13 +146,23 @@ def create_request(
         str | None, typer.Option("--redirect-uri", help="Same device: where the browser comes back.")
     ] = None,
     endpoint: Annotated[str, typer.Option("--endpoint", help="The wallet's address or scheme.")] = spec.REQUEST_SCHEME,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option("--origin", help="Ask over the Digital Credentials API: origin of the page; may be repeated."),
+    ] = None,
+    protocol: Annotated[
+        list[DcApiProtocol] | None,
+        typer.Option("--protocol", help="With --origin: exchange protocol that is offered; may be repeated."),
+    ] = None,
     transaction: Annotated[
         list[Path] | None,
         typer.Option("--transaction", exists=True, dir_okay=False, help="File with a transaction to be agreed to."),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Ask for a presentation and print the link."""
+    """Ask for a presentation and print the link, or what a page passes to navigator.credentials.get."""
+    if protocol and not origin:
+        raise InvalidRequest("--protocol goes with --origin")
     verifier = _verifier()
     order = PresentationOrder(
         policy=policy,
@@ -162,13 +173,17 @@ def create_request(
         flow=PresentationFlow.SAME_DEVICE if redirect_uri else PresentationFlow.CROSS_DEVICE,
         redirect_uri=redirect_uri,
         authorization_endpoint=endpoint,
+        expected_origins=tuple(origin or ()),
+        dc_api_protocols=tuple(protocol) if protocol else None,
         transaction_data=tuple(
             strict_json.loads_object(each.read_bytes(), what="the transaction") for each in transaction or ()
         ),
     )
     storage = verifier.presentations.storage()
     made = create_presentation(verifier.presentations, storage, verifier.party(party), order)
-    out(as_json, created_json(made), f"{made.authorization_request}\nid {made.id}, until {made.expires_at.isoformat()}")
+    call = "" if made.dc_api_request is None else strict_json.dumps_text(made.dc_api_request)
+    words = f"{made.authorization_request or call}\nid {made.id}, until {made.expires_at.isoformat()}"
+    out(as_json, created_json(made), words)
 
 
 @request_app.command("show")
@@ -182,7 +197,8 @@ def show_request(
     verifier = _verifier()
     result = show_presentation(verifier.presentations, verifier.party(party), presentation)
     marks = {True: "ok", False: "FAILED", None: "-"}
-    lines = [f"{check.step}. {check.name}: {marks[check.ok]} {check.detail}".rstrip() for check in result.checks]
+    parts = [(f"{one.step}. {one.name}: {marks[one.ok]}", one.query_id, one.detail) for one in result.checks]
+    lines = [" ".join(part for part in each if part) for each in parts]
     lines += [f"{entry.type}: agreed with {agreed or '-'}" for entry, agreed in result.transactions]
     problem = f" ({result.error}: {result.error_description})" if result.error else ""
     out(as_json, result_json(result), "\n".join([f"{result.state}{problem}", *lines]))

@@ -139,15 +139,17 @@ class Created:
 
     Attributes:
         id: for you only: never show it to the wallet.
-        authorization_request: the link for a button.
+        authorization_request: the link for a button; None over the Digital Credentials API.
         qr_svg: the same link as a QR code, an SVG image.
+        dc_api_request: what your page passes to ``navigator.credentials.get``; None for the other ways.
         expires_at: until when it can be answered (RFC 3339).
         raw: the whole answer.
     """
 
     id: str
-    authorization_request: str
-    qr_svg: str
+    authorization_request: str | None
+    qr_svg: str | None
+    dc_api_request: Mapping[str, Any] | None
     expires_at: str
     raw: Mapping[str, Any]
 
@@ -245,7 +247,8 @@ class VerifierClient:
         given = {name: value for name, value in body.items() if value is not None}
         made = self._post("/presentations", given, idempotency_key)
         names = ("id", "authorization_request", "qr_svg", "expires_at")
-        return Created(raw=made, **{name: _member(made, name) for name in names})
+        call = made.get("dc_api_request")
+        return Created(raw=made, dc_api_request=call, **{name: _member(made, name) for name in names})
 
     def fetch(self, presentation_id: str) -> Result:
         """Return what became of a presentation so far."""
@@ -273,6 +276,23 @@ class VerifierClient:
         """
         path = f"/presentations/{_quoted(presentation_id)}/redeem"
         return _result(self._post(path, {"response_code": response_code}, idempotency_key))
+
+    def dc_api_response(
+        self, presentation_id: str, credential: Mapping[str, Any], origin: str, *, idempotency_key: str | None = None
+    ) -> Result:
+        """Bring what ``navigator.credentials.get`` gave to your page, once, and return the result.
+
+        Args:
+            presentation_id: of the request.
+            credential: ``protocol`` and ``data`` of the ``DigitalCredential``.
+            origin: of your page; one of the ``expected_origins`` of the request.
+            idempotency_key: yours, if another process may bring the same.
+
+        Raises:
+            BadRequest: it does not pass the checks; :meth:`fetch` says at which it stopped.
+        """
+        path = f"/presentations/{_quoted(presentation_id)}/dc-api-response"
+        return _result(self._post(path, {**credential, "origin": origin}, idempotency_key))
 
     def record(self, presentation_id: str) -> dict[str, Any]:
         """Return the sealed verification record, to keep and to show to an auditor."""

@@ -51,6 +51,12 @@ HANDOVER_OPENID4VP: Final = "OpenID4VPHandover"
 HANDOVER_OPENID4VP_DC_API: Final = "OpenID4VPDCAPIHandover"
 HANDOVER_DCAPI: Final = "dcapi"
 
+# --- Digital Credentials API: protocol identifiers (OpenID4VP A.1, W3C Digital Credentials) ---------------------------
+DC_API_UNSIGNED: Final = "openid4vp-v1-unsigned"
+DC_API_SIGNED: Final = "openid4vp-v1-signed"
+DC_API_MULTISIGNED: Final = "openid4vp-v1-multisigned"
+DC_API_ISO_MDOC: Final = "org-iso-mdoc"
+
 # --- OAuth and OpenID4VCI --------------------------------------------------------------------------------------------
 GRANT_PRE_AUTHORIZED_CODE: Final = "urn:ietf:params:oauth:grant-type:pre-authorized_code"
 GRANT_AUTHORIZATION_CODE: Final = "authorization_code"
@@ -84,6 +90,9 @@ SELF_ISSUED_AUDIENCE: Final = "https://self-issued.me/v2"
 RESPONSE_TYPE_VP_TOKEN: Final = "vp_token"
 RESPONSE_MODE_DIRECT_POST: Final = "direct_post"
 RESPONSE_MODE_DIRECT_POST_JWT: Final = "direct_post.jwt"
+RESPONSE_MODE_DC_API: Final = "dc_api"
+RESPONSE_MODE_DC_API_JWT: Final = "dc_api.jwt"
+ORIGIN_AUDIENCE: Final = "origin:"
 PREFIX_REDIRECT_URI: Final = "redirect_uri"
 PREFIX_X509_SAN_DNS: Final = "x509_san_dns"
 PREFIX_X509_HASH: Final = "x509_hash"

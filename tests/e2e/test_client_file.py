@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.dc_api import PlatformWallet
 from tests.support.network import free_port
 from tests.support.presentations import CLAIMS, query
 from tests.support.serving import serving
@@ -342,6 +343,14 @@ def test_a_signed_webhook_that_is_no_object_is_refused(bank: Bank) -> None:
             bank.module.verify_webhook(secret, signed(), BODY, now=SENT)
 
 
+def in_the_page(under_test: VerifierUnderTest, call: dict[str, Any]) -> dict[str, Any]:
+    """What a browser returns to a page of the shop's."""
+    world, now = under_test.world, under_test.clock.now()
+    wallet = PlatformWallet(world.anchors, world.holder, now, {"licence": under_test.held})
+    first = call["digital"]["requests"][0]
+    return wallet.answer(first["protocol"], first["data"], "https://shop.example")
+
+
 # --- the page ---------------------------------------------------------------------------------------------------------
 def test_the_code_on_the_page_runs(bank: Bank, capsys: pytest.CaptureFixture[str]) -> None:
     under_test, shown = bank.under_test, []
@@ -358,6 +367,7 @@ def test_the_code_on_the_page_runs(bank: Bank, capsys: pytest.CaptureFixture[str
         "body": BODY,
         "show": lambda svg: (shown.append(svg), bank.answer(names["asked"].authorization_request)),
         "redirect": links.append,
+        "in_the_page": lambda call: in_the_page(under_test, call),
     }
     pieces = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert len(pieces) >= 6

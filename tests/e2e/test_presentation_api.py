@@ -115,6 +115,7 @@ def test_of_simultaneous_posts_under_one_key_one_is_done(verifier: VerifierUnder
         {"dcql_query": {"credentials": [{"id": "m", "format": "jwt_vc_json", "meta": {"type_values": [["x"]]}}]}},
         {"dcql_query": query(), "response_mode": "dc_api.jwt"},
         {"dcql_query": query(), "expected_origins": ["https://a.example"]},
+        {"dcql_query": query(), "dc_api_protocols": ["openid4vp-v1-signed"]},
         {"dcql_query": query(), "webhook": "https://a.example/hook"},
         {"dcql_query": query(), "response_mode": "fragment"},
         {"dcql_query": query(), "client_id_prefix": "did"},
@@ -216,10 +217,9 @@ def test_without_a_key_nothing_is_told(sqlite_verifier: VerifierUnderTest) -> No
         assert answer.json()["error"] == "invalid_token"
 
 
-@pytest.mark.parametrize("path", ["dc-api-response", "record"])
-def test_what_is_not_supported_yet_says_so(sqlite_verifier: VerifierUnderTest, path) -> None:
+def test_what_is_not_supported_yet_says_so(sqlite_verifier: VerifierUnderTest) -> None:
     made = sqlite_verifier.ask()
-    answer = sqlite_verifier.api("GET" if path == "record" else "POST", f"/{made['id']}/{path}")
+    answer = sqlite_verifier.api("GET", f"/{made['id']}/record")
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, note
 from hypothesis import strategies as st
@@ -40,6 +41,7 @@ from wallet_core.formats.mdoc.device_request import encode_device_request, encod
 from wallet_core.formats.mdoc.document import parse_device_response
 from wallet_core.formats.mdoc.holder import index_mdoc
 from wallet_core.formats.mdoc.mdl import lint_mdl, mso_size
+from wallet_core.formats.mdoc.session_transcript import dcapi_transcript
 from wallet_core.formats.mdoc.structures import parse_issuer_signed, parse_mso
 from wallet_core.formats.mdoc.verifier import claims_to_json
 from wallet_core.formats.sd_jwt.holder import create_key_binding, index_sd_jwt
@@ -47,9 +49,17 @@ from wallet_core.formats.sd_jwt.vc import validate_sd_jwt_vc
 from wallet_core.formats.sd_jwt.verifier import parse_sd_jwt, verify_sd_jwt_kb
 from wallet_core.http import HttpResponse
 from wallet_core.jose import jwe, jws
+from wallet_core.keys import hpke
 from wallet_core.keys.cose_key import cose_key, parse_cose_key
 from wallet_core.keys.jwk import parse_private_jwk, parse_public_jwk, public_jwk
 from wallet_core.keys.signer import CertifiedSigner, SoftwareSigner
+from wallet_core.protocols.iso18013.dc_api import (
+    create_encryption_info,
+    create_request_data,
+    open_response_data,
+    parse_encryption_info,
+    parse_request_data,
+)
 from wallet_core.protocols.oauth2.authorization import (
     parse_authorization_request as parse_oauth_request,
 )
@@ -123,6 +133,12 @@ from wallet_core.protocols.openid4vci.signed_metadata import (
 )
 from wallet_core.protocols.openid4vci.wallet import receive_credentials, request_proofs, resolve_offer
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, create_client_id
+from wallet_core.protocols.openid4vp.dc_api import (
+    DcApiProtocol,
+    parse_dc_api_members,
+    parse_dc_api_response,
+    verify_dc_api_request,
+)
 from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
 from wallet_core.protocols.openid4vp.request import parse_authorization_request, parse_request_members
 from wallet_core.protocols.openid4vp.request_object import verify_request_object
@@ -648,6 +664,74 @@ def check_request_object(token: str) -> None:
     verify_request_object(token, client_id=CLIENT, anchors=ANCHORS, now=AT)
 
 
+ORIGIN = "https://verifier.example"
+DC_API_UNSIGNED = {
+    **{k: v for k, v in REQUEST.items() if k not in {"response_uri", "state"}},
+    "response_mode": "dc_api",
+}
+DC_API_REQUEST = {**DC_API_UNSIGNED, "client_id": CLIENT.full, "expected_origins": [ORIGIN]}
+
+
+def as_dc_api_request(random: Random) -> dict[str, Any]:
+    """A signed request over the API with changed parameters, signed again."""
+    header: Any = {"alg": "ES256", "typ": "oauth-authz-req+jwt", "x5c": format_x5c([LEAF])}
+    data = f"{encode(header)}.{encode(mutate_json(random, DC_API_REQUEST))}".encode()
+    return {"request": jws.attach_signature(data, samples.HOLDER.sign(data))}
+
+
+def as_multisigned_request(random: Random) -> Any:
+    """A request in general JSON serialization, changed before or after it was signed."""
+    header: Any = {
+        "alg": "ES256", "typ": "oauth-authz-req+jwt", "x5c": format_x5c([LEAF]), "client_id": CLIENT.full
+    }  # fmt: skip
+    payload: Any = {name: value for name, value in DC_API_REQUEST.items() if name != "client_id"}
+    changed = random.randrange(3)
+    protected, body = (
+        encode(mutate_json(random, header) if changed == 0 else header),
+        encode(mutate_json(random, payload) if changed == 1 else payload),
+    )
+    signature = base64url.encode(samples.HOLDER.sign(f"{protected}.{body}".encode()))
+    data = {"request": {"payload": body, "signatures": [{"protected": protected, "signature": signature}]}}
+    return mutate_json(random, data) if changed == 2 else data
+
+
+def check_dc_api(protocol: str, data: Any) -> None:
+    verify_dc_api_request(protocol, data, origin=ORIGIN, anchors=ANCHORS, now=AT)
+
+
+ISO_KEY = ec.generate_private_key(ec.SECP256R1())
+ISO_INFO = create_encryption_info(ISO_KEY.public_key(), bytes(16))
+ISO_REQUEST: dict[str, Any] = create_request_data(
+    [(mdoc.MDL, {"org.iso.18013.5.1": {"portrait": False}})],
+    encryption_info=ISO_INFO,
+    origin=ORIGIN,
+    signer=samples.HOLDER,
+    x5chain=[LEAF],
+)
+ISO_SEALED = hpke.seal(
+    mdoc.RESPONSE, ISO_KEY.public_key(), info=dcapi_transcript(encryption_info=ISO_INFO, origin=ORIGIN)
+)
+ISO_ANSWER = {
+    "response": base64url.encode(cbor.dumps(["dcapi", {"enc": ISO_SEALED.enc, "cipherText": ISO_SEALED.ciphertext}]))
+}
+
+
+def as_iso_request(random: Random) -> Any:
+    """``data`` of the ISO protocol with nodes of the request changed, or members of the whole."""
+    if random.random() < 0.2:
+        return mutate_json(random, ISO_REQUEST)
+    request = CborBytes(base64url.decode(ISO_REQUEST["deviceRequest"]))(random)
+    return {**ISO_REQUEST, "deviceRequest": base64url.encode(request)}
+
+
+def check_iso_request(data: Any) -> None:
+    parse_request_data(data, origin=ORIGIN, anchors=ANCHORS, now=AT)
+
+
+def check_iso_response(data: Any) -> None:
+    open_response_data(data, ISO_KEY, encryption_info=ISO_INFO, origin=ORIGIN)
+
+
 OPERATOR = ListOperator(samples.NOW)
 TRUST_LIST = new_list(
     samples.NOW,
@@ -940,6 +1024,19 @@ TARGETS = {
         parse_authorization_request, Text("openid4vp://?" + urlencode(request_parameters(REQUEST)))
     ),
     "request_members": Target(parse_request_members, Members(REQUEST)),
+    "dc_api.members": Target(parse_dc_api_members, Members(DC_API_REQUEST)),
+    "dc_api.unsigned": Target(lambda data: check_dc_api(DcApiProtocol.UNSIGNED, data), Members(DC_API_UNSIGNED)),
+    "dc_api.signed": Target(lambda data: check_dc_api(DcApiProtocol.SIGNED, data), as_dc_api_request),
+    "dc_api.multisigned": Target(lambda data: check_dc_api(DcApiProtocol.MULTISIGNED, data), as_multisigned_request),
+    "dc_api.response": Target(parse_dc_api_response, Members({"vp_token": {"licence": ["a~"]}, "state": "s"})),
+    "iso_mdoc.request": Target(check_iso_request, as_iso_request),
+    "iso_mdoc.encryption_info": Target(
+        lambda data: parse_encryption_info(base64url.encode(data)), CborBytes(base64url.decode(ISO_INFO))
+    ),
+    "iso_mdoc.response": Target(
+        lambda data: check_iso_response({"response": base64url.encode(data)}),
+        CborBytes(base64url.decode(ISO_ANSWER["response"])),
+    ),
     "request_uri_post": Target(
         lambda body: parse_request_uri_post(FORM, body),
         Form({"wallet_nonce": "n", "wallet_metadata": json.dumps(WALLET_METADATA)}),
@@ -994,6 +1091,8 @@ def test_what_is_signed_again_can_be_good() -> None:
         "key_attestation.signed",
         "key_attestation.proof",
         "request_object",
+        "dc_api.signed",
+        "dc_api.multisigned",
         "trust_list.signed",
         "mdoc.signed",
         "sign1.signed",

@@ -20,6 +20,7 @@ NOW = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
 LONG_NAME = "Maria-Theresia Wolfeschlegelsteinhausenbergerdorff van der Groenten"
 REQUEST = "openid4vp://?client_id=x509_hash%3AkZ3n&request_uri=https%3A%2F%2Fverifier.example%2Frequests%2FabCd"
 OFFER_URI = "openid-credential-offer://?credential_offer_uri=https%3A%2F%2Fissuer.example%2Foffers%2FabCd"
+CALL = '{"digital":{"requests":[{"protocol":"openid4vp-v1-unsigned","data":{}}]}}'
 LICENCE = {"ko": "모바일 운전면허증", "en": "Mobile driving licence"}
 POLICE = {"ko": "서울특별시경찰청장 (시험용)", "en": "Seoul Metropolitan Police (test)"}
 AGENCY = {"agency": {"id": "police", "name": POLICE}, "now": NOW, "csrf_token": "token"}
@@ -50,7 +51,7 @@ def check(state: str, **changes: Any) -> dict[str, Any]:
     return {
         "id": "c-3c91", "policy": POLICY, "state": state, "created_at": NOW, "at": NOW,
         "expires_at": NOW + timedelta(minutes=5), "uri": REQUEST,
-        "wallet_uri": "http://localhost:8300/authorize", "match_number": "82",
+        "wallet_uri": "http://localhost:8300/authorize", "match_number": "82", "browser": CALL,
         "kept_until": date(2027, 2, 20), "declined": False, "elsewhere": False,
         "passed": state == "verified", "credentials": [], "checks": [],
     } | changes  # fmt: skip

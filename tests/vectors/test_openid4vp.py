@@ -18,6 +18,7 @@ from wallet_core.keys.algorithms import PublicKey
 from wallet_core.keys.jwk import parse_private_jwk, parse_public_jwk
 from wallet_core.protocols.openid4vp.checks import CheckStep, check_failed
 from wallet_core.protocols.openid4vp.client_id import parse_client_id
+from wallet_core.protocols.openid4vp.dc_api import verify_dc_api_request
 from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
 from wallet_core.protocols.openid4vp.request import RequestReference, parse_authorization_request, parse_request_members
 from wallet_core.protocols.openid4vp.request_object import verify_request_object
@@ -69,6 +70,14 @@ def test_request_object(case: dict[str, Any]) -> None:
     anchors = parse_trust_anchors(REQUESTS["trust_anchor_pem"], purpose=AnchorPurpose.VERIFIER_ACCESS)
 
     def read() -> None:
+        if case.get("transport") == "dc_api":
+            data = {"request": case["request_object"]}
+            at = datetime.fromtimestamp(REQUESTS["evaluate_at"], UTC)
+            over_api, _ = verify_dc_api_request(
+                "openid4vp-v1-signed", data, origin=case["origin"], anchors=anchors, now=at
+            )
+            assert over_api.client_id == parse_client_id(case["outer_client_id"])
+            return
         verify_request_object(
             case["request_object"],
             client_id=parse_client_id(case["outer_client_id"]),

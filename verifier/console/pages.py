@@ -18,21 +18,36 @@ from verifier.console.desk import (
     session_digest,
     staff,
 )
-from verifier.console.use_cases import list_checks, show_links
+from verifier.console.use_cases import find_call, list_checks, show_links
 from verifier.dependencies import verifier_of
 from verifier.presentations.ports import Wanted
-from verifier.presentations.use_cases.protocol import ELSEWHERE_PATH
+from verifier.presentations.router import judge
+from verifier.presentations.use_cases.dc_api_answers import DcApiAnswer
+from verifier.presentations.use_cases.protocol import ELSEWHERE_PATH, record_verdict
 from verifier.presentations.use_cases.requests import start_check
 from verifier.presentations.use_cases.results import redeem_in_browser, show_check
 from verifier.relying_parties.use_cases import sign_in
+from wallet_core.adapters import log
 from wallet_core.adapters.web import html, is_opened, page_router, protocol_json, see_other, session
-from wallet_core.errors import AccessDenied, InvalidTransactionData, NotFound, RemoteProtocolError, StateConflict
+from wallet_core.encoding import strict_json
+from wallet_core.errors import (
+    AccessDenied,
+    InvalidTransactionData,
+    MalformedError,
+    NotFound,
+    RemoteProtocolError,
+    StateConflict,
+    VerificationError,
+)
 
 router = page_router()
 
 Staff = Annotated[Desk, Depends(staff)]
 OWN = "own"
 """In a list's address: only what follows no policy."""
+
+MAX_ANSWER = 512 * 1024
+"""Bytes of what a browser gave to the page, as of every form; an mDL with its portrait is about 100 kB."""
 
 WAITING = frozenset({"requested", "retrieved", "answered"})
 
@@ -90,7 +105,7 @@ async def policy_page(request: Request, desk: Staff, policy: Annotated[str, Quer
 
 @router.post("/console/checks")
 async def start(request: Request, desk: Staff, policy: Annotated[str, Form(max_length=64)]) -> Response:
-    """Make the two requests: a QR code for another device, a link for this one (protocols.md M23)."""
+    """Make the requests: a QR code for another device, a link and a browser's call for this one (protocols.md M23)."""
     ports, found = desk.verifier.presentations, desk.policy(policy)
     fields = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
     try:
@@ -153,6 +168,7 @@ async def check_page(request: Request, desk: Staff, check_id: str) -> Response:
     shown |= {
         "uri": links.across,
         "wallet_uri": links.beside,
+        "browser": "" if links.browser is None else strict_json.dumps_text(links.browser),
         "match_number": links.match_number,
         "created_at": links.created_at,
         "expires_at": links.expires_at,
@@ -164,6 +180,25 @@ async def check_page(request: Request, desk: Staff, check_id: str) -> Response:
 async def check_state(desk: Staff, check_id: str) -> Response:
     """Tell the open page whether the check moved on."""
     return protocol_json({"state": show_check(desk.verifier.presentations, desk.party, check_id).result.state})
+
+
+@router.post("/console/checks/{check_id}/answer")
+async def take_answer(desk: Staff, check_id: str, answer: Annotated[str, Form(max_length=MAX_ANSWER)]) -> Response:
+    """Take what the browser's Digital Credentials API gave to the page; the page then shows what it means.
+
+    The origin is our own: the call was made by the page that this form is on.
+    """
+    verifier, ports = desk.verifier, desk.verifier.presentations
+    presentation_id = find_call(ports, desk.party, check_id)
+    try:
+        credential = strict_json.loads_object(answer, what="answer", max_bytes=MAX_ANSWER)
+        given = DcApiAnswer(str(credential.get("protocol")), credential.get("data"), ports.public_url)
+        verdict = await judge(verifier, desk.party, presentation_id, given)
+        await verifier.commit(lambda storage: record_verdict(storage, verdict, now=ports.clock.now()))
+    except (MalformedError, VerificationError, RemoteProtocolError, StateConflict) as exc:
+        # The page is shown again as it stands: with the result if there is one, with the code if not.
+        log.get_logger("verifier.console").info("refused", error=exc.code, detail=exc.detail, clause=exc.clause)
+    return see_other(f"/console/checks/{check_id}")
 
 
 @router.get(RETURN)

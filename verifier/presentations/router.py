@@ -8,18 +8,23 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from verifier.dependencies import verifier_of
+from verifier.dependencies import Verifier, verifier_of
 from verifier.presentations import shapes
 from verifier.presentations.use_cases import requests, results
+from verifier.presentations.use_cases.dc_api_answers import DcApiAnswer, judge_dc_api_answer
+from verifier.presentations.use_cases.protocol import Verdict, record_verdict
 from verifier.presentations.use_cases.requests import CreatedPresentation, PresentationOrder
 from verifier.presentations.use_cases.results import Result
+from verifier.relying_parties.ports import RelyingParty
+from verifier.status.use_cases import look_until_known
 from wallet_core import spec_versions as spec
 from wallet_core.adapters.api_keys import ApiKey
 from wallet_core.adapters.idempotency import Answer
 from wallet_core.adapters.qr import qr_svg
 from wallet_core.adapters.web import answer_idempotently, idempotent, protocol_json, require_api_key
-from wallet_core.errors import InvalidRequest, NotFound
+from wallet_core.errors import InvalidRequest, NotFound, StateConflict, VerificationError
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix
+from wallet_core.protocols.openid4vp.dc_api import MAX_ORIGIN_CHARACTERS, DcApiProtocol
 from wallet_core.protocols.openid4vp.presentation import PresentationFlow
 from wallet_core.protocols.openid4vp.validation import PresentedCredential
 from wallet_core.types import Json, JsonObject
@@ -72,24 +77,35 @@ class PresentationBody(BaseModel):
         description="What is to be agreed to: objects of a transaction type of the catalogue (`type` and its members). "
         "`credential_ids` may be left out: then any card of the query that can will do.",
     )
-    expected_origins: list[str] | None = None
+    expected_origins: list[str] | None = Field(
+        None, description="Digital Credentials API: origins of your pages that ask, as a browser writes them."
+    )
+    dc_api_protocols: list[DcApiProtocol] | None = Field(
+        None, description="Digital Credentials API: what the page offers, your favourite first; by default what fits."
+    )
     webhook: str | None = None
 
     def order(self) -> PresentationOrder:
         """Return the order. Raises ``InvalidRequest`` for what is not supported yet."""
-        if self.response_mode.startswith("dc_api") or self.expected_origins is not None:
-            raise InvalidRequest("the Digital Credentials API is not supported yet")
+        if self.response_mode.startswith("dc_api") != (self.expected_origins is not None):
+            raise InvalidRequest("expected_origins go with response_mode dc_api or dc_api.jwt, and only with them")
+        if self.expected_origins is None and self.dc_api_protocols is not None:
+            raise InvalidRequest("dc_api_protocols go with response_mode dc_api or dc_api.jwt")
+        if self.expected_origins == []:
+            raise InvalidRequest("expected_origins is empty", clause="OpenID4VP A.2")
         if self.webhook is not None:
             raise InvalidRequest("webhooks are not supported yet; ask GET /api/v1/presentations/{id}")
         return PresentationOrder(
             policy=self.policy,
             dcql_query=self.dcql_query,
-            encrypted=self.response_mode == spec.RESPONSE_MODE_DIRECT_POST_JWT,
+            encrypted=self.response_mode in {spec.RESPONSE_MODE_DIRECT_POST_JWT, spec.RESPONSE_MODE_DC_API_JWT},
             client_id_prefix=ClientIdPrefix(self.client_id_prefix),
             request_uri_method=self.request_uri_method,
             flow=PresentationFlow(self.flow),
             redirect_uri=self.redirect_uri,
             authorization_endpoint=self.authorization_endpoint,
+            expected_origins=tuple(self.expected_origins or ()),
+            dc_api_protocols=None if self.dc_api_protocols is None else tuple(self.dc_api_protocols),
             transaction_data=tuple(self.transaction_data or ()),
         )
 
@@ -99,6 +115,15 @@ class RedeemBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     response_code: str = Field(max_length=200)
+
+
+class DcApiResponseBody(BaseModel):
+    """The `DigitalCredential` that the browser returned, and the `origin` of the page that asked for it."""
+
+    model_config = ConfigDict(extra="ignore")
+    protocol: str = Field(max_length=100, description="`protocol` of the DigitalCredential.")
+    data: dict[str, Any] = Field(description="`data` of the DigitalCredential.")
+    origin: str = Field(max_length=MAX_ORIGIN_CHARACTERS, description="Of your page: one of `expected_origins`.")
 
 
 @router.post("", status_code=201, response_model=shapes.CreatedPresentation)
@@ -157,11 +182,50 @@ async def redeem(request: Request, presentation_id: str, body: RedeemBody, key: 
     return protocol_json(result_json(results.show_presentation(verifier.presentations, party, presentation_id)))
 
 
-@router.post("/{presentation_id}/dc-api-response")
-async def receive_dc_api_response(presentation_id: str, _key: Writer) -> Response:
-    """Take what a browser's Digital Credentials API returned: not supported yet."""
-    del presentation_id
-    raise InvalidRequest("the Digital Credentials API is not supported yet")
+@router.post("/{presentation_id}/dc-api-response", response_model=shapes.Presentation)
+async def receive_dc_api_response(
+    request: Request, presentation_id: str, body: DcApiResponseBody, key: Writer
+) -> Response:
+    """Take what the browser's Digital Credentials API returned to your page, once.
+
+    A repeat with the same `Idempotency-Key` gets the result again, as long as it is kept.
+    """
+    verifier = verifier_of(request)
+    party, unit = verifier.party(key.owner), verifier.database.unit()
+    answer = DcApiAnswer(body.protocol, body.data, body.origin)
+    verdict: Verdict | None = None
+    conflict: StateConflict | None = None
+    try:
+        verdict = await judge(verifier, party, presentation_id, answer)
+    except StateConflict as exc:
+        conflict = exc
+
+    def settle() -> Answer:
+        """Do it the first time the key comes. What is remembered is the outcome, never a claim."""
+        if verdict is None:
+            raise conflict or StateConflict("this request was answered or has ended")
+        storage = verifier.storage(unit)
+        with storage.unit:
+            record_verdict(storage, verdict, now=verifier.clock.now())
+        if verdict.error is None:
+            return Answer(200, {})
+        return Answer(400, {"description": verdict.error.description, "clause": verdict.error.clause})
+
+    settled = await answer_idempotently(request, unit, key, settle)
+    if settled.status != 200:
+        clause = settled.body["clause"]
+        raise VerificationError(str(settled.body["description"]), clause=None if clause is None else str(clause))
+    return protocol_json(result_json(results.show_presentation(verifier.presentations, party, presentation_id)))
+
+
+async def judge(verifier: Verifier, party: RelyingParty, presentation_id: str, answer: DcApiAnswer) -> Verdict:
+    """Return what an answer of the API means, with the status lists that it needs looked up."""
+    return await look_until_known(
+        verifier.status_lists,
+        verifier.http,
+        lambda look: judge_dc_api_answer(verifier.presentations, party, presentation_id, answer, look),
+        is_refused=lambda verdict: verdict.error is not None,
+    )
 
 
 @router.get("/{presentation_id}/record")
@@ -177,7 +241,8 @@ def created_json(made: CreatedPresentation) -> JsonObject:
         "id": made.id,
         "authorization_request": made.authorization_request,
         "request_uri": made.request_uri,
-        "qr_svg": qr_svg(made.authorization_request),
+        "qr_svg": None if made.authorization_request is None else qr_svg(made.authorization_request),
+        "dc_api_request": made.dc_api_request,
         "expires_at": made.expires_at.isoformat(),
     }
 

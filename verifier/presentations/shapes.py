@@ -25,9 +25,14 @@ class CreatedPresentation(Shape):
     """A request as it is handed to the person, as a QR code or behind a button."""
 
     id: str = Field(description="For you only: never show it to the wallet or in an address.")
-    authorization_request: str = Field(description="The link of the QR code or the button.")
+    authorization_request: str | None = Field(
+        description="The link of the QR code or the button; null over the Digital Credentials API."
+    )
     request_uri: str | None = Field(description="Where the link finds the request; null if the link carries it whole.")
-    qr_svg: str = Field(description="The QR code of the link, as an SVG image.")
+    qr_svg: str | None = Field(description="The QR code of the link, as an SVG image; null where there is no link.")
+    dc_api_request: dict[str, Any] | None = Field(
+        description="What your page passes to navigator.credentials.get; null for the other response modes."
+    )
     expires_at: datetime = Field(description="Until when it can be answered.")
 
 
@@ -112,6 +117,7 @@ EXAMPLES: Final[Mapping[str, JsonObject]] = {
         "authorization_request": "openid4vp://?client_id=x509_hash%3AkZ3n&request_uri=https%3A%2F%2Fverifier.example%2F…",
         "request_uri": "https://verifier.example/openid4vp/requests/abCd",
         "qr_svg": "<svg/>",
+        "dc_api_request": None,
         "expires_at": "2026-11-22T02:35:00+00:00",
     },
     "Presentation": {

@@ -1,6 +1,6 @@
 """The catalogue as a whole: credential types, policies and agencies, read from texts and checked."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -72,9 +72,20 @@ class Catalogue:
                 return credential_type
         raise UnknownCredentialConfiguration("no such credential configuration", clause="OpenID4VCI 8.3.1.2")
 
+    def supertypes(self) -> dict[str, frozenset[str]]:
+        """Return all types that each ``vct`` extends, nearest or not (SD-JWT VC 4); without those that extend none."""
+        parents = {each.vct: each.extends for each in self.types.values() if each.extends is not None}
+        return {vct: frozenset(_line(vct, parents)) for vct in parents}
+
     def issued_by(self, agency: AgencyId) -> tuple[CredentialType, ...]:
         """Return the types that ``agency`` issues."""
         return tuple(each for each in self.types.values() if each.agency == agency)
+
+
+def _line(vct: Vct, parents: Mapping[Vct, Vct]) -> Iterator[Vct]:
+    while vct in parents:
+        vct = parents[vct]
+        yield vct
 
 
 def parse_catalogue(texts: Mapping[str, str]) -> Catalogue:

@@ -10,8 +10,9 @@ import pytest
 from tests.protocol.openid4vp.test_validation import expectation, present
 from tests.support.presentations import NOW, world
 from wallet_core.errors import Expired as ExpiredError
-from wallet_core.errors import HolderBindingError, MalformedError, StateConflict
+from wallet_core.errors import HolderBindingError, MalformedError, NotFound, StateConflict
 from wallet_core.protocols.openid4vp import presentation as states
+from wallet_core.protocols.openid4vp.dc_api import DcApiOffer, DcApiProtocol, DcApiRequest
 from wallet_core.protocols.openid4vp.presentation import (
     Answered,
     Expired,
@@ -161,3 +162,31 @@ def test_claims_can_go_while_the_record_stays() -> None:
 def test_a_row_that_makes_no_sense(kind, body) -> None:
     with pytest.raises(MalformedError):
         state_from_json(kind, body, None)
+
+
+def dc_api_terms(info: str | None) -> Terms:
+    request = DcApiRequest(
+        world().request().client_id,
+        world().request().nonce,
+        world().request().dcql_query,
+        world().encryption if info is None else None,
+        ("https://verifier.example",),
+    )
+    offer = DcApiOffer((DcApiProtocol.SIGNED, DcApiProtocol.ISO_MDOC), info)
+    return replace(terms(PresentationFlow.CROSS_DEVICE), request=request, redirect_uri=None, dc_api=offer)
+
+
+@pytest.mark.clause("dcapi-A.2-no-response-uri")
+@pytest.mark.parametrize("info", [None, "encryption-info"])
+def test_a_request_over_the_dc_api_is_verified_by_its_answer_and_has_no_address(info) -> None:
+    requested = Requested(dc_api_terms(info))
+    body = json.loads(json.dumps(state_to_json(requested)))
+    assert state_from_json("requested", body, None) == requested
+    assert isinstance(states.answer(requested, VALIDATED, response_code_digest=b"", now=LATER), Verified)
+    assert isinstance(states.decline(requested, "access_denied", now=LATER), Refused)
+    assert states.end(requested, now=LATER).terms == requested.terms
+    with pytest.raises(NotFound):
+        _ = requested.terms.posted
+    for wrong in ({"dc_api": []}, {"dc_api": {}}, {"dc_api": {"protocols": ["other"], "encryption_info": None}}):
+        with pytest.raises(MalformedError):
+            state_from_json("requested", {**body, "terms": {**body["terms"], **wrong}}, None)

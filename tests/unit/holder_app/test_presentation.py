@@ -1,14 +1,16 @@
 """Answering requests: what is shown, what is sent, what is blocked, crashes between the steps."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
 
-from holder_app.credentials.ports import RecordKind
+from holder_app.credentials.ports import CardStatus, RecordKind
 from holder_app.credentials.use_cases import delete_card, list_cards, list_history
-from holder_app.presentation import sending, use_cases
+from holder_app.presentation import held, sending, use_cases
 from holder_app.presentation.states import Answered, Answering, Blocked, Declined, Failed, Given, Presentation
 from tests.simulators.verifier import SimulatedVerifier, refusal
 from tests.support.presentations import der, new_ca
@@ -120,8 +122,82 @@ def test_one_of_several_cards_is_chosen(town: Town) -> None:
     view = use_cases.review_request(town.wallet.presentation_ports(), presentation)
     assert len(view.groups[0].alternatives) == 2
     assert view.has_choice
-    answered(town, presentation, group_0="1")
+    names = [pick.name["en"] for [pick] in view.groups[0].alternatives]
+    answered(town, presentation, group_0=str(names.index(CARD.name.en)))
     assert set(received(verifier)) == {"resident_card"}
+
+
+def licence_query(**members: Any) -> dict[str, Any]:
+    claims = [{"path": ["name"]}]
+    licence = {"id": "licence", "format": "dc+sd-jwt", "meta": {"vct_values": [LICENCE.vct]}, "claims": claims}
+    return {"credentials": [{**licence, **members}]}
+
+
+EITHER = {"vct_values": [LICENCE.vct, CARD.vct]}
+
+
+def test_several_cards_are_sent_where_the_verifier_takes_them_and_the_person_adds_them(town: Town) -> None:
+    receive(town, LICENCE, CARD)
+    for answers, count in (({}, 1), ({"also_0_0_0_0": "on"}, 2)):
+        verifier = new_verifier(town, licence_query(multiple=True, meta=EITHER))
+        presentation = reviewed(town, verifier)
+        view = use_cases.review_request(town.wallet.presentation_ports(), presentation)
+        [pick] = view.groups[0].alternatives[0]
+        assert [other.card_id != pick.card_id for other in pick.others] == [True]
+        assert view.has_choice
+        answered(town, presentation, **answers)
+        answer = verifier.received()
+        assert isinstance(answer, PresentationResponse)
+        assert len(answer.vp_token["licence"]) == count
+
+
+def test_where_one_card_is_asked_for_no_second_one_goes_along(town: Town) -> None:
+    receive(town, LICENCE, CARD)
+    verifier = new_verifier(town, licence_query(meta=EITHER))
+    presentation = reviewed(town, verifier)
+    view = use_cases.review_request(town.wallet.presentation_ports(), presentation)
+    assert len(view.groups[0].alternatives) == 2
+    assert all(pick.others == () for [pick] in view.groups[0].alternatives)
+    answered(town, presentation, also_0_0_0_0="on")
+    answer = verifier.received()
+    assert isinstance(answer, PresentationResponse)
+    assert len(answer.vp_token["licence"]) == 1
+
+
+def test_a_withdrawn_card_is_proposed_last(town: Town) -> None:
+    receive(town, LICENCE, CARD)
+    verifier, ports = new_verifier(town, licence_query(meta=EITHER)), town.wallet.presentation_ports()
+    presentation = reviewed(town, verifier)
+    [first] = use_cases.review_request(ports, presentation).groups[0].alternatives[0]
+    with ports.unit:
+        ports.cards.set_status(town.owner.id, first.card_id, CardStatus.REVOKED, checked_at=ports.clock.now())
+    [[proposed], [last]] = use_cases.review_request(ports, presentation).groups[0].alternatives
+    assert proposed.card_id != first.card_id == last.card_id
+    assert last.withdrawn == "revoked"
+
+
+def test_only_cards_of_the_asked_types_are_opened(town: Town, monkeypatch: Any) -> None:
+    receive(town, LICENCE, RESIDENT, CARD)
+    opened: list[str] = []
+    real = held.open_copy
+    monkeypatch.setattr(held, "open_copy", lambda card, copy: opened.append(card.type) or real(card, copy))
+    presentation = reviewed(town, new_verifier(town, licence_query()))
+    use_cases.review_request(town.wallet.presentation_ports(), presentation)
+    assert opened == [LICENCE.vct]
+
+
+def test_a_query_that_names_a_trust_list_is_answered_by_issuers_on_one_that_is_loaded(town: Town) -> None:
+    receive(town, LICENCE)
+    named = {"type": "etsi_tl", "values": ["https://lists.example/kr"]}
+    verifier = new_verifier(town, licence_query(trusted_authorities=[named]))
+    presentation = reviewed(town, verifier)
+    ports = town.wallet.presentation_ports()
+    assert not use_cases.review_request(ports, presentation).satisfiable
+    roots = frozenset(anchor.certificate.fingerprint(SHA256()) for anchor in ports.anchors.anchors)
+    listed = replace(ports, issuers=replace(ports.issuers, entries={"https://lists.example/kr": roots}))
+    assert use_cases.review_request(listed, presentation).satisfiable
+    elsewhere = replace(ports, issuers=replace(ports.issuers, entries={"https://lists.example/other": roots}))
+    assert not use_cases.review_request(elsewhere, presentation).satisfiable
 
 
 def test_what_a_longer_set_adds_is_an_extra(town: Town) -> None:

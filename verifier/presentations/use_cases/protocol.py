@@ -1,6 +1,6 @@
 """What wallets do: fetch a request, post an answer (OpenID4VP 1.0 sections 5.10 and 8.2)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from verifier.presentations.ports import PresentationPorts, Storage, StoredPresentation
 from verifier.presentations.use_cases.requests import key_context
+from verifier.relying_parties.ports import PartyId
 from wallet_core import spec_versions as spec
 from wallet_core.encoding.claims_path import resolve, value_at
 from wallet_core.errors import (
@@ -30,6 +31,7 @@ from wallet_core.protocols.openid4vp.asking import (
     way_back,
 )
 from wallet_core.protocols.openid4vp.checks import CheckStep
+from wallet_core.protocols.openid4vp.client_id import ClientIdentifier
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery
 from wallet_core.protocols.openid4vp.mdoc import request_transcript
 from wallet_core.protocols.openid4vp.presentation import Requested, Retrieved
@@ -44,7 +46,7 @@ from wallet_core.protocols.openid4vp.wallet_metadata import (
     validate_wallet_can_answer,
 )
 from wallet_core.trust.status_list.judging import refuse_status
-from wallet_core.types import Json, QueryId
+from wallet_core.types import ClientId, Json, QueryId, SessionTranscript
 
 ELSEWHERE_PATH: Final = "/continue"
 """Path of our page that says: go on at the other screen (protocols 24)."""
@@ -84,16 +86,17 @@ def serve_request(ports: PresentationPorts, request_id: str, posted: PostedToReq
     now = ports.clock.now()
     stored = _find(ports, request_id)
     # vp-5.9.3-not-by-reference
-    if not stored.state.terms.request.client_id.signs:
+    if not stored.state.terms.posted.client_id.signs:
         raise NotFound("there is no such request")
-    retrieved, key = states.retrieve(stored.state, now=now), _signing_key(ports, stored)
-    validate_wallet_can_answer(retrieved.terms.request, posted.metadata, algorithm=key.signer.public_key.algorithm)
+    retrieved = states.retrieve(stored.state, now=now)
+    key = signing_key(ports, stored.party_id, retrieved.terms.posted.client_id)
+    validate_wallet_can_answer(retrieved.terms.posted, posted.metadata, algorithm=key.signer.public_key.algorithm)
     if not isinstance(stored.state, Retrieved):
         storage = ports.storage()
         with storage.unit:
             _settle(storage, stored, lambda state: states.retrieve(state, now=now))
     token = create_request_object(
-        retrieved.terms.request,
+        retrieved.terms.posted,
         signer=key.signer,
         chain=key.chain,
         issued_at=now,
@@ -128,7 +131,7 @@ def judge_response(
     now, code = ports.clock.now(), new_secret(ports.random)
     stored = _find(ports, request_id)
     states.require_open(stored.state, now=now)
-    request = stored.state.terms.request
+    request = stored.state.terms.posted
     response = read_response(request, media_type, body, open_key=lambda: _decryption_key(ports, stored))
     # M25: accepted error responses get a way back as well, so that the person returns.
     redirect_uri = _redirect(ports, stored, code)
@@ -136,7 +139,15 @@ def judge_response(
         error = response.error
         return Verdict(stored, lambda state: states.decline(state, error, now=now), redirect_uri)
     try:
-        validated = _validate(ports, stored, response, statuses, now)
+        validated = validate_answer(
+            ports,
+            stored,
+            response,
+            audience=request.client_id.full,
+            transcript=lambda: request_transcript(request),
+            statuses=statuses,
+            now=now,
+        )
     except VerificationError as exc:
         refused = exc
         return Verdict(stored, lambda state: states.refuse(state, refused, now=now), redirect_uri, refused)
@@ -164,33 +175,53 @@ def record_verdict(storage: Storage, verdict: Verdict, *, now: datetime) -> None
             _settle(storage, other, lambda state: states.end(state, now=now))
 
 
-def _signing_key(ports: PresentationPorts, stored: StoredPresentation) -> CertifiedSigner:
-    """Return the access key that the request's Client Identifier names, which may have been rotated meanwhile."""
-    current = ports.keys.signing_key(stored.party_id)
-    return find_access_key(
-        stored.state.terms.request.client_id, current, lambda: ports.keys.signing_keys(stored.party_id)
-    )
+def signing_key(ports: PresentationPorts, party_id: PartyId, client_id: ClientIdentifier) -> CertifiedSigner:
+    """Return the access key that a request's Client Identifier names, which may have been rotated meanwhile.
+
+    Raises:
+        KeyUnavailable: it is gone.
+    """
+    return find_access_key(client_id, ports.keys.signing_key(party_id), lambda: ports.keys.signing_keys(party_id))
 
 
-def _validate(
+def validate_answer(
     ports: PresentationPorts,
     stored: StoredPresentation,
     response: PresentationResponse,
+    *,
+    audience: ClientId,
+    transcript: Callable[[], SessionTranscript],
     statuses: StatusLook | None,
     now: datetime,
 ) -> ValidatedResponse:
+    """Return what an answer proves, if it passes every check, those of the policy too.
+
+    Args:
+        ports: what is needed.
+        stored: the request.
+        response: the answer, decrypted.
+        audience: for whom the holder's proofs must be.
+        transcript: returns what binds an mdoc to the request; asked only where the request asks for an mdoc.
+        statuses: as in :func:`judge_response`.
+        now: the time.
+
+    Raises:
+        VerificationError: a check failed; ``step`` is its number.
+    """
     request = stored.state.terms.request
     policy = ports.policies.get(stored.policy_id or "")
     rule = DEFAULT_RULE if policy is None else policy.status
     expected = Expectation(
         request.dcql_query,
-        request.client_id.full,
+        audience,
         request.nonce,
         ports.verify_chain,
         verify_mdoc_chain=ports.verify_mdoc_chain,
-        session_transcript=request_transcript(request) if _asks_for_mdoc(request.dcql_query) else None,
+        session_transcript=transcript() if _asks_for_mdoc(request.dcql_query) else None,
         may_issue=ports.may_issue,
         verify_status=refuse_status if statuses is None else statuses.under(rule),
+        supertypes=ports.supertypes,
+        trust_lists=ports.trust_lists,
         transaction_data=request.transaction_data,
     )
     validated = validate_vp_token(response.vp_token, expected, now=now)

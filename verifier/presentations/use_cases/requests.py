@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from verifier.presentations.ports import Periods, PresentationPorts, Storage, StoredPresentation
+from verifier.presentations.use_cases.dc_api_requests import create_dc_api_call, new_dc_api_request
 from verifier.relying_parties.ports import RelyingParty
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.policy import Policy
@@ -14,12 +15,12 @@ from wallet_core.errors import InvalidRequest, InvalidTransactionData, Malformed
 from wallet_core.protocols.oauth2.identifiers import parse_url
 from wallet_core.protocols.openid4vp.asking import create_response_encryption, new_secret, private_key_to_bytes
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, create_client_id
+from wallet_core.protocols.openid4vp.dc_api import DcApiOffer, DcApiProtocol, DcApiRequest
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery, parse_dcql_query, validate_own_query
 from wallet_core.protocols.openid4vp.presentation import PresentationFlow, Requested, Terms
 from wallet_core.protocols.openid4vp.request import (
     AuthorizationRequest,
     RequestUriMethod,
-    ResponseEncryption,
     create_request_uri_link,
     create_unsigned_link,
 )
@@ -37,13 +38,15 @@ class PresentationOrder:
     Attributes:
         policy: id of a policy of the catalogue.
         dcql_query: a query of the party's own.
-        encrypted: whether the answer is encrypted (``direct_post.jwt``) or not (``direct_post``).
+        encrypted: whether the answer is encrypted (``direct_post.jwt``, ``dc_api.jwt``) or not.
         client_id_prefix: how the party identifies itself.
         request_uri_method: how the wallet is to fetch the request.
         flow: where the wallet is.
         redirect_uri: where the wallet sends the browser back; needed in the same-device flow.
         authorization_endpoint: the wallet's address or scheme.
         session_digest: SHA-256 of the browser session that begins, where the page is ours.
+        expected_origins: where a page asks over the Digital Credentials API; empty for the other ways.
+        dc_api_protocols: exchange protocols that are offered there; None for those that fit.
         transaction_data: what is to be agreed to, as JSON objects; ``credential_ids`` may be left out of them.
     """
 
@@ -56,6 +59,8 @@ class PresentationOrder:
     redirect_uri: str | None = None
     authorization_endpoint: str = spec.REQUEST_SCHEME
     session_digest: bytes | None = None
+    expected_origins: tuple[str, ...] = ()
+    dc_api_protocols: tuple[DcApiProtocol, ...] | None = None
     transaction_data: tuple[JsonObject, ...] = ()
 
 
@@ -65,32 +70,36 @@ class CreatedPresentation:
 
     Attributes:
         id: for the relying party, never for the wallet.
-        authorization_request: the link for a QR code or a button.
-        request_uri: where the link finds the request; None if the link carries it whole.
+        authorization_request: the link for a QR code or a button; None over the Digital Credentials API.
+        request_uri: where the link finds the request; None if the link carries it whole, or there is none.
         expires_at: until when it can be answered.
+        dc_api_request: the object for ``navigator.credentials.get``; None for the other ways.
     """
 
     id: str
-    authorization_request: str
+    authorization_request: str | None
     request_uri: str | None
     expires_at: datetime
+    dc_api_request: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StartedCheck:
-    """Two requests that stand beside each other on a page (M23): the first that is answered ends the other.
+    """Three requests that stand beside each other on a page (M23): the first that is answered ends the others.
 
     Attributes:
         id: of the check.
         policy: what it asks.
         qr: the request for a wallet on another device, to be shown as a QR code.
         link: the request for a wallet on this device, behind a link.
+        browser: the request for a wallet that the browser finds, where it can.
     """
 
     id: str
     policy: Policy
     qr: CreatedPresentation
     link: CreatedPresentation
+    browser: CreatedPresentation
 
 
 def request_uri(public_url: str, request_id: str) -> str:
@@ -154,11 +163,18 @@ def start_check(
         authorization_endpoint=wallet_endpoint,
         transaction_data=transaction_data,
     )
+    within = PresentationOrder(
+        policy=policy,
+        session_digest=session_digest,
+        expected_origins=(ports.public_url,),
+        transaction_data=transaction_data,
+    )
     storage = ports.storage()
     with storage.unit:
         qr = _create(ports, storage, party, across, check_id=check_id)
         link = _create(ports, storage, party, beside, check_id=check_id)
-    return StartedCheck(check_id, ports.policies[policy], qr, link)
+        browser = _create(ports, storage, party, within, check_id=check_id)
+    return StartedCheck(check_id, ports.policies[policy], qr, link, browser)
 
 
 def key_context(presentation_id: str) -> str:
@@ -172,6 +188,46 @@ def _create(
     _validate_addresses(order)
     policy, query = _asked(ports, order)
     now, request_id, presentation_id = ports.clock.now(), new_secret(ports.random), _new_id(ports)
+    make = _new_dc_api_request if order.expected_origins else _new_posted_request
+    transactions = _transactions(ports, order, policy, query)
+    request, offer, private_keys = make(ports, party, order, query, transactions, request_id)
+    keep_for, delete_at = _retention(policy, ports.periods, now)
+    terms = Terms(
+        request,
+        order.flow,
+        order.request_uri_method,
+        order.redirect_uri,
+        created_at=now,
+        expires_at=now + ports.periods.request,
+        keep_for=keep_for,
+        dc_api=offer,
+    )
+    stored = StoredPresentation(
+        id=presentation_id,
+        request_id=request_id,
+        party_id=party.id,
+        policy_id=order.policy,
+        check_id=check_id,
+        version=1,
+        state=Requested(terms),
+        sealed_key=ports.seal.seal(private_keys, key_context(presentation_id)) if private_keys else None,
+        session_digest=order.session_digest,
+        delete_at=delete_at,
+    )
+    storage.presentations.add(stored)
+    if offer is not None:
+        return CreatedPresentation(presentation_id, None, None, terms.expires_at, create_dc_api_call(ports, stored))
+    return _handed_over(ports, order, terms, presentation_id, request_id)
+
+
+def _new_posted_request(
+    ports: PresentationPorts,
+    party: RelyingParty,
+    order: PresentationOrder,
+    query: DcqlQuery,
+    transactions: tuple[TransactionData, ...],
+    request_id: str,
+) -> tuple[AuthorizationRequest, None, bytes]:
     private_key = ec.generate_private_key(ec.SECP256R1()) if order.encrypted else None
     answer_to = response_uri(ports.public_url, request_id)
     request = AuthorizationRequest(
@@ -182,40 +238,38 @@ def _create(
         nonce=Nonce(new_secret(ports.random)),
         dcql_query=query,
         state=request_id,
-        encryption=_encryption(private_key, request_id),
-        transaction_data=_transactions(ports, order, policy, query),
+        encryption=None if private_key is None else create_response_encryption(private_key, request_id),
+        transaction_data=transactions,
     )
-    keep_for, delete_at = _retention(policy, ports.periods, now)
-    terms = Terms(
-        request,
-        order.flow,
-        order.request_uri_method,
-        order.redirect_uri,
-        created_at=now,
-        expires_at=now + ports.periods.request,
-        keep_for=keep_for,
+    return request, None, b"" if private_key is None else private_key_to_bytes(private_key)
+
+
+def _new_dc_api_request(
+    ports: PresentationPorts,
+    party: RelyingParty,
+    order: PresentationOrder,
+    query: DcqlQuery,
+    transactions: tuple[TransactionData, ...],
+    request_id: str,
+) -> tuple[DcApiRequest, DcApiOffer, bytes]:
+    made = new_dc_api_request(
+        ports,
+        party.id,
+        query,
+        request_id=request_id,
+        prefix=order.client_id_prefix,
+        origins=order.expected_origins,
+        protocols=order.dc_api_protocols,
+        encrypted=order.encrypted,
+        transactions=transactions,
     )
-    storage.presentations.add(
-        StoredPresentation(
-            id=presentation_id,
-            request_id=request_id,
-            party_id=party.id,
-            policy_id=order.policy,
-            check_id=check_id,
-            version=1,
-            state=Requested(terms),
-            sealed_key=_sealed_key(ports, presentation_id, private_key),
-            session_digest=order.session_digest,
-            delete_at=delete_at,
-        )
-    )
-    return _handed_over(ports, order, terms, presentation_id, request_id)
+    return made.request, made.offer, made.private_keys
 
 
 def _handed_over(
     ports: PresentationPorts, order: PresentationOrder, terms: Terms, presentation_id: str, request_id: str
 ) -> CreatedPresentation:
-    endpoint, request = order.authorization_endpoint, terms.request
+    endpoint, request = order.authorization_endpoint, terms.posted
     # 5.9.3: a redirect_uri request cannot be signed, so it travels whole, in the link.
     if not request.client_id.signs:
         return CreatedPresentation(presentation_id, create_unsigned_link(endpoint, request), None, terms.expires_at)
@@ -263,6 +317,14 @@ def _validate_addresses(order: PresentationOrder) -> None:
     endpoint = order.authorization_endpoint
     if not _SCHEME.match(endpoint):
         _https(endpoint, "authorization_endpoint")
+    # A.1: the answer comes back in the page that asked; and only a certificate signs what a page passes to the API.
+    # dcapi-A.1-no-way-back
+    if order.expected_origins and (
+        order.redirect_uri is not None
+        or order.flow is PresentationFlow.SAME_DEVICE
+        or order.client_id_prefix is ClientIdPrefix.REDIRECT_URI
+    ):
+        raise InvalidRequest("the Digital Credentials API takes no redirect_uri and no flow", clause="OpenID4VP A.1")
     # 13.3, protocols 24: without a way back the answer could never be redeemed.
     # vp-13.3-way-back
     if order.flow is PresentationFlow.SAME_DEVICE and order.redirect_uri is None:
@@ -276,18 +338,6 @@ def _https(value: str, what: str) -> None:
         parse_url(value, what=what)
     except MalformedError as exc:
         raise InvalidRequest(exc.description) from exc
-
-
-def _encryption(private_key: ec.EllipticCurvePrivateKey | None, request_id: str) -> ResponseEncryption | None:
-    return None if private_key is None else create_response_encryption(private_key, request_id)
-
-
-def _sealed_key(
-    ports: PresentationPorts, presentation_id: str, private_key: ec.EllipticCurvePrivateKey | None
-) -> bytes | None:
-    if private_key is None:
-        return None
-    return ports.seal.seal(private_key_to_bytes(private_key), key_context(presentation_id))
 
 
 def _new_id(ports: PresentationPorts) -> str:

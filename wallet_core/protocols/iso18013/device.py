@@ -218,11 +218,22 @@ def approve(state: AwaitingConsent, choice: Choice) -> ApprovedElements:
     Raises:
         LocalProtocolError: something that was not asked for, or nothing at all.
     """
+    return approve_elements(state.asked, state.session.transcript, choice)
+
+
+def approve_elements(
+    asked_documents: tuple[AskedDocument, ...], transcript: SessionTranscript, choice: Choice
+) -> ApprovedElements:
+    """Return what the person agreed to show of a request, wherever it came in.
+
+    Raises:
+        LocalProtocolError: something that was not asked for, or nothing at all.
+    """
     documents: dict[DocType, frozenset[tuple[str, str]]] = {}
     for place, name_spaces in choice.items():
-        if not 0 <= place < len(state.asked):
+        if not 0 <= place < len(asked_documents):
             raise LocalProtocolError("a document was approved that nobody asked for")
-        asked = state.asked[place]
+        asked = asked_documents[place]
         elements = frozenset((name_space, name) for name_space, names in name_spaces.items() for name in names)
         # iso18013-8.3.2.1.2.2-asked-only
         if not all(is_asked(asked.name_spaces, *element) for element in elements):
@@ -230,7 +241,7 @@ def approve(state: AwaitingConsent, choice: Choice) -> ApprovedElements:
         documents[asked.doc_type] = documents.get(asked.doc_type, frozenset()) | elements
     if not any(documents.values()):
         raise LocalProtocolError("nothing was approved: decline instead")
-    return ApprovedElements(documents, state.asked, state.session.transcript, _SEAL)
+    return ApprovedElements(documents, asked_documents, transcript, _SEAL)
 
 
 def decline(state: DeviceState, *, now: datetime) -> DeviceMove:
@@ -295,14 +306,33 @@ def respond(
     # iso18013-9.1.1.4-late-consent
     if isinstance((in_time := observe(state, now=now)).state, Ended):
         return in_time
-    # iso18013-E.14-consent-to-this
-    if approved.asked != state.asked or approved.transcript != state.session.transcript:
-        raise LocalProtocolError("the consent is to another request")
-    _validate_approved(device_response, approved)
+    validate_approved(device_response, approved, asked=state.asked, transcript=state.session.transcript)
     channel, data = state.session.channel.seal(device_response)
     if last:
         return DeviceMove(Ended(EndReason.ENDED, now), create_session_data(data, SessionStatus.TERMINATION))
     return DeviceMove(Answered(replace(state.session, channel=channel), now), create_session_data(data))
+
+
+def validate_approved(
+    device_response: bytes,
+    approved: ApprovedElements,
+    *,
+    asked: tuple[AskedDocument, ...],
+    transcript: SessionTranscript,
+) -> None:
+    """Check that an answer to this request shows only what the person approved.
+
+    Raises:
+        LocalProtocolError: the consent is to another request, or the answer shows what was not approved.
+        MalformedError: the answer is no DeviceResponse.
+    """
+    # iso18013-E.14-consent-to-this
+    if approved.asked != asked or approved.transcript != transcript:
+        raise LocalProtocolError("the consent is to another request")
+    for document in parse_device_response(device_response).documents:
+        # iso18013-E.14-approved-only
+        if not shown_elements(document) <= approved.documents.get(document.doc_type, frozenset()):
+            raise LocalProtocolError("the answer shows what the person did not approve")
 
 
 def _establish(state: Engaged, message: bytes, anchors: TrustAnchors, now: datetime) -> DeviceMove:
@@ -357,10 +387,3 @@ def _unreadable(session: DeviceSession, error: WalletError, status: ResponseStat
 
 def _farewell(state: DeviceState) -> bytes | None:
     return None if isinstance(state, Engaged) else create_session_data(status=SessionStatus.TERMINATION)
-
-
-def _validate_approved(device_response: bytes, approved: ApprovedElements) -> None:
-    for document in parse_device_response(device_response).documents:
-        # iso18013-E.14-approved-only
-        if not shown_elements(document) <= approved.documents.get(document.doc_type, frozenset()):
-            raise LocalProtocolError("the answer shows what the person did not approve")

@@ -21,6 +21,7 @@ from wallet_core.protocols.openid4vp.presentation import Presentation
 from wallet_core.protocols.openid4vp.request import AuthorizationRequest, ResponseEncryption
 from wallet_core.protocols.openid4vp.response import (
     EncryptedResponse,
+    PostedResponse,
     PresentationResponse,
     Response,
     decrypt_response,
@@ -111,23 +112,36 @@ def read_response(
         MalformedError, InvalidRequest: it cannot be read, or is not for this request.
         VerificationError: it cannot be decrypted.
     """
-    posted = parse_posted_response(media_type, body)
-    if isinstance(posted, EncryptedResponse):
-        # The kid under which create_response_encryption published the key.
-        if request.encryption is None:
-            raise InvalidRequest("no encrypted answer was asked for", clause="OpenID4VP 8.3")
-        response = decrypt_response(posted, {str(request.encryption.jwk["kid"]): open_key()})
-    # vp-8.3.1-no-clear-answer
-    elif isinstance(posted, PresentationResponse) and request.encryption is not None:
-        # 8.3.1: only an error may come in clear where encryption was asked for.
-        raise InvalidRequest("the answer is not encrypted", clause="OpenID4VP 8.3.1")
-    else:
-        response = posted
+    response = open_response(request.encryption, parse_posted_response(media_type, body), open_key=open_key)
     # 8.2, 13.3: state ties the answer to the request.
     # vp-5.3-state-back
     if response.state != request.state:
         raise InvalidRequest("state is not that of the request", clause="OpenID4VP 13.3")
     return response
+
+
+def open_response(
+    encryption: ResponseEncryption | None,
+    received: PostedResponse,
+    *,
+    open_key: Callable[[], ec.EllipticCurvePrivateKey],
+) -> Response:
+    """Return an answer in clear, decrypted if encryption was asked for.
+
+    Raises:
+        InvalidRequest: encrypted though that was not asked for, or the other way round.
+        MalformedError, VerificationError: it cannot be decrypted or read.
+    """
+    if isinstance(received, EncryptedResponse):
+        if encryption is None:
+            raise InvalidRequest("no encrypted answer was asked for", clause="OpenID4VP 8.3")
+        # The kid under which create_response_encryption published the key.
+        return decrypt_response(received, {str(encryption.jwk["kid"]): open_key()})
+    # 8.3.1: only an error may come in clear where encryption was asked for.
+    # vp-8.3.1-no-clear-answer
+    if isinstance(received, PresentationResponse) and encryption is not None:
+        raise InvalidRequest("the answer is not encrypted", clause="OpenID4VP 8.3.1")
+    return received
 
 
 def way_back(target: str, code: str) -> str:

@@ -41,12 +41,12 @@ def request_transcript(request: AuthorizationRequest) -> SessionTranscript:
 
 
 def create_document_to_sign(
-    request: AuthorizationRequest, held: HeldMdoc, disclose: Collection[ConcretePath]
+    session_transcript: SessionTranscript, held: HeldMdoc, disclose: Collection[ConcretePath]
 ) -> DocumentToSign:
     """Return the document that shows the chosen elements, ready for the device key (B.2.4).
 
     Args:
-        request: the request.
+        session_transcript: of the request, :func:`request_transcript` for instance.
         held: the mdoc.
         disclose: paths of namespace and data element identifier.
 
@@ -56,7 +56,7 @@ def create_document_to_sign(
     return create_document(
         held,
         {(str(path[0]), str(path[1])) for path in disclose},
-        session_transcript=request_transcript(request),
+        session_transcript=session_transcript,
         algorithm=held.mso.device_key.algorithm,
     )
 

@@ -1,5 +1,6 @@
 """What a wallet keeps between two flows of a presentation; each value goes to JSON and back unchanged."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self, TypeAlias
 
@@ -34,6 +35,25 @@ class VerifierIdentity:
         """Whether a trusted certificate says who this is."""
         return self.name is not None
 
+    def to_json(self) -> JsonObject:
+        """Return the value for storage."""
+        return {
+            "client_id": self.client_id,
+            "host": self.host,
+            "name": self.name,
+            "certificate_sha256": self.certificate_sha256,
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> Self:
+        """Return the value that was stored. Raises ``WalletError`` if it was not made by :meth:`to_json`."""
+        return cls(
+            client_id=ClientId(_text(value, "client_id")),
+            host=_text(value, "host"),
+            name=_optional(value, "name"),
+            certificate_sha256=_optional(value, "certificate_sha256"),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRequest:
@@ -44,30 +64,13 @@ class ResolvedRequest:
 
     def to_json(self) -> JsonObject:
         """Return the value for storage."""
-        verifier = self.verifier
-        return {
-            "request": self.request.to_json(),
-            "verifier": {
-                "client_id": verifier.client_id,
-                "host": verifier.host,
-                "name": verifier.name,
-                "certificate_sha256": verifier.certificate_sha256,
-            },
-        }
+        return {"request": self.request.to_json(), "verifier": self.verifier.to_json()}
 
     @classmethod
     def from_json(cls, value: JsonObject) -> Self:
         """Return the value that was stored. Raises ``WalletError`` if it was not made by :meth:`to_json`."""
-        request, verifier = _object(value, "request"), _object(value, "verifier")
-        return cls(
-            parse_request_members(request),
-            VerifierIdentity(
-                client_id=ClientId(_text(verifier, "client_id")),
-                host=_text(verifier, "host"),
-                name=_optional(verifier, "name"),
-                certificate_sha256=_optional(verifier, "certificate_sha256"),
-            ),
-        )
+        request = parse_request_members(_object(value, "request"))
+        return cls(request, VerifierIdentity.from_json(_object(value, "verifier")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,16 +160,12 @@ class PresentationToSign:
 
     def to_json(self) -> JsonObject:
         """Return the value for storage."""
-        items: list[Json] = [item.to_json() for item in self.items]
-        return {"resolved": self.resolved.to_json(), "items": items}
+        return {"resolved": self.resolved.to_json(), "items": items_to_json(self.items)}
 
     @classmethod
     def from_json(cls, value: JsonObject) -> Self:
         """Return the value that was stored. Raises ``WalletError`` if it was not made by :meth:`to_json`."""
-        items = value.get("items")
-        if not isinstance(items, list):
-            raise MalformedError("a stored presentation has no items")
-        return cls(ResolvedRequest.from_json(_object(value, "resolved")), tuple(_item(item) for item in items))
+        return cls(ResolvedRequest.from_json(_object(value, "resolved")), items_from_json(value.get("items")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +173,38 @@ class Sent:
     """The Verifier took the answer. ``redirect_uri`` is where the browser must go next, as a top-level GET (M26)."""
 
     redirect_uri: str | None
+
+
+def signed_vp_token(items: Sequence[PresentationItem], signatures: Sequence[bytes]) -> dict[QueryId, list[str]]:
+    """Return the VP Token of signed presentations (OpenID4VP 8.1).
+
+    Args:
+        items: the presentations.
+        signatures: JOSE-form signatures of those that need one, in their order.
+
+    Raises:
+        ValueError: not one signature for each.
+    """
+    if len(signatures) != sum(item.signing_input is not None for item in items):
+        raise ValueError("one signature for each presentation is needed")
+    remaining = iter(signatures)
+    vp_token: dict[QueryId, list[str]] = {}
+    for item in items:
+        text = item.attach(None if item.signing_input is None else next(remaining))
+        vp_token.setdefault(item.query_id, []).append(text)
+    return vp_token
+
+
+def items_to_json(items: Sequence[PresentationItem]) -> list[Json]:
+    """Return presentations for storage."""
+    return [item.to_json() for item in items]
+
+
+def items_from_json(value: Json) -> tuple[PresentationItem, ...]:
+    """Return what :func:`items_to_json` gave. Raises ``WalletError`` if it did not."""
+    if not isinstance(value, list):
+        raise MalformedError("a stored presentation has no items")
+    return tuple(_item(item) for item in value)
 
 
 def _item(value: Json) -> PresentationItem:

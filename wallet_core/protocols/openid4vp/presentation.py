@@ -17,8 +17,9 @@ from enum import StrEnum
 from typing import ClassVar, Final, TypeAlias
 
 from wallet_core.errors import Expired as ExpiredError
-from wallet_core.errors import StateConflict, VerificationError, WalletError
+from wallet_core.errors import NotFound, StateConflict, VerificationError, WalletError
 from wallet_core.protocols.openid4vp.checks import Check, CheckStep, failed_checks
+from wallet_core.protocols.openid4vp.dc_api import DcApiOffer, DcApiRequest
 from wallet_core.protocols.openid4vp.request import AuthorizationRequest, RequestUriMethod
 from wallet_core.protocols.openid4vp.validation import PresentedCredential, ValidatedResponse
 from wallet_core.types import QueryId
@@ -44,22 +45,36 @@ class Terms:
     """What is fixed when a presentation is requested.
 
     Attributes:
-        request: what the wallet is asked; ``state`` in it is the id of the presentation.
+        request: what the wallet is asked; ``state`` in it, if it has one, is the id of the presentation.
         flow: same device or cross device.
         request_uri_method: how the wallet is to fetch the Request Object.
         redirect_uri: where the caller wants the browser back; None for our own pages.
         created_at: when.
         expires_at: until when the wallet may answer.
         keep_for: how long claims are kept once they may be read.
+        dc_api: how the request is offered to the browser; None where the wallet fetches it and posts its answer.
     """
 
-    request: AuthorizationRequest
+    request: AuthorizationRequest | DcApiRequest
     flow: PresentationFlow
     request_uri_method: RequestUriMethod
     redirect_uri: str | None
     created_at: datetime
     expires_at: datetime
     keep_for: timedelta
+    dc_api: DcApiOffer | None = None
+
+    @property
+    def posted(self) -> AuthorizationRequest:
+        """The request, where a wallet fetches it and posts its answer.
+
+        Raises:
+            NotFound: it went through the browser's Digital Credentials API: nobody fetches it, nobody posts to it.
+        """
+        # dcapi-A.2-no-response-uri
+        if not isinstance(self.request, AuthorizationRequest):
+            raise NotFound("there is no such request", clause="OpenID4VP A.2")
+        return self.request
 
 
 @dataclass(frozen=True, slots=True)

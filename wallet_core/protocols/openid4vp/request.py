@@ -6,7 +6,7 @@ answered by ``request_object``.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlencode
 
@@ -51,7 +51,6 @@ _ALGORITHM_MEMBERS: Final[Mapping[str, tuple[tuple[str, ...], Sequence[str | int
 # 5.2: nonce and state "MUST only contain ASCII URL safe characters".
 _URL_SAFE = re.compile(r"[A-Za-z0-9._~-]+\Z")
 _MAX_URL_SAFE = 4096
-_RESPONSE_MODES = (spec.RESPONSE_MODE_DIRECT_POST, spec.RESPONSE_MODE_DIRECT_POST_JWT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +64,33 @@ class ResponseEncryption:
     def enc(self) -> str:
         """The ``enc`` to use: HAIP 5 prefers A256GCM."""
         return max(self.enc_values, key=jwe.ENC_VALUES.index)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request asks for, however it travels: the members that requests of every kind share."""
+
+    nonce: Nonce
+    dcql_query: DcqlQuery
+    encryption: ResponseEncryption | None
+    transaction_data: tuple[TransactionData, ...] = ()
+
+    def to_json(self) -> JsonObject:
+        """Return the members (5.1, 5.2) but for ``response_mode``; :func:`parse_asked` reads them."""
+        metadata: JsonObject = {"vp_formats_supported": vp_formats_supported()}
+        if self.encryption is not None:
+            metadata["jwks"] = {"keys": [self.encryption.jwk]}
+            # 5.1: MUST be present for anything but the default.
+            metadata["encrypted_response_enc_values_supported"] = list(self.encryption.enc_values)
+        members: JsonObject = {
+            "response_type": spec.RESPONSE_TYPE_VP_TOKEN,
+            "nonce": self.nonce,
+            "dcql_query": self.dcql_query.source,
+            "client_metadata": metadata,
+        }
+        if self.transaction_data:
+            members["transaction_data"] = [entry.text for entry in self.transaction_data]
+        return members
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +112,12 @@ class AuthorizationRequest:
 
     def to_json(self) -> JsonObject:
         """Return the request as its parameters (5.1, 5.2), which :func:`parse_request_members` reads."""
-        metadata: JsonObject = {"vp_formats_supported": vp_formats_supported()}
-        if self.encryption is not None:
-            metadata["jwks"] = {"keys": [self.encryption.jwk]}
-            # 5.1: MUST be present for anything but the default.
-            metadata["encrypted_response_enc_values_supported"] = list(self.encryption.enc_values)
         members: JsonObject = {
+            **Asked(self.nonce, self.dcql_query, self.encryption, self.transaction_data).to_json(),
             "client_id": self.client_id.full,
-            "response_type": spec.RESPONSE_TYPE_VP_TOKEN,
             "response_mode": self.response_mode,
             "response_uri": self.response_uri,
-            "nonce": self.nonce,
-            "dcql_query": self.dcql_query.source,
-            "client_metadata": metadata,
         }
-        if self.transaction_data:
-            members["transaction_data"] = [entry.text for entry in self.transaction_data]
         return members if self.state is None else {**members, "state": self.state}
 
 
@@ -208,32 +224,44 @@ def parse_request_members(members: Mapping[str, Json]) -> AuthorizationRequest:
         VpFormatsNotSupported: the Verifier accepts none of our formats.
     """
     client_id = parse_client_id(members.get("client_id"))
+    response_uri = _parse_response_uri(client_id, members)
+    asked = parse_asked(members, plain=spec.RESPONSE_MODE_DIRECT_POST, encrypted=spec.RESPONSE_MODE_DIRECT_POST_JWT)
+    state = _url_safe(members["state"], "state") if "state" in members else None
+    # 5.3: without a proof of holder binding, state is what ties the answer to the request.
+    # vp-5.3-state
+    if state is None and not all(credential.holder_binding for credential in asked.dcql_query.credentials):
+        raise InvalidRequest("state is missing, though no holder binding is asked for", clause="OpenID4VP 5.3")
+    return AuthorizationRequest(
+        client_id, response_uri, asked.nonce, asked.dcql_query, state, asked.encryption, asked.transaction_data
+    )
+
+
+def parse_asked(members: Mapping[str, Json], *, plain: str, encrypted: str) -> Asked:
+    """Return what parameters ask for, whichever way they travelled.
+
+    Args:
+        members: the parameters.
+        plain: the response mode of this way for an answer in clear.
+        encrypted: the one for an encrypted answer.
+
+    Raises:
+        InvalidRequest: a rule of section 5 or 8 is broken.
+        InvalidTransactionData: ``transaction_data`` breaks a rule of the protocol.
+        VpFormatsNotSupported: the Verifier accepts none of our formats.
+    """
     # vp-5.2-response-type
     if members.get("response_type") != spec.RESPONSE_TYPE_VP_TOKEN:
         raise InvalidRequest("response_type is not vp_token", clause="OpenID4VP 5.2")
-    # 5.2: response_mode is REQUIRED; modes of the Digital Credentials API and fragment are not offered.
+    # 5.2: response_mode is REQUIRED; fragment is not offered.
     mode = members.get("response_mode")
     # vp-5.2-response-mode
-    if mode not in _RESPONSE_MODES:
-        raise InvalidRequest("response_mode is neither direct_post nor direct_post.jwt", clause="OpenID4VP 5.2")
+    if mode not in (plain, encrypted):
+        raise InvalidRequest(f"response_mode is neither {plain} nor {encrypted}", clause="OpenID4VP 5.2")
     query = _parse_query(members)
-    request = AuthorizationRequest(
-        client_id=client_id,
-        response_uri=_parse_response_uri(client_id, members),
-        nonce=Nonce(_url_safe(members.get("nonce"), "nonce")),
-        dcql_query=query,
-        state=_url_safe(members["state"], "state") if "state" in members else None,
-        encryption=None,
-        transaction_data=_parse_transactions(members, query),
-    )
-    # 5.3: without a proof of holder binding, state is what ties the answer to the request.
-    # vp-5.3-state
-    if request.state is None and not all(credential.holder_binding for credential in query.credentials):
-        raise InvalidRequest("state is missing, though no holder binding is asked for", clause="OpenID4VP 5.3")
+    nonce = Nonce(_url_safe(members.get("nonce"), "nonce"))
     metadata = _parse_metadata(members)
-    if mode == spec.RESPONSE_MODE_DIRECT_POST_JWT:
-        request = replace(request, encryption=_parse_encryption(metadata))
-    return request
+    encryption = _parse_encryption(metadata) if mode == encrypted else None
+    return Asked(nonce, query, encryption, _parse_transactions(members, query))
 
 
 def _parse_reference(client_id: ClientIdentifier, parameters: Mapping[str, str]) -> RequestReference:

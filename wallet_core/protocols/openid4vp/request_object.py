@@ -95,32 +95,21 @@ def verify_request_object(
         WalletError: a step failed; of the kinds ``MalformedError``, ``VerificationError`` (``step`` is its number) and
             ``InvalidRequest``.
     """
-    # 1. Checked before anything is looked up, so that no other kind of JWT of this Verifier passes as a request.
+    # 1.
     unverified = jws.parse(token, what="Request Object")
-    # vp-5.4-typ
-    if unverified.header.get("typ") != spec.TYP_REQUEST_OBJECT:
-        raise VerificationError("the request is not a Request Object", step=1, clause="OpenID4VP 5.4")
+    claims = request_claims(unverified)
     # 2.
-    claims = unverified.claims()
-    # RFC 9101 4: "request and request_uri parameters MUST NOT be included in Request Objects."
-    # jose-9101.4-nested
-    if "request" in claims or "request_uri" in claims:
-        raise InvalidRequest("there is another request inside the request", clause="RFC 9101 4")
     # vp-5.10.1-client-id
     if claims.get("client_id") != client_id.full:
         raise VerificationError("the client_id inside the request is another one", step=2, clause="OpenID4VP 5.10.1")
-    # 3.
-    certificate = _verify_sender(unverified, client_id, anchors, now)
-    # 4.
-    # vp-5.10.1-signature
-    jws.verify(unverified, certificate.public_key, typ=spec.TYP_REQUEST_OBJECT)
+    # 3. and 4.
+    certificate = verify_sender(unverified, client_id, anchors=anchors, now=now)
     # 5. "If it does not, the Wallet MUST terminate request processing."
     # vp-5.10.1-wallet-nonce
     if wallet_nonce is not None and claims.get("wallet_nonce") != wallet_nonce:
         raise VerificationError("the request does not carry our wallet_nonce", step=5, clause="OpenID4VP 5.10.1")
     # 6.
-    _validate_audience(claims.get("aud"), audiences)
-    _validate_times(claims, now)
+    validate_request_claims(claims, now=now, audiences=audiences)
     # 7.
     try:
         request = parse_request_members(claims)
@@ -133,13 +122,51 @@ def verify_request_object(
     return request, certificate
 
 
-def _verify_sender(
-    unverified: jws.UnverifiedJws, client_id: ClientIdentifier, anchors: TrustAnchors, now: datetime
+def request_claims(unverified: jws.UnverifiedJws) -> JsonObject:
+    """Return the parameters in a signed request, still to be verified (step 1 of :func:`verify_request_object`).
+
+    Raises:
+        MalformedError, VerificationError, InvalidRequest: it is no Request Object, or there is another request in it.
+    """
+    # 1. Checked before anything is looked up, so that no other kind of JWT of this Verifier passes as a request.
+    # vp-5.4-typ
+    if unverified.header.get("typ") != spec.TYP_REQUEST_OBJECT:
+        raise VerificationError("the request is not a Request Object", step=1, clause="OpenID4VP 5.4")
+    claims = unverified.claims()
+    # RFC 9101 4: "request and request_uri parameters MUST NOT be included in Request Objects."
+    # jose-9101.4-nested
+    if "request" in claims or "request_uri" in claims:
+        raise InvalidRequest("there is another request inside the request", clause="RFC 9101 4")
+    return claims
+
+
+def verify_sender(
+    unverified: jws.UnverifiedJws, client_id: ClientIdentifier, *, anchors: TrustAnchors, now: datetime
 ) -> TrustedCertificate:
+    """Return the certificate of the Verifier that signed (steps 3 and 4 of :func:`verify_request_object`).
+
+    Raises:
+        MalformedError, VerificationError, InvalidRequest: nobody trusted signed under this Client Identifier.
+    """
+    # 3.
     try:
-        return verify_client(client_id, parse_x5c(unverified.header.get("x5c")), anchors, at=now)
+        certificate = verify_client(client_id, parse_x5c(unverified.header.get("x5c")), anchors, at=now)
     except (Expired, NotYetValid, UntrustedError) as exc:
         raise type(exc)(exc.description, step=3, detail=exc.detail, clause=exc.clause) from exc
+    # 4.
+    # vp-5.10.1-signature
+    jws.verify(unverified, certificate.public_key, typ=spec.TYP_REQUEST_OBJECT)
+    return certificate
+
+
+def validate_request_claims(claims: JsonObject, *, now: datetime, audiences: Collection[str]) -> None:
+    """Check for whom and for when a signed request is (step 6 of :func:`verify_request_object`).
+
+    Raises:
+        MalformedError, VerificationError: for another wallet, or not for now.
+    """
+    _validate_audience(claims.get("aud"), audiences)
+    _validate_times(claims, now)
 
 
 def _validate_audience(audience: Json, accepted: Collection[str]) -> None:

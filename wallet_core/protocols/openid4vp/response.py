@@ -14,7 +14,7 @@ from wallet_core.http import HttpResponse
 from wallet_core.jose import jwe
 from wallet_core.protocols.oauth2.answers import parse_answer
 from wallet_core.protocols.oauth2.form import parse_form
-from wallet_core.protocols.openid4vp.request import AuthorizationRequest
+from wallet_core.protocols.openid4vp.request import AuthorizationRequest, ResponseEncryption
 from wallet_core.types import Json, JsonObject, QueryId
 
 MAX_RESPONSE_BYTES: Final = jwe.MAX_TOKEN_BYTES + 4096
@@ -62,8 +62,21 @@ def create_response(request: AuthorizationRequest, vp_token: VpToken) -> dict[st
     Raises:
         MalformedError: the Verifier's key cannot be encrypted to.
     """
-    members: JsonObject = {"vp_token": {str(query_id): list(texts) for query_id, texts in vp_token.items()}}
-    return _fields(request, members)
+    return _fields(request, vp_token_members(vp_token))
+
+
+def vp_token_members(vp_token: VpToken) -> JsonObject:
+    """Return the parameters of an answer with a VP Token (8.1)."""
+    return {"vp_token": {str(query_id): list(texts) for query_id, texts in vp_token.items()}}
+
+
+def encrypt_members(members: JsonObject, encryption: ResponseEncryption) -> str:
+    """Return the encrypted answer with these parameters inside (8.3).
+
+    Raises:
+        MalformedError: the Verifier's key cannot be encrypted to.
+    """
+    return jwe.encrypt(strict_json.dumps(members), encryption.jwk, enc=encryption.enc)
 
 
 def create_error_response(request: AuthorizationRequest, error: str) -> dict[str, str]:
@@ -88,7 +101,27 @@ def parse_posted_response(media_type: str, body: bytes) -> PostedResponse:
     members: JsonObject = dict(parameters)
     if "vp_token" in parameters:
         members["vp_token"] = strict_json.loads(parameters["vp_token"], what="vp_token")
-    return _parse_members(members)
+    return parse_response_members(members)
+
+
+def parse_response_members(members: Mapping[str, Json]) -> Response:
+    """Return the answer that decoded parameters make, wherever they stood. Unknown ones are ignored (8.1).
+
+    Raises:
+        MalformedError: a parameter has the wrong shape.
+        InvalidRequest: neither an answer nor an error.
+    """
+    state, error = members.get("state"), members.get("error")
+    if state is not None and not isinstance(state, str):
+        raise MalformedError("state is not text", clause="OpenID4VP 8.2")
+    if error is not None:
+        if not isinstance(error, str):
+            raise MalformedError("error is not text", clause="OpenID4VP 8.5")
+        return ErrorResponse(peer_text(error[:_MAX_ERROR_CHARACTERS]), state)
+    # vp-8.1-neither
+    if "vp_token" not in members:
+        raise InvalidRequest("there is neither a vp_token nor an error", clause="OpenID4VP 8.1")
+    return PresentationResponse(_parse_vp_token(members["vp_token"]), state)
 
 
 def decrypt_response(response: EncryptedResponse, keys: Mapping[str, jwe.DecryptionKey]) -> Response:
@@ -101,7 +134,7 @@ def decrypt_response(response: EncryptedResponse, keys: Mapping[str, jwe.Decrypt
     """
     plaintext = jwe.decrypt(response.token, keys)
     # 8.3: the payload has "the contents of the response […] as top-level JSON members".
-    return _parse_members(strict_json.loads_object(plaintext, what="encrypted response"))
+    return parse_response_members(strict_json.loads_object(plaintext, what="encrypted response"))
 
 
 def parse_response_answer(response: HttpResponse) -> str | None:
@@ -130,22 +163,7 @@ def _fields(request: AuthorizationRequest, members: JsonObject) -> dict[str, str
             name: value if isinstance(value, str) else strict_json.dumps_text(value) for name, value in members.items()
         }
     # 8.3.1: nothing is posted but the encrypted text, and everything is inside it.
-    encryption = request.encryption
-    return {"response": jwe.encrypt(strict_json.dumps(members), encryption.jwk, enc=encryption.enc)}
-
-
-def _parse_members(members: Mapping[str, Json]) -> Response:
-    state, error = members.get("state"), members.get("error")
-    if state is not None and not isinstance(state, str):
-        raise MalformedError("state is not text", clause="OpenID4VP 8.2")
-    if error is not None:
-        if not isinstance(error, str):
-            raise MalformedError("error is not text", clause="OpenID4VP 8.5")
-        return ErrorResponse(peer_text(error[:_MAX_ERROR_CHARACTERS]), state)
-    # vp-8.1-neither
-    if "vp_token" not in members:
-        raise InvalidRequest("there is neither a vp_token nor an error", clause="OpenID4VP 8.1")
-    return PresentationResponse(_parse_vp_token(members["vp_token"]), state)
+    return {"response": encrypt_members(members, request.encryption)}
 
 
 def _parse_vp_token(value: Json) -> VpToken:

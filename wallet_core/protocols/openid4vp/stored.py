@@ -7,6 +7,7 @@ from typing import Final
 from wallet_core.encoding import base64url
 from wallet_core.errors import MalformedError
 from wallet_core.protocols.openid4vp.checks import Check
+from wallet_core.protocols.openid4vp.dc_api import DcApiOffer, DcApiProtocol, parse_dc_api_members
 from wallet_core.protocols.openid4vp.presentation import (
     Answered,
     Credentials,
@@ -90,7 +91,9 @@ def credentials_to_json(credentials: Credentials) -> JsonObject:
 
 
 def _terms_to_json(terms: Terms) -> JsonObject:
+    offer: JsonObject = {} if terms.dc_api is None else {"dc_api": terms.dc_api.to_json()}
     return {
+        **offer,
         "request": terms.request.to_json(),
         "flow": str(terms.flow),
         "request_uri_method": terms.request_uri_method,
@@ -102,15 +105,25 @@ def _terms_to_json(terms: Terms) -> JsonObject:
 
 
 def _terms_from_json(value: JsonObject) -> Terms:
+    offer = _offer_from_json(value["dc_api"]) if "dc_api" in value else None
+    parse = parse_request_members if offer is None else parse_dc_api_members
     return Terms(
-        request=parse_request_members(_object(value, "request")),
+        request=parse(_object(value, "request")),
         flow=PresentationFlow(str(value["flow"])),
         request_uri_method="post" if value["request_uri_method"] == "post" else "get",
         redirect_uri=_optional_text(value, "redirect_uri"),
         created_at=_time(value, "created_at"),
         expires_at=_time(value, "expires_at"),
         keep_for=timedelta(seconds=_number(value, "keep_for")),
+        dc_api=offer,
     )
+
+
+def _offer_from_json(value: Json) -> DcApiOffer:
+    protocols = value.get("protocols") if isinstance(value, dict) else None
+    if not isinstance(value, dict) or not isinstance(protocols, list):
+        raise TypeError("dc_api")
+    return DcApiOffer(tuple(DcApiProtocol(str(each)) for each in protocols), _optional_text(value, "encryption_info"))
 
 
 def _credentials_from_json(value: JsonObject | None) -> Credentials | None:
@@ -168,6 +181,8 @@ def _check(value: Json) -> Check:
         clause=str(value["clause"]),
         ok=ok if isinstance(ok, bool) else None,
         detail=str(value["detail"]),
+        # What was stored before answers were taken in part has none.
+        query_id=None if value.get("query_id") is None else str(value["query_id"]),
     )
 
 

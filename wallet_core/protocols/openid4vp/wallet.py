@@ -7,7 +7,7 @@ link ──resolve_request──▶ ResolvedRequest ──matching.match──�
 ```
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -17,7 +17,7 @@ from wallet_core import spec_versions as spec
 from wallet_core.encoding import base64url, strict_json
 from wallet_core.errors import AccessDenied, MalformedError
 from wallet_core.formats.mdoc.holder import HeldMdoc
-from wallet_core.formats.sd_jwt.holder import create_key_binding
+from wallet_core.formats.sd_jwt.holder import HeldSdJwt, create_key_binding
 from wallet_core.http import Flow, HttpResponse, get, post_form
 from wallet_core.jose import jwe
 from wallet_core.keys.jwk import parse_public_jwk
@@ -25,7 +25,7 @@ from wallet_core.protocols.oauth2.answers import peer_refusal
 from wallet_core.protocols.openid4vp.candidates import HeldCredential
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix
 from wallet_core.protocols.openid4vp.matching import ApprovedCredential, ApprovedDisclosure
-from wallet_core.protocols.openid4vp.mdoc import create_document_to_sign
+from wallet_core.protocols.openid4vp.mdoc import create_document_to_sign, request_transcript
 from wallet_core.protocols.openid4vp.pending import (
     MdocItem,
     PresentationItem,
@@ -34,6 +34,7 @@ from wallet_core.protocols.openid4vp.pending import (
     SdJwtItem,
     Sent,
     VerifierIdentity,
+    signed_vp_token,
 )
 from wallet_core.protocols.openid4vp.request import (
     SIGNATURE_ALGORITHMS,
@@ -54,7 +55,7 @@ from wallet_core.protocols.openid4vp.transaction_data import (
 )
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.trust.x509 import TrustedCertificate
-from wallet_core.types import Json, JsonObject, QueryId
+from wallet_core.types import Json, JsonObject, Nonce, SessionTranscript
 
 REQUEST_OBJECT_LIMIT: Final = 64 * 1024
 """Bytes of a Request Object; one with a chain of three certificates and a long query is about 12 kB."""
@@ -158,12 +159,49 @@ def create_presentation(
     """
     request = resolved.request
     understand(request.transaction_data, transaction_types)
-    bound = bind(request.transaction_data, approved, request.dcql_query)
-    items = tuple(
-        _item(request, one, credentials[one.credential_id], bound.get(place), now)
-        for place, one in enumerate(approved.credentials)
+    items = create_items(
+        approved,
+        credentials,
+        audience=request.client_id.full,
+        nonce=request.nonce,
+        transcript=lambda: request_transcript(request),
+        bound=bind(request.transaction_data, approved, request.dcql_query),
+        now=now,
     )
     return PresentationToSign(resolved, items)
+
+
+def create_items(
+    approved: ApprovedDisclosure,
+    credentials: Mapping[str, HeldCredential],
+    *,
+    audience: str,
+    nonce: Nonce,
+    transcript: Callable[[], SessionTranscript],
+    bound: Mapping[int, BoundTransactions],
+    now: datetime,
+) -> tuple[PresentationItem, ...]:
+    """Return the presentations of an answer, each bound to one request and ready to sign.
+
+    Args:
+        approved: what may be shown, and nothing else is.
+        credentials: the held credentials by the wallet's name of them; at least those of ``approved``.
+        audience: for whom the answer is, as a Key Binding JWT says it.
+        nonce: of the request.
+        transcript: returns what binds an mdoc to the request.
+        bound: the transactions that are agreed to, by the place of the credential in ``approved`` (``bind``).
+        now: becomes ``iat`` of the Key Binding JWTs.
+
+    Raises:
+        MalformedError: a credential is bound to a key that is not supported.
+        KeyError: ``credentials`` lacks one (a mistake of our own code).
+    """
+    return tuple(
+        _mdoc_item(one, held, transcript())
+        if isinstance(held := credentials[one.credential_id], HeldMdoc)
+        else _sd_jwt_item(one, held, audience, nonce, bound.get(place), now)
+        for place, one in enumerate(approved.credentials)
+    )
 
 
 def send_response(pending: PresentationToSign, signatures: Sequence[bytes]) -> Flow[Sent]:
@@ -178,12 +216,7 @@ def send_response(pending: PresentationToSign, signatures: Sequence[bytes]) -> F
         PeerRefusal: the Verifier did not accept the answer, which it has.
         MalformedError: the Verifier's key cannot be encrypted to; nothing was posted.
     """
-    if len(signatures) != len(pending.to_sign):
-        raise ValueError("one signature for each presentation is needed")
-    remaining = iter(signatures)
-    vp_token: dict[QueryId, list[str]] = {}
-    for item in pending.items:
-        vp_token.setdefault(item.query_id, []).append(_presentation_text(item, remaining))
+    vp_token = signed_vp_token(pending.items, signatures)
     return (yield from _post(pending.resolved.request, create_response(pending.resolved.request, vp_token)))
 
 
@@ -239,28 +272,32 @@ def _identity(request: AuthorizationRequest, certificate: TrustedCertificate | N
     )
 
 
-def _item(
-    request: AuthorizationRequest,
+def _mdoc_item(approved: ApprovedCredential, held: HeldMdoc, session_transcript: SessionTranscript) -> MdocItem:
+    # 6.4.1: nothing is shown but what was selected; each path shows its element whole.
+    document = create_document_to_sign(session_transcript, held, approved.disclosed)
+    return MdocItem(approved.query_id, approved.credential_id, document)
+
+
+def _sd_jwt_item(
     approved: ApprovedCredential,
-    held: HeldCredential,
+    held: HeldSdJwt,
+    audience: str,
+    nonce: Nonce,
     bound: BoundTransactions | None,
     now: datetime,
-) -> PresentationItem:
+) -> SdJwtItem:
     # 6.4.1: nothing is shown but what was selected; each path shows its element whole.
-    if isinstance(held, HeldMdoc):
-        document = create_document_to_sign(request, held, approved.disclosed)
-        return MdocItem(approved.query_id, approved.credential_id, document)
     if not approved.holder_binding:
         return SdJwtItem(approved.query_id, approved.credential_id, held.select(approved.selected), None)
     cnf = held.claims.get("cnf")
     key = parse_public_jwk(cnf.get("jwk") if isinstance(cnf, dict) else None, what="cnf.jwk")
-    # 14.1.2, B.3.6: nonce and the full Client Identifier of the request go into the Key Binding JWT.
+    # 14.1.2, B.3.6: nonce and audience of the request go into the Key Binding JWT.
     # vp-14.1.2-bound
     unsigned = create_key_binding(
         held,
         approved.selected,
-        audience=request.client_id.full,
-        nonce=request.nonce,
+        audience=audience,
+        nonce=nonce,
         issued_at=now,
         algorithm=key.algorithm,
         # 8.4: "MUST include a representation or reference to the data in the respective Credential presentation".
@@ -269,10 +306,6 @@ def _item(
         transaction_data_hashes_alg=bound.algorithm if bound else None,
     )
     return SdJwtItem(approved.query_id, approved.credential_id, unsigned.sd_jwt, unsigned.signing_input)
-
-
-def _presentation_text(item: PresentationItem, signatures: Iterator[bytes]) -> str:
-    return item.attach(None if item.signing_input is None else next(signatures))
 
 
 def _post(request: AuthorizationRequest, fields: Mapping[str, str]) -> Flow[Sent]:

@@ -71,7 +71,7 @@ def serve_request(
     """
     now, stored = ports.clock.now(), _find(ports, agency, request_id)
     retrieved = states.retrieve(stored.state, now=now)
-    current, request = ports.keys.signing_key(ports.key_name), retrieved.terms.request
+    current, request = ports.keys.signing_key(ports.key_name), retrieved.terms.posted
     key = find_access_key(request.client_id, current, lambda: ports.keys.signing_keys(ports.key_name))
     validate_wallet_can_answer(request, posted.metadata, algorithm=key.signer.public_key.algorithm)
     if not isinstance(stored.state, Retrieved):
@@ -106,7 +106,7 @@ def judge_response(
     now, code = ports.clock.now(), new_secret(ports.random)
     stored = _find(ports, agency, request_id)
     terms = states.require_open(stored.state, now=now).terms
-    response = read_response(terms.request, media_type, body, open_key=lambda: _decryption_key(ports, stored))
+    response = read_response(terms.posted, media_type, body, open_key=lambda: _decryption_key(ports, stored))
     # M25: accepted error responses get a way back as well. Across devices the page there knows nothing (protocols 24).
     redirect_uri = way_back(terms.redirect_uri or f"{agency.credential_issuer}{PAGE_PATH}/elsewhere", code)
     if isinstance(response, ErrorResponse):
@@ -115,7 +115,7 @@ def judge_response(
 
     def judge(look: StatusLook) -> Verdict:
         try:
-            validated = _validate(ports, terms.request, response, look, now)
+            validated = _validate(ports, terms.posted, response, look, now)
         except VerificationError as exc:
             refused = exc
             return Verdict(stored, lambda state: states.refuse(state, refused, now=now), redirect_uri, refused)
