@@ -44,6 +44,7 @@ class CheckLine(Shape):
     clause: str = Field(description="Where the specification asks for it.")
     ok: bool | None = Field(description="true passed, false failed, null not reached because an earlier one failed.")
     detail: str = Field(description="What was found, in English, without personal data.")
+    query_id: str | None = Field(description="The query's credential id whose answer failed; null: the whole answer.")
 
 
 class Credential(Shape):
@@ -127,7 +128,14 @@ EXAMPLES: Final[Mapping[str, JsonObject]] = {
         "credentials": {"licence": [_CREDENTIAL]},
         "transaction_data": [],
         "checks": [
-            {"step": 1, "name": "answer_fits_request", "clause": "OpenID4VP 8.1, 8.2", "ok": True, "detail": ""},
+            {
+                "step": 1,
+                "name": "answer_fits_request",
+                "clause": "OpenID4VP 8.1, 8.2",
+                "ok": True,
+                "detail": "",
+                "query_id": None,
+            },
         ],
         "error": None,
         "error_description": None,
