@@ -4,7 +4,7 @@ from fastapi import FastAPI
 
 from verifier.checks.assembly import check_ports
 from verifier.checks.router import router as checks_router
-from verifier.console import TEMPLATES, certificate_pages, file_pages, key_pages, policy_pages
+from verifier.console import TEMPLATES, certificate_pages, counter_pages, file_pages, key_pages, policy_pages
 from verifier.console.pages import router as console_router
 from verifier.dependencies import Verifier, build_verifier
 from verifier.presentations import endpoints
@@ -26,7 +26,13 @@ ABOUT = (
 """What the API document says of itself."""
 
 
-STAFF_ROUTERS = (file_pages.router, policy_pages.router, key_pages.router, certificate_pages.router)
+STAFF_ROUTERS = (
+    file_pages.router,
+    counter_pages.router,
+    policy_pages.router,
+    key_pages.router,
+    certificate_pages.router,
+)
 """Pages of staff beside the desk's own."""
 
 
@@ -45,7 +51,7 @@ def create_app(verifier: Verifier) -> FastAPI:
         protocol_paths=endpoints.PROTOCOL_PATHS,
         protocol_routes=endpoints.ROUTES,
         template_folders=[TEMPLATES],
-        guarded_paths=("/console/sign-in",),
+        guarded_paths=("/console/sign-in", counter_pages.GUARDED),
         call_limit=verifier.settings.call_limit,
         routers=[presentations_router, checks_router, console_router, *STAFF_ROUTERS],
     )

@@ -166,9 +166,20 @@ def describe_transactions(resolved: ResolvedRequest, catalogue: Catalogue) -> tu
 
 
 def policy_of(resolved: ResolvedRequest, catalogue: Catalogue) -> Policy | None:
-    """Return the catalogue's policy with exactly this query: the only source of a purpose we believe."""
-    source = resolved.request.dcql_query.source
-    return next((policy for policy in catalogue.policies.values() if policy.dcql_query == source), None)
+    """Return the catalogue's policy with exactly this query: the only source of a purpose we believe.
+
+    Whose transactions do not go with it says something else than the policy does (decision 0085): then there is none.
+    """
+    request = resolved.request
+    agreed = {entry.type for entry in request.transaction_data}
+    return next(
+        (
+            policy
+            for policy in catalogue.policies.values()
+            if policy.dcql_query == request.dcql_query.source and catalogue.goes_with(policy, agreed)
+        ),
+        None,
+    )
 
 
 def kept_until(policy: Policy | None, now: datetime) -> datetime | None:

@@ -1,6 +1,6 @@
 """The catalogue as a whole: credential types, policies and agencies, read from texts and checked."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -46,6 +46,11 @@ class Catalogue:
     def transaction_types(self) -> Mapping[str, TransactionType]:
         """The transaction types by the value of ``type`` in transaction data: what a wallet understands."""
         return {each.type: each for each in self.transactions.values()}
+
+    def goes_with(self, policy: Policy, transaction_types: Collection[str]) -> bool:
+        """Return whether transactions of these types, and no others, are agreed to under a policy (none under most)."""
+        accepted = {self.transactions[each].type for each in policy.transactions}
+        return accepted.issuperset(transaction_types) and bool(accepted) == bool(transaction_types)
 
     def by_vct(self, vct: Vct) -> CredentialType:
         """Return the type with ``vct``. Raises ``NotFound`` if there is none."""

@@ -14,7 +14,7 @@ from holder_app.presentation import held, sending, use_cases
 from holder_app.presentation.states import Answered, Answering, Blocked, Declined, Failed, Given, Presentation
 from tests.simulators.verifier import SimulatedVerifier, refusal
 from tests.support.presentations import der, new_ca
-from tests.support.transactions import digest, transaction
+from tests.support.transactions import DOCUMENT, digest, transaction
 from tests.support.wallets import CATALOGUE, LICENCE, NAME, Town, new_verifier, policy_query, receive, wait
 from wallet_core.encoding import base64url
 from wallet_core.errors import FetchError, MalformedError, NotFound, QueryNotSatisfied, StateConflict
@@ -348,6 +348,25 @@ def test_what_is_agreed_to_is_said_in_words_bound_and_remembered(town: Town) -> 
         "label": {"ko": "납부기한", "en": "Due day"},
         "value": {"ko": "2026년 12월 31일", "en": "31 December 2026"},
     } in kept["lines"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "agree"),
+    [
+        ("parcel-pickup", [transaction(credential_ids=["licence"])]),
+        ("tax-payment", [transaction(DOCUMENT, credential_ids=["licence"])]),
+        ("tax-payment", []),
+    ],
+    ids=["a payment to collect a parcel", "a document to pay tax", "no payment to pay tax"],
+)
+def test_a_purpose_is_not_believed_where_something_else_is_to_be_agreed_to(
+    town: Town, policy: str, agree: list[dict[str, Any]]
+) -> None:
+    receive(town, LICENCE)
+    verifier = new_verifier(town, policy_query(policy), agree=agree)
+    view = use_cases.review_request(town.wallet.presentation_ports(), reviewed(town, verifier))
+    assert view.satisfiable
+    assert view.policy is None
 
 
 def test_what_was_not_agreed_to_is_remembered_as_that(town: Town) -> None:

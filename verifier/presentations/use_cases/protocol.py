@@ -128,6 +128,7 @@ def judge_response(
         MalformedError, InvalidRequest: the answer cannot be read.
         VerificationError: it cannot be decrypted.
     """
+    # vp-8.2-fresh-code
     now, code = ports.clock.now(), new_secret(ports.random)
     stored = _find(ports, request_id)
     states.require_open(stored.state, now=now)

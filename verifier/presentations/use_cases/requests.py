@@ -52,7 +52,9 @@ class PresentationOrder:
 
     policy: str | None = None
     dcql_query: JsonObject | None = None
+    # haip-5-encrypts
     encrypted: bool = True
+    # haip-5-x509-hash
     client_id_prefix: ClientIdPrefix = ClientIdPrefix.X509_HASH
     request_uri_method: RequestUriMethod = "get"
     flow: PresentationFlow = PresentationFlow.CROSS_DEVICE
@@ -187,6 +189,7 @@ def _create(
 ) -> CreatedPresentation:
     _validate_addresses(order)
     policy, query = _asked(ports, order)
+    # vp-13.3-two-numbers
     now, request_id, presentation_id = ports.clock.now(), new_secret(ports.random), _new_id(ports)
     make = _new_dc_api_request if order.expected_origins else _new_posted_request
     transactions = _transactions(ports, order, policy, query)
@@ -228,6 +231,7 @@ def _new_posted_request(
     transactions: tuple[TransactionData, ...],
     request_id: str,
 ) -> tuple[AuthorizationRequest, None, bytes]:
+    # haip-5-fresh-key
     private_key = ec.generate_private_key(ec.SECP256R1()) if order.encrypted else None
     answer_to = response_uri(ports.public_url, request_id)
     request = AuthorizationRequest(

@@ -65,6 +65,7 @@ def code_digest(code: str) -> bytes:
 def create_response_encryption(private_key: ec.EllipticCurvePrivateKey, key_id: str) -> ResponseEncryption:
     """Return how an answer is to be encrypted to ``private_key``, which is fresh for each request (HAIP 5)."""
     # 5.1: each JWK MUST have a kid; 8.3: alg MUST be present. HAIP 5: P-256, fresh per request, both enc values.
+    # vp-5.1-kid
     members: JsonObject = {"kid": key_id, "use": "enc", "alg": jwe.ALG}
     jwk: JsonObject = {**public_jwk(PublicKey(private_key.public_key())), **members}
     return ResponseEncryption(jwk, jwe.ENC_VALUES)

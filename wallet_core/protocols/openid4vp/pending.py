@@ -191,6 +191,7 @@ def signed_vp_token(items: Sequence[PresentationItem], signatures: Sequence[byte
     vp_token: dict[QueryId, list[str]] = {}
     for item in items:
         text = item.attach(None if item.signing_input is None else next(remaining))
+        # vp-8.1-only-matched
         vp_token.setdefault(item.query_id, []).append(text)
     return vp_token
 

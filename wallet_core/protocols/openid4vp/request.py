@@ -63,6 +63,7 @@ class ResponseEncryption:
     @property
     def enc(self) -> str:
         """The ``enc`` to use: HAIP 5 prefers A256GCM."""
+        # haip-5-prefers-a256gcm
         return max(self.enc_values, key=jwe.ENC_VALUES.index)
 
 
@@ -81,6 +82,7 @@ class Asked:
         if self.encryption is not None:
             metadata["jwks"] = {"keys": [self.encryption.jwk]}
             # 5.1: MUST be present for anything but the default.
+            # vp-5.1-enc-values
             metadata["encrypted_response_enc_values_supported"] = list(self.encryption.enc_values)
         members: JsonObject = {
             "response_type": spec.RESPONSE_TYPE_VP_TOKEN,
@@ -344,6 +346,7 @@ def _parse_encryption(metadata: JsonObject) -> ResponseEncryption:
     # 8.3: keys of other kinds or uses are passed over; the Verifier lists what it likes best first.
     # vp-8.3-usable-key
     usable = [key for key in keys if isinstance(key, dict) and jwe.is_usable(key)] if isinstance(keys, list) else []
+    # vp-8.3-default-enc
     offered = metadata.get("encrypted_response_enc_values_supported", [spec.DEFAULT_ENC])
     known = tuple(enc for enc in jwe.ENC_VALUES if isinstance(offered, list) and enc in offered)
     # vp-8.3-no-key
@@ -373,6 +376,7 @@ def _decoded(parameters: Mapping[str, str]) -> JsonObject:
     for name in ("dcql_query", "client_metadata", "transaction_data"):
         if name in parameters:
             try:
+                # vp-5.1-serialised
                 members[name] = strict_json.loads(parameters[name], what=name)
             except WalletError as exc:
                 kind = InvalidTransactionData if name == "transaction_data" else InvalidRequest

@@ -58,6 +58,7 @@ def create_request_object(
     claims: JsonObject = {
         **request.to_json(),
         # 5.8: with static discovery the audience is this value.
+        # vp-5.8-static
         "aud": spec.SELF_ISSUED_AUDIENCE,
         "iat": int(issued_at.timestamp()),
         "exp": int(expires_at.timestamp()),
@@ -66,6 +67,7 @@ def create_request_object(
     # vp-5.10-echo
     if wallet_nonce is not None:
         claims["wallet_nonce"] = wallet_nonce
+    # vp-5-typ-sent
     return jws.sign({"typ": spec.TYP_REQUEST_OBJECT, "x5c": format_x5c(chain)}, claims, signer)
 
 

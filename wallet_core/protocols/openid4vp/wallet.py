@@ -117,6 +117,7 @@ def resolve_request(
         return ResolvedRequest(parsed.request, _identity(parsed.request, None))
     sent_nonce: str | None = None
     if isinstance(parsed, RequestReference):
+        # vp-5.1-method-used
         sent_nonce = wallet_nonce if parsed.method == "post" else None
         token = yield from _fetch_request_object(parsed, sent_nonce)
     else:
@@ -242,6 +243,7 @@ def _fetch_request_object(reference: RequestReference, wallet_nonce: str | None)
     else:
         # 5.10: POST, form encoded, with this Accept header; both parameters are optional, and we send both.
         fields = {"wallet_metadata": strict_json.dumps_text(wallet_metadata()), "wallet_nonce": wallet_nonce}
+        # vp-5.10-post
         asked = post_form(reference.request_uri, fields, accept=spec.REQUEST_OBJECT_MEDIA_TYPE)
         response = yield replace(asked, response_limit=REQUEST_OBJECT_LIMIT)
     return _request_object_text(response)
@@ -309,6 +311,7 @@ def _sd_jwt_item(
 
 
 def _post(request: AuthorizationRequest, fields: Mapping[str, str]) -> Flow[Sent]:
+    # vp-8.2-form
     response = yield post_form(request.response_uri, fields)
     try:
         return Sent(parse_response_answer(response))
