@@ -144,7 +144,10 @@ def test_results_are_filtered_by_state_and_policy(staff: Staff) -> None:
     under_test = staff.under_test
     verified = under_test.ask()
     under_test.present(verified["authorization_request"])
+    # Ids grow with time, so that of one millisecond has no order.
+    under_test.clock.advance(0.01)
     waiting = under_test.ask(policy=POLICY)
+    under_test.clock.advance(0.01)
     expired = under_test.ask(policy=POLICY)
 
     def listed(**wanted: str) -> list[str]:
