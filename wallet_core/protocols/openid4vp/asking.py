@@ -82,13 +82,26 @@ def private_key_from_bytes(value: bytes) -> ec.EllipticCurvePrivateKey:
 
 
 def find_access_key(
-    client_id: ClientIdentifier, current: CertifiedSigner, every: Callable[[], Iterable[CertifiedSigner]]
+    client_id: ClientIdentifier,
+    current: CertifiedSigner,
+    every: Callable[[], Iterable[CertifiedSigner]],
+    *,
+    attested: PublicKey | None = None,
 ) -> CertifiedSigner:
     """Return the access key that a request's Client Identifier names, which may have been rotated meanwhile.
+
+    ``attested`` is the key of the party's attestation, for requests under ``verifier_attestation``.
 
     Raises:
         KeyUnavailable: it is gone.
     """
+    if client_id.prefix is ClientIdPrefix.VERIFIER_ATTESTATION:
+        for key in every():
+            # 5.9.3: "signed with the private key corresponding to the public key in the cnf claim".
+            # vp-5.9.3-attested-key
+            if key.signer.public_key == attested:
+                return key
+        raise KeyUnavailable("the attested key is gone", detail="file an attestation of the access key")
     if client_id.prefix is not ClientIdPrefix.X509_HASH or x509_hash(current.chain[0]) == client_id.rest:
         return current
     for key in every():
