@@ -25,9 +25,11 @@ from holder_app.issuance.states import Issuance
 from holder_app.issuance.use_cases import accept_offer, fetch_offer, keep_cards, take_offer_link
 from holder_app.issuance.waiting import ask_again
 from holder_app.presentation import states as presenting
+from holder_app.presentation.describe import RequestView
 from holder_app.presentation.sending import CopiesUsedUp
 from holder_app.presentation.use_cases import answer_request, fetch_request, review_request, take_request_link
 from wallet_core.errors import WalletError
+from wallet_core.spec_versions import FORMAT_SD_JWT_VC
 
 SESSION: Final = "the citizen's browser"
 """What the wallet knows her browser by."""
@@ -137,29 +139,37 @@ class Citizen:
         """Delete a card."""
         delete_card(self.wallet.card_ports(), self.owner.id, card.id)
 
-    def present(self, link: str, answers: Mapping[str, str]) -> HistoryRecord:
+    def present(self, link: str, answers: Mapping[str, str], form: str = FORMAT_SD_JWT_VC) -> HistoryRecord:
         """Answer a request with what it asks and ``answers`` adds; return the line of the history.
+
+        Of two cards that both answer, the one of the format ``form`` is chosen.
 
         Raises:
             FetchError: the verifier was not reached.
             WalletRefusal: the wallet blocked the request, or the verifier did not take the answer.
         """
-        return self.show(link, answers)[0]
+        return self.show(link, answers, form=form)[0]
 
-    def show(self, link: str, answers: Mapping[str, str], *, same_device: bool = False) -> tuple[HistoryRecord, str]:
+    def show(
+        self, link: str, answers: Mapping[str, str], *, same_device: bool = False, form: str = FORMAT_SD_JWT_VC
+    ) -> tuple[HistoryRecord, str]:
         """Do as :meth:`present`, and return where the browser goes next as well; empty if nowhere."""
-        return asyncio.run(self._show(link, answers, same_device=same_device))
+        return asyncio.run(self._show(link, answers, same_device=same_device, form=form))
 
-    async def _show(self, link: str, answers: Mapping[str, str], *, same_device: bool) -> tuple[HistoryRecord, str]:
+    async def _show(
+        self, link: str, answers: Mapping[str, str], *, same_device: bool, form: str
+    ) -> tuple[HistoryRecord, str]:
         ports = self.wallet.presentation_ports()
         taken = take_request_link(ports, self.owner.id, link, same_device=same_device)
         presentation = await fetch_request(ports, self.owner.id, taken.id)
         if isinstance(presentation.state, presenting.Blocked):
             raise WalletRefusal("the wallet blocked the request", detail=presentation.state.detail)
-        if not review_request(ports, presentation).satisfiable:
+        view = review_request(ports, presentation)
+        if not view.satisfiable:
             raise WalletRefusal("no card answers the request")
         try:
-            done = await answer_request(ports, self.owner.id, presentation.id, answers)
+            chosen = {**self._in_form(view, form), **answers}
+            done = await answer_request(ports, self.owner.id, presentation.id, chosen)
         except CopiesUsedUp as exc:
             raise WalletRefusal("every copy was shown before", detail=exc.code) from exc
         if not isinstance(done.state, presenting.Answered):
@@ -167,6 +177,16 @@ class Citizen:
             raise WalletRefusal("the verifier did not take the answer", detail=detail)
         record = show_record(self.wallet.card_ports(), self.owner.id, done.state.record_id)
         return record, done.state.redirect_uri or ""
+
+    def _in_form(self, view: RequestView, form: str) -> dict[str, str]:
+        """Return which alternative of each group has cards of one format only: the wallet proposes what shows least."""
+        formats = {card.id: card.format for card in self.cards()}
+        return {
+            f"group-{group.number}": str(number)
+            for group in view.groups
+            for number, picks in reversed([*enumerate(group.alternatives)])
+            if all(formats[pick.card_id] == form for pick in picks)
+        }
 
     def latest(self) -> HistoryRecord:
         """Return the newest line of the history. Raises ``WalletRefusal`` if there is none."""

@@ -222,11 +222,12 @@ def present(
     request: Mapping[str, Any],
     wanted: Mapping[str, set[Path]],
     answers: Mapping[str, str],
+    form: str = FORMAT_SD_JWT_VC,
 ) -> list[Line]:
     """Answer a company, and see that what left the wallet and what the company keeps are what was asked, no more."""
     story.citizen.refill()
     try:
-        record = story.citizen.present(request["authorization_request"], answers)
+        record = story.citizen.present(request["authorization_request"], answers, form)
     except WalletRefusal:
         # The company did not reach the agency's status list: that is an interruption too, though not one of ours.
         failed = failed_check(story.result(party_id, request["id"]))

@@ -105,7 +105,7 @@ def _contents(card: Card) -> str:
 
 
 def prove_to_bank(story: Story) -> list[Line]:
-    """The citizen proves age, name and address to a bank."""
+    """The citizen opens an account: two cards of two agencies in one consent, the second one because she adds it."""
     wanted: dict[str, set[Path]] = {
         "licence": {("name",), ("document_number",), ("age_over_19",)},
         "resident_certificate": {("name",), ("address", "full")},
@@ -125,7 +125,7 @@ def prove_to_rental(story: Story) -> list[Line]:
         (NAMESPACE_MDL, "expiry_date"),
         (NAMESPACE_MDL, "portrait"),
     }
-    return present(story, RENTAL, story.request(RENTAL, "car-rental"), {"licence_mdoc": asked}, {"group-0": "1"})
+    return present(story, RENTAL, story.request(RENTAL, "car-rental"), {"licence_mdoc": asked}, {}, FORMAT_MDOC)
 
 
 # --- what must be refused
@@ -342,7 +342,11 @@ STEPS: Final = (
         Text("같은 면허증을 국제 규격으로도 받아요", "The same licence comes as an mdoc, which readers abroad know"),
         receive_mdoc,
     ),
-    Step("bank", Text("은행에 나이와 주소를 증명해요", "Age and address are proven to a bank"), prove_to_bank),
+    Step(
+        "bank",
+        Text("두 카드로 한 번에 계좌를 열어요", "A bank account is opened: two cards in one consent"),
+        prove_to_bank,
+    ),
     Step("shop", Text("편의점에 성인인 것만 보여줘요", "A shop learns only: adult"), prove_to_shop),
     Step("rental", Text("차를 빌려요 (mdoc)", "A car is rented, with the mdoc"), prove_to_rental),
     Step(

@@ -298,7 +298,9 @@ def present(
     yes: Yes = False,
     choose: Annotated[
         list[str] | None,
-        typer.Option("--choose", help="A choice as the request lists it: group-0=1, send-1, extra-0-0-0=0."),
+        typer.Option(
+            "--choose", help="A choice as the request lists it: group-0=1, send-1, extra-0-0-0=0, also-0-0-0-1."
+        ),
     ] = None,
     home: Home = DEFAULT_HOME,
     trust: Trust = None,
@@ -336,7 +338,7 @@ async def _present(desk: _Desk, uri: str, answers: dict[str, str], *, ask: bool)
         raise QueryNotSatisfied("no card of this wallet answers the request", detail=desk.words.say("no_match"))
     # What was just printed says so: who goes on was told.
     picks = [pick for group in view.groups for alternative in group.alternatives for pick in alternative]
-    answers |= {reuse_field(pick.card_id): "on" for pick in picks if pick.used_up}
+    answers |= {reuse_field(one.card_id): "on" for pick in picks for one in (pick, *pick.others) if one.used_up}
     if ask:
         answers |= _ask(desk, view)
         if not typer.confirm(desk.words.say("confirm_send"), err=True):
@@ -364,8 +366,8 @@ def _ask(desk: _Desk, view: RequestView) -> dict[str, str]:
 
 def _pair(entry: str) -> tuple[str, str]:
     name, _, value = entry.partition("=")
-    if not name.startswith(("group-", "send-", "extra-")):
-        raise MalformedError("a choice looks like group-0=1, send-1 or extra-0-0-0=0")
+    if not name.startswith(("group-", "send-", "extra-", "also-")):
+        raise MalformedError("a choice looks like group-0=1, send-1, extra-0-0-0=0 or also-0-0-0-1")
     return name, value or "on"
 
 

@@ -85,11 +85,11 @@ class Words:
             for number, picks in enumerate(group.alternatives):
                 mark = f"[group-{group.number}={number}] " if len(group.alternatives) > 1 else ""
                 for position, pick in enumerate(picks):
-                    lines += self._pick(pick, mark, f"extra-{group.number}-{number}-{position}")
+                    lines += self._pick(pick, mark, f"{group.number}-{number}-{position}")
         return "\n".join(lines)
 
-    def _pick(self, pick: PickView, mark: str, extra: str) -> Iterator[str]:
-        yield f"  {mark}{self.local(pick.name)} · {pick.issuer_name}{self._withdrawn(pick.withdrawn)}"
+    def _pick(self, pick: PickView, mark: str, place: str) -> Iterator[str]:
+        yield f"  {mark}{self._card(pick)}"
         if pick.used_up:
             yield f"    ! {self.say('used_up')}"
         yield from self.fields(asked.field for asked in pick.asked)
@@ -97,8 +97,15 @@ class Words:
             yield f"    {self.say('always')}:"
             yield from self.fields(pick.always)
         for view in pick.extras:
-            yield f"    [{extra}={view.number}] {self.say('may_add')}: {self.labels(view.fields)}"
+            yield f"    [extra-{place}={view.number}] {self.say('may_add')}: {self.labels(view.fields)}"
+        for number, other in enumerate(pick.others):
+            yield f"    [also-{place}-{number}] {self.say('may_add')}: {self._card(other)}"
         yield f"    {self.say('hidden')}: {self.labels(pick.hidden) or '-'}"
+
+    def _card(self, pick: PickView) -> str:
+        """Name a card with what tells two of one kind apart."""
+        received = f"{pick.received_at:%Y-%m-%d %H:%M}"
+        return f"{self.local(pick.name)} · {pick.issuer_name} · {received}{self._withdrawn(pick.withdrawn)}"
 
     def record(self, record: HistoryRecord) -> str:
         """Return a line of the history."""

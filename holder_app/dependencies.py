@@ -127,6 +127,7 @@ class Wallet:
             self.clock,
             self.random,
             self.settings.public_url,
+            self.issuers,
             self.settings.post_errors,
         )
 

@@ -197,7 +197,8 @@ def show_request(
     verifier = _verifier()
     result = show_presentation(verifier.presentations, verifier.party(party), presentation)
     marks = {True: "ok", False: "FAILED", None: "-"}
-    lines = [f"{check.step}. {check.name}: {marks[check.ok]} {check.detail}".rstrip() for check in result.checks]
+    parts = [(f"{one.step}. {one.name}: {marks[one.ok]}", one.query_id, one.detail) for one in result.checks]
+    lines = [" ".join(part for part in each if part) for each in parts]
     lines += [f"{entry.type}: agreed with {agreed or '-'}" for entry, agreed in result.transactions]
     problem = f" ({result.error}: {result.error_description})" if result.error else ""
     out(as_json, result_json(result), "\n".join([f"{result.state}{problem}", *lines]))

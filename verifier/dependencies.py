@@ -149,6 +149,8 @@ def build_verifier(
         seal=sealer,
         clock=time,
         random=random,
+        trust_lists=trust.lists_of,
+        supertypes=catalogue.supertypes(),
         transactions=catalogue.transactions,
     )
     commit = CommitTogether(database, lambda unit: _storage(unit, sealer))

@@ -85,7 +85,11 @@ class MalformedError(WalletError):
 
 
 class VerificationError(WalletError):
-    """It parsed, but a check failed. ``step`` is the number of the check in the verifying function's docstring."""
+    """It parsed, but a check failed.
+
+    ``step`` is the number of the check in the verifying function's docstring. Where several presentations were looked
+    at, ``query_id`` is the Credential Query of the one that failed, and ``others`` are the failures of the others.
+    """
 
     code = "invalid_request"
     http_status = 400
@@ -101,6 +105,8 @@ class VerificationError(WalletError):
     ) -> None:
         super().__init__(description, detail=detail, clause=clause)
         self.step = step
+        self.query_id: str | None = None
+        self.others: tuple[VerificationError, ...] = ()
 
 
 class InvalidSignature(VerificationError):

@@ -1,6 +1,6 @@
 """Cards and history as values, and where they are kept."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -141,6 +141,10 @@ class Cards(Protocol):
 
     def of_account(self, account_id: AccountId) -> Sequence[Card]:
         """Return the account's cards, newest first."""
+        ...
+
+    def of_types(self, account_id: AccountId, types: Collection[tuple[str, str]]) -> Sequence[Card]:
+        """Return the account's cards of these formats and types, newest first; no other card is opened."""
         ...
 
     def get(self, account_id: AccountId, card_id: str) -> Card | None:

@@ -1,10 +1,10 @@
 """Cards and history in the database. What tells something about the person is sealed, bound to its row and account."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, false, func, insert, or_, select, update
 
 from holder_app.accounts.ports import AccountId
 from holder_app.credentials.keys import grant_from_json, grant_to_json, key_from_text, key_to_text
@@ -52,6 +52,11 @@ class SqlCards:
     def of_account(self, account_id: AccountId) -> Sequence[Card]:
         """Return the account's cards, newest first."""
         return self._cards(_CARD.c.account_id == account_id)
+
+    def of_types(self, account_id: AccountId, types: Collection[tuple[str, str]]) -> Sequence[Card]:
+        """Return the account's cards of these formats and types, newest first; no other card is opened."""
+        wanted = [(_CARD.c.format == format_) & (_CARD.c.type == type_) for format_, type_ in sorted(types)]
+        return self._cards((_CARD.c.account_id == account_id) & or_(false(), *wanted))
 
     def get(self, account_id: AccountId, card_id: str) -> Card | None:
         """Return the card if it is the account's."""

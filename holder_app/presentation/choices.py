@@ -1,20 +1,32 @@
 """What the person can choose in an answer, with the least as the default. Pure.
 
-A query becomes groups (one per Credential Set Query). A group has alternatives: which cards answer it. A card of an
-alternative shows the least that answers; what a longer option would add is an extra, off at first.
+A query becomes groups (one per Credential Set Query). A group has alternatives: which cards answer it, the least
+disclosing first. A card of an alternative shows the least that answers; what a longer option would add is an extra, and
+where a verifier takes several cards the others may go along; both are off at first.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 
 from wallet_core.encoding.claims_path import ConcretePath
 from wallet_core.errors import MalformedError
-from wallet_core.protocols.openid4vp.matching import ClaimOption, CredentialMatch, Matches, Selection
+from wallet_core.protocols.openid4vp.matching import (
+    CredentialMatch,
+    Matches,
+    Selection,
+    Weight,
+    least_option,
+    least_weight,
+    total,
+)
 from wallet_core.types import QueryId
 
 MAX_ALTERNATIVES = 12
 """Ways to answer one group that are shown; more are no choice a person can make."""
+
+_Rank = tuple[int, Weight]
+"""How many withdrawn cards an answer has, and how much it shows: less comes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +39,18 @@ class Extra:
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """One card in an alternative. ``option`` is the least one that answers."""
+    """One card in an alternative.
+
+    ``option`` is the least one that answers. ``others`` are cards that may be sent with it, where the verifier takes
+    several (``multiple``); they have no extras.
+    """
 
     query_id: QueryId
     card_id: str
     option: int
     selected: tuple[ConcretePath, ...]
     extras: tuple[Extra, ...]
+    others: "tuple[Pick, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +61,23 @@ class Group:
     alternatives: tuple[tuple[Pick, ...], ...]
 
 
-def create_groups(matches: Matches) -> tuple[Group, ...]:
-    """Return what the person can choose, in the verifier's order; optional groups that nothing answers are left out."""
-    groups = (Group(found.required, tuple(_alternatives(matches, found.options))) for found in matches.sets)
+def create_groups(matches: Matches, withdrawn: Collection[str] = ()) -> tuple[Group, ...]:
+    """Return what the person can choose, in the verifier's order; optional groups that nothing answers are left out.
+
+    Args:
+        matches: what could be answered.
+        withdrawn: cards that are shown last, because their issuer has withdrawn them.
+    """
+    groups = (Group(found.required, _alternatives(matches, found.options, withdrawn)) for found in matches.sets)
     return tuple(group for group in groups if group.alternatives)
 
 
 def choice_of(groups: Sequence[Group], answers: Mapping[str, str]) -> dict[QueryId, tuple[Selection, ...]]:
     """Return the choice that a form's answers make.
 
-    ``group-N`` is the number of an alternative (default 0), ``send-N`` switches an optional group on, and
-    ``extra-N-A-P`` is the number of an extra of card P of alternative A.
+    ``group-N`` is the number of an alternative (default 0), ``send-N`` switches an optional group on,
+    ``extra-N-A-P`` is the number of an extra of card P of alternative A, and ``also-N-A-P-C`` sends the other card C
+    with card P.
 
     Raises:
         MalformedError: an answer is no number of a choice that was shown.
@@ -65,38 +88,50 @@ def choice_of(groups: Sequence[Group], answers: Mapping[str, str]) -> dict[Query
             continue
         picked = _number(answers.get(f"group-{number}", "0"), len(group.alternatives))
         for position, pick in enumerate(group.alternatives[picked]):
-            wanted = answers.get(f"extra-{number}-{picked}-{position}")
+            place = f"{number}-{picked}-{position}"
+            wanted = answers.get(f"extra-{place}")
             option = pick.option if wanted is None else pick.extras[_number(wanted, len(pick.extras))].option
+            also = [one for other, one in enumerate(pick.others) if f"also-{place}-{other}" in answers]
+            selections = (Selection(pick.card_id, option), *(Selection(one.card_id, one.option) for one in also))
             # A query that two groups share is answered once, as the first group says.
-            choice.setdefault(pick.query_id, (Selection(pick.card_id, option),))
+            choice.setdefault(pick.query_id, selections)
     return choice
 
 
-def _alternatives(matches: Matches, options: Sequence[Sequence[QueryId]]) -> list[tuple[Pick, ...]]:
-    found = (
-        tuple(_pick(query_id, one) for query_id, one in zip(option, combination, strict=True))
-        for option in options
-        for combination in product(*(matches.by_query[query_id] for query_id in option))
-    )
-    return list(islice(found, MAX_ALTERNATIVES))
+def _alternatives(
+    matches: Matches, options: Sequence[Sequence[QueryId]], withdrawn: Collection[str]
+) -> tuple[tuple[Pick, ...], ...]:
+    def rank(found: Sequence[CredentialMatch]) -> _Rank:
+        return sum(one.candidate.id in withdrawn for one in found), total([least_weight(one) for one in found])
+
+    ranked: list[tuple[_Rank, tuple[Pick, ...]]] = []
+    for option in options:
+        # Of each option the least comes first, so that it is among those that are looked at.
+        by_query = [sorted(matches.by_query[query_id], key=lambda one: rank([one])) for query_id in option]
+        for combination in islice(product(*by_query), MAX_ALTERNATIVES):
+            picks = tuple(_pick(matches, query_id, one) for query_id, one in zip(option, combination, strict=True))
+            ranked.append((rank(combination), picks))
+    # The verifier's order stands between equals: sorting keeps it.
+    return tuple(picks for _, picks in sorted(ranked, key=lambda one: one[0])[:MAX_ALTERNATIVES])
 
 
-def _pick(query_id: QueryId, found: CredentialMatch) -> Pick:
-    least = _least(found.options)
+def _pick(matches: Matches, query_id: QueryId, found: CredentialMatch) -> Pick:
+    least = least_option(found)
     shown = set(found.options[least].selected)
     extras = tuple(
         Extra(number, tuple(path for path in option.selected if path not in shown))
         for number, option in enumerate(found.options)
         if shown < set(option.selected)
     )
-    return Pick(query_id, found.candidate.id, least, found.options[least].selected, extras)
+    query = matches.query.credential(query_id)
+    several = matches.by_query[query_id] if query is not None and query.multiple else ()
+    others = tuple(_alone(query_id, one) for one in several if one is not found)[:MAX_ALTERNATIVES]
+    return Pick(query_id, found.candidate.id, least, found.options[least].selected, extras, others)
 
 
-def _least(options: Sequence[ClaimOption]) -> int:
-    """Return the first option, or one of its true subsets: the verifier's order decides between different claims."""
-    first = set(options[0].selected)
-    smaller = [number for number, option in enumerate(options) if set(option.selected) < first]
-    return min(smaller, key=lambda number: len(options[number].selected), default=0)
+def _alone(query_id: QueryId, found: CredentialMatch) -> Pick:
+    least = least_option(found)
+    return Pick(query_id, found.candidate.id, least, found.options[least].selected, ())
 
 
 def _number(text: str, limit: int) -> int:

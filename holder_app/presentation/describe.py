@@ -60,6 +60,7 @@ class PickView:
         withdrawn: ``suspended`` or ``revoked`` if the issuer says so; empty otherwise.
         used_up: every copy was shown before, so that this showing could be linked with another.
         can_refresh: new copies can be fetched.
+        others: cards that may be sent as well, off at first.
     """
 
     card_id: str
@@ -74,6 +75,7 @@ class PickView:
     withdrawn: str = ""
     used_up: bool = False
     can_refresh: bool = False
+    others: "tuple[PickView, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,20 +122,27 @@ class RequestView:
     def has_choice(self) -> bool:
         """Whether the person can choose anything but yes and no."""
         return any(
-            not group.required or len(group.alternatives) > 1 or any(pick.extras for pick in group.alternatives[0])
+            not group.required
+            or len(group.alternatives) > 1
+            or any(pick.extras or pick.others for pick in group.alternatives[0])
             for group in self.groups
         )
 
 
 def describe_request(
-    resolved: ResolvedRequest, matches: Matches, cards: Mapping[str, Card], catalogue: Catalogue, now: datetime
+    resolved: ResolvedRequest,
+    matches: Matches,
+    cards: Mapping[str, Card],
+    catalogue: Catalogue,
+    now: datetime,
+    withdrawn: Collection[str] = (),
 ) -> RequestView:
     """Return what the consent screen shows."""
     policy = policy_of(resolved, catalogue)
     candidates = {one.candidate.id: one.candidate for found in matches.by_query.values() for one in found}
     groups = tuple(
         _group_view(number, group, candidates, cards, catalogue, policy)
-        for number, group in enumerate(create_groups(matches) if matches.satisfiable else ())
+        for number, group in enumerate(create_groups(matches, withdrawn) if matches.satisfiable else ())
     )
     number = match_number(resolved.request)
     until, agreed = kept_until(policy, now), describe_transactions(resolved, catalogue)
@@ -157,9 +166,20 @@ def describe_transactions(resolved: ResolvedRequest, catalogue: Catalogue) -> tu
 
 
 def policy_of(resolved: ResolvedRequest, catalogue: Catalogue) -> Policy | None:
-    """Return the catalogue's policy with exactly this query: the only source of a purpose we believe."""
-    source = resolved.request.dcql_query.source
-    return next((policy for policy in catalogue.policies.values() if policy.dcql_query == source), None)
+    """Return the catalogue's policy with exactly this query: the only source of a purpose we believe.
+
+    Whose transactions do not go with it says something else than the policy does (decision 0085): then there is none.
+    """
+    request = resolved.request
+    agreed = {entry.type for entry in request.transaction_data}
+    return next(
+        (
+            policy
+            for policy in catalogue.policies.values()
+            if policy.dcql_query == request.dcql_query.source and catalogue.goes_with(policy, agreed)
+        ),
+        None,
+    )
 
 
 def kept_until(policy: Policy | None, now: datetime) -> datetime | None:
@@ -237,13 +257,20 @@ def _group_view(
         number,
         group.required,
         tuple(
-            tuple(_pick_view(pick, candidates[pick.card_id], cards[pick.card_id], catalogue, policy) for pick in picks)
+            tuple(_pick_view(pick, candidates, cards, catalogue, policy) for pick in picks)
             for picks in group.alternatives
         ),
     )
 
 
-def _pick_view(pick: Pick, candidate: Candidate, card: Card, catalogue: Catalogue, policy: Policy | None) -> PickView:
+def _pick_view(
+    pick: Pick,
+    candidates: Mapping[str, Candidate],
+    cards: Mapping[str, Card],
+    catalogue: Catalogue,
+    policy: Policy | None,
+) -> PickView:
+    card, candidate = cards[pick.card_id], candidates[pick.card_id]
     known, claims = credential_type(catalogue, card.format, card.type), candidate.claims
     sent, anyway, hidden = divide_fields(card, claims, pick.selected, always_shown(candidate), catalogue, policy)
     paths = {field.path for field in sent}
@@ -260,6 +287,7 @@ def _pick_view(pick: Pick, candidate: Candidate, card: Card, catalogue: Catalogu
         card.status if card.status in {CardStatus.SUSPENDED, CardStatus.REVOKED} else "",
         not card.unused,
         card.grant is not None,
+        tuple(_pick_view(other, candidates, cards, catalogue, policy) for other in pick.others),
     )
 
 

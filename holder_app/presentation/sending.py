@@ -12,21 +12,21 @@ from holder_app.accounts.ports import AccountId
 from holder_app.credentials.describe import name_of
 from holder_app.credentials.ports import Card, CardCopy, Cards, History, RecordKind
 from holder_app.credentials.refreshing import refill_time
-from holder_app.credentials.use_cases import card_summary, new_record, open_copy, settled
+from holder_app.credentials.use_cases import card_summary, new_record, settled
 from holder_app.links import origin_of
 from holder_app.ports import Clock, Fetch, UnitOfWork
 from holder_app.presentation.choices import choice_of, create_groups
 from holder_app.presentation.describe import describe_receipt, divide_fields, policy_of
+from holder_app.presentation.held import HeldCards, held_cards
 from holder_app.presentation.ports import ErrorPosting, Presentations
 from holder_app.presentation.states import Answered, Answering, Failed, Presentation, PresentationState, Reviewed
 from wallet_core.catalogue import Catalogue, Policy
 from wallet_core.errors import FetchError, MalformedError, PeerRefusal, StateConflict
 from wallet_core.protocols.openid4vp import matching, wallet
-from wallet_core.protocols.openid4vp.candidates import HeldCredential, candidate_of
-from wallet_core.protocols.openid4vp.matching import ApprovedCredential, ApprovedDisclosure, Matches
+from wallet_core.protocols.openid4vp.matching import ApprovedCredential, ApprovedDisclosure
 from wallet_core.protocols.openid4vp.pending import ResolvedRequest
-from wallet_core.protocols.openid4vp.transaction_data import narrow
 from wallet_core.trust.anchors import TrustAnchors
+from wallet_core.trust.policy import IssuerPolicy
 from wallet_core.types import JsonObject, RandomBytes
 
 RETRY_AFTER = timedelta(seconds=30)
@@ -52,8 +52,8 @@ class CopiesUsedUp(StateConflict):
 class PresentationPorts:
     """What the use cases of this package need.
 
-    ``issuer`` is this wallet's own identifier, an accepted ``aud``; ``post_errors`` is what verifiers are told besides
-    answers.
+    ``issuer`` is this wallet's own identifier, an accepted ``aud``; ``issuers`` whom it trusts to issue;
+    ``post_errors`` what verifiers are told besides answers.
     """
 
     unit: UnitOfWork
@@ -66,23 +66,8 @@ class PresentationPorts:
     clock: Clock
     random: RandomBytes
     issuer: str
+    issuers: IssuerPolicy
     post_errors: ErrorPosting = ErrorPosting.DECLINED
-
-
-@dataclass(frozen=True, slots=True)
-class HeldCards:
-    """The account's usable cards: one copy of each, chosen for this answer."""
-
-    cards: Mapping[str, Card]
-    copies: Mapping[str, CardCopy]
-    indexed: Mapping[str, HeldCredential]
-
-    def matches(self, resolved: ResolvedRequest) -> Matches:
-        """Return what of these cards answers the request."""
-        candidates = [candidate_of(card_id, held) for card_id, held in self.indexed.items()]
-        request = resolved.request
-        # What cannot agree to a transaction that comes with the request is not offered.
-        return narrow(matching.match(request.dcql_query, candidates), request.transaction_data)
 
 
 def sign(ports: PresentationPorts, presentation: Presentation, answers: Mapping[str, str]) -> Presentation:
@@ -101,9 +86,10 @@ def sign(ports: PresentationPorts, presentation: Presentation, answers: Mapping[
 
 def _sign(ports: PresentationPorts, presentation: Presentation, answers: Mapping[str, str]) -> Presentation:
     resolved, account_id, now = resolved_of(presentation), presentation.account_id, ports.clock.now()
-    held = held_cards(ports, account_id)
-    matches = held.matches(resolved)
-    approved = matching.approve(matches, choice_of(create_groups(matches), answers) if matches.satisfiable else None)
+    held = held_for(ports, account_id, resolved)
+    matches = held.matches()
+    groups = create_groups(matches, held.withdrawn) if matches.satisfiable else ()
+    approved = matching.approve(matches, choice_of(groups, answers))
     _check_reuse(held, approved, answers)
     pending = wallet.create_presentation(
         resolved, approved, held.indexed, now=now, transaction_types=ports.catalogue.transaction_types
@@ -200,14 +186,17 @@ def advance(ports: PresentationPorts, presentation: Presentation, state: Present
         return ports.presentations.advance(presentation, state)
 
 
-def held_cards(ports: PresentationPorts, account_id: AccountId) -> HeldCards:
-    """Return the account's cards that have not expired, opened."""
-    now = ports.clock.now()
-    with ports.unit:
-        cards = ports.cards.of_account(account_id)
-    usable = {card.id: card for card in cards if card.expires_at is None or card.expires_at > now}
-    copies = {card_id: card.next_copy for card_id, card in usable.items()}
-    return HeldCards(usable, copies, {card_id: open_copy(usable[card_id], copy) for card_id, copy in copies.items()})
+def held_for(ports: PresentationPorts, account_id: AccountId, resolved: ResolvedRequest) -> HeldCards:
+    """Return the account's cards that could answer a request."""
+    return held_cards(
+        ports.unit,
+        ports.cards,
+        account_id,
+        resolved.request,
+        ports.catalogue,
+        ports.issuers,
+        ports.clock.now(),
+    )
 
 
 def resolved_of(presentation: Presentation) -> ResolvedRequest:
@@ -229,7 +218,7 @@ def _card_receipt(
     ports: PresentationPorts, approved: ApprovedCredential, held: HeldCards, policy: Policy | None
 ) -> JsonObject:
     card = held.cards[approved.credential_id]
-    claims = candidate_of(card.id, held.indexed[card.id]).claims
+    claims = held.candidates[card.id].claims
     sent, anyway, hidden = divide_fields(
         card, claims, approved.selected, approved.always_shown, ports.catalogue, policy
     )

@@ -10,7 +10,7 @@ from holder_app.credentials.use_cases import new_record
 from holder_app.links import LinkKind, host_of, origin_of, parse_link, query_of
 from holder_app.presentation.describe import RequestView, describe_receipt, describe_request, policy_of
 from holder_app.presentation.ports import ErrorPosting
-from holder_app.presentation.sending import PresentationPorts, advance, claim_again, held_cards, resolved_of, send, sign
+from holder_app.presentation.sending import PresentationPorts, advance, claim_again, held_for, resolved_of, send, sign
 from holder_app.presentation.states import Answered, Answering, Blocked, Declined, Given, Presentation, Reviewed
 from wallet_core.encoding import base64url
 from wallet_core.errors import (
@@ -121,8 +121,9 @@ def review_request(ports: PresentationPorts, presentation: Presentation) -> Requ
         StateConflict: the request was not fetched yet, or is decided.
     """
     resolved = resolved_of(presentation)
-    held = held_cards(ports, presentation.account_id)
-    return describe_request(resolved, held.matches(resolved), held.cards, ports.catalogue, ports.clock.now())
+    held = held_for(ports, presentation.account_id, resolved)
+    now = ports.clock.now()
+    return describe_request(resolved, held.matches(), held.cards, ports.catalogue, now, held.withdrawn)
 
 
 async def answer_request(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench import hsm, http, issuances, status_list
+from tests.bench import dcql, hsm, http, issuances, status_list
 from tests.bench.cases import CASES
 from tests.bench.mdoc import MDOC_CASES
 from tests.bench.measure import Row, measure
@@ -33,6 +33,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
     for case in (*CASES, *MDOC_CASES):
         if options.only in case.name:
             yield measure(case, options.rounds)
+    yield from dcql.rows(options.only, options.rounds)
     yield from hsm.rows(options.only, options.rounds)
     yield from status_list.rows(options.only, options.rounds)
     if not options.no_http:

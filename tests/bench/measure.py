@@ -84,8 +84,11 @@ def rate(run: Callable[[], object], seconds: float) -> float:
         repeat = max(repeat + 1, int(repeat * 1.1 * seconds / max(elapsed, 1e-6)))
 
 
-def measure(case: Case, rounds: int) -> Row:
-    """Return the row of ``case``: medians over ``rounds`` rounds of raw, case, raw."""
+def measure(case: Case, rounds: int, *, times: int = 1) -> Row:
+    """Return the row of ``case``: medians over ``rounds`` rounds of raw, case, raw.
+
+    It is compared with ``times`` raw operations.
+    """
     compared = raw(case.unit)
     case.run()
     ratios, rates = [], []
@@ -95,7 +98,7 @@ def measure(case: Case, rounds: int) -> Row:
         own = rate(case.run, CASE_SECONDS)
         after = rate(compared, RAW_SECONDS)
         rates.append(own)
-        ratios.append(own / ((before + after) / 2))
+        ratios.append(own * times / ((before + after) / 2))
     return Row(
         name=case.name,
         unit=case.unit,

@@ -52,4 +52,6 @@ def check_ports(verifier: Verifier) -> CheckPorts:
         run=verifier.http,
         read_qr=read_qr,
         clock=verifier.clock,
+        trust_lists=presentations.trust_lists,
+        supertypes=presentations.supertypes,
     )

@@ -9,7 +9,7 @@ from verifier.status.ports import RunFlow
 from verifier.status.use_cases import StatusLists
 from wallet_core.catalogue.policy import Policy
 from wallet_core.protocols.openid4vp.checks import ListCopy
-from wallet_core.protocols.openid4vp.validation import ChainVerifier, IssuerPermission
+from wallet_core.protocols.openid4vp.validation import ChainVerifier, IssuerPermission, TrustListsOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,8 @@ class CheckPorts:
         run: drives the fetching of one.
         read_qr: returns the texts of the QR codes in a picture. Raises ``MalformedError``.
         clock: tells the time.
+        trust_lists: on which lists an issuer stands.
+        supertypes: which types a ``vct`` extends.
     """
 
     policies: Mapping[str, Policy]
@@ -39,3 +41,5 @@ class CheckPorts:
     run: RunFlow
     read_qr: Callable[[bytes], Sequence[str]]
     clock: Clock
+    trust_lists: TrustListsOf
+    supertypes: Mapping[str, frozenset[str]]

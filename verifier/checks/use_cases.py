@@ -206,6 +206,8 @@ class _Task:
             session=self.order.session,
             holder=self.order.holder,
             query=_query(self.policy),
+            supertypes=self.ports.supertypes,
+            trust_lists=self.ports.trust_lists,
         )
         try:
             verified = verify_given(self.given, demands, now=now)

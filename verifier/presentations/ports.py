@@ -10,7 +10,7 @@ from verifier.relying_parties.ports import AccessKeys, PartyId
 from wallet_core.catalogue.policy import Policy
 from wallet_core.catalogue.transaction import TransactionType
 from wallet_core.protocols.openid4vp.presentation import Presentation
-from wallet_core.protocols.openid4vp.validation import ChainVerifier, IssuerPermission
+from wallet_core.protocols.openid4vp.validation import ChainVerifier, IssuerPermission, TrustListsOf
 from wallet_core.types import RandomBytes
 
 
@@ -110,6 +110,7 @@ class PresentationPorts:
 
     ``storage`` opens a unit that writes, ``reading`` one that only reads and waits for no writer. ``verify_chain`` says
     whom we trust to issue credentials, ``verify_mdoc_chain`` whom to issue mdocs, ``may_issue`` which types.
+    ``trust_lists`` says on which lists an issuer stands, ``supertypes`` which types a ``vct`` extends.
     ``transactions`` are the catalogue's transaction types by id.
     """
 
@@ -125,4 +126,6 @@ class PresentationPorts:
     seal: Seal
     clock: Clock
     random: RandomBytes
+    trust_lists: TrustListsOf
+    supertypes: Mapping[str, frozenset[str]]
     transactions: Mapping[str, TransactionType] = field(default_factory=dict)

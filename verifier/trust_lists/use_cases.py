@@ -107,6 +107,10 @@ class CurrentTrust:
         """Return which listed issuer may issue the type. Raises as ``IssuerPolicy.validate_may_issue``."""
         return self.policy(at).validate_may_issue(certificate, issuer=issuer, format=format, type=type, at=at)
 
+    def lists_of(self, certificate: TrustedCertificate, now: datetime) -> frozenset[str]:
+        """Return the identifiers of the trust lists on which an issuer stands."""
+        return self.policy(now).lists_of(certificate)
+
     def _is_fresh(self, now: datetime) -> bool:
         return self._looked_at is not None and self._looked_at <= now < self._looked_at + LOOK_AGAIN
 

@@ -1,6 +1,6 @@
 """The catalogue as a whole: credential types, policies and agencies, read from texts and checked."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -47,6 +47,11 @@ class Catalogue:
         """The transaction types by the value of ``type`` in transaction data: what a wallet understands."""
         return {each.type: each for each in self.transactions.values()}
 
+    def goes_with(self, policy: Policy, transaction_types: Collection[str]) -> bool:
+        """Return whether transactions of these types, and no others, are agreed to under a policy (none under most)."""
+        accepted = {self.transactions[each].type for each in policy.transactions}
+        return accepted.issuperset(transaction_types) and bool(accepted) == bool(transaction_types)
+
     def by_vct(self, vct: Vct) -> CredentialType:
         """Return the type with ``vct``. Raises ``NotFound`` if there is none."""
         for credential_type in self.types.values():
@@ -72,9 +77,20 @@ class Catalogue:
                 return credential_type
         raise UnknownCredentialConfiguration("no such credential configuration", clause="OpenID4VCI 8.3.1.2")
 
+    def supertypes(self) -> dict[str, frozenset[str]]:
+        """Return all types that each ``vct`` extends, nearest or not (SD-JWT VC 4); without those that extend none."""
+        parents = {each.vct: each.extends for each in self.types.values() if each.extends is not None}
+        return {vct: frozenset(_line(vct, parents)) for vct in parents}
+
     def issued_by(self, agency: AgencyId) -> tuple[CredentialType, ...]:
         """Return the types that ``agency`` issues."""
         return tuple(each for each in self.types.values() if each.agency == agency)
+
+
+def _line(vct: Vct, parents: Mapping[Vct, Vct]) -> Iterator[Vct]:
+    while vct in parents:
+        vct = parents[vct]
+        yield vct
 
 
 def parse_catalogue(texts: Mapping[str, str]) -> Catalogue:

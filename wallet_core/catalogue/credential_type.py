@@ -161,7 +161,7 @@ class KeyPolicy:
 
 @dataclass(frozen=True, slots=True)
 class CredentialType:
-    """A credential type, with everything that is derived from its file."""
+    """A credential type, with everything that is derived from its file. ``extends`` is the type it is a kind of."""
 
     id: str
     vct: Vct
@@ -181,6 +181,7 @@ class CredentialType:
     issuance: IssuanceRules
     claims: tuple[Claim, ...]
     edge_cases: tuple[str, ...] = ()
+    extends: Vct | None = None
     _by_path: Mapping[ClaimsPath, Claim] = field(init=False, repr=False, compare=False)
     _by_element: Mapping[tuple[str, str], Claim] = field(init=False, repr=False, compare=False)
     _members: Members = field(init=False, repr=False, compare=False)

@@ -77,8 +77,11 @@ def _mdoc_members(entry: "FormatEntry") -> JsonObject:
 
 def type_metadata(credential_type: "CredentialType") -> JsonObject:
     """Return the type metadata document of ``vct`` (SD-JWT VC 4.2)."""
+    # SD-JWT VC 4.2: "extends" is there only where a type inherits from another.
+    inherited: JsonObject = {} if credential_type.extends is None else {"extends": credential_type.extends}
     return {
         "vct": credential_type.vct,
+        **inherited,
         "name": credential_type.name.en,
         "description": credential_type.description.en,
         "display": [_type_display(credential_type, language) for language in LANGUAGES],

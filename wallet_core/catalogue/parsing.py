@@ -79,6 +79,7 @@ def parse_credential_type(node: Node) -> CredentialType:
         issuance=_issuance(node.table_at("issuance")),
         claims=tuple(_claim(each) for each in node.tables("claims")),
         edge_cases=node.texts("edge_cases", ()),
+        extends=Vct(node.text("extends")) if "extends" in node.table else None,
     )
     for each in (node, display, validity, status):
         each.close()

@@ -48,6 +48,7 @@ def check_types(files: Sequence[TypeFile], agencies: Collection[AgencyId], as_of
     for member in ("configuration_id", "scope"):
         entries = [(document, index, entry) for document, each in files for index, entry in enumerate(each.formats)]
         _unique([(document, ("formats", i, member), str(getattr(entry, member))) for document, i, entry in entries])
+    _check_extends(files)
     for document, credential_type in files:
         _check_head(document, credential_type, agencies)
         # Examples are read by the claims' own rules: only by those that hold.
@@ -61,6 +62,20 @@ def _unique(values: Sequence[tuple[Document, tuple[str | int, ...], str]]) -> No
         if value in first:
             document.report(location, "unique", f"{value} is already used in {first[value]}")
         first.setdefault(value, document.file)
+
+
+def _check_extends(files: Sequence[TypeFile]) -> None:
+    parents = {each.vct: each.extends for _, each in files}
+    for document, credential_type in files:
+        seen, above = {credential_type.vct}, credential_type.extends
+        while above is not None:
+            # A type that extends itself, or one that nobody here describes, inherits nothing that can be relied on.
+            # sdjwtvc-4-extends
+            if above in seen or above not in parents:
+                document.report(("extends",), "extends", f"{above} is no other type of the catalogue")
+                break
+            seen.add(above)
+            above = parents[above]
 
 
 def _check_head(document: Document, credential_type: CredentialType, agencies: Collection[AgencyId]) -> None:

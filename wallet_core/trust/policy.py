@@ -51,6 +51,7 @@ class IssuerPolicy:
         by_certificate: grants by SHA-256 of a signing certificate.
         by_issuer: grants by Credential Issuer Identifier.
         by_authority: grants by SHA-256 of a root.
+        entries: SHA-256 of the roots and signing certificates on each trust list, by its identifier, ``iss``.
     """
 
     anchors: TrustAnchors
@@ -59,6 +60,14 @@ class IssuerPolicy:
     by_certificate: Mapping[bytes, Sequence[Grant]] = field(default_factory=dict)
     by_issuer: Mapping[str, Sequence[Grant]] = field(default_factory=dict)
     by_authority: Mapping[bytes, Sequence[Grant]] = field(default_factory=dict)
+    entries: Mapping[str, frozenset[bytes]] = field(default_factory=dict)
+
+    def lists_of(self, certificate: TrustedCertificate) -> frozenset[str]:
+        """Return the identifiers of the trust lists on which ``certificate``, or the root it leads to, stands."""
+        # OpenID4VP 6.1.1.2: the trust chain has a certificate that is an entry of the list.
+        # dcql-6.1.1.2-list
+        own = {certificate.sha256, certificate.anchor_sha256}
+        return frozenset(name for name, entries in self.entries.items() if not entries.isdisjoint(own))
 
     def validate_may_issue(
         self,
@@ -143,16 +152,21 @@ def extend_issuer_policy(
     certificates = {key: list(grants) for key, grants in policy.by_certificate.items()}
     issuers = {key: list(grants) for key, grants in policy.by_issuer.items()}
     authorities = {key: list(grants) for key, grants in policy.by_authority.items()}
+    entries = dict(policy.entries)
     for content in lists:
         anchors += TrustAnchors(content.authorities)
         roots = frozenset(anchor.certificate.fingerprint(_SHA256) for anchor in content.authorities)
         listed |= roots
+        certified = roots.union(*(agency.certificates for agency in content.agencies))
+        entries[content.operator] = entries.get(content.operator, frozenset()) | certified
         for agency in content.agencies:
             grant = _grant(agency, content, roots, grace)
             _add(certificates, agency.certificates, grant)
             _add(issuers, map(str, agency.credential_issuers), grant)
             _add(authorities, roots.intersection(agency.authorities), grant)
-    return IssuerPolicy(anchors, policy.closed or closed, frozenset(listed), certificates, issuers, authorities)
+    return IssuerPolicy(
+        anchors, policy.closed or closed, frozenset(listed), certificates, issuers, authorities, entries
+    )
 
 
 def _grant(agency: ListedAgency, content: TrustList, roots: frozenset[bytes], grace: timedelta) -> Grant:

@@ -96,7 +96,7 @@ def test_an_mdoc_at_the_command_line(terminal: Terminal) -> None:
     assert "T00:00:00Z" not in text
     assert "/9j/" not in text
     verifier = new_verifier(town, policy_query("car-rental"))
-    asked = terminal.run("present", verifier.link, typed="1\ny\n")
+    asked = terminal.run("present", verifier.link, typed="0\ny\n")
     assert "국제" in asked.stderr
     assert asked.exit_code == 0, asked.exception
     assert list(verifier.received().vp_token) == ["licence_mdoc"]

@@ -1,19 +1,24 @@
 """What a wallet shows, what it hides, and what it refuses to send."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.support.presentations import CLAIMS, VCT, query, world
 from wallet_core.errors import QueryNotSatisfied
 from wallet_core.formats.sd_jwt.holder import index_sd_jwt
-from wallet_core.protocols.openid4vp.candidates import sd_jwt_candidate
+from wallet_core.protocols.openid4vp.candidates import Knowledge, sd_jwt_candidate
 from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
 from wallet_core.protocols.openid4vp.matching import (
     ApprovedDisclosure,
     Candidate,
+    ClaimOption,
     Selection,
     approve,
     default_choice,
+    index_candidates,
     match,
+    weight,
 )
 
 WORLD = world()
@@ -111,6 +116,8 @@ def test_another_type_format_or_binding_is_no_match() -> None:
 def test_trusted_authorities_by_authority_key_identifier() -> None:
     ((_, identifier),) = CARD.authorities
     named = {"type": "aki", "values": ["AAAA", identifier]}
+    # 6.1.1.1: the raw bytes count.
+    assert matches(query(trusted_authorities=[{"type": "aki", "values": [f"{identifier}=="]}])).satisfiable
     assert matches(query(trusted_authorities=[named])).satisfiable
     assert matches(query(trusted_authorities=[{"type": "etsi_tl", "values": ["x"]}, named])).satisfiable
     assert not matches(query(trusted_authorities=[{"type": "aki", "values": ["AAAA"]}])).satisfiable
@@ -167,3 +174,90 @@ def test_several_credentials_only_where_the_query_takes_them() -> None:
 def test_nobody_else_makes_an_approval() -> None:
     with pytest.raises(TypeError):
         ApprovedDisclosure((), object())
+
+
+# --- the least disclosing answer is proposed --------------------------------------------------------------------------
+def two_claims(*sets):
+    claims = [{"id": name, "path": [name]} for name in ("name", "licence_no", "address")]
+    return query(*claims, claim_sets=[*sets])
+
+
+@pytest.mark.parametrize(
+    ("sets", "shown"),
+    [
+        ([["name", "licence_no"], ["licence_no"], ["name"]], ("licence_no",)),
+        ([["licence_no"], ["name"]], ("licence_no",)),
+        # An address has two values, so a number says less.
+        ([["address"], ["licence_no"]], ("licence_no",)),
+        ([["address"], ["name", "licence_no"]], ("address",)),
+    ],
+)
+def test_the_option_with_the_fewest_values_then_the_first(sets, shown) -> None:
+    assert only(approve(matches(two_claims(*sets)))).selected == (shown,)
+
+
+def test_one_special_claim_says_more_than_many_others() -> None:
+    special = replace(CARD, special=frozenset({("licence_no",)}))
+    dcql = two_claims(["licence_no"], ["name", "address"])
+    assert only(approve(matches(dcql, special))).selected == (("name",), ("address",))
+    assert only(approve(matches(dcql))).selected == (("licence_no",),)
+    everywhere = replace(CARD, special=frozenset({("classes", None), ("address",)}))
+    dcql = query({"id": "c", "path": ["classes", 0]}, {"id": "n", "path": ["name"]}, claim_sets=[["c"], ["n"]])
+    assert only(approve(matches(dcql, everywhere))).selected == (("name",),)
+
+
+def test_of_two_cards_the_one_that_shows_less_besides() -> None:
+    plain = Candidate(
+        "plain", "dc+sd-jwt", VCT, {"name": "a", "street": "b", "tags": [], "exp": 1}, frozenset({("name",)})
+    )
+    bare = Candidate("bare", "dc+sd-jwt", VCT, {"name": "a", "street": "b"}, frozenset({("name",), ("street",)}))
+    assert only(approve(matches(query(("name",)), plain, bare))).credential_id == "bare"
+    assert weight(plain, ClaimOption((("name",),))) == (0, 3)
+    assert weight(bare, ClaimOption((("name",),))) == (0, 1)
+    twin = replace(bare, id="twin")
+    assert only(approve(matches(query(("name",)), twin, bare))).credential_id == "twin"
+
+
+def test_of_two_options_of_a_set_the_one_that_shows_less() -> None:
+    assert [one.query_id for one in approve(matches(two_sets())).credentials] == ["licence"]
+    dcql = two_sets()
+    dcql["credential_sets"][0]["options"] = [["extra"], ["licence"]]
+    assert [one.query_id for one in approve(matches(dcql)).credentials] == ["extra"]
+
+
+def test_with_optional_sets_only_something_is_sent_or_nothing() -> None:
+    dcql = {**query(("name",)), "credential_sets": [{"options": [["licence"]], "required": False}]}
+    assert matches(dcql).satisfiable
+    assert not matches(dcql, Candidate("a", "dc+sd-jwt", "other", {})).satisfiable
+    with pytest.raises(QueryNotSatisfied):
+        approve(matches(dcql))
+    assert only(approve(matches(dcql), {"licence": [Selection("card")]})).query_id == "licence"
+
+
+# --- types that extend others -----------------------------------------------------------------------------------------
+@pytest.mark.clause("dcql-B.3.5-extends-wallet")
+def test_a_type_that_extends_the_asked_one() -> None:
+    held = WORLD.held(vct="urn:jigap:vct:taxi-licence:1")
+    knowledge = Knowledge(supertypes={"urn:jigap:vct:taxi-licence:1": frozenset({VCT, "urn:jigap:vct:paper:1"})})
+    asked = parse_dcql_query(query(("name",)))
+    assert match(asked, [sd_jwt_candidate("taxi", held, knowledge)]).satisfiable
+    assert not match(asked, [sd_jwt_candidate("taxi", held)]).satisfiable
+    # Not the other way round, and never on the credential's own word.
+    taxi = parse_dcql_query(query(("name",), meta={"vct_values": ["urn:jigap:vct:taxi-licence:1"]}))
+    assert not match(taxi, [sd_jwt_candidate("card", HELD, knowledge)]).satisfiable
+    boasting = WORLD.held(claims={"name": "a", "extends": VCT}, vct="urn:jigap:vct:other:1")
+    assert not match(asked, [sd_jwt_candidate("other", boasting, knowledge)]).satisfiable
+    assert knowledge.asked_types(asked) == {("dc+sd-jwt", VCT), ("dc+sd-jwt", "urn:jigap:vct:taxi-licence:1")}
+
+
+def test_candidates_of_several_asked_types_keep_their_order_and_come_once() -> None:
+    cards = [
+        Candidate("b", "dc+sd-jwt", "child", {}, supertypes=frozenset({"parent"})),
+        Candidate("a", "dc+sd-jwt", "parent", {}),
+        Candidate("other", "dc+sd-jwt", "strange", {}),
+        Candidate("mdoc", "mso_mdoc", "parent", {}),
+    ]
+    found = matches(query(meta={"vct_values": ["parent", "child", "parent"]}), *cards)
+    assert [one.candidate.id for one in found.by_query["licence"]] == ["b", "a"]
+    again = match(found.query, index_candidates(cards))
+    assert again.by_query == found.by_query

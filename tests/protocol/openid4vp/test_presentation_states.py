@@ -9,6 +9,7 @@ import pytest
 
 from tests.protocol.openid4vp.test_validation import expectation, present
 from tests.support.presentations import NOW, world
+from tests.support.transactions import transaction, transaction_types
 from wallet_core.errors import Expired as ExpiredError
 from wallet_core.errors import HolderBindingError, MalformedError, NotFound, StateConflict
 from wallet_core.protocols.openid4vp import presentation as states
@@ -24,7 +25,8 @@ from wallet_core.protocols.openid4vp.presentation import (
     Verified,
 )
 from wallet_core.protocols.openid4vp.stored import credentials_of, credentials_to_json, state_from_json, state_to_json
-from wallet_core.protocols.openid4vp.validation import validate_vp_token
+from wallet_core.protocols.openid4vp.transaction_data import create_transactions
+from wallet_core.protocols.openid4vp.validation import _SEAL, validate_vp_token
 
 RIGHT, WRONG = (hashlib.sha256(code).digest() for code in (b"right", b"wrong"))
 VALIDATED = validate_vp_token({"licence": [present()]}, expectation(), now=NOW)
@@ -147,6 +149,36 @@ def test_stored_and_read_again(name) -> None:
     assert state_from_json(state.kind, body, claims) == state
     # No claim stands in the body, which is not sealed.
     assert "홍시험" not in json.dumps(body, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("flow", PresentationFlow)
+def test_what_was_agreed_to_stays_with_the_record(flow) -> None:
+    request = world().request()
+    entries = create_transactions([transaction()], request.dcql_query, transaction_types())
+    asked = replace(terms(flow), request=replace(request, transaction_data=entries))
+    agreed = replace(VALIDATED, seal=_SEAL, agreed=("licence",))
+    state = states.answer(Requested(asked), agreed, response_code_digest=RIGHT, now=NOW)
+    if isinstance(state, Answered):
+        state = states.redeem(state, RIGHT, now=NOW)
+    read = state_from_json(state.kind, json.loads(json.dumps(state_to_json(state))), None)
+    assert isinstance(read, Verified)
+    assert (read.agreed, read.terms.request.transaction_data) == (("licence",), entries)
+
+
+def test_a_refusal_says_whether_the_agreement_was_reached() -> None:
+    request = world().request()
+    entries = create_transactions([transaction()], request.dcql_query, transaction_types())
+    asked = replace(terms(), request=replace(request, transaction_data=entries))
+    refused = states.refuse(Requested(asked), HolderBindingError("x", step=6), now=NOW)
+    assert [check.ok for check in refused.checks] == [True] * 5 + [False] + [None] * 5
+    assert len(states.refuse(Requested(terms()), HolderBindingError("x", step=6), now=NOW).checks) == 10
+
+
+def test_a_row_from_before_there_were_transactions() -> None:
+    verified = every_state()["verified"]
+    body = state_to_json(verified)
+    del body["agreed"]
+    assert state_from_json(verified.kind, body, None).agreed == ()
 
 
 def test_claims_can_go_while_the_record_stays() -> None:

@@ -397,7 +397,7 @@ def payloads(resolved: ResolvedRequest, choice: Any = None) -> list[dict[str, An
     ]
 
 
-@pytest.mark.clause("vp-8.4-bound", "vp-B.3.3.1-over-the-text")
+@pytest.mark.clause("vp-8.4-bound", "vp-B.3.3.1-over-the-text", "vp-B.3.3.1-alg-sent")
 def test_the_hash_is_over_the_text_that_came() -> None:
     request = request_with(transaction())
     resolved = resolve(SimulatedVerifier(WORLD, request))

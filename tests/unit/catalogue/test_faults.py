@@ -31,6 +31,8 @@ FAULTS = [
     (LICENCE, 'id = "drivers-licence"', 0, "id = 7", "type"),
     (LICENCE, 'id = "drivers-licence"', 0, 'id = "drivers-licence', "syntax"),
     (LICENCE, 'vct = "urn:jigap:vct:drivers-licence:1"', 0, 'vct = "https://example.org/licence"', "vct"),
+    (LICENCE, 'agency = "police"', 0, 'agency = "police"\nextends = "urn:jigap:vct:passport:1"', "extends+1"),
+    (LICENCE, 'agency = "police"', 0, 'agency = "police"\nextends = "urn:jigap:vct:drivers-licence:1"', "extends+1"),
     (LICENCE, 'agency = "police"', 0, 'agency = "nobody"', "agency"),
     (LICENCE, 'agency = "police"', 0, 'agency = "police"\nagency = "city"', "syntax+1"),
     (LICENCE, 'cloth = "jjok"', 0, 'cloth = "silk"', "choice"),
@@ -167,6 +169,7 @@ def problems_of(texts: dict[str, str]) -> tuple[CatalogueProblem, ...]:
     return caught.value.problems
 
 
+@pytest.mark.clause("sdjwtvc-4-extends")
 @pytest.mark.parametrize(("file", "line", "occurrence", "instead", "rule"), FAULTS)
 def test_the_fault_is_named_where_it_stands(
     texts: dict[str, str], file: str, line: str, occurrence: int, instead: str, rule: str

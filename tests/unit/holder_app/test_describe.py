@@ -127,7 +127,7 @@ def test_the_least_is_the_default(sets: list[list[str]], option: int, extras: li
             }
         ]
     }
-    held = Candidate("card", "dc+sd-jwt", "t", {"a": 1, "b": 2})
+    held = Candidate("card", "dc+sd-jwt", "t", {"a": 1, "b": 2}, frozenset({("a",), ("b",)}))
     [group] = create_groups(match(parse_dcql_query(source), [held]))
     [[pick]] = group.alternatives
     assert pick.option == option

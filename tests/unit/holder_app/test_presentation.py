@@ -1,18 +1,20 @@
 """Answering requests: what is shown, what is sent, what is blocked, crashes between the steps."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
 
-from holder_app.credentials.ports import RecordKind
+from holder_app.credentials.ports import CardStatus, RecordKind
 from holder_app.credentials.use_cases import delete_card, list_cards, list_history
-from holder_app.presentation import sending, use_cases
+from holder_app.presentation import held, sending, use_cases
 from holder_app.presentation.states import Answered, Answering, Blocked, Declined, Failed, Given, Presentation
 from tests.simulators.verifier import SimulatedVerifier, refusal
 from tests.support.presentations import der, new_ca
-from tests.support.transactions import digest, transaction
+from tests.support.transactions import DOCUMENT, digest, transaction
 from tests.support.wallets import CATALOGUE, LICENCE, NAME, Town, new_verifier, policy_query, receive, wait
 from wallet_core.encoding import base64url
 from wallet_core.errors import FetchError, MalformedError, NotFound, QueryNotSatisfied, StateConflict
@@ -120,8 +122,82 @@ def test_one_of_several_cards_is_chosen(town: Town) -> None:
     view = use_cases.review_request(town.wallet.presentation_ports(), presentation)
     assert len(view.groups[0].alternatives) == 2
     assert view.has_choice
-    answered(town, presentation, group_0="1")
+    names = [pick.name["en"] for [pick] in view.groups[0].alternatives]
+    answered(town, presentation, group_0=str(names.index(CARD.name.en)))
     assert set(received(verifier)) == {"resident_card"}
+
+
+def licence_query(**members: Any) -> dict[str, Any]:
+    claims = [{"path": ["name"]}]
+    licence = {"id": "licence", "format": "dc+sd-jwt", "meta": {"vct_values": [LICENCE.vct]}, "claims": claims}
+    return {"credentials": [{**licence, **members}]}
+
+
+EITHER = {"vct_values": [LICENCE.vct, CARD.vct]}
+
+
+def test_several_cards_are_sent_where_the_verifier_takes_them_and_the_person_adds_them(town: Town) -> None:
+    receive(town, LICENCE, CARD)
+    for answers, count in (({}, 1), ({"also_0_0_0_0": "on"}, 2)):
+        verifier = new_verifier(town, licence_query(multiple=True, meta=EITHER))
+        presentation = reviewed(town, verifier)
+        view = use_cases.review_request(town.wallet.presentation_ports(), presentation)
+        [pick] = view.groups[0].alternatives[0]
+        assert [other.card_id != pick.card_id for other in pick.others] == [True]
+        assert view.has_choice
+        answered(town, presentation, **answers)
+        answer = verifier.received()
+        assert isinstance(answer, PresentationResponse)
+        assert len(answer.vp_token["licence"]) == count
+
+
+def test_where_one_card_is_asked_for_no_second_one_goes_along(town: Town) -> None:
+    receive(town, LICENCE, CARD)
+    verifier = new_verifier(town, licence_query(meta=EITHER))
+    presentation = reviewed(town, verifier)
+    view = use_cases.review_request(town.wallet.presentation_ports(), presentation)
+    assert len(view.groups[0].alternatives) == 2
+    assert all(pick.others == () for [pick] in view.groups[0].alternatives)
+    answered(town, presentation, also_0_0_0_0="on")
+    answer = verifier.received()
+    assert isinstance(answer, PresentationResponse)
+    assert len(answer.vp_token["licence"]) == 1
+
+
+def test_a_withdrawn_card_is_proposed_last(town: Town) -> None:
+    receive(town, LICENCE, CARD)
+    verifier, ports = new_verifier(town, licence_query(meta=EITHER)), town.wallet.presentation_ports()
+    presentation = reviewed(town, verifier)
+    [first] = use_cases.review_request(ports, presentation).groups[0].alternatives[0]
+    with ports.unit:
+        ports.cards.set_status(town.owner.id, first.card_id, CardStatus.REVOKED, checked_at=ports.clock.now())
+    [[proposed], [last]] = use_cases.review_request(ports, presentation).groups[0].alternatives
+    assert proposed.card_id != first.card_id == last.card_id
+    assert last.withdrawn == "revoked"
+
+
+def test_only_cards_of_the_asked_types_are_opened(town: Town, monkeypatch: Any) -> None:
+    receive(town, LICENCE, RESIDENT, CARD)
+    opened: list[str] = []
+    real = held.open_copy
+    monkeypatch.setattr(held, "open_copy", lambda card, copy: opened.append(card.type) or real(card, copy))
+    presentation = reviewed(town, new_verifier(town, licence_query()))
+    use_cases.review_request(town.wallet.presentation_ports(), presentation)
+    assert opened == [LICENCE.vct]
+
+
+def test_a_query_that_names_a_trust_list_is_answered_by_issuers_on_one_that_is_loaded(town: Town) -> None:
+    receive(town, LICENCE)
+    named = {"type": "etsi_tl", "values": ["https://lists.example/kr"]}
+    verifier = new_verifier(town, licence_query(trusted_authorities=[named]))
+    presentation = reviewed(town, verifier)
+    ports = town.wallet.presentation_ports()
+    assert not use_cases.review_request(ports, presentation).satisfiable
+    roots = frozenset(anchor.certificate.fingerprint(SHA256()) for anchor in ports.anchors.anchors)
+    listed = replace(ports, issuers=replace(ports.issuers, entries={"https://lists.example/kr": roots}))
+    assert use_cases.review_request(listed, presentation).satisfiable
+    elsewhere = replace(ports, issuers=replace(ports.issuers, entries={"https://lists.example/other": roots}))
+    assert not use_cases.review_request(elsewhere, presentation).satisfiable
 
 
 def test_what_a_longer_set_adds_is_an_extra(town: Town) -> None:
@@ -272,6 +348,25 @@ def test_what_is_agreed_to_is_said_in_words_bound_and_remembered(town: Town) -> 
         "label": {"ko": "납부기한", "en": "Due day"},
         "value": {"ko": "2026년 12월 31일", "en": "31 December 2026"},
     } in kept["lines"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "agree"),
+    [
+        ("parcel-pickup", [transaction(credential_ids=["licence"])]),
+        ("tax-payment", [transaction(DOCUMENT, credential_ids=["licence"])]),
+        ("tax-payment", []),
+    ],
+    ids=["a payment to collect a parcel", "a document to pay tax", "no payment to pay tax"],
+)
+def test_a_purpose_is_not_believed_where_something_else_is_to_be_agreed_to(
+    town: Town, policy: str, agree: list[dict[str, Any]]
+) -> None:
+    receive(town, LICENCE)
+    verifier = new_verifier(town, policy_query(policy), agree=agree)
+    view = use_cases.review_request(town.wallet.presentation_ports(), reviewed(town, verifier))
+    assert view.satisfiable
+    assert view.policy is None
 
 
 def test_what_was_not_agreed_to_is_remembered_as_that(town: Town) -> None:

@@ -220,6 +220,8 @@ def validate_answer(
         session_transcript=transcript() if _asks_for_mdoc(request.dcql_query) else None,
         may_issue=ports.may_issue,
         verify_status=refuse_status if statuses is None else statuses.under(rule),
+        supertypes=ports.supertypes,
+        trust_lists=ports.trust_lists,
         transaction_data=request.transaction_data,
     )
     validated = validate_vp_token(response.vp_token, expected, now=now)

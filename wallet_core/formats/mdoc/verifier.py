@@ -186,19 +186,35 @@ def verify_document(
         signer_validity=signer_validity,
         leeway=leeway,
     )
-    mso, device_signed = issuer_signed.mso, document.device_signed
-    _check_authorized(device_signed, mso)
-    # 8.
-    payload = device_authentication_bytes(session_transcript, document.doc_type, device_signed.name_spaces_bytes)
+    mso = issuer_signed.mso
     return VerifiedMdoc(
         mso.doc_type,
         issuer_signed.claims,
-        device_signed.name_spaces,
+        document.device_signed.name_spaces,
         mso.validity,
         mso.device_key,
-        _verify_device_auth(device_signed, mso.device_key, payload, mac_key),
+        verify_device(document, mso, session_transcript=session_transcript, mac_key=mac_key),
         mso.status,
     )
+
+
+def verify_device(
+    document: UnverifiedDocument,
+    mso: MobileSecurityObject,
+    *,
+    session_transcript: SessionTranscript,
+    mac_key: bytes | None = None,
+) -> DeviceAuth:
+    """Return how the device that ``mso`` names proved itself in our session: steps 7 and 8 of :func:`verify_document`.
+
+    Raises:
+        HolderBindingError: step 7 or 8 failed.
+    """
+    device_signed = document.device_signed
+    _check_authorized(device_signed, mso)
+    # 8.
+    payload = device_authentication_bytes(session_transcript, document.doc_type, device_signed.name_spaces_bytes)
+    return _verify_device_auth(device_signed, mso.device_key, payload, mac_key)
 
 
 def verify_device_response(

@@ -1,6 +1,6 @@
 """The numbered checks of an answer, as the Verifier's page and API show them: always the same list."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -38,6 +38,7 @@ class Check:
         clause: where the specification asks for it.
         ok: True passed, False failed, None not reached because an earlier one failed.
         detail: what was found, in English, without personal data; empty if there is nothing to add.
+        query_id: the Credential Query whose presentation failed; None for a check of the whole answer.
     """
 
     step: int
@@ -45,10 +46,18 @@ class Check:
     clause: str
     ok: bool | None
     detail: str = ""
+    query_id: str | None = None
 
     def to_json(self) -> JsonObject:
         """Return the line as our API shows it."""
-        return {"step": self.step, "name": self.name, "clause": self.clause, "ok": self.ok, "detail": self.detail}
+        return {
+            "step": self.step,
+            "name": self.name,
+            "clause": self.clause,
+            "ok": self.ok,
+            "detail": self.detail,
+            "query_id": self.query_id,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,23 +138,36 @@ def _passed(formats: frozenset[str], details: tuple[tuple[CheckStep, str], ...])
 
 
 def failed_checks(error: VerificationError, asked: Collection[CheckStep] = ()) -> tuple[Check, ...]:
-    """Return the list of checks with the one marked at which ``error`` was raised; later ones were not reached.
+    """Return the list of checks with those marked at which the answer failed.
 
-    An error without step belongs to the first check: the answer could not even be read. ``asked`` are those of
-    :data:`WHERE_ASKED` that the request asked for.
+    A check passed if every presentation came past it; later ones were not reached by all. An error without step
+    belongs to the first check: the answer could not even be read. ``asked`` are those of :data:`WHERE_ASKED` that the
+    request asked for.
     """
-    failing = error.step if error.step in set(CheckStep) else CheckStep.ANSWER_FITS_REQUEST
+    failures: dict[CheckStep, VerificationError] = {}
+    for each in (error, *error.others):
+        failures.setdefault(_step_of(each), each)
+    first = min(failures)
     return tuple(
-        Check(
-            step,
-            name,
-            error.clause or clause if step == failing else clause,
-            ok=True if step < failing else False if step == failing else None,
-            detail=error.description if step == failing else "",
-        )
+        _failed(failures[step]) if step in failures else Check(step, name, clause, ok=True if step < first else None)
         for step, (name, clause) in CHECKS.items()
-        if step not in WHERE_ASKED or step in asked or step == failing
+        if step not in WHERE_ASKED or step in asked or step in failures
     )
+
+
+def discarded_checks(failures: Iterable[VerificationError]) -> tuple[Check, ...]:
+    """Return a line for each presentation that was discarded from an answer that holds without it (8.6)."""
+    return tuple(_failed(failure) for failure in failures)
+
+
+def _failed(failure: VerificationError) -> Check:
+    step = _step_of(failure)
+    name, clause = CHECKS[step]
+    return Check(step, name, failure.clause or clause, False, failure.description, failure.query_id)
+
+
+def _step_of(error: VerificationError) -> CheckStep:
+    return CheckStep(error.step) if error.step in set(CheckStep) else CheckStep.ANSWER_FITS_REQUEST
 
 
 def check_failed(

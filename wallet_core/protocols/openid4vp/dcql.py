@@ -24,6 +24,12 @@ MAX_ENTRIES: Final = 64
 MAX_KEPT_BYTES: Final = 4096
 """Bytes of a query whose parsed form is kept: everybody who is asked for the same is asked by the same query."""
 
+AUTHORITY_KEY: Final = "aki"
+"""Type of a Trusted Authorities Query: base64url of an AuthorityKeyIdentifier (6.1.1.1)."""
+
+TRUST_LIST: Final = "etsi_tl"
+"""Type of a Trusted Authorities Query: the identifier of a trust list (6.1.1.2); ours is its ``iss``. Never fetched."""
+
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,128}\Z")
 # Which member of ``meta`` names the types, per format (OpenID4VP B.1.1, B.2.3, B.3.5).
 _TYPE_MEMBERS: Final = {
@@ -50,6 +56,11 @@ class TrustedAuthority:
     type: str
     values: tuple[str, ...]
 
+    @property
+    def matched(self) -> tuple[str, ...]:
+        """The values as they are compared: "the raw byte representation" counts, so padding does not (6.1.1.1)."""
+        return tuple(value.rstrip("=") for value in self.values) if self.type == AUTHORITY_KEY else self.values
+
 
 @dataclass(frozen=True, slots=True)
 class CredentialQuery:
@@ -75,6 +86,10 @@ class CredentialQuery:
     claims: tuple[ClaimsQuery, ...]
     claim_sets: tuple[tuple[ClaimsQuery, ...], ...]
 
+    def accepts_type(self, type_: str, supertypes: Mapping[str, frozenset[str]]) -> bool:
+        """Return whether a type is one of those asked for, or extends one of them as ``supertypes`` tells (B.3.5)."""
+        return type_ in self.types or not supertypes.get(type_, frozenset()).isdisjoint(self.types)
+
 
 @dataclass(frozen=True, slots=True)
 class CredentialSetQuery:
@@ -98,6 +113,13 @@ class DcqlQuery:
     def credential(self, query_id: str) -> CredentialQuery | None:
         """Return the Credential Query of that id, if there is one."""
         return next((query for query in self.credentials if query.id == query_id), None)
+
+    @property
+    def required_ids(self) -> frozenset[QueryId]:
+        """The Credential Queries that some required set names."""
+        return frozenset(
+            query_id for one in self.credential_sets if one.required for option in one.options for query_id in option
+        )
 
     def is_satisfied_by(self, answered: Collection[str]) -> bool:
         """Return whether answers to these Credential Queries satisfy every required set (6.4.2)."""
@@ -127,13 +149,18 @@ def validate_own_query(
     """Check what a Verifier must not send, though a Wallet tolerates it.
 
     Raises:
-        InvalidRequest: a format outside ``formats``, the same claim twice in one Credential Query, or a claim that no
-            claim set names.
+        InvalidRequest: a format outside ``formats``, the same claim twice in one Credential Query, a claim that no
+            claim set names, or a kind of trusted authority that is not checked here.
     """
     for credential in query.credentials:
         # Query engines of other wallets refuse a whole query for one format they do not know.
         if credential.format not in formats:
             raise InvalidRequest("dcql_query asks for a format that is not offered here", clause="OpenID4VP 6.1")
+        # What a wallet matched and we cannot check is not asked for; some wallets refuse a query for an unknown kind.
+        if not {AUTHORITY_KEY, TRUST_LIST}.issuperset(authority.type for authority in credential.trusted_authorities):
+            raise InvalidRequest(
+                "dcql_query names a kind of authority that is not checked here", clause="OpenID4VP 6.1.1"
+            )
         # 6.1: "Verifiers MUST NOT point to the same claim more than once in a single query."
         paths = [claim.path for claim in credential.claims]
         # dcql-6.1-same-claim

@@ -2,6 +2,9 @@
 
 The invariant: only :func:`approve` makes an :class:`ApprovedDisclosure`, and only that can be presented. It holds
 nothing that the query did not select.
+
+Of several answers the least disclosing one is proposed: the one that shows the fewest values of special claims, then
+the fewest values, always-shown ones included; the verifier's order decides between equals (decision 0100).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,7 +14,7 @@ from typing import Final, TypeAlias
 from wallet_core.encoding.claims_path import ConcretePath, resolve, value_at
 from wallet_core.errors import MalformedError, QueryNotSatisfied
 from wallet_core.protocols.openid4vp.dcql import ClaimsQuery, CredentialQuery, DcqlQuery
-from wallet_core.types import Json, JsonObject, QueryId
+from wallet_core.types import ClaimsPath, Json, JsonObject, QueryId
 
 _SEAL: Final = object()
 
@@ -33,6 +36,8 @@ class Candidate:
         hideable: the paths that stay hidden unless disclosed.
         holder_bound: whether the holder can prove possession of its key.
         authorities: what certifies the issuer, as (type, value) of 6.1.1; ("aki", …) per certificate of its chain.
+        supertypes: the types that ``type`` extends, as this wallet knows (B.3.5); never as the credential says.
+        special: paths of claims that say more than others, null for any element: see :func:`weight`.
     """
 
     id: str
@@ -42,6 +47,25 @@ class Candidate:
     hideable: frozenset[ConcretePath] = frozenset()
     holder_bound: bool = True
     authorities: frozenset[tuple[str, str]] = frozenset()
+    supertypes: frozenset[str] = frozenset()
+    special: frozenset[ClaimsPath] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """Candidates by format and each of their types, with their place: a query looks only at those that it names."""
+
+    by_type: Mapping[tuple[str, str], Sequence[tuple[int, Candidate]]]
+
+    def of(self, query: CredentialQuery) -> Sequence[Candidate]:
+        """Return the candidates of the format and a type that the query names, in their order."""
+        # dcql-B.3.5-type-wallet
+        found = [self.by_type.get((query.format, type_), ()) for type_ in dict.fromkeys(query.types)]
+        if len(found) == 1:
+            return [candidate for _, candidate in found[0]]
+        # One candidate may be of several of the types.
+        places = {place: candidate for several in found for place, candidate in several}
+        return [places[place] for place in sorted(places)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +101,8 @@ class Matches:
 
     @property
     def satisfiable(self) -> bool:
-        """Whether each required set can be answered (6.4.2)."""
-        return all(match.options for match in self.sets if match.required)
+        """Whether each required set can be answered (6.4.2), and anything at all."""
+        return all(match.options for match in self.sets if match.required) and any(match.options for match in self.sets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +152,19 @@ class ApprovedDisclosure:
             raise TypeError("only matching.approve makes an ApprovedDisclosure")
 
 
-def match(query: DcqlQuery, candidates: Iterable[Candidate]) -> Matches:
+def index_candidates(candidates: Iterable[Candidate]) -> Holdings:
+    """Return candidates ready for queries. A wallet makes it once for what it holds."""
+    by_type: dict[tuple[str, str], list[tuple[int, Candidate]]] = {}
+    for place, candidate in enumerate(candidates):
+        for type_ in {candidate.type, *candidate.supertypes}:
+            by_type.setdefault((candidate.format, type_), []).append((place, candidate))
+    return Holdings(by_type)
+
+
+def match(query: DcqlQuery, candidates: Iterable[Candidate] | Holdings) -> Matches:
     """Return what of ``candidates`` answers ``query``. Order: the query's for options, the caller's for credentials."""
-    held = tuple(candidates)
-    by_query = {
-        credential.id: tuple(found for candidate in held if (found := _match_credential(credential, candidate)))
-        for credential in query.credentials
-    }
+    held = candidates if isinstance(candidates, Holdings) else index_candidates(candidates)
+    by_query = {credential.id: tuple(_match_credentials(credential, held)) for credential in query.credentials}
     sets = tuple(
         SetMatch(
             tuple(option for option in credential_set.options if all(by_query[query_id] for query_id in option)),
@@ -145,16 +175,56 @@ def match(query: DcqlQuery, candidates: Iterable[Candidate]) -> Matches:
     return Matches(query, by_query, sets)
 
 
+Weight: TypeAlias = tuple[int, int]
+"""How much is shown: values of special claims, and values in all. Less is better, in this order."""
+
+
+def weight(candidate: Candidate, option: ClaimOption) -> Weight:
+    """Return how much a credential shows with this option, in single values: what cannot be hidden counts too."""
+    roots = (*option.selected, *_always_shown(candidate))
+    leaves = {leaf for path in roots for leaf in _leaves(value_at(candidate.claims, path), path)}
+    return sum(_is_special(candidate, leaf) for leaf in leaves), len(leaves)
+
+
+def least_option(found: CredentialMatch) -> int:
+    """Return the number of the option that shows least; of equals the first (6.4.1)."""
+    weights = [weight(found.candidate, option) for option in found.options]
+    return weights.index(min(weights))
+
+
+def least_weight(found: CredentialMatch) -> Weight:
+    """Return how much a credential shows with the option that shows least."""
+    return min(weight(found.candidate, option) for option in found.options)
+
+
 def default_choice(matches: Matches) -> Choice:
-    """Return the least that satisfies the query: per required set its first option, the first credential for each.
+    """Return the least that satisfies the query, for each required set: option, credentials and claims that show least.
+
+    Optional sets are left out.
 
     Raises:
         QueryNotSatisfied: a required set cannot be answered.
     """
     if not matches.satisfiable:
         raise QueryNotSatisfied("no credential here answers the query", clause="OpenID4VP 6.4.2")
-    wanted = [query_id for found in matches.sets if found.required for query_id in found.options[0]]
-    return {query_id: (Selection(matches.by_query[query_id][0].candidate.id),) for query_id in wanted}
+    least = {
+        query_id: min(((least_weight(one), place) for place, one in enumerate(found)))
+        for query_id, found in matches.by_query.items()
+        if found
+    }
+    choice: dict[QueryId, tuple[Selection, ...]] = {}
+    for required in (found for found in matches.sets if found.required):
+        option = min(required.options, key=lambda names: total([least[name][0] for name in names]))
+        for query_id in option:
+            picked = matches.by_query[query_id][least[query_id][1]]
+            choice[query_id] = (Selection(picked.candidate.id, least_option(picked)),)
+    return choice
+
+
+def total(weights: Iterable[Weight]) -> Weight:
+    """Return how much is shown together."""
+    several = tuple(weights)
+    return sum(special for special, _ in several), sum(values for _, values in several)
 
 
 def approve(matches: Matches, choice: Choice | None = None) -> ApprovedDisclosure:
@@ -167,7 +237,7 @@ def approve(matches: Matches, choice: Choice | None = None) -> ApprovedDisclosur
     Steps:
         1. Each pick is one of the matches, and its option exists (6.4.1).
         2. Only ``multiple`` queries have more than one credential, none twice (6.1).
-        3. Each required set is answered (6.4.2).
+        3. Each required set is answered (6.4.2), and there is an answer: none at all is a refusal (8.5).
         4. Each answer belongs to an option that is answered whole: nothing is sent that nobody asked for (6.4).
 
     Raises:
@@ -189,7 +259,7 @@ def approve(matches: Matches, choice: Choice | None = None) -> ApprovedDisclosur
         approved.extend(_approve_credential(credential, matches.by_query[query_id], pick) for pick in picks)
     # 3. "If the Wallet cannot deliver all non-optional Credentials […], it MUST NOT return any Credential(s)."
     # dcql-6.4.2-required-wallet
-    if not matches.query.is_satisfied_by(picked):
+    if not picked or not matches.query.is_satisfied_by(picked):
         raise QueryNotSatisfied("a required credential is not part of the choice", step=3, clause="OpenID4VP 6.4.2")
     # 4. "Wallets MUST NOT send selectively disclosable claims that have not been selected".
     whole = {
@@ -235,34 +305,63 @@ def overlap(path: ConcretePath, other: ConcretePath) -> bool:
     return path[:shared] == other[:shared]
 
 
-def _match_credential(query: CredentialQuery, candidate: Candidate) -> CredentialMatch | None:
-    # dcql-B.3.5-type-wallet
-    if candidate.format != query.format or candidate.type not in query.types:
-        return None
-    # 6.1: a proof of holder binding is required unless the query waives it.
-    # dcql-6.1-holder-binding
-    if query.holder_binding and not candidate.holder_bound:
-        return None
-    accepted = {(authority.type, value) for authority in query.trusted_authorities for value in authority.values}
-    # 6.1: "Every Credential returned by the Wallet SHOULD match at least one of the conditions".
-    # dcql-6.1.1-authorities
-    if accepted and accepted.isdisjoint(candidate.authorities):
-        return None
+def _match_credentials(query: CredentialQuery, held: Holdings) -> Iterator[CredentialMatch]:
+    accepted = {(authority.type, value) for authority in query.trusted_authorities for value in authority.matched}
     # 6.4.1: without claims nothing selectively disclosable is requested.
     # dcql-6.4.1-no-claims
-    if not query.claims:
-        return CredentialMatch(candidate, (ClaimOption(()),))
-    options = tuple(option for claims in query.claim_sets if (option := _claim_option(claims, candidate)))
-    # 6.4.1: "If the Wallet cannot deliver all claims requested […], it MUST NOT return the respective Credential."
-    return CredentialMatch(candidate, options) if options else None
+    wanted = [_Wanted(claims) for claims in query.claim_sets] or [_Wanted(())]
+    for candidate in held.of(query):
+        # 6.1: a proof of holder binding is required unless the query waives it.
+        # dcql-6.1-holder-binding
+        if query.holder_binding and not candidate.holder_bound:
+            continue
+        # 6.1: "Every Credential returned by the Wallet SHOULD match at least one of the conditions".
+        # dcql-6.1.1-authorities
+        if accepted and candidate.authorities.isdisjoint(accepted):
+            continue
+        options = [option for each in wanted if (option := each.option(candidate.claims))]
+        # 6.4.1: "If the Wallet cannot deliver all claims requested […], it MUST NOT return the respective Credential."
+        # dcql-6.4.1-all-claims
+        if options:
+            yield CredentialMatch(candidate, tuple(options))
 
 
-def _claim_option(claims: Iterable[ClaimsQuery], candidate: Candidate) -> ClaimOption | None:
-    found = [select(claim, candidate.claims) for claim in claims]
-    # dcql-6.4.1-all-claims
-    if not all(found):
-        return None
-    return ClaimOption(tuple(dict.fromkeys(path for paths in found for path in paths)))
+class _Wanted:
+    """One claim set of a query. Most have no wildcard: then each credential that has them all shows the same paths."""
+
+    def __init__(self, claims: Sequence[ClaimsQuery]) -> None:
+        self._claims = claims
+        paths = [claim.path for claim in claims]
+        fixed = [path for path in map(_concrete, paths) if path is not None]
+        self._fixed = ClaimOption(tuple(dict.fromkeys(fixed))) if len(fixed) == len(paths) else None
+
+    def option(self, claims: JsonObject) -> ClaimOption | None:
+        """Return what a credential with these claims shows; None if it lacks one."""
+        if self._fixed is not None:
+            for claim in self._claims:
+                if not _is_there(claim, claims):
+                    return None
+            return self._fixed
+        found = [select(claim, claims) for claim in self._claims]
+        return ClaimOption(tuple(dict.fromkeys(path for paths in found for path in paths))) if all(found) else None
+
+
+def _concrete(path: ClaimsPath) -> ConcretePath | None:
+    return None if None in path else tuple(part for part in path if part is not None)
+
+
+def _is_there(claim: ClaimsQuery, value: Json) -> bool:
+    """Return what :func:`select` finds for a path without wildcard, in a fraction of the time."""
+    for part in claim.path:
+        if isinstance(value, dict):
+            if part not in value:
+                return False
+            value = value[str(part)]
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            return False
+    return claim.values is None or value_matches(claim, value)
 
 
 def _approve_credential(
@@ -280,14 +379,31 @@ def _approve_credential(
         holder_binding=candidate.holder_bound,
         selected=selected,
         disclosed=disclosed,
-        always_shown=tuple(
-            path
-            for name, value in candidate.claims.items()
-            if name not in TECHNICAL_CLAIMS
-            for path in _never_hidden(candidate, (name,), value)
-        ),
+        always_shown=_always_shown(candidate),
         hidden=tuple(path for path in sorted(candidate.hideable, key=_order) if path not in disclosed),
     )
+
+
+def _always_shown(candidate: Candidate) -> tuple[ConcretePath, ...]:
+    return tuple(
+        path
+        for name, value in candidate.claims.items()
+        if name not in TECHNICAL_CLAIMS
+        for path in _never_hidden(candidate, (name,), value)
+    )
+
+
+def _leaves(value: Json, path: ConcretePath) -> Iterator[ConcretePath]:
+    if not isinstance(value, dict | list) or not value:
+        yield path
+        return
+    for part, child in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from _leaves(child, (*path, part))
+
+
+def _is_special(candidate: Candidate, leaf: ConcretePath) -> bool:
+    general = tuple(None if isinstance(part, int) else part for part in leaf)
+    return any(general[:end] in candidate.special for end in range(1, len(general) + 1))
 
 
 def _never_hidden(candidate: Candidate, path: ConcretePath, value: Json) -> Iterator[ConcretePath]:

@@ -4,8 +4,8 @@ The checks and their numbers are those of an answer (``checks``); the ones that 
 invariant: only :func:`verify_given` makes a :class:`VerifiedGiven`, and it says of the holder only what was proven.
 """
 
-from collections.abc import Mapping
-from dataclasses import InitVar, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import InitVar, dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
@@ -39,6 +39,7 @@ from wallet_core.formats.sd_jwt.verifier import (
     verify_sd_jwt_kb,
 )
 from wallet_core.keys.algorithms import PublicKey
+from wallet_core.protocols.openid4vp.authorities import is_certified_as_asked
 from wallet_core.protocols.openid4vp.checks import (
     CHECKS,
     WHERE_ASKED,
@@ -54,8 +55,10 @@ from wallet_core.protocols.openid4vp.validation import (
     ChainVerifier,
     IssuerPermission,
     PresentedCredential,
+    TrustListsOf,
     find_status,
     mdoc_step_of,
+    on_no_list,
     project,
     sd_jwt_step_of,
     status_said,
@@ -178,6 +181,8 @@ class Demands:
         holder: refuse what its holder did not prove to hold.
         query: of a policy: what it has to answer; then nothing else of it is returned.
         leeway: how far clocks may differ.
+        supertypes: the types that a ``vct`` extends, from type metadata that we trust.
+        trust_lists: the identifiers of the trust lists on which an issuer stands.
     """
 
     verify_chain: ChainVerifier
@@ -188,6 +193,8 @@ class Demands:
     holder: bool = False
     query: DcqlQuery | None = None
     leeway: timedelta = LEEWAY
+    supertypes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    trust_lists: TrustListsOf = on_no_list
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +297,7 @@ def verify_given(given: Given, demands: Demands, *, now: datetime) -> VerifiedGi
     # 7.
     status = find_status(found.status, found.certificate, found.list_type, demands.verify_status, now)
     # 9.
-    claims = found.claims if demands.query is None else _answer(demands.query, found)
+    claims = found.claims if demands.query is None else _answer(demands.query, found, demands, now)
     credential = PresentedCredential(
         format=found.format,
         type=found.type,
@@ -380,6 +387,7 @@ class _Found:
     list_type: str
     certificate: TrustedCertificate
     gaps: Mapping[ConcretePath, tuple[int, ...]]
+    chain: Sequence[bytes]
 
 
 def _mdoc(data: bytes) -> UnverifiedIssuerSigned | UnverifiedDeviceResponse:
@@ -411,6 +419,7 @@ def _verify_sd_jwt(given: UnverifiedSdJwt, demands: Demands, now: datetime) -> _
         list_type=spec.STATUS_LIST_JWT_MEDIA_TYPE,
         certificate=certificate,
         gaps=credential.gaps,
+        chain=chain,
     )
 
 
@@ -471,6 +480,7 @@ def _signed_mdoc(
         list_type=spec.STATUS_LIST_CWT_MEDIA_TYPE,
         certificate=certificate,
         gaps={},
+        chain=issuer_signed.x5chain(),
     )
 
 
@@ -497,13 +507,15 @@ def _doc_type(issuer_signed: UnverifiedIssuerSigned) -> DocType:
         raise VerificationError(exc.description, step=2, clause=exc.clause) from exc
 
 
-def _answer(query: DcqlQuery, found: _Found) -> JsonObject:
+def _answer(query: DcqlQuery, found: _Found, demands: Demands, now: datetime) -> JsonObject:
     """Return what of the claims the first matching Credential Query asks for (9)."""
+    trust_lists = demands.trust_lists(found.certificate, now)
     refusal = QueryNotSatisfied(
         "the policy asks for another kind of credential", step=CheckStep.QUERY_ANSWERED, clause="OpenID4VP 6.4"
     )
     for entry in query.credentials:
-        if entry.format == found.format and found.type in entry.types:
+        asked = entry.format == found.format and entry.accepts_type(found.type, demands.supertypes)
+        if asked and is_certified_as_asked(entry, found.chain, trust_lists):
             try:
                 return project(found.claims, validate_claims(entry, found.claims, found.gaps))
             except QueryNotSatisfied as exc:

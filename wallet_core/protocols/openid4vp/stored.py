@@ -181,6 +181,8 @@ def _check(value: Json) -> Check:
         clause=str(value["clause"]),
         ok=ok if isinstance(ok, bool) else None,
         detail=str(value["detail"]),
+        # What was stored before answers were taken in part has none.
+        query_id=None if value.get("query_id") is None else str(value["query_id"]),
     )
 
 

@@ -8,6 +8,8 @@ from dataclasses import InitVar, dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeAlias
 
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from wallet_core import spec_versions as spec
 from wallet_core.encoding.claims_path import ConcretePath, resolve, value_at
 from wallet_core.errors import (
@@ -24,7 +26,16 @@ from wallet_core.formats.sd_jwt.vc import SdJwtVc, validate_sd_jwt_vc
 from wallet_core.formats.sd_jwt.verifier import LEEWAY, UnverifiedSdJwt, parse_sd_jwt, verify_sd_jwt, verify_sd_jwt_kb
 from wallet_core.keys.algorithms import PublicKey
 from wallet_core.protocols.openid4vp import mdoc
-from wallet_core.protocols.openid4vp.checks import Check, CheckStep, age_said, check_failed, passed_checks
+from wallet_core.protocols.openid4vp.authorities import is_certified_as_asked
+from wallet_core.protocols.openid4vp.binding import require_nonce_of_sd_jwt, require_session_of_mdoc
+from wallet_core.protocols.openid4vp.checks import (
+    Check,
+    CheckStep,
+    age_said,
+    check_failed,
+    discarded_checks,
+    passed_checks,
+)
 from wallet_core.protocols.openid4vp.dcql import ClaimsQuery, CredentialQuery, DcqlQuery
 from wallet_core.protocols.openid4vp.matching import overlap, value_matches
 from wallet_core.protocols.openid4vp.response import VpToken
@@ -45,6 +56,9 @@ from wallet_core.types import (
 
 _SEAL: Final = object()
 
+_REFUSE_ALL: Final = frozenset({CheckStep.ANSWER_FITS_REQUEST, CheckStep.HOLDER_PRESENT})
+"""Checks that refuse the whole answer, whichever presentation fails them (OpenID4VP 8.6, 14.1.2)."""
+
 _MDOC_STEPS: Final[Mapping[int | None, CheckStep]] = {
     1: CheckStep.ISSUER_SIGNED,
     2: CheckStep.CONTENT_UNCHANGED,
@@ -63,6 +77,15 @@ ChainVerifier: TypeAlias = Callable[[Sequence[bytes], datetime], TrustedCertific
 
 def _nobody(_chain: Sequence[bytes], _at: datetime) -> TrustedCertificate:
     raise UntrustedError("nobody is trusted to issue mdocs here")
+
+
+TrustListsOf: TypeAlias = Callable[[TrustedCertificate, datetime], frozenset[str]]
+"""Returns the identifiers of the trust lists on which an issuer stands: ``trust.policy.IssuerPolicy.lists_of``."""
+
+
+def on_no_list(_certificate: TrustedCertificate, _at: datetime) -> frozenset[str]:
+    """Say that an issuer stands on no list: where none is used."""
+    return frozenset()
 
 
 class IssuerPermission(Protocol):
@@ -148,6 +171,8 @@ class Expectation:
         session_transcript: of the request, from ``mdoc.request_transcript``; needed where it asks for an mdoc.
         may_issue: which types each of them may issue.
         verify_status: looks up the status of credentials that have one; refuses them if nothing is given.
+        supertypes: the types that a ``vct`` extends, from type metadata that we trust.
+        trust_lists: the identifiers of the trust lists on which an issuer stands.
         transaction_data: what had to be agreed to.
     """
 
@@ -160,13 +185,17 @@ class Expectation:
     session_transcript: SessionTranscript | None = None
     may_issue: IssuerPermission = anybody_trusted
     verify_status: StatusVerifier = refuse_status
+    supertypes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    trust_lists: TrustListsOf = on_no_list
     transaction_data: tuple[TransactionData, ...] = ()
 
 
 def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime) -> ValidatedResponse:
     """Return what a VP Token proves, if it answers the request in every respect.
 
-    OpenID4VP 8.6. One presentation that fails refuses the whole answer: the wallet sent something it should not have.
+    OpenID4VP 8.6: a presentation that fails is discarded, and what is left has to satisfy the request. The whole answer
+    is refused if it is not one (1), or if a presentation was not made for this request (6): a wrong nonce means that
+    somebody injects what was shown elsewhere.
 
     Steps (their names and clauses: :class:`CheckStep`; those of an mdoc are in ``openid4vp.mdoc``):
         1. The VP Token has an entry only for queries of the request, and one presentation unless ``multiple`` (8.1).
@@ -177,14 +206,15 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
         6. Each holder proved possession, for this request and for us: ``aud``, ``nonce``, ``sd_hash`` (14.1.2).
         7. No credential is withdrawn; one whose status cannot be looked up is refused, unless policy says else (8.6).
         8. No claim was disclosed that the request did not ask for (6.4).
-        9. Each presentation answers its query, values included, and every required set is answered (6.4, 14.9).
+        9. Each presentation answers its query, values and authorities included, and what is left answers every required
+           set (6.4, 14.9).
         10. Each issuer may issue this type: as the trust lists say, where lists are used (``trust.policy``).
         11. Exactly what the request asked to agree to is bound in one Key Binding JWT each (8.4, B.3.3.1).
 
     Not done here: decryption, ``state``, whether the request was answered before.
 
     Raises:
-        VerificationError: a check failed; ``step`` is its number.
+        VerificationError: a check failed; ``step`` is its number, ``query_id`` whose, ``others`` what else failed.
     """
     # 1.
     answered: list[tuple[CredentialQuery, Sequence[str]]] = []
@@ -194,26 +224,91 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
         if query is None or (len(presentations) > 1 and not query.multiple):
             raise check_failed(CheckStep.ANSWER_FITS_REQUEST, "the vp_token has an entry that was not asked for")
         answered.append((query, presentations))
-    # 2. to 9.
-    credentials = {
-        query.id: tuple([_validate_presentation(text, query, expected, now) for text in presentations])
-        for query, presentations in answered
-    }
+    # 2. to 10., each presentation by itself.
+    looked_at = [
+        (query, _look_at(text, query, expected, now)) for query, presentations in answered for text in presentations
+    ]
+    failures = [result for _, result in looked_at if isinstance(result, VerificationError)]
+    good = [(query, result) for query, result in looked_at if not isinstance(result, VerificationError)]
+    # 1., 6. "If any Verifiable Presentation in the response does not contain the correct nonce value, the response MUST
+    # be rejected" (14.1.2).
+    refusing = [failure for failure in failures if failure.step in _REFUSE_ALL]
+    # vp-14.1.2-nonce-rejects-all
+    if refusing:
+        raise _blamed(refusing, failures)
+    credentials: dict[QueryId, tuple[PresentedCredential, ...]] = {}
+    for query, (credential, _) in good:
+        credentials[query.id] = (*credentials.get(query.id, ()), credential)
     # 9. "Check that the set of Presentations returned satisfies all requirements" (8.6).
     # dcql-6.4.2-required
     if not expected.query.is_satisfied_by(credentials):
-        raise QueryNotSatisfied(
-            "a required credential is missing", step=CheckStep.QUERY_ANSWERED, clause="OpenID4VP 6.4.2"
-        )
-    # 10.
-    presented = [credential for several in credentials.values() for credential in several]
-    permitted = [validate_permitted(credential, expected.may_issue, now) for credential in presented]
+        needed = {query_id for query_id in expected.query.required_ids if query_id not in credentials}
+        raise _blamed([failure for failure in failures if failure.query_id in needed], failures)
     # 11.
-    agreed = validate_agreement(
-        expected.transaction_data,
-        [PresentedBinding(query_id, one.key_binding) for query_id, several in credentials.items() for one in several],
+    agreed = _validate_agreed(expected.transaction_data, credentials, failures)
+    passed = _passed([credential for _, (credential, _) in good], [name for _, (_, name) in good], agreed, now)
+    return ValidatedResponse(credentials, (*passed, *discarded_checks(failures)), _SEAL, agreed)
+
+
+def _validate_agreed(
+    entries: Sequence[TransactionData],
+    credentials: Mapping[QueryId, Sequence[PresentedCredential]],
+    failures: Sequence[VerificationError],
+) -> tuple[QueryId, ...]:
+    """Return which query's answer agreed to each entry (11.); what was discarded agrees to nothing."""
+    presented = [
+        PresentedBinding(query_id, one.key_binding) for query_id, several in credentials.items() for one in several
+    ]
+    try:
+        return validate_agreement(entries, presented)
+    except VerificationError as exc:
+        exc.others = tuple(failures)
+        raise
+
+
+def _look_at(
+    text: str, query: CredentialQuery, expected: Expectation, now: datetime
+) -> tuple[PresentedCredential, str] | VerificationError:
+    """Return what one presentation proves and which listed issuer may say so, or why it is discarded (2. to 10.)."""
+    try:
+        try:
+            credential = _validate_presentation(text, query, expected, now)
+            # 10.
+            return credential, validate_permitted(credential, expected.may_issue, now)
+        except VerificationError as exc:
+            if exc.step not in _REFUSE_ALL:
+                _require_this_request(text, query, expected)
+            raise
+    except VerificationError as exc:
+        # 8.6: "If any of the checks related to an individual Presentation fail, the effected Presentation MUST be
+        # discarded."
+        exc.query_id = query.id
+        # vp-8.6-discarded
+        return exc
+
+
+def _require_this_request(text: str, query: CredentialQuery, expected: Expectation) -> None:
+    """Check of a presentation that failed before check 6 that it was made for this request (6.)."""
+    try:
+        if query.format == spec.FORMAT_SD_JWT_VC:
+            require_nonce_of_sd_jwt(text, expected.nonce, required=query.holder_binding)
+        elif expected.session_transcript is not None:
+            require_session_of_mdoc(text, expected.session_transcript)
+    except HolderBindingError as exc:
+        raise check_failed(CheckStep.HOLDER_PRESENT, exc.description, exc) from exc
+
+
+def _blamed(candidates: Sequence[VerificationError], failures: Sequence[VerificationError]) -> VerificationError:
+    """Return the failure that is the reason: of ``candidates`` the first in the list of checks. The others go with it.
+
+    Where no presentation failed that was needed, the one that is needed did not come.
+    """
+    missing = QueryNotSatisfied(
+        "a required credential is missing", step=CheckStep.QUERY_ANSWERED, clause="OpenID4VP 6.4.2"
     )
-    return ValidatedResponse(credentials, _passed(presented, permitted, agreed, now), _SEAL, agreed)
+    reason = min(candidates, key=lambda failure: failure.step or 0, default=missing)
+    reason.others = tuple(failure for failure in failures if failure is not reason)
+    return reason
 
 
 def presented_paths(
@@ -295,14 +390,16 @@ def _validate_presentation(
     validate_audience(credential, expected.client_id)
     # 7.
     finding = find_status(credential.status, certificate, spec.STATUS_LIST_JWT_MEDIA_TYPE, expected.verify_status, now)
-    # 9. before 8, whose rule needs to know what kind of credential this is.
+    # 9. before 8, whose rule needs to know what kind of credential this is. Our own type metadata tell which types
+    # extend an asked one, never the credential.
     # dcql-B.3.5-type
-    if credential.vct not in query.types:
+    if not query.accepts_type(credential.vct, expected.supertypes):
         raise QueryNotSatisfied(
             "the credential is of another type", step=CheckStep.QUERY_ANSWERED, clause="OpenID4VP B.3.5"
         )
+    _validate_authorities(query, chain, certificate, expected, now)
     # 6.4: more than one query may ask for the same credential, so what any of them asks for may come with it.
-    asking = [entry for entry in expected.query.credentials if _asks_for(entry, credential)]
+    asking = [entry for entry in expected.query.credentials if _asks_for(entry, credential, expected)]
     found = _find_claims(asking, credential.claims, credential.gaps)
     _validate_disclosed(credential, found.values())
     paths = _validate_found(query, credential.claims, found)
@@ -339,6 +436,9 @@ def _validate_mdoc(text: str, query: CredentialQuery, expected: Expectation, now
     # 7. ISO/IEC 18013-5, second edition: the lists of mdocs are CWTs.
     status = None if presented.mdoc.status is None else dict(presented.mdoc.status)
     finding = find_status(status, presented.certificate, spec.STATUS_LIST_CWT_MEDIA_TYPE, expected.verify_status, now)
+    # 9.
+    chain = [presented.certificate.leaf.public_bytes(Encoding.DER)] if query.trusted_authorities else ()
+    _validate_authorities(query, chain, presented.certificate, expected, now)
     _validate_elements(presented.mdoc, expected.query)
     return PresentedCredential(
         format=query.format,
@@ -482,8 +582,28 @@ def validate_audience(credential: SdJwtVc, client_id: ClientId) -> None:
         raise check_failed(CheckStep.WITHIN_VALIDITY, "the credential is for another audience")
 
 
-def _asks_for(query: CredentialQuery, credential: SdJwtVc) -> bool:
-    return query.format == spec.FORMAT_SD_JWT_VC and credential.vct in query.types
+def _asks_for(query: CredentialQuery, credential: SdJwtVc, expected: Expectation) -> bool:
+    return query.format == spec.FORMAT_SD_JWT_VC and query.accepts_type(credential.vct, expected.supertypes)
+
+
+def _validate_authorities(
+    query: CredentialQuery,
+    chain: Sequence[bytes],
+    certificate: TrustedCertificate,
+    expected: Expectation,
+    now: datetime,
+) -> None:
+    if not query.trusted_authorities:
+        return
+    # 6.1: "Verifiers must verify that the issuer of a received presentation is trusted on their own": that was check 2;
+    # here whether the wallet chose as it was asked (14.9).
+    # dcql-6.1.1-authorities-checked
+    if not is_certified_as_asked(query, chain, expected.trust_lists(certificate, now)):
+        raise QueryNotSatisfied(
+            "the issuer is not certified by an authority that was named",
+            step=CheckStep.QUERY_ANSWERED,
+            clause="OpenID4VP 6.1.1",
+        )
 
 
 def _validate_disclosed(credential: SdJwtVc, found: Iterable[Sequence[ConcretePath]]) -> None:
