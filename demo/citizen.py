@@ -27,7 +27,13 @@ from holder_app.issuance.waiting import ask_again
 from holder_app.presentation import states as presenting
 from holder_app.presentation.describe import RequestView
 from holder_app.presentation.sending import CopiesUsedUp
-from holder_app.presentation.use_cases import answer_request, fetch_request, review_request, take_request_link
+from holder_app.presentation.use_cases import (
+    answer_request,
+    decline_request,
+    fetch_request,
+    review_request,
+    take_request_link,
+)
 from wallet_core.errors import WalletError
 from wallet_core.spec_versions import FORMAT_SD_JWT_VC
 
@@ -177,6 +183,28 @@ class Citizen:
             raise WalletRefusal("the verifier did not take the answer", detail=detail)
         record = show_record(self.wallet.card_ports(), self.owner.id, done.state.record_id)
         return record, done.state.redirect_uri or ""
+
+    def review(self, link: str) -> tuple[str, RequestView]:
+        """Fetch a request and return its id with what the consent screen shows; nothing is sent.
+
+        Raises:
+            FetchError: the verifier was not reached.
+            WalletRefusal: the wallet blocked the request.
+        """
+        ports = self.wallet.presentation_ports()
+        taken = take_request_link(ports, self.owner.id, link)
+        presentation = asyncio.run(fetch_request(ports, self.owner.id, taken.id))
+        if isinstance(presentation.state, presenting.Blocked):
+            raise WalletRefusal("the wallet blocked the request", detail=presentation.state.detail)
+        return presentation.id, review_request(ports, presentation)
+
+    def decline(self, presentation_id: str) -> HistoryRecord:
+        """Say no to a request that was reviewed; return the line of the history."""
+        ports = self.wallet.presentation_ports()
+        done = asyncio.run(decline_request(ports, self.owner.id, presentation_id))
+        if not isinstance(done.state, presenting.Declined):
+            raise WalletRefusal("the request was not declined", detail=type(done.state).__name__)
+        return show_record(self.wallet.card_ports(), self.owner.id, done.state.record_id)
 
     def _in_form(self, view: RequestView, form: str) -> dict[str, str]:
         """Return which alternative of each group has cards of one format only: the wallet proposes what shows least."""

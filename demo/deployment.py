@@ -102,8 +102,13 @@ class Deployment:
         return self.ca_keys / "wallets.anchor.pem"
 
     @property
+    def registrars(self) -> Path:
+        """The anchor file of those who certify the register of companies."""
+        return self.ca_keys / "registrars.anchor.pem"
+
+    @property
     def trust_list(self) -> Path:
-        """The trust list: which agency may issue what, which wallets there are (specs/trust-list.md)."""
+        """The trust list: which agency may issue what, which wallets and registers there are (specs/trust-list.md)."""
         return self.ca_keys / "trust-list.jwt"
 
     def keys(self, app: str) -> Path:
@@ -152,7 +157,7 @@ class Deployment:
         return settings if app == "wallet" else {**settings, "wallet": self.url("wallet")}
 
     def trust_files(self, app: str) -> tuple[Path, ...]:
-        """Return what makes an app trust whom: issuers and wallets come from the trust list, verifiers from root files.
+        """Return what makes an app trust whom: verifiers come from root files, everybody else from the trust list.
 
         The verifier has the list as a setting of its own.
         """

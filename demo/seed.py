@@ -21,22 +21,25 @@ from holder_app.settings import WalletSettings
 from issuer.agencies.use_cases import credential_issuer_id, register_agency
 from issuer.dependencies import Issuer, build_issuer
 from issuer.login.ports import Citizen
+from issuer.login.presentation.ports import POLICY as LOGIN_POLICY
 from issuer.login.use_cases.by_code import create_one_time_code
 from issuer.records.use_cases import check_records, import_records
 from issuer.settings import IssuerSettings
 from verifier.dependencies import build_verifier
 from verifier.relying_parties.ports import PartyId, RelyingParty
-from verifier.relying_parties.use_cases import register_party
+from verifier.relying_parties.use_cases import file_registration, register_party
 from verifier.settings import VerifierSettings
+from verifier.trust_lists.tasks import renew_trust_list
 from wallet_core import spec_versions as spec
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import load_trust_anchors
 from wallet_core.adapters.keystore import KeyStore, new_key_text
 from wallet_core.adapters.migrations import migrate
 from wallet_core.adapters.trust_files import list_agencies
-from wallet_core.catalogue import Catalogue
+from wallet_core.catalogue import Catalogue, Policy, Text
 from wallet_core.keys.algorithms import PublicKey
-from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.keys.signer import CertifiedSigner, SoftwareSigner
+from wallet_core.protocols.openid4vp.registration import create_registration_certificate, registration_of_policy
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors, format_trust_anchors
 from wallet_core.trust.certificates import (
     CertificateAuthority,
@@ -74,6 +77,7 @@ CA_PURPOSES: Final = (
     AnchorPurpose.VERIFIER_ACCESS,
     AnchorPurpose.TRUST_LIST_OPERATOR,
     AnchorPurpose.WALLET_PROVIDER,
+    AnchorPurpose.REGISTRAR,
 )
 """What the demo's certification authorities are for, in the order of their anchor files."""
 
@@ -103,7 +107,8 @@ def seed(deployment: Deployment) -> dict[str, Any]:
             "the demo's certificates are about to end", detail=f"{deployment.folder} is old: forget it (FRESH=1)"
         )
     agencies = facts["issuer"]["agencies"]
-    if not all(agencies[each].get("haip") for each in HAIP) or len(facts["verifier"]["parties"]) < len(POLICIES):
+    whole = deployment.registrars.exists() and len(facts["verifier"]["parties"]) >= len(POLICIES)
+    if not whole or not all(agencies[each].get("haip") for each in HAIP):
         raise DemoError(
             "the demo's folder is of an earlier version",
             detail=f"{deployment.folder} lacks a key or an agency's profile: forget it (FRESH=1)",
@@ -134,14 +139,15 @@ def _fill(deployment: Deployment) -> dict[str, Any]:
     if deployment.tls:
         make_certificates(deployment, now)
     deployment.write_clients()
-    issuers, verifiers, lists, wallets = _certification_authorities(deployment, now)
+    issuers, verifiers, lists, wallets, registrars = _certification_authorities(deployment, now)
     iaca = _issuing_authority(deployment, now)
     issuer = _unfinished_issuer(deployment)
     with closing(issuer.database):
         agencies = _agencies(deployment, issuer, issuers, now)
     _document_signers(deployment, issuer, iaca, now)
     _wallet_provider(deployment, wallets, now)
-    _login_key(deployment, issuer, verifiers, now)
+    registrar = _registrar(deployment, registrars, now)
+    _login_key(deployment, issuer, verifiers, registrar, now)
     _trust_list(deployment, issuer, lists, now)
     return {
         "notice": {
@@ -154,7 +160,7 @@ def _fill(deployment: Deployment) -> dict[str, Any]:
         "issuer": {"url": deployment.url("issuer"), "agencies": agencies},
         "verifier": {
             "url": deployment.url("verifier"),
-            "parties": _parties(deployment, verifiers, issuer.catalogue, now),
+            "parties": _parties(deployment, verifiers, registrar, issuer.catalogue, now),
         },
         "wallet": {"url": deployment.url("wallet")},
         "people": [],
@@ -168,8 +174,46 @@ def _unfinished_issuer(deployment: Deployment) -> Issuer:
     return build_issuer(IssuerSettings.from_environment(settings))
 
 
-def _login_key(deployment: Deployment, issuer: Issuer, ca: CertificateAuthority, now: datetime) -> None:
-    """Give the issuer its own access key: at a login it asks for a card as companies do."""
+def _registrar(deployment: Deployment, ca: CertificateAuthority, now: datetime) -> CertifiedSigner:
+    """Make the register of companies: the key that signs who may ask for what."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = create_operator_certificate(
+        ca,
+        CertificateRole.REGISTRAR,
+        operator="https://register.example",
+        organization="Jigap 시험용 등록부",
+        public_key=PublicKey(key.public_key()),
+        now=now,
+        random=os.urandom,
+    )
+    chain = [certificate.public_bytes(Encoding.DER)]
+    KeyStore(deployment.ca_keys).add("registrar", key, chain)
+    return CertifiedSigner(SoftwareSigner.from_key(key), tuple(chain))
+
+
+def _registration(
+    registrar: CertifiedSigner, policy: Policy, number: str, now: datetime, name: Text | None = None
+) -> str:
+    """Return what the register says of whoever has this number, for as long as the folder is good."""
+    site = f"https://{policy.party.id}.example"
+    registration = registration_of_policy(
+        policy,
+        identifier=number,
+        issued_at=now,
+        expires_at=now + MAX_AGE,
+        registry_uri="https://register.example",
+        privacy_policy=f"{site}/privacy",
+        support=f"{site}/help",
+        name=name,
+    )
+    return create_registration_certificate(registration, registrar)
+
+
+def _login_key(
+    deployment: Deployment, issuer: Issuer, ca: CertificateAuthority, registrar: CertifiedSigner, now: datetime
+) -> None:
+    """Give the issuer its own access key: at a login it asks for a card as companies do, registered like them."""
+    number, policy = registered_number(0), issuer.catalogue.policies[LOGIN_POLICY]
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = create_verifier_certificate(
         ca,
@@ -178,15 +222,19 @@ def _login_key(deployment: Deployment, issuer: Issuer, ca: CertificateAuthority,
         public_key=PublicKey(key.public_key()),
         now=now,
         random=os.urandom,
+        organization_id=number,
     )
     issuer.keys.add(LOGIN_KEY, key, [certificate.public_bytes(Encoding.DER)])
+    name = Text("기관 로그인 (시험용)", "Agency login (test)")
+    registration = _registration(registrar, policy, number, now, name)
+    issuer.keys.add_statement(LOGIN_KEY, f"registration.{policy.id}", registration)
 
 
 def _certification_authorities(deployment: Deployment, now: datetime) -> tuple[CertificateAuthority, ...]:
     """Make one CA for each purpose, with its anchor file: who certifies companies must not make agencies."""
     made: list[CertificateAuthority] = []
     issuers, verifiers, _ = deployment.trust_anchors
-    paths = (issuers, verifiers, deployment.list_operator, deployment.wallet_providers)
+    paths = (issuers, verifiers, deployment.list_operator, deployment.wallet_providers, deployment.registrars)
     for path, purpose in zip(paths, CA_PURPOSES, strict=True):
         name = path.name.removesuffix(".anchor.pem")
         ca = create_ca(
@@ -256,7 +304,8 @@ def _trust_list(deployment: Deployment, issuer: Issuer, ca: CertificateAuthority
     chain = [certificate.public_bytes(Encoding.DER)]
     KeyStore(deployment.ca_keys).add("trust-list", key, chain)
     leaves = {agency_id: issuer.keys.published(agency_id) for agency_id in issuer.catalogue.agencies}
-    roots = load_trust_anchors([deployment.trust_anchors[0], deployment.iaca, deployment.wallet_providers]).anchors
+    files = [deployment.trust_anchors[0], deployment.iaca, deployment.wallet_providers, deployment.registrars]
+    roots = load_trust_anchors(files).anchors
     agencies = list_agencies(issuer.catalogue, leaves)
     begin = now.replace(microsecond=0)
     content = TrustList(operator, 1, begin, begin + MAX_AGE, roots, agencies, (_listed_wallet(deployment),))
@@ -340,12 +389,25 @@ def _records(issuer: Issuer, agency_id: AgencyId, now: datetime) -> int:
     return result.imported
 
 
-def _parties(deployment: Deployment, ca: CertificateAuthority, catalogue: Catalogue, now: datetime) -> dict[str, Any]:
+def registered_number(position: int) -> str:
+    """Return an invented number of the trade register (ETSI EN 319 412-1 5.1.4)."""
+    return f"NTRKR-000000{position:07d}"
+
+
+def _parties(
+    deployment: Deployment,
+    ca: CertificateAuthority,
+    registrar: CertifiedSigner,
+    catalogue: Catalogue,
+    now: datetime,
+) -> dict[str, Any]:
     verifier = build_verifier(VerifierSettings.from_environment(deployment.environment("verifier")))
     migrate(verifier.database, "verifier")
     made: dict[str, Any] = {}
-    for policy_id in POLICIES:
-        party = catalogue.policies[policy_id].party
+    renew_trust_list(verifier)
+    for position, policy_id in enumerate(POLICIES, start=1):
+        policy, number = catalogue.policies[policy_id], registered_number(position)
+        party = policy.party
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = create_verifier_certificate(
             ca,
@@ -354,6 +416,7 @@ def _parties(deployment: Deployment, ca: CertificateAuthority, catalogue: Catalo
             public_key=PublicKey(key.public_key()),
             now=now,
             random=os.urandom,
+            organization_id=number,
         )
         verifier.keys.add(party.id, key, [certificate.public_bytes(Encoding.DER)])
         unit = verifier.database.unit()
@@ -365,6 +428,14 @@ def _parties(deployment: Deployment, ca: CertificateAuthority, catalogue: Catalo
             RelyingParty(PartyId(party.id), party.name),
             anchors=verifier.anchors,
             public_url=deployment.url("verifier"),
+            now=now,
+        )
+        file_registration(
+            verifier.keys,
+            registered.party,
+            policy,
+            _registration(registrar, policy, number, now),
+            anchors=verifier.trust.policy(now).anchors,
             now=now,
         )
         made[party.id] = {

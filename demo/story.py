@@ -9,6 +9,7 @@ from demo.agreements import pay_tax, refuse_changed_payment
 from demo.deployment import STATUS_TTL_SECONDS
 from demo.errands import ask_for_tax_certificate, change_address, use_up_copies, wait_for_clerk
 from demo.exchanges import Exchange
+from demo.shops import catch_over_asking
 from demo.stage import (
     BANK,
     CHECKED,
@@ -348,6 +349,11 @@ STEPS: Final = (
         prove_to_bank,
     ),
     Step("shop", Text("편의점에 성인인 것만 보여줘요", "A shop learns only: adult"), prove_to_shop),
+    Step(
+        "over_asking",
+        Text("편의점이 더 물으면 지갑이 알려 줘요", "A shop that asks for too much is caught"),
+        catch_over_asking,
+    ),
     Step("rental", Text("차를 빌려요 (mdoc)", "A car is rented, with the mdoc"), prove_to_rental),
     Step(
         "tax",

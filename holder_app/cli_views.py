@@ -67,15 +67,7 @@ class Words:
 
     def request(self, view: RequestView) -> str:
         """Return who asks for what, why, and what stays hidden."""
-        who = view.verifier
-        lines = [
-            self.say("asks", name=who.name, host=who.host) if who.name else self.say("asks_unknown", host=who.host)
-        ]
-        if view.match_number:
-            lines.append(f"  {self.say('match_number', number=view.match_number)}")
-        if view.policy:
-            lines.append(f"  {self.say('why')}: {self.local(text_of(view.policy.purpose))}")
-            lines.append(f"  {self.say('kept')}: {self.local(text_of(view.policy.retention.text))}")
+        lines = [*self._asker(view)]
         for transaction in view.transactions:
             lines += [f"  {self.say('agree')}: {self.local(transaction.sentence)}"]
             lines += [f"    {self.local(label)}: {self.local(value)}" for label, value in transaction.lines]
@@ -88,16 +80,39 @@ class Words:
                     lines += self._pick(pick, mark, f"{group.number}-{number}-{position}")
         return "\n".join(lines)
 
+    def _asker(self, view: RequestView) -> Iterator[str]:
+        who, known = view.verifier, view.standing
+        if who.verified:
+            yield self.say("asks", name=self.local(view.name), host=who.host)
+            yield f"  {self.say(known.standing, date=f'{known.until:%Y-%m-%d}' if known.until else '-')}"
+        else:
+            yield self.say("asks_unknown", host=who.host)
+        if view.match_number:
+            yield f"  {self.say('match_number', number=view.match_number)}"
+        if known.over_asked:
+            yield f"  {self.say('over_asked', labels=', '.join(map(self.local, known.over_asked)))}"
+        if known.purpose:
+            yield f"  {self.say('why')}: {self.local(known.purpose)}"
+        if known.retention:
+            yield f"  {self.say('kept')}: {self.local(known.retention)}"
+        if known.privacy_policy:
+            yield f"  {self.say('privacy_policy')}: {known.privacy_policy}"
+        if known.support:
+            yield f"  {self.say('support')}: {known.support}"
+
     def _pick(self, pick: PickView, mark: str, place: str) -> Iterator[str]:
         yield f"  {mark}{self._card(pick)}"
         if pick.used_up:
             yield f"    ! {self.say('used_up')}"
-        yield from self.fields(asked.field for asked in pick.asked)
+        for asked in pick.asked:
+            over = f"  {self.say('over')}" if asked.over_asked else ""
+            yield from (f"{line}{over}" for line in self.fields([asked.field]))
         if pick.always:
             yield f"    {self.say('always')}:"
             yield from self.fields(pick.always)
         for view in pick.extras:
-            yield f"    [extra-{place}={view.number}] {self.say('may_add')}: {self.labels(view.fields)}"
+            over = f"  {self.say('over')}" if view.over_asked else ""
+            yield f"    [extra-{place}={view.number}] {self.say('may_add')}: {self.labels(view.fields)}{over}"
         for number, other in enumerate(pick.others):
             yield f"    [also-{place}-{number}] {self.say('may_add')}: {self._card(other)}"
         yield f"    {self.say('hidden')}: {self.labels(pick.hidden) or '-'}"

@@ -4,7 +4,7 @@ from fastapi import FastAPI
 
 from verifier.checks.assembly import check_ports
 from verifier.checks.router import router as checks_router
-from verifier.console import TEMPLATES
+from verifier.console import TEMPLATES, counter_pages
 from verifier.console.file_pages import router as file_router
 from verifier.console.pages import router as console_router
 from verifier.dependencies import Verifier, build_verifier
@@ -42,9 +42,9 @@ def create_app(verifier: Verifier) -> FastAPI:
         protocol_paths=endpoints.PROTOCOL_PATHS,
         protocol_routes=endpoints.ROUTES,
         template_folders=[TEMPLATES],
-        guarded_paths=("/console/sign-in",),
+        guarded_paths=("/console/sign-in", counter_pages.GUARDED),
         call_limit=verifier.settings.call_limit,
-        routers=[presentations_router, checks_router, console_router, file_router],
+        routers=[presentations_router, checks_router, console_router, file_router, counter_pages.router],
     )
     app.state.verifier = verifier
     app.state.checks = check_ports(verifier)

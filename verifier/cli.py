@@ -15,18 +15,19 @@ from verifier.presentations.use_cases.requests import PresentationOrder, create_
 from verifier.presentations.use_cases.results import show_presentation
 from verifier.relying_parties.cli import app as key_app
 from verifier.relying_parties.ports import PartyId, RelyingParty
-from verifier.relying_parties.use_cases import register_party
+from verifier.relying_parties.use_cases import file_attestation, file_registration, register_party
 from verifier.settings import VerifierSettings
 from verifier.trust_lists.tasks import renew_trust_list
 from wallet_core import spec_versions as spec
 from wallet_core.adapters import log
 from wallet_core.adapters.cli import JsonFlag, out
 from wallet_core.adapters.expiry import warn_of_expiry
+from wallet_core.adapters.keystore import read_statement
 from wallet_core.adapters.migrations import migrate
 from wallet_core.adapters.web import serve as serve_app
-from wallet_core.catalogue import Text
+from wallet_core.catalogue import Policy, Text
 from wallet_core.encoding import strict_json
-from wallet_core.errors import InvalidRequest
+from wallet_core.errors import InvalidRequest, NotFound
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix
 from wallet_core.protocols.openid4vp.dc_api import DcApiProtocol
 from wallet_core.protocols.openid4vp.presentation import PresentationFlow
@@ -129,6 +130,52 @@ def add_party(
     out(as_json, answer, f"{registered.party.name.en} ({party})\nAPI key (shown this once): {key}")
 
 
+@party_app.command("register")
+def register(
+    party: Annotated[str, typer.Argument(help="Id of the relying party.")],
+    policy: Annotated[str, typer.Argument(help="Id of the policy that it is registered for.")],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The registration certificate (JWT).")],
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Keep a registration certificate: it goes with every request that the party makes under the policy."""
+    verifier = _verifier()
+    now = verifier.clock.now()
+    registered = file_registration(
+        verifier.keys,
+        verifier.party(party),
+        _policy(verifier, policy),
+        read_statement(file),
+        anchors=verifier.trust.policy(now).anchors,
+        now=now,
+    )
+    until = registered.expires_at.isoformat()
+    answer = {"party": party, "policy": policy, "identifier": registered.identifier, "until": until}
+    out(as_json, answer, f"{party} asks for {policy} as {registered.identifier}, registered until {until}")
+
+
+@party_app.command("attest")
+def attest(
+    party: Annotated[str, typer.Argument(help="Id of the relying party.")],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The Verifier Attestation JWT.")],
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Keep a verifier attestation: with it the party can ask under the prefix verifier_attestation."""
+    verifier = _verifier()
+    now = verifier.clock.now()
+    attested = file_attestation(
+        verifier.keys,
+        verifier.party(party),
+        read_statement(file),
+        anchors=verifier.trust.policy(now).anchors,
+        now=now,
+    )
+    until = attested.expires_at.isoformat()
+    answer = {"party": party, "client_id": f"{ClientIdPrefix.VERIFIER_ATTESTATION}:{attested.subject}", "until": until}
+    out(as_json, answer, f"{party} can ask as {answer['client_id']} until {until}")
+
+
 @request_app.command("create")
 def create_request(
     *,
@@ -146,6 +193,10 @@ def create_request(
         str | None, typer.Option("--redirect-uri", help="Same device: where the browser comes back.")
     ] = None,
     endpoint: Annotated[str, typer.Option("--endpoint", help="The wallet's address or scheme.")] = spec.REQUEST_SCHEME,
+    registration: Annotated[
+        str | None,
+        typer.Option("--registration", help="With --query: the policy under whose registration it is asked."),
+    ] = None,
     origin: Annotated[
         list[str] | None,
         typer.Option("--origin", help="Ask over the Digital Credentials API: origin of the page; may be repeated."),
@@ -173,6 +224,7 @@ def create_request(
         flow=PresentationFlow.SAME_DEVICE if redirect_uri else PresentationFlow.CROSS_DEVICE,
         redirect_uri=redirect_uri,
         authorization_endpoint=endpoint,
+        registration=registration,
         expected_origins=tuple(origin or ()),
         dc_api_protocols=tuple(protocol) if protocol else None,
         transaction_data=tuple(
@@ -211,6 +263,15 @@ def _name(verifier: Verifier, party: str, korean: str, english: str) -> Text:
         if policy.party.id == party:
             return policy.party.name
     raise InvalidRequest("give --name-ko and --name-en", detail=f"the catalogue has no sample party {party}")
+
+
+def _policy(verifier: Verifier, policy: str) -> Policy:
+    found = verifier.catalogue.policies.get(policy)
+    if found is None:
+        raise NotFound(
+            "the catalogue has no such policy", detail=f"there are: {', '.join(verifier.catalogue.policies)}"
+        )
+    return found
 
 
 def _verifier() -> Verifier:

@@ -6,6 +6,7 @@ WalletError                     code: the registered error name
 ├─ VerificationError            parsed, but a check failed; has .step
 │  ├─ InvalidSignature
 │  ├─ UntrustedError            no path to an anchor, or an anchor for another purpose
+│  ├─ FalseRegistration         a registration certificate that is forged, or somebody else's
 │  ├─ NotYetValid / Expired
 │  ├─ RevokedError / StatusUnknown
 │  ├─ HolderBindingError        aud, nonce, sd_hash, device signature
@@ -115,6 +116,10 @@ class InvalidSignature(VerificationError):
 
 class UntrustedError(VerificationError):
     """No path leads to a trust anchor, or the anchor is there for another purpose."""
+
+
+class FalseRegistration(VerificationError):
+    """A registration certificate in the name of a registrar whom we trust is forged, or is about somebody else."""
 
 
 class NotYetValid(VerificationError):

@@ -28,6 +28,9 @@ TYP_REQUEST_OBJECT: Final = "oauth-authz-req+jwt"
 TYP_ISSUER_METADATA: Final = "openidvci-issuer-metadata+jwt"
 TYP_TRUST_LIST: Final = "jigap-trust-list+jwt"
 TYP_STATUS_LIST_JWT: Final = "statuslist+jwt"
+TYP_VERIFIER_ATTESTATION: Final = "verifier-attestation+jwt"
+TYP_REGISTRATION: Final = "rc-wrp+jwt"
+"""ETSI TS 119 475 V1.2.1 5.2.1: a registration certificate of a wallet-relying party."""
 
 # --- CWT claims and COSE headers of Token Status List 14 (RFC 8392, RFC 9596) -----------------------------------------
 CWT_SUB: Final = 2
@@ -96,4 +99,7 @@ ORIGIN_AUDIENCE: Final = "origin:"
 PREFIX_REDIRECT_URI: Final = "redirect_uri"
 PREFIX_X509_SAN_DNS: Final = "x509_san_dns"
 PREFIX_X509_HASH: Final = "x509_hash"
+PREFIX_VERIFIER_ATTESTATION: Final = "verifier_attestation"
+VERIFIER_INFO_REGISTRATION: Final = "registration_cert"
+"""ETSI TS 119 472-2: ``format`` of a registration certificate in ``verifier_info``."""
 DEFAULT_ENC: Final = "A128GCM"

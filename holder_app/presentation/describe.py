@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from holder_app.credentials.describe import (
     Field,
@@ -18,6 +18,7 @@ from holder_app.credentials.describe import (
 )
 from holder_app.credentials.ports import Card, CardStatus
 from holder_app.presentation.choices import Extra, Group, Pick, create_groups
+from holder_app.presentation.standing import OverPaths, StandingView, describe_standing, is_over_asked, over_paths
 from wallet_core.catalogue import Catalogue, CredentialType, Policy
 from wallet_core.encoding.claims_path import ConcretePath, value_at
 from wallet_core.protocols.openid4vp.asking import match_number
@@ -25,26 +26,29 @@ from wallet_core.protocols.openid4vp.matching import TECHNICAL_CLAIMS, Candidate
 from wallet_core.protocols.openid4vp.pending import ResolvedRequest, VerifierIdentity
 from wallet_core.protocols.openid4vp.transaction_data import understand
 from wallet_core.spec_versions import FORMAT_MDOC
-from wallet_core.types import Json, JsonObject
+from wallet_core.types import ClaimsPath, Json, JsonObject
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """One line of the consent screen.
 
-    ``instead_of`` is the label of the claim that a yes or no stands in for and that is not sent.
+    ``instead_of`` is the label of the claim that a yes or no stands in for and that is not sent; ``over_asked`` tells
+    that whoever asks is not registered for it.
     """
 
     field: Field
     instead_of: Text | None
+    over_asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ExtraView:
-    """Claims that may be sent as well, off at first."""
+    """Claims that may be sent as well, off at first; ``over_asked`` as in :class:`Asked`, of any of them."""
 
     number: int
     fields: tuple[Field, ...]
+    over_asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +104,24 @@ class GroupView:
 class RequestView:
     """A request in words. ``policy`` is the catalogue's, where it knows exactly this query.
 
-    ``transactions`` is what is agreed to with an answer.
+    ``standing`` is what registers say of whoever asks, ``transactions`` what is agreed to with an answer.
 
     ``match_number`` is what the screen with the QR code shows as well, if it is one of ours.
     """
 
     verifier: VerifierIdentity
     policy: Policy | None
-    kept_until: datetime | None
+    standing: StandingView
     groups: tuple[GroupView, ...]
     satisfiable: bool
     match_number: str = ""
     transactions: tuple[TransactionView, ...] = ()
+
+    @property
+    def name(self) -> Text:
+        """Who asks: the name in the register, else in the certificate, else the host."""
+        name = self.verifier.name or self.verifier.host
+        return self.standing.name or {"ko": name, "en": name}
 
     @property
     def asked_count(self) -> int:
@@ -140,13 +150,14 @@ def describe_request(
     """Return what the consent screen shows."""
     policy = policy_of(resolved, catalogue)
     candidates = {one.candidate.id: one.candidate for found in matches.by_query.values() for one in found}
+    over = over_paths(resolved)
     groups = tuple(
-        _group_view(number, group, candidates, cards, catalogue, policy)
+        _group_view(number, group, candidates, cards, catalogue, policy, over)
         for number, group in enumerate(create_groups(matches, withdrawn) if matches.satisfiable else ())
     )
     number = match_number(resolved.request)
-    until, agreed = kept_until(policy, now), describe_transactions(resolved, catalogue)
-    return RequestView(resolved.verifier, policy, until, groups, matches.satisfiable, number, agreed)
+    standing, agreed = describe_standing(resolved, policy, catalogue, now), describe_transactions(resolved, catalogue)
+    return RequestView(resolved.verifier, policy, standing, groups, matches.satisfiable, number, agreed)
 
 
 def describe_transactions(resolved: ResolvedRequest, catalogue: Catalogue) -> tuple[TransactionView, ...]:
@@ -166,7 +177,7 @@ def describe_transactions(resolved: ResolvedRequest, catalogue: Catalogue) -> tu
 
 
 def policy_of(resolved: ResolvedRequest, catalogue: Catalogue) -> Policy | None:
-    """Return the catalogue's policy with exactly this query: the only source of a purpose we believe.
+    """Return the catalogue's policy with exactly this query: beside a registration, our only purpose.
 
     Whose transactions do not go with it says something else than the policy does (decision 0085): then there is none.
     """
@@ -180,11 +191,6 @@ def policy_of(resolved: ResolvedRequest, catalogue: Catalogue) -> Policy | None:
         ),
         None,
     )
-
-
-def kept_until(policy: Policy | None, now: datetime) -> datetime | None:
-    """Return until when the verifier keeps what it gets, if the policy says so in days; None otherwise."""
-    return now + timedelta(days=policy.retention.claims_days) if policy and policy.retention.claims_days else None
 
 
 def divide_fields(
@@ -210,10 +216,11 @@ def divide_fields(
 
 
 def describe_receipt(
-    resolved: ResolvedRequest, catalogue: Catalogue, policy: Policy | None, cards: Sequence[Json], now: datetime
+    resolved: ResolvedRequest, catalogue: Catalogue, cards: Sequence[Json], now: datetime
 ) -> JsonObject:
     """Return what the history keeps of an answer: to whom, why, what, what not, until when, and what was agreed."""
-    verifier, until = resolved.verifier, kept_until(policy, now)
+    verifier, policy = resolved.verifier, policy_of(resolved, catalogue)
+    standing = describe_standing(resolved, policy, catalogue, now)
     transactions = describe_transactions(resolved, catalogue)
     return {
         "peer": {
@@ -223,9 +230,10 @@ def describe_receipt(
             "certificate_sha256": verifier.certificate_sha256,
         },
         "policy": dict(texts(policy.name)) if policy else None,
-        "purpose": dict(texts(policy.purpose)) if policy else None,
-        "retention": dict(texts(policy.retention.text)) if policy else None,
-        "kept_until": until.isoformat() if until else None,
+        "purpose": dict(standing.purpose) if standing.purpose else None,
+        "retention": dict(standing.retention) if standing.retention else None,
+        "kept_until": standing.kept_until.isoformat() if standing.kept_until else None,
+        "registration": standing.to_json(),
         "transactions": [
             {
                 "name": dict(each.name),
@@ -252,12 +260,13 @@ def _group_view(
     cards: Mapping[str, Card],
     catalogue: Catalogue,
     policy: Policy | None,
+    over: OverPaths,
 ) -> GroupView:
     return GroupView(
         number,
         group.required,
         tuple(
-            tuple(_pick_view(pick, candidates, cards, catalogue, policy) for pick in picks)
+            tuple(_pick_view(pick, candidates, cards, catalogue, policy, over) for pick in picks)
             for picks in group.alternatives
         ),
     )
@@ -269,9 +278,11 @@ def _pick_view(
     cards: Mapping[str, Card],
     catalogue: Catalogue,
     policy: Policy | None,
+    over: OverPaths,
 ) -> PickView:
     card, candidate = cards[pick.card_id], candidates[pick.card_id]
     known, claims = credential_type(catalogue, card.format, card.type), candidate.claims
+    beyond = over.get(pick.query_id, ())
     sent, anyway, hidden = divide_fields(card, claims, pick.selected, always_shown(candidate), catalogue, policy)
     paths = {field.path for field in sent}
     return PickView(
@@ -280,19 +291,27 @@ def _pick_view(
         card.issuer_name,
         known.cloth if known else "jjok",
         card.received_at,
-        tuple(Asked(field, _instead_of(field, known, paths)) for field in sent),
+        tuple(Asked(field, _instead_of(field, known, paths), is_over_asked(field.path, beyond)) for field in sent),
         anyway,
-        tuple(_extra_view(number, extra, claims, known, card) for number, extra in enumerate(pick.extras)),
+        tuple(_extra_view(number, extra, claims, known, card, beyond) for number, extra in enumerate(pick.extras)),
         hidden,
         card.status if card.status in {CardStatus.SUSPENDED, CardStatus.REVOKED} else "",
         not card.unused,
         card.grant is not None,
-        tuple(_pick_view(other, candidates, cards, catalogue, policy) for other in pick.others),
+        tuple(_pick_view(other, candidates, cards, catalogue, policy, over) for other in pick.others),
     )
 
 
-def _extra_view(number: int, extra: Extra, claims: JsonObject, known: CredentialType | None, card: Card) -> ExtraView:
-    return ExtraView(number, tuple(_field_at(path, claims, known, card.display) for path in extra.adds))
+def _extra_view(
+    number: int,
+    extra: Extra,
+    claims: JsonObject,
+    known: CredentialType | None,
+    card: Card,
+    beyond: Collection[ClaimsPath],
+) -> ExtraView:
+    fields = tuple(_field_at(path, claims, known, card.display) for path in extra.adds)
+    return ExtraView(number, fields, any(is_over_asked(path, beyond) for path in extra.adds))
 
 
 def _field_at(path: ConcretePath, claims: JsonObject, known: CredentialType | None, display: JsonObject) -> Field:

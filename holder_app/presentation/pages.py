@@ -172,6 +172,7 @@ def _next(presentation: Presentation, wallet: Wallet) -> str:
     if not presentation.same_device or not isinstance(state, Answered | Declined) or state.redirect_uri is None:
         return here
     goes_back = _may_open(state.redirect_uri, wallet) and origin_of(state.redirect_uri) == presentation.origin
+    # vp-8.2-go-back
     return state.redirect_uri if goes_back else here
 
 

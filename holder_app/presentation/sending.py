@@ -211,7 +211,7 @@ def _receipt(
 ) -> JsonObject:
     policy = policy_of(resolved, ports.catalogue)
     cards = [_card_receipt(ports, one, held, policy) for one in approved.credentials]
-    return describe_receipt(resolved, ports.catalogue, policy, cards, now)
+    return describe_receipt(resolved, ports.catalogue, cards, now)
 
 
 def _card_receipt(

@@ -8,13 +8,14 @@ from holder_app.accounts.ports import AccountId
 from holder_app.credentials.ports import RecordKind
 from holder_app.credentials.use_cases import new_record
 from holder_app.links import LinkKind, host_of, origin_of, parse_link, query_of
-from holder_app.presentation.describe import RequestView, describe_receipt, describe_request, policy_of
+from holder_app.presentation.describe import RequestView, describe_receipt, describe_request
 from holder_app.presentation.ports import ErrorPosting
 from holder_app.presentation.sending import PresentationPorts, advance, claim_again, held_for, resolved_of, send, sign
 from holder_app.presentation.states import Answered, Answering, Blocked, Declined, Given, Presentation, Reviewed
 from wallet_core.encoding import base64url
 from wallet_core.errors import (
     Expired,
+    FalseRegistration,
     FetchError,
     InvalidTransactionData,
     MalformedError,
@@ -168,9 +169,7 @@ async def decline_request(ports: PresentationPorts, account_id: AccountId, prese
     body: JsonObject = (
         {"peer": {"name": None, "host": state.host}}
         if isinstance(state, Given)
-        else describe_receipt(
-            state.resolved, ports.catalogue, policy_of(state.resolved, ports.catalogue), (), ports.clock.now()
-        )
+        else describe_receipt(state.resolved, ports.catalogue, (), ports.clock.now())
     )
     now = ports.clock.now()
     record = new_record(ports.random, account_id, RecordKind.REQUEST_DECLINED, now, body)
@@ -220,6 +219,8 @@ def _block(ports: PresentationPorts, presentation: Presentation, state: Blocked)
 def _reason(error: WalletError) -> str:
     if isinstance(error, UntrustedError):
         return "untrusted"
+    if isinstance(error, FalseRegistration):
+        return "registration"
     if isinstance(error, InvalidTransactionData):
         return "transaction"
     # OpenID4VP 5.10: where a request is gone, it was answered or is too old (protocols.md M24).

@@ -24,6 +24,7 @@ from tests.support.verifying import (
 )
 from verifier.app import create_app
 from verifier.dependencies import build_verifier
+from wallet_core.encoding import base64url, strict_json
 from wallet_core.errors import MalformedError, PeerRefusal, UntrustedError, VerificationError
 from wallet_core.http import HttpRequest, HttpResponse
 from wallet_core.protocols.openid4vp import wallet
@@ -210,3 +211,48 @@ def test_what_stands_beside_a_request_object_counts_for_nothing() -> None:
     arguments = {"anchors": the_world.anchors, "now": NOW, "wallet_nonce": "w-0123456789"}
     resolved = verifier.run(wallet.resolve_request(verifier.link + more, **arguments))
     assert resolved.request == verifier.request
+
+
+@pytest.mark.clause(
+    "vp-5-typ-sent",
+    "vp-5.8-static",
+    "vp-5.1-kid",
+    "vp-5.1-enc-values",
+    "vp-5.10.1-own-media-type",
+    "vp-13.3-two-numbers",
+    "haip-5-encrypts",
+    "haip-5-x509-hash",
+)
+def test_what_our_request_holds(sqlite_verifier: VerifierUnderTest) -> None:
+    made = sqlite_verifier.ask()
+    answer = sqlite_verifier.client.get(made["request_uri"])
+    assert answer.headers["content-type"] == "application/oauth-authz-req+jwt"
+    header, claims = (strict_json.loads_object(base64url.decode(part)) for part in answer.text.split(".")[:2])
+    assert header["typ"] == "oauth-authz-req+jwt"
+    assert claims["aud"] == "https://self-issued.me/v2"
+    assert "iss" not in claims
+    assert claims["response_mode"] == "direct_post.jwt"
+    assert claims["client_id"].startswith("x509_hash:")
+    metadata = claims["client_metadata"]
+    assert all(jwk["kid"] for jwk in metadata["jwks"]["keys"])
+    assert metadata["encrypted_response_enc_values_supported"] == ["A128GCM", "A256GCM"]
+    # 13.3: what the wallet knows is not what opens the result.
+    assert claims["state"] != made["id"]
+    assert made["id"] not in answer.text
+
+
+@pytest.mark.clause("vp-8.2-answer", "vp-8.2-fresh-code", "vp-14.3.3-own-only")
+@pytest.mark.parametrize("flow", ["same_device", "cross_device"])
+def test_what_the_wallet_is_told(sqlite_verifier: VerifierUnderTest, flow) -> None:
+    codes = set()
+    for _ in range(2):
+        made = sqlite_verifier.ask(flow=flow, **({"redirect_uri": BACK} if flow == "same_device" else {}))
+        resolved = sqlite_verifier.resolve(made["authorization_request"])
+        answer = sqlite_verifier.post(resolved, sqlite_verifier.vp_token(sqlite_verifier.prepare(resolved)))
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+        assert list(answer.json()) == ["redirect_uri"]
+        codes.add(response_code(answer.json()["redirect_uri"]))
+        assert sqlite_verifier.api("GET", f"/{made['id']}", party="dodam-bank").status_code == 404
+    # 8.2: fresh and at least 128 bits.
+    assert len(codes) == 2
+    assert all(len(code) >= 22 for code in codes)

@@ -59,6 +59,13 @@ SABOTAGES = [
         "wallet_core/trust/status_list/judging.py",
         ("    status = status_list.status(reference)", "    status = status_list.status(reference) * 0"),
     ),
+    Sabotage(
+        "verifier",
+        "over_asking",
+        "a registration goes with every request made under it",
+        "verifier/presentations/use_cases/requests.py",
+        ("    return registration_info(token)", "    return ()"),
+    ),
     Sabotage("verifier", "changed_mdoc", "mdoc-18013.9.3.1-digest"),
     Sabotage("verifier", "changed_mdoc", "mdoc-18013.9.1.3.6-device-signature"),
     Sabotage("issuer", "wrong_code", "vci-13.6-tries"),
@@ -186,7 +193,12 @@ def steps_up_to(name: str) -> list[Step]:
     found = next(step for step in STEPS if step.name == name)
     if name in {"bank", "shop", "rental", "payment"}:
         return [*cards.values(), found]
-    needed = {"tax": ["licence"], "used_up": ["certificate"], "new_address": ["certificate"]}.get(name, [])
+    needed = {
+        "tax": ["licence"],
+        "over_asking": ["licence"],
+        "used_up": ["certificate"],
+        "new_address": ["certificate"],
+    }.get(name, [])
     return [*(cards[each] for each in needed), found]
 
 

@@ -28,7 +28,7 @@ def refused(answer, status: int = 400) -> None:
     assert (answer.status_code, answer.json()["error"]) == (status, "invalid_request")
 
 
-@pytest.mark.clause("vp-5.2-fresh-nonce")
+@pytest.mark.clause("vp-5.2-fresh-nonce", "haip-5-fresh-key")
 def test_no_two_requests_share_nonce_state_or_key(sqlite_verifier: VerifierUnderTest) -> None:
     asked = [sqlite_verifier.resolve(sqlite_verifier.ask()["authorization_request"]).request for _ in range(3)]
     assert len({request.nonce for request in asked}) == 3

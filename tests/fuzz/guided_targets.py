@@ -46,6 +46,8 @@ from wallet_core.protocols.iso18013.session import (
     parse_session_establishment,
 )
 from wallet_core.protocols.openid4vp.client_id import parse_client_id
+from wallet_core.protocols.openid4vp.registration import Registration
+from wallet_core.protocols.openid4vp.verifier_info import parse_verifier_info
 from wallet_core.trust.status_list.array import compress, decompress
 from wallet_core.trust.status_list.cwt import parse_status_list_cwt, require_mdoc_profile
 from wallet_core.trust.status_list.fetching import parse_aggregation
@@ -256,6 +258,14 @@ SIGNED = {
         parse_trust_list, (json_bytes(trust_list_payload(parsers.TRUST_LIST)),), object_of, change_json
     ),
     "certificate": GuidedTarget(load_certificate, (parsers.LEAF,)),
+    "registration.payload": GuidedTarget(
+        Registration.from_json, (json_bytes(parsers.REGISTRATION),), object_of, change_json
+    ),
+    "verifier_info": GuidedTarget(
+        lambda value: parse_verifier_info(value, parsers.INFO_QUERY),
+        (json_bytes(parsers.VERIFIER_INFO),),
+        strict_json.loads,
+    ),
 }
 
 # --- Token Status List ------------------------------------------------------------------------------------------------

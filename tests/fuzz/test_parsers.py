@@ -30,6 +30,8 @@ from tests.support import sd_jwt as samples
 from tests.support.cbor_mutation import CborBytes, CborValue, as_mdoc, as_sign1, verify_mac0, verify_sign1
 from tests.support.fuzzing import DRAWN, repeatedly
 from tests.support.mutation import encode, json_bytes, mutate_json, mutate_text, mutate_token
+from tests.support.presentations import NOW as REGISTERED_AT
+from tests.support.registering import register, registration_claims
 from tests.support.transactions import DOCUMENT, digest, encoded, transaction, transaction_types
 from tests.support.trust import ListOperator, listed, new_list
 from tests.support.wallet_providers import Provider
@@ -140,6 +142,7 @@ from wallet_core.protocols.openid4vp.dc_api import (
     verify_dc_api_request,
 )
 from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
+from wallet_core.protocols.openid4vp.registration import verify_registration
 from wallet_core.protocols.openid4vp.request import parse_authorization_request, parse_request_members
 from wallet_core.protocols.openid4vp.request_object import verify_request_object
 from wallet_core.protocols.openid4vp.response import parse_posted_response, parse_response_answer
@@ -150,6 +153,8 @@ from wallet_core.protocols.openid4vp.transaction_data import (
     understand,
     validate_agreement,
 )
+from wallet_core.protocols.openid4vp.verifier_attestation import verify_verifier_attestation
+from wallet_core.protocols.openid4vp.verifier_info import parse_verifier_info
 from wallet_core.protocols.openid4vp.wallet import wallet_metadata
 from wallet_core.protocols.openid4vp.wallet_metadata import encrypt_request_object, parse_request_uri_post
 from wallet_core.trust.anchors import (
@@ -664,6 +669,35 @@ def check_request_object(token: str) -> None:
     verify_request_object(token, client_id=CLIENT, anchors=ANCHORS, now=AT)
 
 
+REGISTER = register()
+REGISTRATION = registration_claims()
+VERIFIER_ATTESTATION = REGISTER.attestation()
+VERIFIER_INFO = [{"format": "registration_cert", "data": "a.b.c", "credential_ids": ["licence"]}]
+INFO_QUERY = parse_dcql_query({"credentials": [{"id": "licence", "format": "x", "meta": {}}]})
+
+
+def as_registration(random: Random) -> str:
+    header = jws.parse(REGISTER.registration()).header
+    data = f"{encode(header)}.{encode(mutate_json(random, REGISTRATION))}".encode()
+    return jws.attach_signature(data, REGISTER.registrar.signer.sign(data))
+
+
+def check_registration(token: str) -> None:
+    found = verify_registration(token, REGISTER.anchors, at=REGISTERED_AT)
+    found.covers(INFO_QUERY.credentials[0], ("name",))
+
+
+def as_verifier_attestation(random: Random) -> str:
+    claims: Any = mutate_json(random, jws.parse(VERIFIER_ATTESTATION).claims())
+    header = jws.parse(VERIFIER_ATTESTATION).header
+    data = f"{encode(header)}.{encode(claims)}".encode()
+    return jws.attach_signature(data, REGISTER.attester.signer.sign(data))
+
+
+def check_verifier_attestation(token: str) -> None:
+    verify_verifier_attestation(token, REGISTER.anchors, at=REGISTERED_AT)
+
+
 ORIGIN = "https://verifier.example"
 DC_API_UNSIGNED = {
     **{k: v for k, v in REQUEST.items() if k not in {"response_uri", "state"}},
@@ -860,6 +894,11 @@ TARGETS = {
     "trust_list": Target(check_trust_list, Token(OPERATOR.sign(TRUST_LIST))),
     "trust_list.signed": Target(check_trust_list, as_trust_list),
     "request_object": Target(check_request_object, as_request_object),
+    "verifier_info": Target(lambda value: parse_verifier_info(value, INFO_QUERY), Value(VERIFIER_INFO)),
+    "registration": Target(check_registration, Token(REGISTER.registration())),
+    "registration.signed": Target(check_registration, as_registration),
+    "verifier_attestation": Target(check_verifier_attestation, Token(VERIFIER_ATTESTATION)),
+    "verifier_attestation.signed": Target(check_verifier_attestation, as_verifier_attestation),
     "form": Target(lambda body: parse_form(FORM, body), Form({"a": "b", "가": "나"})),
     "authorization_server": Target(
         lambda value: parse_authorization_server_metadata(value, issuer=ISSUER_ID), Members(SERVER_METADATA)
@@ -1086,6 +1125,8 @@ def test_what_is_signed_again_can_be_good() -> None:
         "sd_jwt.holder",
         "key_proof",
         "dpop.signed",
+        "registration.signed",
+        "verifier_attestation.signed",
         "client_attestation.signed",
         "client_attestation_pop.signed",
         "key_attestation.signed",

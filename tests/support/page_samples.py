@@ -21,7 +21,10 @@ CALL = '{"digital":{"requests":[{"protocol":"openid4vp-v1-unsigned","data":{}}]}
 LICENCE = {"ko": "모바일 운전면허증", "en": "Mobile driving licence"}
 POLICE = {"ko": "서울특별시경찰청장 (시험용)", "en": "Seoul Metropolitan Police (test)"}
 AGENCY = {"agency": {"id": "police", "name": POLICE}, "now": NOW, "csrf_token": "token"}
-PARTY = {"party": {"name": {"ko": "바람렌터카 제주점 (시험용)", "en": "Baram Car Rental (test)"}}, "now": NOW}
+PARTY = {
+    "party": {"id": "baram-rental", "name": {"ko": "바람렌터카 제주점 (시험용)", "en": "Baram Car Rental (test)"}},
+    "now": NOW,
+}
 
 
 def offer(state: str, **changes: Any) -> dict[str, Any]:
@@ -382,6 +385,13 @@ VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
     "result-gone": ("result.html", {"check": check("verified")}),
     "result-refused": ("result.html", {"check": check("refused", checks=BROKEN, kept_until=None)}),
     "result-declined": ("result.html", {"check": check("refused", declined=True, kept_until=None)}),
+    "counter-ask": ("counter.html", {"kind": "ask", "policy": POLICY, "error": True}),
+    "counter-wait": ("counter.html", {"kind": "wait", "link": REQUEST, "state": "requested"}),
+    **{f"counter-{kind}": ("counter.html", {"kind": kind}) for kind in ("done", "ended")},
+    "counter-sign": (
+        "counter_sign.html",
+        {"policy": POLICY, "link": "https://verifier.example/counter/corner-store/adult-check", "code": "0472"},
+    ),
     "result-elsewhere": (
         "result.html",
         {"check": check("refused", elsewhere=True, checks=PASSED, kept_until=None)},

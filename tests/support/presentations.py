@@ -126,14 +126,16 @@ class World:
     verifier_chain: tuple[bytes, ...]
     holder: SoftwareSigner
     encryption_key: ec.EllipticCurvePrivateKey
+    more_anchors: tuple[TrustAnchor, ...] = ()
 
     @property
     def anchors(self) -> TrustAnchors:
-        """Both CAs, each for its own purpose."""
+        """Both CAs, each for its own purpose, and what a test adds."""
         return TrustAnchors(
             [
                 TrustAnchor(self.issuer_ca.certificate, AnchorPurpose.CREDENTIAL_ISSUER),
                 TrustAnchor(self.verifier_ca.certificate, AnchorPurpose.VERIFIER_ACCESS),
+                *self.more_anchors,
             ]
         )
 

@@ -15,10 +15,12 @@ import httpx2
 
 from tests.support.network import free_port
 from tests.support.presentations import World
-from tests.support.verifying import PARTY, add_access_key, verifier_settings
+from tests.support.verifying import PARTY, add_access_key, catalogue, register, verifier_settings
+from verifier.dependencies import build_verifier
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import child_environment
 from wallet_core.adapters.keystore import KeyStore
+from wallet_core.adapters.migrations import migrate
 
 JIGAP = [sys.executable, "-c", "from wallet_core.adapters.cli import main; main()"]
 
@@ -81,6 +83,17 @@ class VerifierProgram:
         add_access_key(store, self.world.verifier_ca, PARTY, public_url=self.url, now=SystemClock().now())
         self.run("migrate")
         self.api_key = self.run("party", "add", PARTY, "--name-ko", "시험용", "--name-en", "Test")["api_key"]
+
+    def prepare_here(self) -> None:
+        """The same in this process, which costs no start of a program."""
+        settings = verifier_settings(
+            self.folder, self.database_url, self.world, public_url=self.url, insecure_allow_loopback=True
+        )
+        verifier = build_verifier(settings, catalogue=catalogue())
+        add_access_key(verifier.keys, self.world.verifier_ca, PARTY, public_url=self.url, now=SystemClock().now())
+        migrate(verifier.database, "verifier")
+        self.api_key = register(verifier, PARTY)
+        verifier.database.close()
 
     def start(self) -> None:
         """Start the server and wait until it answers."""

@@ -43,7 +43,13 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 def add_access_key(
-    store: KeyStore, ca: CertificateAuthority, party_id: str, *, public_url: str = HOST, now: Any = NOW
+    store: KeyStore,
+    ca: CertificateAuthority,
+    party_id: str,
+    *,
+    public_url: str = HOST,
+    now: Any = NOW,
+    organization_id: str | None = None,
 ) -> None:
     """Give a relying party its key and certificate, as ``jigap keys new-verifier`` does."""
     import os
@@ -56,6 +62,7 @@ def add_access_key(
         public_key=PublicKey(key.public_key()),
         now=now - timedelta(days=1),
         random=os.urandom,
+        organization_id=organization_id,
     )
     store.add(party_id, key, [certificate.public_bytes(Encoding.DER)])
 

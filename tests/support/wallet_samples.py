@@ -9,11 +9,13 @@ from holder_app.credentials.describe import CardState, CardView, Field, texts
 from holder_app.credentials.ports import HistoryRecord, RecordKind
 from holder_app.issuance.choosing import Choice, IssuerView, KnownIssuer
 from holder_app.issuance.describe import OfferedCard, OfferView
-from holder_app.presentation.describe import Asked, GroupView, PickView, RequestView, TransactionView
+from holder_app.presentation.describe import Asked, ExtraView, GroupView, PickView, RequestView, TransactionView
+from holder_app.presentation.standing import StandingView
 from tests.support.page_samples import LICENCE, LONG_NAME, NOW, POLICE
 from wallet_core.adapters.config import load_catalogue
 from wallet_core.protocols.openid4vci.offer import TxCodeInput
 from wallet_core.protocols.openid4vp.pending import VerifierIdentity
+from wallet_core.protocols.openid4vp.verifier_info import Standing
 from wallet_core.types import ClientId, CredentialConfigurationId, CredentialIssuerId, JsonObject
 
 AT = "/offers/o-8k2d"
@@ -54,6 +56,20 @@ RENEWED = record(RecordKind.UPDATED, changed=[])
 SENT = record(RecordKind.SENT, cards=[{"name": LICENCE, "issuer_name": "", "sent": [NAMED[3].to_json()]}])
 
 
+OVER_ASKED = record(
+    RecordKind.REQUEST_DECLINED,
+    peer={"name": "동네가게 (시험용)", "host": "verifier.example"},
+    cards=[],
+    purpose={"ko": "술과 담배를 팔 때 나이를 확인해야 해요.", "en": "Shops must check ages."},
+    registration={"standing": "registered", "over_asked": [field.label for field in NAMED[:2]]},
+)
+
+
+def blocked(reason: str) -> tuple[str, dict[str, Any]]:
+    """Return the page of a request that the wallet stopped."""
+    return "request_blocked.html", {"reason": reason, "detail": "of another verifier", "host": "verifier.example"}
+
+
 def waiting(**changes: Any) -> dict[str, Any]:
     """Return what the page tells of an agency that decides later."""
     state = {"since": NOW, "next_at": NOW + timedelta(minutes=10), "card_ids": (), "trouble": False} | changes
@@ -68,7 +84,46 @@ def consent(*, used_up: bool, can_refresh: bool = True) -> RequestView:
         "c-1", LICENCE, POLICE["ko"], "jjok", NOW, (Asked(NAMED[3], {"ko": "생일", "en": "Date of birth"}),), (), (),
         NAMED[:3], used_up=used_up, can_refresh=can_refresh,
     )  # fmt: skip
-    return RequestView(shop, policy, None, (GroupView(0, True, ((pick,),)),), satisfiable=True, match_number="47")
+    groups = (GroupView(0, True, ((pick,),)),)
+    return RequestView(shop, policy, REGISTERED, groups, satisfiable=True, match_number="47")
+
+
+REGISTERED = StandingView(
+    Standing.REGISTERED,
+    {"ko": "동네가게 (시험용)", "en": "Corner Shop (test)"},
+    NOW + timedelta(days=200),
+    {
+        "ko": "술과 담배를 팔 때 나이를 확인해야 해요.",
+        "en": "Shops must check ages before they sell alcohol or tobacco.",
+    },
+    {"ko": "보관하지 않아요. 보고 바로 지워요.", "en": "Not kept; deleted once seen."},
+    None,
+    "https://shop.example/privacy",
+    "https://shop.example/help",
+)
+"""A shop that is in the register."""
+
+
+def over_asking() -> RequestView:
+    """Return a request of a registered shop that asks for name and address as well."""
+    view = consent(used_up=False)
+    ((pick,),) = view.groups[0].alternatives
+    more = (Asked(NAMED[0], None, over_asked=True), Asked(NAMED[1], None, over_asked=True))
+    pick = replace(pick, asked=(*pick.asked, *more), hidden=(), extras=(ExtraView(0, (NAMED[2],), over_asked=True),))
+    labels = tuple(field.label for field in NAMED[:3])
+    return replace(
+        view,
+        policy=None,
+        standing=replace(REGISTERED, over_asked=labels),
+        groups=(GroupView(0, True, ((pick,),)),),
+    )
+
+
+def of_standing(standing: StandingView, *, verified: bool = True) -> RequestView:
+    """Return a request of somebody who is known otherwise."""
+    view = consent(used_up=False)
+    shop = view.verifier if verified else replace(view.verifier, name=None, certificate_sha256=None)
+    return replace(view, verifier=shop, policy=None, standing=standing)
 
 
 def transactions() -> tuple[TransactionView, ...]:
@@ -185,6 +240,14 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
     "consent-transaction": asked(replace(consent(used_up=False), transactions=transactions())),
     "record-agreed": ("record.html", {"record": agreed(), "kept_until": None, "back_to": ""}),
     "consent-scanned": asked(consent(used_up=False), scanned=True),
+    "consent-registered": asked(consent(used_up=False)),
+    "consent-unregistered": asked(of_standing(StandingView())),
+    "consent-registration-expired": asked(of_standing(StandingView(Standing.EXPIRED, until=NOW))),
+    "consent-unknown": asked(of_standing(StandingView(), verified=False)),
+    "consent-over-asking": asked(over_asking()),
+    "request-blocked-untrusted": blocked("untrusted"),
+    "request-blocked-registration": blocked("registration"),
+    "record-over-asked": ("record.html", {"record": OVER_ASKED, "kept_until": None, "back_to": ""}),
     "consent-used-up": asked(consent(used_up=True)),
     "consent-used-up-for-good": asked(consent(used_up=True, can_refresh=False)),
     "consent-used-meanwhile": asked(consent(used_up=True), used=True),

@@ -34,7 +34,9 @@ from wallet_core.protocols.openid4vp.transaction_data import (
     understand,
     validate_agreement,
 )
+from wallet_core.protocols.openid4vp.verifier_info import VerifierInfo, parse_verifier_info, registration_info
 from wallet_core.trust.anchors import AnchorPurpose, parse_trust_anchors
+from wallet_core.types import QueryId
 
 FORM = "application/x-www-form-urlencoded"
 REQUESTS = load("openid4vp", "request_objects.json")
@@ -189,6 +191,18 @@ def test_answer_to_transaction_data(case: dict[str, Any]) -> None:
         return
     with pytest.raises(WalletError):
         check()
+
+
+def test_our_verifier_info_fits_the_schema() -> None:
+    schema = load("openid4vp", "schemas/verifier_info.schema.json")
+    (entry,) = registration_info("a.b.c")
+    about_one = VerifierInfo(entry.format, entry.data, (QueryId("licence"),))
+    jsonschema.validate({"verifier_info": [entry.to_json(), about_one.to_json()]}, schema)
+    for wrong in ([], [{"format": entry.format}], [{**entry.to_json(), "credential_ids": []}]):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({"verifier_info": wrong}, schema)
+        with pytest.raises(WalletError):
+            parse_verifier_info(wrong, parse_dcql_query(presentations.query(("name",))))
 
 
 def test_our_queries_fit_the_schema() -> None:

@@ -47,11 +47,13 @@ async def receive_response(request: Request) -> Response:
     if verdict.error is not None:
         raise verdict.error
     # 8.2: 200 with a JSON object, for accepted error responses too.
+    # vp-8.2-answer
     return protocol_json({"redirect_uri": verdict.redirect_uri})
 
 
 def _request_object(token: str) -> Response:
     # 5.10.1: "an HTTP response with the content type application/oauth-authz-req+jwt".
+    # vp-5.10.1-own-media-type
     return Response(token, 200, {"Cache-Control": "no-store"}, spec.REQUEST_OBJECT_MEDIA_TYPE)
 
 

@@ -63,7 +63,8 @@ class PresentationBody(BaseModel):
     policy: str | None = Field(None, description="Id of a policy of the catalogue.")
     dcql_query: dict[str, Any] | None = Field(None, description="A query of your own (OpenID4VP 6).")
     response_mode: Literal["direct_post.jwt", "direct_post", "dc_api", "dc_api.jwt"] = "direct_post.jwt"
-    client_id_prefix: Literal["x509_hash", "x509_san_dns", "redirect_uri"] = "x509_hash"
+    client_id_prefix: Literal["x509_hash", "x509_san_dns", "redirect_uri", "verifier_attestation"] = "x509_hash"
+    registration: str | None = None
     request_uri_method: Literal["get", "post"] = "get"
     flow: Literal["cross_device", "same_device"] = Field(
         "cross_device", description="Where the wallet is, seen from the page that asks."
@@ -104,6 +105,7 @@ class PresentationBody(BaseModel):
             flow=PresentationFlow(self.flow),
             redirect_uri=self.redirect_uri,
             authorization_endpoint=self.authorization_endpoint,
+            registration=self.registration,
             expected_origins=tuple(self.expected_origins or ()),
             dc_api_protocols=None if self.dc_api_protocols is None else tuple(self.dc_api_protocols),
             transaction_data=tuple(self.transaction_data or ()),

@@ -73,6 +73,15 @@ class RelyingParty:
     name: Text
 
 
+ATTESTATION = "attestation"
+"""The kind of statement that is a party's Verifier Attestation JWT."""
+
+
+def registration_of(policy_id: str) -> str:
+    """Return the kind of statement that is a party's registration certificate for a policy."""
+    return f"registration.{policy_id}"
+
+
 class RelyingParties(Protocol):
     """The registered relying parties."""
 
@@ -106,6 +115,14 @@ class AccessKeys(Protocol):
 
     def signing_keys(self, name: str) -> Sequence[CertifiedSigner]:
         """Return every key: the one that signs now first. Raises ``KeyUnavailable``."""
+        ...
+
+    def statement(self, name: str, kind: str) -> str | None:
+        """Return what others signed about the party: its attestation, or the registration of a policy."""
+        ...
+
+    def add_statement(self, name: str, kind: str, text: str) -> None:
+        """Keep such a statement; an earlier one of its kind is replaced. Raises ``KeyUnavailable``."""
         ...
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from verifier.ports import UnitOfWork
 from verifier.relying_parties.ports import (
+    ATTESTATION,
     MAX_LABEL_CHARACTERS,
     SCOPES,
     AccessKeys,
@@ -18,8 +19,14 @@ from verifier.relying_parties.ports import (
     PartyId,
     RelyingParties,
     RelyingParty,
+    registration_of,
 )
+from wallet_core.catalogue.policy import Policy
 from wallet_core.errors import InvalidRequest, NotFound
+from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
+from wallet_core.protocols.openid4vp.registration import Registration
+from wallet_core.protocols.openid4vp.verifier_attestation import VerifierAttestation, verify_verifier_attestation
+from wallet_core.protocols.openid4vp.verifier_info import Standing, judge_verifier, registration_info
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
 from wallet_core.trust.x509 import validate_dns_name, verify_chain
 
@@ -70,6 +77,67 @@ def register_party(
         parties.add(party, now=now)
         key_id, text = api_keys.create(party.id, KeyTerms("first", frozenset(SCOPES)), now=now)
     return RegisteredParty(party, key_id, text)
+
+
+def file_registration(
+    access_keys: AccessKeys,
+    party: RelyingParty,
+    policy: Policy,
+    text: str,
+    *,
+    anchors: TrustAnchors,
+    now: datetime,
+) -> Registration:
+    """Keep the registration certificate with which the party asks under ``policy``, and return what it says.
+
+    It is judged as a wallet will: a trusted registrar signed it, about the number in the party's access certificate,
+    and it has not ended. And it must cover what the policy asks, or wallets would warn of every request.
+
+    Raises:
+        InvalidRequest: no wallet would count it, or the policy asks for more.
+        FalseRegistration: it is about another party.
+        KeyUnavailable: the party has no access key, or the store cannot be written.
+        UntrustedError, Expired, NotYetValid: wallets would refuse the access certificate.
+    """
+    chain, token = access_keys.chain(party.id), text.strip()
+    certificate = verify_chain(chain, anchors, purpose=AnchorPurpose.VERIFIER_ACCESS, at=now)
+    number = certificate.organization_id
+    # vp-5.1-info-own
+    judgement = judge_verifier(registration_info(token), () if number is None else (number,), anchors, now=now)
+    if judgement.registration is None or judgement.standing is not Standing.REGISTERED:
+        raise InvalidRequest("no wallet would count this registration: its registrar is not trusted, or it has ended")
+    over = judgement.over_asked(parse_dcql_query(policy.dcql_query))
+    if over:
+        paths = ", ".join(f"{one.query_id}: {one.path}" for one in over)
+        raise InvalidRequest("the policy asks for more than is registered", detail=f"{policy.id} asks for {paths}")
+    access_keys.add_statement(party.id, registration_of(policy.id), token)
+    return judgement.registration
+
+
+def file_attestation(
+    access_keys: AccessKeys, party: RelyingParty, text: str, *, anchors: TrustAnchors, now: datetime
+) -> VerifierAttestation:
+    """Keep the Verifier Attestation JWT with which the party asks under ``verifier_attestation``, and return it.
+
+    Raises:
+        InvalidRequest: it is of another key or number than the party's, or it restricts where answers go.
+        KeyUnavailable: the party has no access key, or the store cannot be written.
+        MalformedError, VerificationError: wallets would refuse it.
+    """
+    token, keys = text.strip(), access_keys.signing_keys(party.id)
+    attestation = verify_verifier_attestation(token, anchors, at=now)
+    # vp-5.9.3-own-attestation
+    if not any(each.signer.public_key == attestation.key for each in keys):
+        raise InvalidRequest("the attestation is of another key than the party's access key")
+    certificate = verify_chain(keys[0].chain, anchors, purpose=AnchorPurpose.VERIFIER_ACCESS, at=now)
+    # Its registrations are bound to the number in the certificate: under another one wallets would find them borrowed.
+    if certificate.organization_id not in {None, attestation.subject}:
+        raise InvalidRequest("the attestation is about another number than the access certificate")
+    # 5.9.3: compared as a whole, and every request of ours has a response_uri of its own.
+    if attestation.redirect_uris is not None:
+        raise InvalidRequest("the attestation names where answers go, which here differs for every request")
+    access_keys.add_statement(party.id, ATTESTATION, token)
+    return attestation
 
 
 def find_party(unit: UnitOfWork, parties: RelyingParties, party_id: str) -> RelyingParty:

@@ -25,6 +25,8 @@ ROLES: Final[dict[CertificateRole, Words]] = {
     CertificateRole.VICAL_SIGNER: ("VICAL 서명 인증서", "A signer of VICALs"),
     CertificateRole.TRUST_LIST_SIGNER: ("목록 서명 인증서", "A signer of lists"),
     CertificateRole.WALLET_PROVIDER: ("지갑 제공자의 서명 인증서", "A signing certificate of a wallet provider"),
+    CertificateRole.REGISTRAR: ("등록기관의 서명 인증서", "A registrar of relying parties"),
+    CertificateRole.VERIFIER_ATTESTER: ("확인하는 회사를 보증하는 곳의 서명 인증서", "An attester of verifiers"),
 }  # fmt: skip
 
 PURPOSES: Final[dict[AnchorPurpose, Words]] = {
@@ -35,6 +37,8 @@ PURPOSES: Final[dict[AnchorPurpose, Words]] = {
     AnchorPurpose.VICAL_PROVIDER: ("VICAL을 내는 곳", "providers of VICALs"),
     AnchorPurpose.TRUST_LIST_OPERATOR: ("신뢰 목록을 내는 곳", "operators of trust lists"),
     AnchorPurpose.WALLET_PROVIDER: ("지갑 제공자", "wallet providers"),
+    AnchorPurpose.REGISTRAR: ("확인하는 회사를 등록하는 곳", "registrars of companies that ask"),
+    AnchorPurpose.VERIFIER_ATTESTER: ("확인하는 회사를 보증하는 곳", "attesters of companies that ask"),
 }
 
 RULES: Final[dict[ProfileRule, Words]] = {

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from wallet_core.adapters.cli import JsonFlag, out
 from wallet_core.adapters.cli_certificates import describe, in_words
+from wallet_core.adapters.cli_registration import new_registration, new_verifier_attestation
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import load_trust_anchors
 from wallet_core.adapters.keystore import KeyStore, new_key_text, read_description, require_hsm_support
@@ -44,11 +45,15 @@ from wallet_core.types import CredentialIssuerId
 
 app = typer.Typer(no_args_is_help=True, help="Signing keys and certificates.")
 
+app.command("new-registration")(new_registration)
+app.command("new-verifier-attestation")(new_verifier_attestation)
+
 Name = Annotated[str, typer.Argument(help="Name of the key in the store: a-z, 0-9, dot, hyphen, underscore.")]
 Store = Annotated[Path, typer.Option("--store", help="Folder of keys; made if it is not there.")]
 CaStore = Annotated[Path | None, typer.Option("--ca-store", help="Folder of the CA's key, if it is another one.")]
 Ca = Annotated[str, typer.Option("--ca", help="Name of the CA's key.")]
 Organization = Annotated[str, typer.Option("--organization", help="Name that people will read.")]
+Operator = Annotated[str, typer.Option("--operator", help="URL that names who signs with it.")]
 Hsm = Annotated[
     Path | None,
     typer.Option("--hsm", help="Description of a key in a token, as specs/key-stores.md has it: made there."),
@@ -74,21 +79,15 @@ def new_ca(
     as_json: JsonFlag = False,
 ) -> None:
     """Make a certification authority and its trust-anchor file NAME.anchor.pem."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    try:
-        ca = create_ca(
-            organization=organization,
-            common_name=name,
-            contact=contact,
-            private_key=key,
-            now=SystemClock().now(),
-            random=os.urandom,
-            country=country,
-            life=timedelta(days=days),
-        )
-    except ValueError as exc:
-        raise typer.BadParameter(str(exc)) from exc
-    _add_ca(store, name, ca, purpose, as_json=as_json)
+    create = partial(
+        create_ca,
+        organization=organization,
+        common_name=name,
+        contact=contact,
+        country=country,
+        life=timedelta(days=days),
+    )
+    _add_ca(store, name, create, purpose, as_json=as_json)
 
 
 @app.command("new-issuer")
@@ -106,19 +105,8 @@ def new_issuer(
     as_json: JsonFlag = False,
 ) -> None:
     """Make a key with which an agency signs credentials, and its certificate."""
-    authority = _authority(ca_store or store, ca)
-    with _new_key(KeyStore(store), name, hsm, existing=existing) as key:
-        certificate = create_issuer_certificate(
-            authority,
-            issuer=CredentialIssuerId(issuer),
-            organization=organization,
-            public_key=key.public_key,
-            now=SystemClock().now(),
-            random=os.urandom,
-            life=timedelta(days=days),
-        )
-        key.add([certificate.public_bytes(Encoding.DER)])
-    _tell(name, store, certificate, as_json=as_json)
+    order = _Order(name, store, ca, ca_store, days, hsm, existing, as_json)
+    _certify(order, partial(create_issuer_certificate, issuer=CredentialIssuerId(issuer), organization=organization))
 
 
 @app.command("new-verifier")
@@ -129,6 +117,12 @@ def new_verifier(
     ca: Ca,
     response_uri: Annotated[str, typer.Option("--response-uri", help="Where answers are sent; its host is certified.")],
     organization: Organization,
+    identifier: Annotated[
+        str | None,
+        typer.Option(
+            "--identifier", help="Its number in the register, like NTRKR-1101110000001: registrations need it."
+        ),
+    ] = None,
     ca_store: CaStore = None,
     days: Annotated[int, typer.Option("--days", help="How long the certificate lives, at most 456.")] = 365,
     hsm: Hsm = None,
@@ -136,19 +130,16 @@ def new_verifier(
     as_json: JsonFlag = False,
 ) -> None:
     """Make a key with which a relying party signs its requests, and its access certificate."""
-    authority = _authority(ca_store or store, ca)
-    with _new_key(KeyStore(store), name, hsm, existing=existing) as key:
-        certificate = create_verifier_certificate(
-            authority,
+    order = _Order(name, store, ca, ca_store, days, hsm, existing, as_json)
+    _certify(
+        order,
+        partial(
+            create_verifier_certificate,
             response_uri=response_uri,
             organization=organization,
-            public_key=key.public_key,
-            now=SystemClock().now(),
-            random=os.urandom,
-            life=timedelta(days=days),
-        )
-        key.add([certificate.public_bytes(Encoding.DER)])
-    _tell(name, store, certificate, as_json=as_json)
+            organization_id=identifier,
+        ),
+    )
 
 
 @app.command("new-wallet-provider")
@@ -166,19 +157,8 @@ def new_wallet_provider(
     as_json: JsonFlag = False,
 ) -> None:
     """Make a key with which a wallet provider attests its wallets and their keys, and its certificate."""
-    authority = _authority(ca_store or store, ca)
-    with _new_key(KeyStore(store), name, hsm, existing=existing) as key:
-        certificate = create_wallet_provider_certificate(
-            authority,
-            provider=provider,
-            organization=organization,
-            public_key=key.public_key,
-            now=SystemClock().now(),
-            random=os.urandom,
-            life=timedelta(days=days),
-        )
-        key.add([certificate.public_bytes(Encoding.DER)])
-    _tell(name, store, certificate, as_json=as_json)
+    order = _Order(name, store, ca, ca_store, days, hsm, existing, as_json)
+    _certify(order, partial(create_wallet_provider_certificate, provider=provider, organization=organization))
 
 
 @app.command("new-iaca")
@@ -195,23 +175,17 @@ def new_iaca(
     as_json: JsonFlag = False,
 ) -> None:
     """Make an issuing authority CA for mdocs (ISO 18013-5 B.1.2) and its trust-anchor file NAME.anchor.pem."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    try:
-        ca = create_iaca(
-            organization=organization,
-            common_name=name,
-            contact=contact,
-            revocation_list=revocation_list,
-            private_key=key,
-            now=SystemClock().now(),
-            random=os.urandom,
-            country=country,
-            state=state,
-            life=timedelta(days=days),
-        )
-    except ValueError as exc:
-        raise typer.BadParameter(str(exc)) from exc
-    _add_ca(store, name, ca, [AnchorPurpose.MDL_ISSUER], as_json=as_json)
+    create = partial(
+        create_iaca,
+        organization=organization,
+        common_name=name,
+        contact=contact,
+        revocation_list=revocation_list,
+        country=country,
+        state=state,
+        life=timedelta(days=days),
+    )
+    _add_ca(store, name, create, [AnchorPurpose.MDL_ISSUER], as_json=as_json)
 
 
 @app.command("new-document-signer")
@@ -229,19 +203,8 @@ def new_document_signer(
     as_json: JsonFlag = False,
 ) -> None:
     """Make a key with which an agency signs mdocs, and its certificate below an IACA; NAME is AGENCY.mdoc."""
-    authority = _authority(ca_store or store, ca)
-    with _new_key(KeyStore(store), name, hsm, existing=existing) as key:
-        certificate = create_document_signer(
-            authority,
-            issuer=CredentialIssuerId(issuer),
-            organization=organization,
-            public_key=key.public_key,
-            now=SystemClock().now(),
-            random=os.urandom,
-            life=timedelta(days=days),
-        )
-        key.add([certificate.public_bytes(Encoding.DER)])
-    _tell(name, store, certificate, as_json=as_json)
+    order = _Order(name, store, ca, ca_store, days, hsm, existing, as_json)
+    _certify(order, partial(create_document_signer, issuer=CredentialIssuerId(issuer), organization=organization))
 
 
 @app.command("new-list-signer")
@@ -253,7 +216,7 @@ def new_list_signer(
     role: Annotated[
         CertificateRole, typer.Option("--role", help="trust_list_signer, vical_signer or status_list_signer.")
     ],
-    operator: Annotated[str, typer.Option("--operator", help="URL that names the operator of the list.")],
+    operator: Operator,
     organization: Organization,
     ca_store: CaStore = None,
     days: Annotated[int, typer.Option("--days", help="How long the certificate lives, at most 1186.")] = 365,
@@ -262,20 +225,48 @@ def new_list_signer(
     as_json: JsonFlag = False,
 ) -> None:
     """Make a key with which a trust list, a VICAL or status lists are signed, and its certificate."""
-    authority = _authority(ca_store or store, ca)
-    with _new_key(KeyStore(store), name, hsm, existing=existing) as key:
-        certificate = create_operator_certificate(
-            authority,
-            role,
-            operator=operator,
-            organization=organization,
-            public_key=key.public_key,
-            now=SystemClock().now(),
-            random=os.urandom,
-            life=timedelta(days=days),
-        )
-        key.add([certificate.public_bytes(Encoding.DER)])
-    _tell(name, store, certificate, as_json=as_json)
+    order = _Order(name, store, ca, ca_store, days, hsm, existing, as_json)
+    _certify(order, partial(create_operator_certificate, role=role, operator=operator, organization=organization))
+
+
+@app.command("new-registrar")
+def new_registrar(
+    name: Name,
+    *,
+    store: Store,
+    ca: Ca,
+    operator: Operator,
+    organization: Organization,
+    ca_store: CaStore = None,
+    days: Annotated[int, typer.Option("--days", help="How long the certificate lives, at most 456.")] = 365,
+    hsm: Hsm = None,
+    existing: Existing = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make a key with which a register signs registration certificates of relying parties, and its certificate."""
+    order = _Order(name, store, ca, ca_store, days, hsm, existing, as_json)
+    role = CertificateRole.REGISTRAR
+    _certify(order, partial(create_operator_certificate, role=role, operator=operator, organization=organization))
+
+
+@app.command("new-attester")
+def new_attester(
+    name: Name,
+    *,
+    store: Store,
+    ca: Ca,
+    operator: Operator,
+    organization: Organization,
+    ca_store: CaStore = None,
+    days: Annotated[int, typer.Option("--days", help="How long the certificate lives, at most 456.")] = 365,
+    hsm: Hsm = None,
+    existing: Existing = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make a key with which somebody attests relying parties (verifier_attestation), and its certificate."""
+    order = _Order(name, store, ca, ca_store, days, hsm, existing, as_json)
+    role = CertificateRole.VERIFIER_ATTESTER
+    _certify(order, partial(create_operator_certificate, role=role, operator=operator, organization=organization))
 
 
 @app.command("new-sealing-key")
@@ -304,20 +295,11 @@ def next_key(
     as_json: JsonFlag = False,
 ) -> None:
     """Make the next key of NAME, with a certificate that says what the current one says. It does not sign yet."""
-    authority, keys = _authority(ca_store or store, ca), KeyStore(store)
+    keys = KeyStore(store)
     current = x509.load_der_x509_certificate(keys.chain(name)[0])
     entry = f"{name}.{_number(name, keys.generations(name)[-1]) + 1}"
-    with _new_key(keys, entry, hsm, existing=existing) as key:
-        certificate = renew_certificate(
-            authority,
-            current,
-            public_key=key.public_key,
-            now=SystemClock().now(),
-            random=os.urandom,
-            life=timedelta(days=days),
-        )
-        key.add([certificate.public_bytes(Encoding.DER)])
-    _tell(entry, store, certificate, as_json=as_json)
+    order = _Order(entry, store, ca, ca_store, days, hsm, existing, as_json)
+    _certify(order, partial(renew_certificate, certificate=current))
 
 
 @app.command("rotate")
@@ -407,6 +389,35 @@ class _NewKey:
     undo: Callable[[], None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """How a key is to be made and certified, as the options of a command say."""
+
+    name: str
+    store: Path
+    ca: str
+    ca_store: Path | None
+    days: int
+    hsm: Path | None
+    existing: bool
+    as_json: bool
+
+
+def _certify(order: _Order, create: Callable[..., x509.Certificate]) -> None:
+    """Make a key and its certificate. ``create`` takes what every certificate needs; the rest is bound to it."""
+    authority = _authority(order.ca_store or order.store, order.ca)
+    with _new_key(KeyStore(order.store), order.name, order.hsm, existing=order.existing) as key:
+        certificate = create(
+            authority,
+            public_key=key.public_key,
+            now=SystemClock().now(),
+            random=os.urandom,
+            life=timedelta(days=order.days),
+        )
+        key.add([certificate.public_bytes(Encoding.DER)])
+    _tell(order.name, order.store, certificate, as_json=order.as_json)
+
+
 @contextmanager
 def _new_key(keys: KeyStore, name: str, hsm: Path | None, *, existing: bool) -> Iterator[_NewKey]:
     """Make a key for the body to certify and add; if it fails, no key is left behind, in a token neither."""
@@ -442,8 +453,18 @@ def _key_in_token(keys: KeyStore, name: str, file: Path, *, existing: bool) -> _
 
 
 def _add_ca(
-    store: Path, name: str, ca: CertificateAuthority, purposes: Iterable[AnchorPurpose], *, as_json: bool
+    store: Path,
+    name: str,
+    create: Callable[..., CertificateAuthority],
+    purposes: Iterable[AnchorPurpose],
+    *,
+    as_json: bool,
 ) -> None:
+    """Make a CA, its key and its anchor file. ``create`` takes what every CA needs; the rest is bound to it."""
+    try:
+        ca = create(private_key=ec.generate_private_key(ec.SECP256R1()), now=SystemClock().now(), random=os.urandom)
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc)) from exc
     KeyStore(store).add(name, ca.private_key, [ca.certificate.public_bytes(Encoding.DER)])
     anchors = TrustAnchors(TrustAnchor(ca.certificate, each) for each in purposes)
     (store / f"{name}.anchor.pem").write_text(format_trust_anchors(anchors), encoding="utf-8")

@@ -133,6 +133,7 @@ class HttpClient:
 
 
 async def _exchange(pool: httpcore2.AsyncConnectionPool, request: HttpRequest, target: _Target) -> HttpResponse:
+    # vp-15.8-no-product
     headers = {"Host": target.authority, "Accept-Encoding": "identity", **request.headers}
     if request.body or request.method == "POST":
         headers["Content-Length"] = str(len(request.body))
@@ -258,6 +259,7 @@ async def checked_addresses(host: str, port: int, is_allowed: Callable[[IpAddres
 def tls_context(roots: Path | None) -> ssl.SSLContext:
     """Return the TLS settings of every connection we make; ``roots`` instead of the system's."""
     context = ssl.create_default_context(cafile=str(roots) if roots else None)
+    # vp-14.6-tls
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(TLS12_CIPHERS)
     return context

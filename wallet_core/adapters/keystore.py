@@ -27,6 +27,7 @@ NONCE_BYTES = 12
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}\Z")
 _VERSION_BYTES = 2
 _KEY_ENDINGS = (".key.pem", ".hsm.toml")
+_STATEMENT = ".jwt"
 _POINTER = "current"
 _LATER = re.compile(r"\.[1-9][0-9]{0,5}\Z")
 
@@ -103,6 +104,9 @@ class KeyStore:
 
     An owner's later keys are the entries ``NAME.2``, ``NAME.3`` and so on; the file ``NAME.current`` says which signs.
     It is looked at for every signature, so a rotation needs no restart, and every process sees it at once.
+
+    ``NAME.KIND.jwt`` is a statement that somebody else signed about the owner: a registration, say. It is read anew
+    each time, so a new one counts at once.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -150,7 +154,7 @@ class KeyStore:
 
     def published_chain(self, entry: str) -> tuple[bytes, ...]:
         """Return the certificates of one entry without opening its key. Raises ``KeyUnavailable``."""
-        return _read_certificates(self._path(entry, "chain.pem"))
+        return read_chain(self._path(entry, "chain.pem"))
 
     def owners(self) -> list[str]:
         """Return the names of all keys without those that are only an owner's later keys, sorted."""
@@ -240,6 +244,38 @@ class KeyStore:
         """
         self._add(name, self._path(name, "hsm.toml"), description.encode(), chain)
 
+    def statement(self, name: str, kind: str) -> str | None:
+        """Return what somebody signed about the owner; None if nothing of that kind is here.
+
+        Raises:
+            KeyUnavailable: it cannot be read.
+        """
+        path = self._statement_path(name, kind)
+        return read_statement(path) if path.exists() else None
+
+    def add_statement(self, name: str, kind: str, text: str) -> None:
+        """Write what somebody signed about the owner, whole or not at all; an earlier one is replaced.
+
+        Raises:
+            KeyUnavailable: the folder cannot be written.
+        """
+        path = self._statement_path(name, kind)
+        draft = path.with_suffix(".draft")
+        try:
+            draft.write_text(f"{text}\n", encoding="ascii")
+            draft.replace(path)
+        except OSError as exc:
+            raise KeyUnavailable("the key store cannot be written", detail=f"{path.name}: {exc.strerror}") from exc
+
+    def statements(self) -> list[tuple[str, str]]:
+        """Return all that others signed about the owners here, with ``NAME.KIND``, sorted by it.
+
+        Raises:
+            KeyUnavailable: one cannot be read.
+        """
+        paths = sorted(self._folder.glob(f"*{_STATEMENT}"))
+        return [(path.name.removesuffix(_STATEMENT), read_statement(path)) for path in paths]
+
     def require_free(self, name: str) -> None:
         """Raise ``KeyUnavailable`` if there is a key of that name, or there can be none."""
         if any(self._path(name, ending[1:]).exists() for ending in _KEY_ENDINGS):
@@ -291,6 +327,11 @@ class KeyStore:
             )
         return open_hsm_signer(read_description(description))
 
+    def _statement_path(self, name: str, kind: str) -> Path:
+        if not _NAME.match(kind):
+            raise KeyUnavailable("the kind of a statement has only a-z, 0-9, dot, hyphen and underscore")
+        return self._path(name, f"{kind}{_STATEMENT}")
+
     def _path(self, name: str, ending: str) -> Path:
         if not _NAME.match(name):
             raise KeyUnavailable("the name of a key has only a-z, 0-9, dot, hyphen and underscore")
@@ -303,6 +344,14 @@ def read_description(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         raise KeyUnavailable("the description of a key cannot be read", detail=f"{path}: {type(exc).__name__}") from exc
+
+
+def read_statement(path: Path) -> str:
+    """Return the text of a file with something signed: a registration, an attestation. Raises ``KeyUnavailable``."""
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise KeyUnavailable("a signed statement cannot be read", detail=f"{path}: {type(exc).__name__}") from exc
 
 
 def open_hsm_signer(description: str) -> Signer:
@@ -338,13 +387,14 @@ def _read_private_key(path: Path) -> RawPrivateKey:
 
 
 def _read_chain(path: Path, signer: Signer) -> tuple[bytes, ...]:
-    chain = _read_certificates(path)
+    chain = read_chain(path)
     if x509.load_der_x509_certificate(chain[0]).public_key() != signer.public_key.raw:
         raise KeyUnavailable("the certificate chain is for another key", detail=path.name)
     return chain
 
 
-def _read_certificates(path: Path) -> tuple[bytes, ...]:
+def read_chain(path: Path) -> tuple[bytes, ...]:
+    """Return the DER certificates of a PEM file, leaf first. Raises ``KeyUnavailable`` if there is none."""
     try:
         certificates = x509.load_pem_x509_certificates(path.read_bytes())
     except (OSError, ValueError) as exc:

@@ -50,6 +50,12 @@ class AnchorPurpose(StrEnum):
     WALLET_PROVIDER = "wallet_provider"
     """Sign client attestations and key attestations (HAIP 4.4.1, 4.5.1)."""
 
+    REGISTRAR = "registrar"
+    """Sign registration certificates: who may ask for what (OpenID4VP 5.1 ``verifier_info``, ETSI TS 119 475)."""
+
+    VERIFIER_ATTESTER = "verifier_attester"
+    """Sign Verifier Attestation JWTs (OpenID4VP 5.9.3 ``verifier_attestation``, 12)."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrustAnchor:

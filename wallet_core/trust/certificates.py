@@ -5,6 +5,7 @@ Profiles: ``trust.profiles``; ``protocols.md`` 13.5 (periods, key usage, key ide
 """
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -109,15 +110,21 @@ def create_verifier_certificate(
     now: datetime,
     random: RandomBytes,
     life: timedelta = timedelta(days=365),
+    organization_id: str | None = None,
 ) -> x509.Certificate:
     """Return the access certificate of a relying party: dNSName = host of ``response_uri`` (M29, OpenID4VP 5.9.3).
 
+    ``organization_id`` is the party's number in the register: by it a registration certificate is bound to the party
+    (ETSI TS 119 475 5.1.1).
+
     Raises:
-        ValueError: ``response_uri`` is no URL with a host, or the life is beyond 457 days.
+        ValueError: ``response_uri`` is no URL with a host, the life is beyond 457 days, or the number has no form.
     """
     names = x509.SubjectAlternativeName([_host_name(response_uri)])
     extensions = [(names, False), (x509.ExtendedKeyUsage([EKU_VERIFIER_ACCESS, EKU_MDL_READER]), False)]
-    return _leaf(ca, CertificateRole.VERIFIER_ACCESS, organization, public_key, extensions, now, random, life)
+    return _leaf(
+        ca, CertificateRole.VERIFIER_ACCESS, organization, public_key, extensions, now, random, life, organization_id
+    )
 
 
 def create_wallet_provider_certificate(
@@ -215,20 +222,20 @@ def create_operator_certificate(
     random: RandomBytes,
     life: timedelta = timedelta(days=365),
 ) -> x509.Certificate:
-    """Return the certificate of somebody who signs lists: a status list, a VICAL, or a trust list.
+    """Return the certificate of somebody who speaks for others: signs lists, registers or attests relying parties.
 
     Args:
         ca: who certifies it.
-        role: ``STATUS_LIST_SIGNER``, ``VICAL_SIGNER`` or ``TRUST_LIST_SIGNER``.
+        role: ``STATUS_LIST_SIGNER``, ``VICAL_SIGNER``, ``TRUST_LIST_SIGNER``, ``REGISTRAR`` or ``VERIFIER_ATTESTER``.
         operator: URL that names the operator; ``iss`` of what it signs.
         organization: its name, for people.
         public_key: its key.
         now: the time of making.
         random: for the serial number.
-        life: at most 1186 days.
+        life: at most 1186 days, for the last two 456.
 
     Raises:
-        ValueError: another role, or a life beyond 1186 days.
+        ValueError: another role, or a life beyond that.
     """
     if role not in _OPERATORS:
         raise ValueError("that role signs no lists")
@@ -266,7 +273,13 @@ def renew_certificate(
 
 _NewExtension: TypeAlias = tuple[x509.ExtensionType, bool]
 _OPERATORS = frozenset(
-    {CertificateRole.STATUS_LIST_SIGNER, CertificateRole.VICAL_SIGNER, CertificateRole.TRUST_LIST_SIGNER}
+    {
+        CertificateRole.STATUS_LIST_SIGNER,
+        CertificateRole.VICAL_SIGNER,
+        CertificateRole.TRUST_LIST_SIGNER,
+        CertificateRole.REGISTRAR,
+        CertificateRole.VERIFIER_ATTESTER,
+    }
 )
 
 
@@ -302,9 +315,10 @@ def _leaf(
     now: datetime,
     random: RandomBytes,
     life: timedelta,
+    organization_id: str | None = None,
 ) -> x509.Certificate:
     issuer = ca.certificate
-    subject = _name(country_of(issuer) or "", organization, organization, state_of(issuer))
+    subject = _name(country_of(issuer) or "", organization, organization, state_of(issuer), organization_id)
     until = _leaf_end(role, issuer, now, life)
     builder = (
         _builder(subject, issuer.subject, key, now, until, random)
@@ -366,16 +380,28 @@ def _sign(builder: x509.CertificateBuilder, private_key: RawPrivateKey) -> x509.
 _COMMON_NAME_LENGTH = 64
 
 
-def _name(country: str, organization: str, common_name: str, state: str | None = None) -> x509.Name:
+# ETSI EN 319 412-1 5.1.4: three letters for the kind of number, two for the country, a hyphen, the number.
+_ORGANIZATION_ID = re.compile(r"[A-Z]{3}[A-Z]{2}-[\x21-\x7e]{1,60}\Z")
+
+
+def _name(
+    country: str, organization: str, common_name: str, state: str | None = None, organization_id: str | None = None
+) -> x509.Name:
     if len(country) != 2 or not country.isascii() or not country.isupper():
         raise ValueError("a country is two capital letters")
+    if organization_id is not None and not _ORGANIZATION_ID.match(organization_id):
+        raise ValueError("the number of an organisation is like NTRKR-1234567890 (ETSI EN 319 412-1)")
     attributes = [x509.NameAttribute(NameOID.COUNTRY_NAME, country)]
     if state is not None:
         attributes.append(x509.NameAttribute(NameOID.STATE_OR_PROVINCE_NAME, state))
+    registered = (
+        [] if organization_id is None else [x509.NameAttribute(NameOID.ORGANIZATION_IDENTIFIER, organization_id)]
+    )
     return x509.Name(
         [
             *attributes,
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization),
+            *registered,
             x509.NameAttribute(NameOID.COMMON_NAME, common_name[:_COMMON_NAME_LENGTH]),
         ]
     )

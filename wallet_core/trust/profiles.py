@@ -24,6 +24,12 @@ EKU_VICAL_SIGNER: Final = ObjectIdentifier("1.0.18013.5.1.8")
 EKU_WALLET_PROVIDER: Final = ObjectIdentifier("2.25.172693482563925716824062838517412983402")
 """Our own, by its UUID (ITU-T X.667): no specification names one. A provider's certificate without it is taken too."""
 
+EKU_REGISTRAR: Final = ObjectIdentifier("2.25.112069384949933742601470089788428154849")
+"""Our own likewise: ETSI TS 119 475 names none for those who sign registration certificates."""
+
+EKU_VERIFIER_ATTESTER: Final = ObjectIdentifier("2.25.54668238727413807606742072776196194454")
+"""Our own likewise: OpenID4VP 12 leaves open how those who attest verifiers are known."""
+
 MAX_CA_LIFE: Final = timedelta(days=20 * 365)
 """ISO 18013-5 table B.1."""
 
@@ -109,6 +115,12 @@ class CertificateRole(StrEnum):
     WALLET_PROVIDER = "wallet_provider"
     """Signs client attestations and key attestations."""
 
+    REGISTRAR = "registrar"
+    """Signs registration certificates of relying parties."""
+
+    VERIFIER_ATTESTER = "verifier_attester"
+    """Signs Verifier Attestation JWTs."""
+
 
 @dataclass(frozen=True, slots=True)
 class CertificateProfile:
@@ -147,6 +159,8 @@ PROFILES: Final[Mapping[CertificateRole, CertificateProfile]] = {
     CertificateRole.VICAL_SIGNER: CertificateProfile(_SIGNS, MAX_STATUS_SIGNER_LIFE, EKU_VICAL_SIGNER),
     CertificateRole.TRUST_LIST_SIGNER: CertificateProfile(_SIGNS, MAX_STATUS_SIGNER_LIFE),
     CertificateRole.WALLET_PROVIDER: CertificateProfile(_SIGNS, MAX_LEAF_LIFE, EKU_WALLET_PROVIDER),
+    CertificateRole.REGISTRAR: CertificateProfile(_SIGNS, MAX_LEAF_LIFE, EKU_REGISTRAR),
+    CertificateRole.VERIFIER_ATTESTER: CertificateProfile(_SIGNS, MAX_LEAF_LIFE, EKU_VERIFIER_ATTESTER),
 }
 """The profile of each role."""
 
@@ -258,6 +272,11 @@ def state_of(certificate: x509.Certificate) -> str | None:
     return _subject_value(certificate, NameOID.STATE_OR_PROVINCE_NAME)
 
 
+def organization_id_of(certificate: x509.Certificate) -> str | None:
+    """Return the organizationIdentifier of its subject: ``NTRKR-…``, say (ETSI EN 319 412-1 5.1.4)."""
+    return _subject_value(certificate, NameOID.ORGANIZATION_IDENTIFIER)
+
+
 def role_of(certificate: x509.Certificate) -> CertificateRole:
     """Return what a certificate seems to be made for, by its own words; trust in it comes from elsewhere."""
     constraints = extension_of(certificate, x509.BasicConstraints)
@@ -279,6 +298,8 @@ _ROLE_OF_PURPOSE = (
     (EKU_VERIFIER_ACCESS, CertificateRole.VERIFIER_ACCESS),
     (EKU_MDL_READER, CertificateRole.VERIFIER_ACCESS),
     (EKU_WALLET_PROVIDER, CertificateRole.WALLET_PROVIDER),
+    (EKU_REGISTRAR, CertificateRole.REGISTRAR),
+    (EKU_VERIFIER_ATTESTER, CertificateRole.VERIFIER_ATTESTER),
 )
 
 

@@ -58,6 +58,7 @@ LISTED_PURPOSES: Final = frozenset(
         AnchorPurpose.MDL_ISSUER,
         AnchorPurpose.STATUS_LIST_SIGNER,
         AnchorPurpose.WALLET_PROVIDER,
+        AnchorPurpose.REGISTRAR,
     }
 )
 """What an authority of a list may be for. A list never makes the operator of another list, nor a verifier."""

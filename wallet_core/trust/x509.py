@@ -27,12 +27,15 @@ from wallet_core.trust.profiles import (
     EKU_CREDENTIAL_ISSUER,
     EKU_MDL_DOCUMENT_SIGNER,
     EKU_MDL_READER,
+    EKU_REGISTRAR,
     EKU_VERIFIER_ACCESS,
+    EKU_VERIFIER_ATTESTER,
     EKU_VICAL_SIGNER,
     EKU_WALLET_PROVIDER,
     CertificateRole,
     country_of,
     extension_of,
+    organization_id_of,
     state_of,
     validate_profile,
 )
@@ -53,6 +56,8 @@ _EKU_OF: Final[Mapping[AnchorPurpose, frozenset[ObjectIdentifier]]] = {
     AnchorPurpose.VICAL_PROVIDER: frozenset({EKU_VICAL_SIGNER}),
     AnchorPurpose.TRUST_LIST_OPERATOR: frozenset(),
     AnchorPurpose.WALLET_PROVIDER: frozenset({EKU_WALLET_PROVIDER}),
+    AnchorPurpose.REGISTRAR: frozenset({EKU_REGISTRAR}),
+    AnchorPurpose.VERIFIER_ATTESTER: frozenset({EKU_VERIFIER_ATTESTER}),
 }
 _EKU_ALL = frozenset().union(*_EKU_OF.values())
 
@@ -86,6 +91,7 @@ class TrustedCertificate:
         anchor_sha256: SHA-256 of the DER form of the anchor that the chain led to, 32 bytes.
         valid_from: from when the whole chain is valid.
         valid_until: until when the whole chain is valid.
+        organization_id: the registered number of the organisation (ETSI EN 319 412-1 5.1.4); None where there is none.
     """
 
     leaf: x509.Certificate
@@ -98,6 +104,7 @@ class TrustedCertificate:
     anchor_sha256: bytes
     valid_from: datetime
     valid_until: datetime
+    organization_id: str | None = None
 
 
 def parse_x5c(value: Json) -> tuple[bytes, ...]:
@@ -432,6 +439,7 @@ def _trusted(
         anchor_sha256=_fingerprint(path[-1]),
         valid_from=max(each.not_valid_before_utc for each in path),
         valid_until=min(each.not_valid_after_utc for each in path),
+        organization_id=organization_id_of(leaf),
     )
 
 

@@ -95,6 +95,10 @@ class AccessKeys(Protocol):
         """Return every key: the one that signs now first. Raises ``KeyUnavailable``."""
         ...
 
+    def statement(self, name: str, kind: str) -> str | None:
+        """Return what others signed about its owner: ``registration.POLICY``, say. Raises ``KeyUnavailable``."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class PresentationLoginPorts:

@@ -3,22 +3,26 @@
 import json
 import re
 from dataclasses import replace
+from html import unescape
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 import qrcode
 from PIL import Image
 
-from holder_app.accounts.use_cases import create_person
+from holder_app.accounts.use_cases import create_person, create_sign_in_code
 from holder_app.issuance.receiving import claim
 from holder_app.issuance.use_cases import fetch_offer, take_offer_link
 from tests.support.browsing import Person, browser, visitor
 from tests.support.transactions import transaction
 from tests.support.wallets import CATALOGUE, LICENCE, NAME, Town, new_town, new_verifier, policy_query, receive, wait
 from wallet_core.protocols.openid4vp.asking import match_number
+from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, ClientIdPrefix
+from wallet_core.protocols.openid4vp.request import create_unsigned_link
+from wallet_core.protocols.openid4vp.response import PresentationResponse
 from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC
 
 FORM = {"origin": "https://wallet.example", "sec-fetch-site": "same-origin"}
@@ -153,6 +157,7 @@ def test_signing_in_leads_nowhere_else(town: Town, target: str) -> None:
     assert 'name="next_page" value="/"' in person.page.text
 
 
+@pytest.mark.clause("vp-8.2-go-back")
 def test_the_same_device_goes_back_by_itself(town: Town) -> None:
     receive(town, LICENCE)
     person, verifier = browser(town), new_verifier(town)
@@ -212,6 +217,38 @@ def test_a_request_by_form_goes_on_as_a_link(town: Town) -> None:
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/authorize?client_id=")
     assert town.network.seen == []
+
+
+@pytest.mark.parametrize("by_form", [True, False])
+def test_a_whole_request_by_value_waits_for_the_sign_in(town: Town, by_form: bool) -> None:  # noqa: FBT001
+    """Protocols.md 25: GET and form POST with plain parameters, kept while the person signs in, fetched from nobody."""
+    receive(town, LICENCE)
+    person, verifier = visitor(town), new_verifier(town)
+    verifier.request = replace(
+        verifier.request, client_id=ClientIdentifier(ClientIdPrefix.REDIRECT_URI, verifier.request.response_uri)
+    )
+    link = create_unsigned_link("https://wallet.example/authorize", verifier.request)
+    if by_form:
+        fields = dict(parse_qsl(urlsplit(link).query))
+        person.page = person.client.post("/authorize", data=fields, headers={"origin": "null", "accept": "text/html"})
+    else:
+        person.get(f"/authorize?{urlsplit(link).query}")
+    assert person.path == "/sign-in"
+    kept = re.search(r'name="next_page" value="([^"]+)"', person.page.text)
+    assert kept
+    code = create_sign_in_code(town.wallet.account_ports(), town.owner.id)
+    person.post("/sign-in", {"code": code, "next_page": unescape(kept[1])})
+    assert person.path == "/authorize"
+    assert "verifier.example" in person.text
+    assert town.network.seen[-1].url != verifier.request.response_uri
+    given = re.search(r'name="link" value="([^"]+)"', person.page.text)
+    assert given
+    person.post("/requests", {"link": unescape(given[1])})
+    assert "누구인지 확인되지 않았어요" in person.text
+    assert verifier.seen == []
+    answer = person.post(f"{person.path}/answer", follow_redirects=False)
+    assert answer.headers["location"] == "https://verifier.example/back"
+    assert isinstance(verifier.received(), PresentationResponse)
 
 
 def test_declining_is_one_button(town: Town) -> None:

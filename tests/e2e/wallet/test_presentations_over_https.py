@@ -20,40 +20,18 @@ from holder_app.dependencies import create_wallet
 from tests.support.browsing import Person, browser
 from tests.support.network import free_base_port
 from tests.support.presentations import new_world
+from tests.support.roads import Roads
 from tests.support.simultaneous import at_once
 from tests.support.verifier_program import VerifierProgram
 from tests.support.verifying import BACK, response_code
 from tests.support.wallets import LICENCE, NAME, Town, new_town, receive
 from wallet_core.adapters.clock import SystemClock
-from wallet_core.http import Flow, HttpRequest
+from wallet_core.http import HttpRequest
 
 WALLET = "https://wallet.example"
 POLICY = "account-opening"
 TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 MODES = ("direct_post", "direct_post.jwt")
-
-
-@dataclass
-class Roads:
-    """Runs flows over https to the verifier, and in memory to the agency that gives the card."""
-
-    town: Town
-    over_https: RecordingClient
-
-    async def arun(self, flow: Flow[Any]) -> Any:
-        request = next(flow)
-        known = urlsplit(request.url).hostname in self.town.network.hosts
-        return await (self.town.network if known else self.over_https).arun(_again(request, flow))
-
-
-def _again(first: HttpRequest, flow: Flow[Any]) -> Flow[Any]:
-    """The same flow, whose first request was looked at already."""
-    request = first
-    try:
-        while True:
-            request = flow.send((yield request))
-    except StopIteration as stop:
-        return stop.value
 
 
 @dataclass
@@ -90,12 +68,12 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     world, settings = new_world(now), {"JIGAP_VERIFIER_DEMO": "true", "JIGAP_VERIFIER_WALLET": WALLET}
     files = (deployment.tls_certificate, deployment.tls_key, deployment.tls_roots)
     program = VerifierProgram(folder, database, world, deployment.base_port, tls=files, settings=settings)
-    program.prepare()
+    program.prepare_here()
     program.start()
     (folder / "wallet").mkdir()
     town = new_town(folder / "wallet", world)
     client = RecordingClient(tls_roots=deployment.tls_roots)
-    town.wallet = create_wallet(town.wallet.settings, fetch=Roads(town, client), clock=SystemClock())
+    town.wallet = create_wallet(town.wallet.settings, fetch=Roads(town.network, client), clock=SystemClock())
     receive(town, LICENCE)
     yield Place(program, town, client)
     program.stop(signal.SIGKILL)

@@ -46,6 +46,7 @@ def present(verifier, resolved, held=HELD, holder=WORLD.holder):
 
 
 @pytest.mark.clause("vp-8.3.1-response-only", "vp-8.2-state-back", "vp-5.10-echo")
+@pytest.mark.clause("vp-5.1-method-used", "vp-8.2-form", "vp-8.3-top-level")
 @pytest.mark.parametrize("prefix", [ClientIdPrefix.X509_HASH, ClientIdPrefix.X509_SAN_DNS])
 @pytest.mark.parametrize("encrypted", [True, False])
 @pytest.mark.parametrize("post", [True, False])
@@ -66,6 +67,7 @@ def test_a_whole_presentation(prefix, encrypted, post) -> None:
     assert list(received.vp_token) == ["licence"]
 
 
+@pytest.mark.clause("vp-5.10-post")
 def test_wallet_metadata_and_nonce_are_posted() -> None:
     verifier = SimulatedVerifier(WORLD, WORLD.request())
     resolve(verifier, verifier.link + "&request_uri_method=post")
@@ -75,6 +77,7 @@ def test_wallet_metadata_and_nonce_are_posted() -> None:
     assert verifier.seen[0].headers["Accept"] == "application/oauth-authz-req+jwt"
 
 
+@pytest.mark.clause("vp-5.1-serialised")
 def test_an_unsigned_request_names_nobody() -> None:
     request = WORLD.request(prefix=ClientIdPrefix.REDIRECT_URI)
     verifier = SimulatedVerifier(WORLD, request)

@@ -99,6 +99,7 @@ def _run(url: str, *, allow: bool = True, **options: Any) -> HttpResponse:
     return client.run(_fetch(HttpRequest("GET", url, **options)))
 
 
+@pytest.mark.clause("vp-15.8-no-product")
 def test_a_request_names_host_and_no_product(canned: Callable[..., Canned]) -> None:
     server = canned()
     answer = _run(f"http://localhost:{server.port}/a?b=c", headers={"Accept": "application/json"})
@@ -289,6 +290,7 @@ def test_tls_keeps_the_name_while_the_connection_goes_to_the_address(
             _run(url, roots=roots)
 
 
+@pytest.mark.clause("vp-14.6-tls")
 def test_old_tls_is_not_spoken(certificate: tuple[ssl.SSLContext, Path]) -> None:
     context = http_adapter.tls_context(certificate[1])
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2

@@ -531,7 +531,7 @@ def test_an_unknown_query_has_no_known_purpose(town: Town) -> None:
     query["credentials"][0]["claims"].append({"path": ["sex"]})
     view = use_cases.review_request(town.wallet.presentation_ports(), reviewed(town, new_verifier(town, query)))
     assert view.policy is None
-    assert view.kept_until is None
+    assert view.standing.kept_until is None
 
 
 def _unreachable(_: Any) -> HttpResponse:

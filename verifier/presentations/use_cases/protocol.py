@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from verifier.presentations.ports import PresentationPorts, Storage, StoredPresentation
 from verifier.presentations.use_cases.requests import key_context
-from verifier.relying_parties.ports import PartyId
+from verifier.relying_parties.ports import ATTESTATION, PartyId
 from wallet_core import spec_versions as spec
 from wallet_core.encoding.claims_path import resolve, value_at
 from wallet_core.errors import (
@@ -31,7 +31,7 @@ from wallet_core.protocols.openid4vp.asking import (
     way_back,
 )
 from wallet_core.protocols.openid4vp.checks import CheckStep
-from wallet_core.protocols.openid4vp.client_id import ClientIdentifier
+from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, ClientIdPrefix
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery
 from wallet_core.protocols.openid4vp.mdoc import request_transcript
 from wallet_core.protocols.openid4vp.presentation import Requested, Retrieved
@@ -39,6 +39,7 @@ from wallet_core.protocols.openid4vp.request_object import create_request_object
 from wallet_core.protocols.openid4vp.response import ErrorResponse, PresentationResponse
 from wallet_core.protocols.openid4vp.statuses import DEFAULT_RULE, StatusLook
 from wallet_core.protocols.openid4vp.validation import Expectation, ValidatedResponse, validate_vp_token
+from wallet_core.protocols.openid4vp.verifier_attestation import read_own_attestation
 from wallet_core.protocols.openid4vp.wallet_metadata import (
     NOTHING_POSTED,
     PostedToRequestUri,
@@ -89,7 +90,9 @@ def serve_request(ports: PresentationPorts, request_id: str, posted: PostedToReq
     if not stored.state.terms.posted.client_id.signs:
         raise NotFound("there is no such request")
     retrieved = states.retrieve(stored.state, now=now)
-    key = signing_key(ports, stored.party_id, retrieved.terms.posted.client_id)
+    client_id = retrieved.terms.posted.client_id
+    attestation = _attestation(ports, stored.party_id, client_id)
+    key = signing_key(ports, stored.party_id, client_id, attestation)
     validate_wallet_can_answer(retrieved.terms.posted, posted.metadata, algorithm=key.signer.public_key.algorithm)
     if not isinstance(stored.state, Retrieved):
         storage = ports.storage()
@@ -102,6 +105,7 @@ def serve_request(ports: PresentationPorts, request_id: str, posted: PostedToReq
         issued_at=now,
         expires_at=retrieved.terms.expires_at,
         wallet_nonce=posted.wallet_nonce,
+        attestation=attestation,
     )
     return encrypt_request_object(token, posted.metadata)
 
@@ -128,6 +132,7 @@ def judge_response(
         MalformedError, InvalidRequest: the answer cannot be read.
         VerificationError: it cannot be decrypted.
     """
+    # vp-8.2-fresh-code
     now, code = ports.clock.now(), new_secret(ports.random)
     stored = _find(ports, request_id)
     states.require_open(stored.state, now=now)
@@ -175,13 +180,27 @@ def record_verdict(storage: Storage, verdict: Verdict, *, now: datetime) -> None
             _settle(storage, other, lambda state: states.end(state, now=now))
 
 
-def signing_key(ports: PresentationPorts, party_id: PartyId, client_id: ClientIdentifier) -> CertifiedSigner:
+def _attestation(ports: PresentationPorts, party_id: PartyId, client_id: ClientIdentifier) -> str | None:
+    """Return the party's attestation if the request is made under it."""
+    if client_id.prefix is not ClientIdPrefix.VERIFIER_ATTESTATION:
+        return None
+    return ports.keys.statement(party_id, ATTESTATION)
+
+
+def signing_key(
+    ports: PresentationPorts, party_id: PartyId, client_id: ClientIdentifier, attestation: str | None = None
+) -> CertifiedSigner:
     """Return the access key that a request's Client Identifier names, which may have been rotated meanwhile.
 
     Raises:
         KeyUnavailable: it is gone.
     """
-    return find_access_key(client_id, ports.keys.signing_key(party_id), lambda: ports.keys.signing_keys(party_id))
+    return find_access_key(
+        client_id,
+        ports.keys.signing_key(party_id),
+        lambda: ports.keys.signing_keys(party_id),
+        attested=None if attestation is None else read_own_attestation(attestation).key,
+    )
 
 
 def validate_answer(

@@ -8,13 +8,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from verifier.presentations.ports import Periods, PresentationPorts, Storage, StoredPresentation
 from verifier.presentations.use_cases.dc_api_requests import create_dc_api_call, new_dc_api_request
-from verifier.relying_parties.ports import RelyingParty
+from verifier.relying_parties.ports import ATTESTATION, RelyingParty, registration_of
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.policy import Policy
 from wallet_core.errors import InvalidRequest, InvalidTransactionData, MalformedError, NotFound
 from wallet_core.protocols.oauth2.identifiers import parse_url
 from wallet_core.protocols.openid4vp.asking import create_response_encryption, new_secret, private_key_to_bytes
-from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, create_client_id
+from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, ClientIdPrefix, create_client_id
 from wallet_core.protocols.openid4vp.dc_api import DcApiOffer, DcApiProtocol, DcApiRequest
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery, parse_dcql_query, validate_own_query
 from wallet_core.protocols.openid4vp.presentation import PresentationFlow, Requested, Terms
@@ -25,6 +25,8 @@ from wallet_core.protocols.openid4vp.request import (
     create_unsigned_link,
 )
 from wallet_core.protocols.openid4vp.transaction_data import TransactionData, create_transactions
+from wallet_core.protocols.openid4vp.verifier_attestation import read_own_attestation
+from wallet_core.protocols.openid4vp.verifier_info import VerifierInfo, registration_info
 from wallet_core.types import JsonObject, Nonce
 
 # Schemes that make a browser run or open something local are no wallet.
@@ -44,6 +46,7 @@ class PresentationOrder:
         flow: where the wallet is.
         redirect_uri: where the wallet sends the browser back; needed in the same-device flow.
         authorization_endpoint: the wallet's address or scheme.
+        registration: id of the policy under whose registration a query of the party's own is asked.
         session_digest: SHA-256 of the browser session that begins, where the page is ours.
         expected_origins: where a page asks over the Digital Credentials API; empty for the other ways.
         dc_api_protocols: exchange protocols that are offered there; None for those that fit.
@@ -52,12 +55,15 @@ class PresentationOrder:
 
     policy: str | None = None
     dcql_query: JsonObject | None = None
+    # haip-5-encrypts
     encrypted: bool = True
+    # haip-5-x509-hash
     client_id_prefix: ClientIdPrefix = ClientIdPrefix.X509_HASH
     request_uri_method: RequestUriMethod = "get"
     flow: PresentationFlow = PresentationFlow.CROSS_DEVICE
     redirect_uri: str | None = None
     authorization_endpoint: str = spec.REQUEST_SCHEME
+    registration: str | None = None
     session_digest: bytes | None = None
     expected_origins: tuple[str, ...] = ()
     dc_api_protocols: tuple[DcApiProtocol, ...] | None = None
@@ -187,6 +193,7 @@ def _create(
 ) -> CreatedPresentation:
     _validate_addresses(order)
     policy, query = _asked(ports, order)
+    # vp-13.3-two-numbers
     now, request_id, presentation_id = ports.clock.now(), new_secret(ports.random), _new_id(ports)
     make = _new_dc_api_request if order.expected_origins else _new_posted_request
     transactions = _transactions(ports, order, policy, query)
@@ -228,10 +235,11 @@ def _new_posted_request(
     transactions: tuple[TransactionData, ...],
     request_id: str,
 ) -> tuple[AuthorizationRequest, None, bytes]:
+    # haip-5-fresh-key
     private_key = ec.generate_private_key(ec.SECP256R1()) if order.encrypted else None
     answer_to = response_uri(ports.public_url, request_id)
     request = AuthorizationRequest(
-        client_id=create_client_id(order.client_id_prefix, leaf=ports.keys.chain(party.id)[0], response_uri=answer_to),
+        client_id=_client_id(ports, party, order.client_id_prefix, answer_to),
         response_uri=answer_to,
         # 5.2: "a fresh, cryptographically random number […] for every Authorization Request".
         # vp-5.2-fresh-nonce
@@ -239,6 +247,7 @@ def _new_posted_request(
         dcql_query=query,
         state=request_id,
         encryption=None if private_key is None else create_response_encryption(private_key, request_id),
+        verifier_info=_verifier_info(ports, party, order),
         transaction_data=transactions,
     )
     return request, None, b"" if private_key is None else private_key_to_bytes(private_key)
@@ -252,6 +261,8 @@ def _new_dc_api_request(
     transactions: tuple[TransactionData, ...],
     request_id: str,
 ) -> tuple[DcApiRequest, DcApiOffer, bytes]:
+    if order.client_id_prefix is ClientIdPrefix.VERIFIER_ATTESTATION or order.registration is not None:
+        raise InvalidRequest("over the Digital Credentials API parties are known by their certificate alone")
     made = new_dc_api_request(
         ports,
         party.id,
@@ -264,6 +275,37 @@ def _new_dc_api_request(
         transactions=transactions,
     )
     return made.request, made.offer, made.private_keys
+
+
+def _client_id(
+    ports: PresentationPorts, party: RelyingParty, prefix: ClientIdPrefix, answer_to: str
+) -> ClientIdentifier:
+    attested = ""
+    if prefix is ClientIdPrefix.VERIFIER_ATTESTATION:
+        token = ports.keys.statement(party.id, ATTESTATION)
+        # vp-12-own
+        if token is None:
+            raise InvalidRequest("the relying party has no verifier attestation", clause="OpenID4VP 5.9.3")
+        attestation = read_own_attestation(token)
+        if ports.clock.now() >= attestation.expires_at:
+            raise InvalidRequest("the verifier attestation of the relying party has expired", clause="OpenID4VP 12")
+        attested = attestation.subject
+    return create_client_id(prefix, leaf=ports.keys.chain(party.id)[0], response_uri=answer_to, attested=attested)
+
+
+def _verifier_info(ports: PresentationPorts, party: RelyingParty, order: PresentationOrder) -> tuple[VerifierInfo, ...]:
+    if order.registration is not None and order.policy is not None:
+        raise InvalidRequest("a policy is asked under its own registration")
+    policy = order.policy or order.registration
+    # Nobody vouches for whoever asks under redirect_uri, so that no registration can be bound to it.
+    if policy is None or order.client_id_prefix is ClientIdPrefix.REDIRECT_URI:
+        return ()
+    if policy not in ports.policies:
+        raise NotFound("the catalogue has no such policy", detail=f"there are: {', '.join(ports.policies)}")
+    token = ports.keys.statement(party.id, registration_of(policy))
+    if token is None and order.registration is not None:
+        raise InvalidRequest("the relying party has no registration for that policy")
+    return registration_info(token)
 
 
 def _handed_over(

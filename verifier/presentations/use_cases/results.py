@@ -85,6 +85,7 @@ def show_presentation(ports: PresentationPorts, party: RelyingParty, presentatio
     """
     storage = ports.reading()
     with storage.unit:
+        # vp-14.3.3-own-only
         found = storage.presentations.by_id(party.id, presentation_id)
     if found is None:
         raise NotFound("there is no such presentation")

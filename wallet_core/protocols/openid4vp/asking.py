@@ -65,6 +65,7 @@ def code_digest(code: str) -> bytes:
 def create_response_encryption(private_key: ec.EllipticCurvePrivateKey, key_id: str) -> ResponseEncryption:
     """Return how an answer is to be encrypted to ``private_key``, which is fresh for each request (HAIP 5)."""
     # 5.1: each JWK MUST have a kid; 8.3: alg MUST be present. HAIP 5: P-256, fresh per request, both enc values.
+    # vp-5.1-kid
     members: JsonObject = {"kid": key_id, "use": "enc", "alg": jwe.ALG}
     jwk: JsonObject = {**public_jwk(PublicKey(private_key.public_key())), **members}
     return ResponseEncryption(jwk, jwe.ENC_VALUES)
@@ -81,13 +82,26 @@ def private_key_from_bytes(value: bytes) -> ec.EllipticCurvePrivateKey:
 
 
 def find_access_key(
-    client_id: ClientIdentifier, current: CertifiedSigner, every: Callable[[], Iterable[CertifiedSigner]]
+    client_id: ClientIdentifier,
+    current: CertifiedSigner,
+    every: Callable[[], Iterable[CertifiedSigner]],
+    *,
+    attested: PublicKey | None = None,
 ) -> CertifiedSigner:
     """Return the access key that a request's Client Identifier names, which may have been rotated meanwhile.
+
+    ``attested`` is the key of the party's attestation, for requests under ``verifier_attestation``.
 
     Raises:
         KeyUnavailable: it is gone.
     """
+    if client_id.prefix is ClientIdPrefix.VERIFIER_ATTESTATION:
+        for key in every():
+            # 5.9.3: "signed with the private key corresponding to the public key in the cnf claim".
+            # vp-5.9.3-attested-key
+            if key.signer.public_key == attested:
+                return key
+        raise KeyUnavailable("the attested key is gone", detail="file an attestation of the access key")
     if client_id.prefix is not ClientIdPrefix.X509_HASH or x509_hash(current.chain[0]) == client_id.rest:
         return current
     for key in every():

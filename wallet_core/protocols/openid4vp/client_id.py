@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 
 from wallet_core import spec_versions as spec
 from wallet_core.errors import InvalidRequest, UntrustedError
+from wallet_core.keys.algorithms import PublicKey
 from wallet_core.protocols.oauth2.identifiers import parse_url
+from wallet_core.protocols.openid4vp.verifier_attestation import VerifierAttestation, verify_verifier_attestation
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
 from wallet_core.trust.x509 import TrustedCertificate, validate_dns_name, verify_chain, x509_hash
 from wallet_core.types import ClientId, Json
@@ -27,6 +29,7 @@ class ClientIdPrefix(StrEnum):
     X509_HASH = spec.PREFIX_X509_HASH
     X509_SAN_DNS = spec.PREFIX_X509_SAN_DNS
     REDIRECT_URI = spec.PREFIX_REDIRECT_URI
+    VERIFIER_ATTESTATION = spec.PREFIX_VERIFIER_ATTESTATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +68,37 @@ def parse_client_id(value: Json) -> ClientIdentifier:
     return ClientIdentifier(ClientIdPrefix(name), rest)
 
 
-def create_client_id(prefix: ClientIdPrefix, *, leaf: bytes, response_uri: str) -> ClientIdentifier:
+@dataclass(frozen=True, slots=True)
+class VerifiedClient:
+    """A Verifier whom somebody trusted vouches for.
+
+    Attributes:
+        name: the organisation in its certificate, or the name that its attester gave it.
+        public_key: what its requests are signed with.
+        sha256: SHA-256 of its certificate, 32 bytes; None where there is an attestation instead.
+        registered_as: the registered number by which registrations are bound to it; None where it has none.
+        redirect_uris: where answers may go, compared as they are; None where that is not restricted.
+    """
+
+    name: str
+    public_key: PublicKey
+    sha256: bytes | None
+    registered_as: str | None
+    redirect_uris: tuple[str, ...] | None = None
+
+
+def create_client_id(prefix: ClientIdPrefix, *, leaf: bytes, response_uri: str, attested: str = "") -> ClientIdentifier:
     """Return the Client Identifier of a Verifier with the access certificate ``leaf`` (DER) and this ``response_uri``.
 
+    ``attested`` is the ``sub`` of its attestation.
+
     Raises:
-        ValueError: ``response_uri`` has no host.
+        ValueError: ``response_uri`` has no host, or an attestation is needed and there is none.
     """
+    if prefix is ClientIdPrefix.VERIFIER_ATTESTATION:
+        if not attested:
+            raise ValueError("the verifier has no attestation")
+        return ClientIdentifier(prefix, attested)
     if prefix is ClientIdPrefix.X509_HASH:
         return ClientIdentifier(prefix, x509_hash(leaf))
     if prefix is ClientIdPrefix.REDIRECT_URI:
@@ -111,6 +139,36 @@ def verify_client(
     elif client_id.rest != x509_hash(chain[0]):
         raise UntrustedError("the client_id is not the hash of the certificate", clause="OpenID4VP 5.9.3")
     return certificate
+
+
+def verify_attested_client(
+    client_id: ClientIdentifier, attestation: Json, anchors: TrustAnchors, *, at: datetime
+) -> VerifierAttestation:
+    """Return the attestation of the Verifier that ``client_id`` names: the ``jwt`` header of its request (5.9.3).
+
+    Raises:
+        MalformedError, VerificationError: as :func:`verify_verifier_attestation`.
+        UntrustedError: it is about another Verifier.
+    """
+    verified = verify_verifier_attestation(attestation, anchors, at=at)
+    # 5.9.3: the identifier without its prefix "MUST equal the sub claim value in the Verifier attestation JWT".
+    # vp-5.9.3-attested-sub
+    if verified.subject != client_id.rest:
+        raise UntrustedError("the verifier attestation is about another verifier", clause="OpenID4VP 5.9.3")
+    return verified
+
+
+def validate_redirect_uris(client: VerifiedClient, response_uri: str) -> None:
+    """Check that whoever vouches for this Verifier lets answers go to ``response_uri`` (5.9.3, 8.2).
+
+    Raises:
+        InvalidRequest: the attestation names where answers may go, and this is not among it.
+    """
+    # "the Wallet MUST ensure the redirect_uri request parameter value exactly matches one of the redirect_uris claim
+    # entries"; 8.2: the same goes for response_uri.
+    # vp-5.9.3-attested-redirect
+    if client.redirect_uris is not None and response_uri not in client.redirect_uris:
+        raise InvalidRequest("the response_uri is not one of the verifier attestation", clause="OpenID4VP 5.9.3")
 
 
 def validate_response_uri(client_id: ClientIdentifier, response_uri: str) -> None:

@@ -20,7 +20,7 @@ from wallet_core.jose import jws
 from wallet_core.keys.jwk import jwk_thumbprint
 from wallet_core.keys.signer import CertifiedSigner
 from wallet_core.protocols.oauth2.identifiers import LOOPBACK_HOSTS
-from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, parse_client_id
+from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, VerifiedClient, parse_client_id
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery
 from wallet_core.protocols.openid4vp.request import Asked, ResponseEncryption, parse_asked
 from wallet_core.protocols.openid4vp.request_object import request_claims, validate_request_claims, verify_sender
@@ -34,7 +34,7 @@ from wallet_core.protocols.openid4vp.response import (
 )
 from wallet_core.protocols.openid4vp.transaction_data import TransactionData
 from wallet_core.trust.anchors import TrustAnchors
-from wallet_core.trust.x509 import TrustedCertificate, format_x5c
+from wallet_core.trust.x509 import format_x5c
 from wallet_core.types import ClientId, Json, JsonObject, Nonce, SessionTranscript
 
 MAX_ORIGINS: Final = 16
@@ -198,7 +198,7 @@ def verify_dc_api_request(
     anchors: TrustAnchors,
     now: datetime,
     audiences: Collection[str] = (spec.SELF_ISSUED_AUDIENCE,),
-) -> tuple[DcApiRequest, TrustedCertificate | None]:
+) -> tuple[DcApiRequest, VerifiedClient | None]:
     """Return the request in ``data``, and the certificate of the Verifier that signed it, if somebody did.
 
     Args:
@@ -323,7 +323,7 @@ def _signature(sender: Sender, payload: bytes) -> JsonObject:
     return {"protected": header, "signature": base64url.encode(signature)}
 
 
-_Verified = tuple[jws.UnverifiedJws, ClientIdentifier, TrustedCertificate]
+_Verified = tuple[jws.UnverifiedJws, ClientIdentifier, VerifiedClient]
 
 
 def _verify_compact(data: JsonObject, anchors: TrustAnchors, now: datetime) -> _Verified:

@@ -20,6 +20,7 @@ from wallet_core import spec_versions as spec
 from wallet_core.encoding import base64url
 from wallet_core.errors import AccessDenied, MalformedError, WalletError
 from wallet_core.protocols.openid4vp.candidates import HeldCredential
+from wallet_core.protocols.openid4vp.client_id import VerifiedClient
 from wallet_core.protocols.openid4vp.dc_api import (
     DcApiProtocol,
     DcApiRequest,
@@ -39,7 +40,6 @@ from wallet_core.protocols.openid4vp.pending import (
 from wallet_core.protocols.openid4vp.transaction_data import NO_TYPES, TransactionTypes, bind, understand
 from wallet_core.protocols.openid4vp.wallet import create_items
 from wallet_core.trust.anchors import TrustAnchors
-from wallet_core.trust.x509 import TrustedCertificate
 from wallet_core.types import Json, JsonObject
 
 
@@ -200,10 +200,10 @@ def answer_to_error(protocol: str, error: WalletError, *, person_acted: bool) ->
     return {"protocol": protocol, "data": {"error": error.code}}
 
 
-def _identity(request: DcApiRequest, origin: str, certificate: TrustedCertificate | None) -> VerifierIdentity:
+def _identity(request: DcApiRequest, origin: str, certificate: VerifiedClient | None) -> VerifierIdentity:
     return VerifierIdentity(
         client_id=origin_audience(origin) if request.client_id is None else request.client_id.full,
         host=urlsplit(origin).netloc or origin,
         name=certificate.name if certificate else None,
-        certificate_sha256=base64url.encode(certificate.sha256) if certificate else None,
+        certificate_sha256=base64url.encode(certificate.sha256) if certificate and certificate.sha256 else None,
     )

@@ -1,7 +1,7 @@
 """What a wallet keeps between two flows of a presentation; each value goes to JSON and back unchanged."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self, TypeAlias
 
 from wallet_core.cose.sign1 import Sign1ToSign
@@ -10,6 +10,7 @@ from wallet_core.errors import MalformedError
 from wallet_core.formats.mdoc.holder import DocumentToSign
 from wallet_core.jose.jws import attach_signature
 from wallet_core.protocols.openid4vp.request import AuthorizationRequest, parse_request_members
+from wallet_core.protocols.openid4vp.verifier_info import Judgement
 from wallet_core.types import ClientId, Json, JsonObject, QueryId
 
 
@@ -20,9 +21,10 @@ class VerifierIdentity:
     Attributes:
         client_id: full Client Identifier.
         host: where the answer goes.
-        name: the organisation in its verified certificate; None where nobody vouches for the sender.
-        certificate_sha256: of that certificate, in base64url; None likewise. M29: it changes when the certificate is
-            renewed, so histories keep the name beside it.
+        name: the organisation in its verified certificate, or the name that its attester gave it; None where nobody
+            vouches for the sender.
+        certificate_sha256: of that certificate, in base64url; None where there is none. M29: it changes when the
+            certificate is renewed, so histories keep the name beside it.
     """
 
     client_id: ClientId
@@ -57,20 +59,29 @@ class VerifierIdentity:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRequest:
-    """A request that was fetched and verified: what a consent screen needs."""
+    """A request that was fetched and verified: what a consent screen needs.
+
+    ``judgement`` is what registers say of who asks.
+    """
 
     request: AuthorizationRequest
     verifier: VerifierIdentity
+    judgement: Judgement = field(default_factory=Judgement)
 
     def to_json(self) -> JsonObject:
         """Return the value for storage."""
-        return {"request": self.request.to_json(), "verifier": self.verifier.to_json()}
+        return {
+            "request": self.request.to_json(),
+            "verifier": self.verifier.to_json(),
+            "judgement": self.judgement.to_json(),
+        }
 
     @classmethod
     def from_json(cls, value: JsonObject) -> Self:
         """Return the value that was stored. Raises ``WalletError`` if it was not made by :meth:`to_json`."""
         request = parse_request_members(_object(value, "request"))
-        return cls(request, VerifierIdentity.from_json(_object(value, "verifier")))
+        identity = VerifierIdentity.from_json(_object(value, "verifier"))
+        return cls(request, identity, Judgement.from_json(value.get("judgement")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +202,7 @@ def signed_vp_token(items: Sequence[PresentationItem], signatures: Sequence[byte
     vp_token: dict[QueryId, list[str]] = {}
     for item in items:
         text = item.attach(None if item.signing_input is None else next(remaining))
+        # vp-8.1-only-matched
         vp_token.setdefault(item.query_id, []).append(text)
     return vp_token
 

@@ -30,6 +30,7 @@ from wallet_core.protocols.openid4vp.client_id import (
 )
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery, parse_dcql_query
 from wallet_core.protocols.openid4vp.transaction_data import TransactionData, parse_transaction_data
+from wallet_core.protocols.openid4vp.verifier_info import VerifierInfo, parse_verifier_info
 from wallet_core.types import Json, JsonObject, Nonce
 
 RequestUriMethod: TypeAlias = Literal["get", "post"]
@@ -63,6 +64,7 @@ class ResponseEncryption:
     @property
     def enc(self) -> str:
         """The ``enc`` to use: HAIP 5 prefers A256GCM."""
+        # haip-5-prefers-a256gcm
         return max(self.enc_values, key=jwe.ENC_VALUES.index)
 
 
@@ -81,6 +83,7 @@ class Asked:
         if self.encryption is not None:
             metadata["jwks"] = {"keys": [self.encryption.jwk]}
             # 5.1: MUST be present for anything but the default.
+            # vp-5.1-enc-values
             metadata["encrypted_response_enc_values_supported"] = list(self.encryption.enc_values)
         members: JsonObject = {
             "response_type": spec.RESPONSE_TYPE_VP_TOKEN,
@@ -104,6 +107,7 @@ class AuthorizationRequest:
     state: str | None
     encryption: ResponseEncryption | None
     transaction_data: tuple[TransactionData, ...] = ()
+    verifier_info: tuple[VerifierInfo, ...] = ()
 
     @property
     def response_mode(self) -> str:
@@ -118,6 +122,8 @@ class AuthorizationRequest:
             "response_mode": self.response_mode,
             "response_uri": self.response_uri,
         }
+        if self.verifier_info:
+            members["verifier_info"] = [info.to_json() for info in self.verifier_info]
         return members if self.state is None else {**members, "state": self.state}
 
 
@@ -231,8 +237,9 @@ def parse_request_members(members: Mapping[str, Json]) -> AuthorizationRequest:
     # vp-5.3-state
     if state is None and not all(credential.holder_binding for credential in asked.dcql_query.credentials):
         raise InvalidRequest("state is missing, though no holder binding is asked for", clause="OpenID4VP 5.3")
+    given = parse_verifier_info(members["verifier_info"], asked.dcql_query) if "verifier_info" in members else ()
     return AuthorizationRequest(
-        client_id, response_uri, asked.nonce, asked.dcql_query, state, asked.encryption, asked.transaction_data
+        client_id, response_uri, asked.nonce, asked.dcql_query, state, asked.encryption, asked.transaction_data, given
     )
 
 
@@ -344,6 +351,7 @@ def _parse_encryption(metadata: JsonObject) -> ResponseEncryption:
     # 8.3: keys of other kinds or uses are passed over; the Verifier lists what it likes best first.
     # vp-8.3-usable-key
     usable = [key for key in keys if isinstance(key, dict) and jwe.is_usable(key)] if isinstance(keys, list) else []
+    # vp-8.3-default-enc
     offered = metadata.get("encrypted_response_enc_values_supported", [spec.DEFAULT_ENC])
     known = tuple(enc for enc in jwe.ENC_VALUES if isinstance(offered, list) and enc in offered)
     # vp-8.3-no-key
@@ -370,9 +378,10 @@ def _query_parameters(text: str) -> dict[str, str]:
 
 def _decoded(parameters: Mapping[str, str]) -> JsonObject:
     members: JsonObject = dict(parameters)
-    for name in ("dcql_query", "client_metadata", "transaction_data"):
+    for name in ("dcql_query", "client_metadata", "transaction_data", "verifier_info"):
         if name in parameters:
             try:
+                # vp-5.1-serialised
                 members[name] = strict_json.loads(parameters[name], what=name)
             except WalletError as exc:
                 kind = InvalidTransactionData if name == "transaction_data" else InvalidRequest

@@ -19,12 +19,19 @@ from wallet_core.errors import (
 )
 from wallet_core.jose import jws
 from wallet_core.keys.signer import Signer
-from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, verify_client
+from wallet_core.protocols.openid4vp.client_id import (
+    ClientIdentifier,
+    ClientIdPrefix,
+    VerifiedClient,
+    validate_redirect_uris,
+    verify_attested_client,
+    verify_client,
+)
 from wallet_core.protocols.openid4vp.reporting import reply_address
 from wallet_core.protocols.openid4vp.request import AuthorizationRequest, parse_request_members
 from wallet_core.protocols.openid4vp.transaction_data import NO_TYPES, TransactionTypes, understand
 from wallet_core.trust.anchors import TrustAnchors
-from wallet_core.trust.x509 import TrustedCertificate, format_x5c, parse_x5c
+from wallet_core.trust.x509 import format_x5c, parse_x5c
 from wallet_core.types import Json, JsonObject
 
 LEEWAY: Final = timedelta(seconds=60)
@@ -39,6 +46,7 @@ def create_request_object(
     issued_at: datetime,
     expires_at: datetime,
     wallet_nonce: str | None = None,
+    attestation: str | None = None,
 ) -> str:
     """Return the signed Request Object (5.4, 5.10.1).
 
@@ -49,15 +57,22 @@ def create_request_object(
         issued_at: becomes ``iat``.
         expires_at: becomes ``exp``.
         wallet_nonce: the value the wallet posted, if it did; never one of our own making (5.10).
+        attestation: the Verifier Attestation JWT, which under ``verifier_attestation`` takes the place of ``chain``.
 
     Raises:
-        ValueError: the Client Identifier is one whose requests cannot be signed.
+        ValueError: the Client Identifier is one whose requests cannot be signed, or an attestation is missing.
     """
     if not request.client_id.signs:
         raise ValueError("a request under redirect_uri cannot be signed")
+    # 5.9.3: "The Verifier attestation JWT MUST be added to the jwt JOSE Header of the request object".
+    # vp-5.9.3-attestation-sent
+    if (request.client_id.prefix is ClientIdPrefix.VERIFIER_ATTESTATION) != (attestation is not None):
+        raise ValueError("a verifier attestation goes with its prefix")
+    vouching: JsonObject = {"x5c": [*format_x5c(chain)]} if attestation is None else {"jwt": attestation}
     claims: JsonObject = {
         **request.to_json(),
         # 5.8: with static discovery the audience is this value.
+        # vp-5.8-static
         "aud": spec.SELF_ISSUED_AUDIENCE,
         "iat": int(issued_at.timestamp()),
         "exp": int(expires_at.timestamp()),
@@ -66,7 +81,8 @@ def create_request_object(
     # vp-5.10-echo
     if wallet_nonce is not None:
         claims["wallet_nonce"] = wallet_nonce
-    return jws.sign({"typ": spec.TYP_REQUEST_OBJECT, "x5c": format_x5c(chain)}, claims, signer)
+    # vp-5-typ-sent
+    return jws.sign({"typ": spec.TYP_REQUEST_OBJECT, **vouching}, claims, signer)
 
 
 def verify_request_object(
@@ -78,17 +94,18 @@ def verify_request_object(
     wallet_nonce: str | None = None,
     audiences: Collection[str] = (spec.SELF_ISSUED_AUDIENCE,),
     transaction_types: TransactionTypes = NO_TYPES,
-) -> tuple[AuthorizationRequest, TrustedCertificate]:
-    """Return the request in a Request Object, and the certificate of the Verifier that signed it.
+) -> tuple[AuthorizationRequest, VerifiedClient]:
+    """Return the request in a Request Object, and the Verifier that signed it.
 
     Steps:
         1. It is a JWT of type ``oauth-authz-req+jwt`` (5.4).
         2. ``client_id`` in it is identical to the one outside, prefix included (5.10.1).
-        3. The Client Identifier fits a certificate chain in ``x5c`` that leads to an anchor (5.9.3).
-        4. The key of the leaf signed it (5.9.3); ``alg`` is that of the key, so never ``none``.
+        3. The Client Identifier fits a certificate chain in ``x5c`` that leads to an anchor, or an attestation in
+           ``jwt`` whose chain does (5.9.3).
+        4. The key of the leaf, or the attested one, signed it (5.9.3); ``alg`` is that of the key, so never ``none``.
         5. ``wallet_nonce`` is the one that was sent (5.10.1).
         6. ``aud``, if there, names this wallet; ``exp``, ``nbf`` and ``iat``, if there, admit now (5.8, RFC 7519 4.1).
-        7. The parameters keep the rules of section 5; ``response_uri`` is one this Verifier may use (8.2).
+        7. The parameters keep the rules of section 5; ``response_uri`` is one this Verifier may use (5.9.3, 8.2).
         8. What is to be agreed to is of ``transaction_types`` (8.4).
 
     Raises:
@@ -103,7 +120,7 @@ def verify_request_object(
     if claims.get("client_id") != client_id.full:
         raise VerificationError("the client_id inside the request is another one", step=2, clause="OpenID4VP 5.10.1")
     # 3. and 4.
-    certificate = verify_sender(unverified, client_id, anchors=anchors, now=now)
+    client = verify_sender(unverified, client_id, anchors=anchors, now=now)
     # 5. "If it does not, the Wallet MUST terminate request processing."
     # vp-5.10.1-wallet-nonce
     if wallet_nonce is not None and claims.get("wallet_nonce") != wallet_nonce:
@@ -113,13 +130,14 @@ def verify_request_object(
     # 7.
     try:
         request = parse_request_members(claims)
+        validate_redirect_uris(client, request.response_uri)
         # 8. 8.4: "If the Wallet does not support transaction_data parameter, it MUST return an error".
         # vp-8.4-transaction-data
         understand(request.transaction_data, transaction_types)
     except RemoteProtocolError as exc:
         exc.answer_to = reply_address(client_id, claims)
         raise
-    return request, certificate
+    return request, client
 
 
 def request_claims(unverified: jws.UnverifiedJws) -> JsonObject:
@@ -142,21 +160,31 @@ def request_claims(unverified: jws.UnverifiedJws) -> JsonObject:
 
 def verify_sender(
     unverified: jws.UnverifiedJws, client_id: ClientIdentifier, *, anchors: TrustAnchors, now: datetime
-) -> TrustedCertificate:
-    """Return the certificate of the Verifier that signed (steps 3 and 4 of :func:`verify_request_object`).
+) -> VerifiedClient:
+    """Return the Verifier that signed (steps 3 and 4 of :func:`verify_request_object`).
 
     Raises:
         MalformedError, VerificationError, InvalidRequest: nobody trusted signed under this Client Identifier.
     """
     # 3.
     try:
-        certificate = verify_client(client_id, parse_x5c(unverified.header.get("x5c")), anchors, at=now)
+        client = _vouched_for(unverified.header, client_id, anchors, now)
     except (Expired, NotYetValid, UntrustedError) as exc:
         raise type(exc)(exc.description, step=3, detail=exc.detail, clause=exc.clause) from exc
     # 4.
     # vp-5.10.1-signature
-    jws.verify(unverified, certificate.public_key, typ=spec.TYP_REQUEST_OBJECT)
-    return certificate
+    jws.verify(unverified, client.public_key, typ=spec.TYP_REQUEST_OBJECT)
+    return client
+
+
+def _vouched_for(
+    header: JsonObject, client_id: ClientIdentifier, anchors: TrustAnchors, now: datetime
+) -> VerifiedClient:
+    if client_id.prefix is ClientIdPrefix.VERIFIER_ATTESTATION:
+        found = verify_attested_client(client_id, header.get("jwt"), anchors, at=now)
+        return VerifiedClient(found.subject, found.key, None, found.subject, found.redirect_uris)
+    certificate = verify_client(client_id, parse_x5c(header.get("x5c")), anchors, at=now)
+    return VerifiedClient(certificate.name, certificate.public_key, certificate.sha256, certificate.organization_id)
 
 
 def validate_request_claims(claims: JsonObject, *, now: datetime, audiences: Collection[str]) -> None:

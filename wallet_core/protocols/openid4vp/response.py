@@ -134,6 +134,7 @@ def decrypt_response(response: EncryptedResponse, keys: Mapping[str, jwe.Decrypt
     """
     plaintext = jwe.decrypt(response.token, keys)
     # 8.3: the payload has "the contents of the response […] as top-level JSON members".
+    # vp-8.3-top-level
     return parse_response_members(strict_json.loads_object(plaintext, what="encrypted response"))
 
 

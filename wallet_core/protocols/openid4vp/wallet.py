@@ -23,7 +23,7 @@ from wallet_core.jose import jwe
 from wallet_core.keys.jwk import parse_public_jwk
 from wallet_core.protocols.oauth2.answers import peer_refusal
 from wallet_core.protocols.openid4vp.candidates import HeldCredential
-from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix
+from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, VerifiedClient
 from wallet_core.protocols.openid4vp.matching import ApprovedCredential, ApprovedDisclosure
 from wallet_core.protocols.openid4vp.mdoc import create_document_to_sign, request_transcript
 from wallet_core.protocols.openid4vp.pending import (
@@ -53,8 +53,8 @@ from wallet_core.protocols.openid4vp.transaction_data import (
     bind,
     understand,
 )
+from wallet_core.protocols.openid4vp.verifier_info import judge_verifier
 from wallet_core.trust.anchors import TrustAnchors
-from wallet_core.trust.x509 import TrustedCertificate
 from wallet_core.types import Json, JsonObject, Nonce, SessionTranscript
 
 REQUEST_OBJECT_LIMIT: Final = 64 * 1024
@@ -101,14 +101,15 @@ def resolve_request(
 
     Args:
         link: the link, the text of a QR code, or the parameters of an authorization endpoint.
-        anchors: who is trusted to certify Verifiers.
+        anchors: who is trusted to certify, attest and register Verifiers.
         now: the time.
         wallet_nonce: fresh and random (at least 128 bits, URL safe); sent where the link asks for POST.
         audiences: what ``aud`` may name: the fixed value of static discovery, and this wallet's own issuer.
         transaction_types: what may be agreed to; a request with anything else is refused (8.4).
 
     Raises:
-        WalletError: the request breaks a rule, or nobody trusted vouches for the sender. Nothing is posted then (M27).
+        WalletError: the request breaks a rule, nobody trusted vouches for the sender, or it brings a registration that
+            is false. Nothing is posted then (M27).
     """
     parsed = parse_authorization_request(link)
     if isinstance(parsed, UnsignedRequest):
@@ -117,11 +118,12 @@ def resolve_request(
         return ResolvedRequest(parsed.request, _identity(parsed.request, None))
     sent_nonce: str | None = None
     if isinstance(parsed, RequestReference):
+        # vp-5.1-method-used
         sent_nonce = wallet_nonce if parsed.method == "post" else None
         token = yield from _fetch_request_object(parsed, sent_nonce)
     else:
         token = parsed.token
-    request, certificate = verify_request_object(
+    request, client = verify_request_object(
         token,
         client_id=parsed.client_id,
         anchors=anchors,
@@ -130,7 +132,9 @@ def resolve_request(
         audiences=audiences,
         transaction_types=transaction_types,
     )
-    return ResolvedRequest(request, _identity(request, certificate))
+    registered_as = () if client.registered_as is None else (client.registered_as,)
+    judgement = judge_verifier(request.verifier_info, registered_as, anchors, now=now)
+    return ResolvedRequest(request, _identity(request, client), judgement)
 
 
 def create_presentation(
@@ -242,6 +246,7 @@ def _fetch_request_object(reference: RequestReference, wallet_nonce: str | None)
     else:
         # 5.10: POST, form encoded, with this Accept header; both parameters are optional, and we send both.
         fields = {"wallet_metadata": strict_json.dumps_text(wallet_metadata()), "wallet_nonce": wallet_nonce}
+        # vp-5.10-post
         asked = post_form(reference.request_uri, fields, accept=spec.REQUEST_OBJECT_MEDIA_TYPE)
         response = yield replace(asked, response_limit=REQUEST_OBJECT_LIMIT)
     return _request_object_text(response)
@@ -263,12 +268,12 @@ def _request_object_text(response: HttpResponse) -> str:
         raise MalformedError("the verifier's answer is not a Request Object", clause="OpenID4VP 5.10.1") from exc
 
 
-def _identity(request: AuthorizationRequest, certificate: TrustedCertificate | None) -> VerifierIdentity:
+def _identity(request: AuthorizationRequest, client: VerifiedClient | None) -> VerifierIdentity:
     return VerifierIdentity(
         client_id=request.client_id.full,
         host=urlsplit(request.response_uri).netloc,
-        name=certificate.name if certificate else None,
-        certificate_sha256=base64url.encode(certificate.sha256) if certificate else None,
+        name=client.name if client else None,
+        certificate_sha256=base64url.encode(client.sha256) if client and client.sha256 else None,
     )
 
 
@@ -309,6 +314,7 @@ def _sd_jwt_item(
 
 
 def _post(request: AuthorizationRequest, fields: Mapping[str, str]) -> Flow[Sent]:
+    # vp-8.2-form
     response = yield post_form(request.response_uri, fields)
     try:
         return Sent(parse_response_answer(response))

@@ -18,6 +18,7 @@ from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, create_cli
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery, parse_dcql_query, validate_own_query
 from wallet_core.protocols.openid4vp.presentation import PresentationFlow, Requested, Terms
 from wallet_core.protocols.openid4vp.request import AuthorizationRequest
+from wallet_core.protocols.openid4vp.verifier_info import registration_info
 from wallet_core.types import Json, JsonObject, Nonce
 
 METHOD: Final = LoginMethod(
@@ -128,6 +129,7 @@ def _new_request(
         dcql_query=query,
         state=request_id,
         encryption=create_response_encryption(private_key, request_id),
+        verifier_info=registration_info(ports.keys.statement(ports.key_name, f"registration.{ports.policy.id}")),
     )
     expires_at = min(now + ports.lifetime, until)
     here = flow is PresentationFlow.SAME_DEVICE

@@ -1,0 +1,36 @@
+"""The code that a clerk says aloud at a counter with a printed link. Pure.
+
+A printed link is the same for everybody and for good; what it leads to is made anew for each customer (OpenID4VP 5.2).
+The code keeps those away who only know the link: they could have requests made in the party's name.
+"""
+
+import hmac
+from datetime import datetime, timedelta
+from typing import Final
+
+SPOKEN_FOR: Final = timedelta(minutes=10)
+"""How long a code is the one to say; it is taken for as long again, for the customer who heard it last."""
+
+SPOKEN_DIGITS: Final = 4
+"""What can be said and typed at a counter; wrong ones are rationed by address."""
+
+
+def spoken_code(secret: bytes, party_id: str, policy_id: str, *, now: datetime) -> str:
+    """Return the code of this party and policy at this time: the same at every worker, and stored nowhere."""
+    return _code(secret, party_id, policy_id, _period(now))
+
+
+def is_spoken(secret: bytes, party_id: str, policy_id: str, code: str, *, now: datetime) -> bool:
+    """Return whether ``code`` is the one said now, or just before."""
+    periods = (_period(now), _period(now) - 1)
+    typed = code.strip().encode()
+    return any(hmac.compare_digest(_code(secret, party_id, policy_id, each).encode(), typed) for each in periods)
+
+
+def _period(now: datetime) -> int:
+    return int(now.timestamp() // SPOKEN_FOR.total_seconds())
+
+
+def _code(secret: bytes, party_id: str, policy_id: str, period: int) -> str:
+    drawn = hmac.digest(secret, f"{party_id} {policy_id} {period}".encode(), "sha256")
+    return f"{int.from_bytes(drawn[:8], 'big') % 10**SPOKEN_DIGITS:0{SPOKEN_DIGITS}d}"
