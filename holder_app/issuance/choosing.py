@@ -95,8 +95,7 @@ async def choose(
     Raises:
         NotFound: as :func:`browse`.
         MalformedError: nothing is chosen, or the issuer does not have it or cannot let anybody log in.
-        FetchError: it was not reached.
-        PeerRefusal: it refused.
+        FetchError, PeerRefusal, VerificationError: as :func:`browse`.
     """
     known = _known(ports, account_id, issuer)
     names = [CredentialConfigurationId(name) for name in dict.fromkeys(configuration_ids)]

@@ -37,7 +37,7 @@ from holder_app.issuance.use_cases import (
 from holder_app.issuance.waiting import ask_again
 from holder_app.links import host_of, origin_of
 from wallet_core.adapters.web import html, is_opened, page_router, see_other, session
-from wallet_core.errors import FetchError, MalformedError, PeerRefusal, StateConflict
+from wallet_core.errors import FetchError, MalformedError, PeerRefusal, StateConflict, VerificationError
 from wallet_core.protocols.oauth2.authorization_response import parse_callback
 from wallet_core.protocols.openid4vci.pending import ResolvedOffer
 
@@ -55,7 +55,7 @@ async def issuer_page(request: Request, account: CurrentAccount, wallet: Current
     """Show what an agency offers, as it says now."""
     try:
         view = await browse(wallet.issuance_ports(), account.id, id)
-    except (FetchError, PeerRefusal, MalformedError) as error:
+    except (FetchError, PeerRefusal, MalformedError, VerificationError) as error:
         return _silent(request, id, error.detail)
     return html(request, "issuer.html", view=view, chosen=True)
 
@@ -72,7 +72,7 @@ async def choose_form(request: Request, account: CurrentAccount, wallet: Current
             view = await browse(ports, account.id, issuer)
             return html(request, "issuer.html", status=400, view=view, chosen=False)
         issuance = await choose(ports, account.id, issuer, names)
-    except (FetchError, PeerRefusal, MalformedError) as error:
+    except (FetchError, PeerRefusal, MalformedError, VerificationError) as error:
         return _silent(request, issuer, error.detail)
     return see_other(f"/offers/{issuance.id}")
 

@@ -16,6 +16,7 @@ from holder_app.credentials.refreshing import copies_wanted, next_refresh
 from holder_app.credentials.use_cases import new_record
 from holder_app.issuance.describe import configuration_display, describe_receipt
 from holder_app.issuance.ports import Issuances, Logins, Reminders
+from holder_app.issuance.proving import attest_keys, by_thumbprint, sign_proofs
 from holder_app.issuance.states import (
     Failed,
     Issuance,
@@ -26,7 +27,7 @@ from holder_app.issuance.states import (
     Signing,
     Waiting,
 )
-from holder_app.issuance.verification import VerifiedCredential, verify_issued
+from holder_app.issuance.verification import VerifiedCredential, verify_copies
 from holder_app.ports import Clock, Fetch, UnitOfWork
 from holder_app.provider.ports import WalletProvider
 from wallet_core import spec_versions as spec
@@ -41,7 +42,6 @@ from wallet_core.errors import (
     WalletError,
 )
 from wallet_core.keys.algorithms import PublicKey, SignatureAlgorithm
-from wallet_core.keys.jwk import thumbprint
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.oauth2.client import ClientInstance
 from wallet_core.protocols.openid4vci import wallet
@@ -179,10 +179,10 @@ async def receive(ports: IssuancePorts, issuance: Issuance) -> Issuance:
     """
     while isinstance(state := issuance.state, Signing):
         try:
-            pending = _attested(ports, state.pending)
+            pending = attest_keys(state.pending, ports.provider, now=ports.clock.now())
             flow = wallet.receive_credentials(
                 pending,
-                _signatures(pending, state.signers),
+                sign_proofs(pending, by_thumbprint(state.signers)),
                 now=ports.clock.now(),
                 client=client_of(ports, issuance.account_id, pending.offer),
                 random=ports.random,
@@ -195,23 +195,6 @@ async def receive(ports: IssuancePorts, issuance: Issuance) -> Issuance:
         else:
             issuance = await _verify(ports, issuance, answer, state.signers)
     return issuance
-
-
-def _attested(ports: IssuancePorts, pending: ProofsToSign) -> ProofsToSign:
-    """Return the proofs with the key attestations that they need (HAIP 4.5.1)."""
-    if not pending.unattested:
-        return pending
-    if ports.provider is None:
-        raise MalformedError("the issuer wants attested keys, and nobody attests the keys of this wallet")
-    attestations = {
-        keys.configuration_id: ports.provider.attest_keys(keys.keys, keys.nonce) for keys in pending.unattested
-    }
-    return wallet.attach_key_attestations(pending, attestations, now=ports.clock.now())
-
-
-def _signatures(pending: ProofsToSign, signers: Sequence[SoftwareSigner]) -> list[bytes]:
-    by_thumbprint = {thumbprint(signer.public_key): signer for signer in signers}
-    return [by_thumbprint[thumbprint(proof.key)].sign(proof.signing_input) for proof in pending.proofs]
 
 
 async def _verify(
@@ -232,9 +215,9 @@ async def verified_cards(
     ports: IssuancePorts, issuance: Issuance, issued: IssuedCredentials, signers: Sequence[SoftwareSigner]
 ) -> tuple[Card, ...] | Issuance:
     """Return the cards of what came; or the issuance, failed, if something is not to be trusted."""
-    by_thumbprint = {thumbprint(signer.public_key): signer for signer in signers}
+    keys = by_thumbprint(signers)
     try:
-        found = (_card(ports, issuance.account_id, issued, batch, by_thumbprint) for batch in issued.batches)
+        found = (_card(ports, issuance.account_id, issued, batch, keys) for batch in issued.batches)
         return tuple(card for card in found if card is not None)
     except (VerificationError, MalformedError) as exc:
         reason = "untrusted" if isinstance(exc, UntrustedError) else "bad_credential"
@@ -264,24 +247,17 @@ def _card(
     batch: IssuedBatch,
     signers: Mapping[bytes, SoftwareSigner],
 ) -> Card | None:
-    """Return the card of one batch, every copy verified. No two copies may share a key."""
-    issuer, now = issued.offer.offer.credential_issuer, ports.clock.now()
+    """Return the card of one batch, every copy verified."""
     configuration = issued.offer.issuer.configurations[batch.configuration_id]
-    copies = [
-        verify_issued(
-            text,
-            issuer=issuer,
-            configuration=configuration,
-            signers=signers,
-            anchors=ports.anchors,
-            now=now,
-            issuers=ports.issuers,
-        )
-        for text in batch.credentials
-    ]
-    # OpenID4VCI 8.3: at most one credential per key.
-    if len({thumbprint(copy.signer.public_key) for copy in copies}) != len(copies):
-        raise VerificationError("two copies are bound to one key", clause="OpenID4VCI 8.3")
+    copies = verify_copies(
+        batch.credentials,
+        issuer=issued.offer.offer.credential_issuer,
+        configuration=configuration,
+        signers=signers,
+        anchors=ports.anchors,
+        now=ports.clock.now(),
+        issuers=ports.issuers,
+    )
     return _new_card(ports, account_id, issued, configuration, copies) if copies else None
 
 

@@ -1,22 +1,22 @@
 """Fetching new copies of a card with its grant, without the person: flows of OpenID4VCI (RFC 6749 6, OpenID4VCI 8)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from holder_app.credentials.ports import Card, CardCopy, Grant, NewCopies
 from holder_app.issuance.describe import configuration_display
-from holder_app.issuance.verification import VerifiedCredential, verify_issued
+from holder_app.issuance.proving import attest_keys, by_thumbprint, sign_proofs
+from holder_app.issuance.verification import verify_copies
 from holder_app.ports import Clock, Fetch
 from holder_app.provider.ports import WalletProvider
 from wallet_core.errors import NotSupported, VerificationError, WalletError
-from wallet_core.keys.jwk import thumbprint
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.oauth2.client import ClientInstance
 from wallet_core.protocols.oauth2.token import BEARER, DPOP, TokenResponse
 from wallet_core.protocols.openid4vci import wallet
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
-from wallet_core.protocols.openid4vci.pending import IssuedBatch, IssuedCredentials, ProofsToSign, ResolvedOffer
+from wallet_core.protocols.openid4vci.pending import IssuedCredentials, ProofsToSign, ResolvedOffer
 from wallet_core.protocols.openid4vci.resolving import resolve_again
 from wallet_core.protocols.openid4vci.signed_metadata import metadata_trust
 from wallet_core.trust.anchors import TrustAnchors
@@ -66,16 +66,16 @@ class FlowReissuer:
         pending = await self.flows.arun(
             wallet.request_more_proofs(offer, token, keys, client, now=now, random=self.random, memory=memory)
         )
-        by_thumbprint = {thumbprint(signer.public_key): signer for signer in signers}
-        issued = await self._receive(pending, by_thumbprint, client)
-        return self._verified(card, offer, issued, by_thumbprint, client)
+        fresh = by_thumbprint(signers)
+        issued = await self._receive(pending, fresh, client)
+        return self._verified(card, offer, issued, fresh, client)
 
     async def _receive(
         self, pending: ProofsToSign, signers: Mapping[bytes, SoftwareSigner], client: ClientInstance | None
     ) -> IssuedCredentials:
         while True:
-            pending = self._attested(pending)
-            signatures = [signers[thumbprint(proof.key)].sign(proof.signing_input) for proof in pending.proofs]
+            pending = attest_keys(pending, self.provider, now=self.clock.now())
+            signatures = sign_proofs(pending, signers)
             answer = await self.flows.arun(
                 wallet.receive_credentials(pending, signatures, now=self.clock.now(), client=client, random=self.random)
             )
@@ -94,19 +94,18 @@ class FlowReissuer:
         configuration = offer.issuer.configurations[card.configuration_id]
         if not issued.batches:
             raise NotSupported("the issuer decides later about new copies")
-        copies = [
-            verify_issued(
-                text,
-                issuer=card.issuer,
-                configuration=configuration,
-                signers=signers,
-                anchors=self.anchors,
-                now=self.clock.now(),
-                issuers=self.issuers,
-            )
-            for text in _texts(issued.batches)
-        ]
-        _check(card, copies)
+        copies = verify_copies(
+            [text for batch in issued.batches for text in batch.credentials],
+            issuer=card.issuer,
+            configuration=configuration,
+            signers=signers,
+            anchors=self.anchors,
+            now=self.clock.now(),
+            issuers=self.issuers,
+        )
+        # An issuer that changes what a configuration is does not change what the person holds.
+        if any(copy.type != card.type for copy in copies):
+            raise VerificationError("the new copies are of another type than the card", clause="OpenID4VCI 8.3")
         ends = [copy.expires_at for copy in copies if copy.expires_at is not None]
         return NewCopies(
             tuple(CardCopy(self.random(ID_BYTES).hex(), copy.text, copy.signer) for copy in copies),
@@ -128,32 +127,8 @@ class FlowReissuer:
         attestation = None if self.provider is None else self.provider.attest_instance(key)
         return ClientInstance(grant.client_id, grant.redirect_uri, grant.instance, attestation)
 
-    def _attested(self, pending: ProofsToSign) -> ProofsToSign:
-        """Return the proofs with what the issuer wants to know of the keys, as far as somebody attests them."""
-        if self.provider is None or not pending.unattested:
-            return pending
-        attestations = {
-            keys.configuration_id: self.provider.attest_keys(keys.keys, keys.nonce) for keys in pending.unattested
-        }
-        return wallet.attach_key_attestations(pending, attestations, now=self.clock.now())
-
 
 def _token(grant: Grant) -> TokenResponse:
     named = grant.credential_identifiers
     identifiers: dict[str, tuple[str, ...]] = {grant.configuration_id: named} if named else {}
     return TokenResponse(_NO_ACCESS, None, identifiers, DPOP if grant.is_bound else BEARER, grant.refresh_token)
-
-
-def _texts(batches: Sequence[IssuedBatch]) -> list[str]:
-    return [text for batch in batches for text in batch.credentials]
-
-
-def _check(card: Card, copies: Sequence[VerifiedCredential]) -> None:
-    """Refuse copies of something else than the card, and two with one key."""
-    # OpenID4VCI 8.3: at most one credential per key.
-    # vci-8.3-key-once-again
-    if len({thumbprint(copy.signer.public_key) for copy in copies}) != len(copies):
-        raise VerificationError("two copies are bound to one key", clause="OpenID4VCI 8.3")
-    # An issuer that changes what a configuration is does not change what the person holds.
-    if any(copy.type != card.type for copy in copies):
-        raise VerificationError("the new copies are of another type than the card", clause="OpenID4VCI 8.3")

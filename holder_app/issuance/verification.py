@@ -1,6 +1,6 @@
 """What the wallet checks before it keeps a credential."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -37,6 +37,40 @@ class VerifiedCredential:
     expires_at: datetime | None
     signer: SoftwareSigner
     certificate: TrustedCertificate
+
+
+def verify_copies(
+    texts: Sequence[str],
+    *,
+    issuer: CredentialIssuerId,
+    configuration: CredentialConfiguration,
+    signers: Mapping[bytes, SoftwareSigner],
+    anchors: TrustAnchors,
+    now: datetime,
+    issuers: IssuerPolicy | None = None,
+) -> list[VerifiedCredential]:
+    """Check the copies of one card that an issuer sent, each as :func:`verify_issued`, and return them.
+
+    Raises:
+        MalformedError, VerificationError: as there; or two of them are bound to one key.
+    """
+    copies = [
+        verify_issued(
+            text,
+            issuer=issuer,
+            configuration=configuration,
+            signers=signers,
+            anchors=anchors,
+            now=now,
+            issuers=issuers,
+        )
+        for text in texts
+    ]
+    # OpenID4VCI 8.3: at most one credential per key.
+    # vci-8.3-key-once
+    if len({thumbprint(copy.signer.public_key) for copy in copies}) != len(copies):
+        raise VerificationError("two copies are bound to one key", clause="OpenID4VCI 8.3")
+    return copies
 
 
 def verify_issued(

@@ -46,7 +46,7 @@ class OfferBody(BaseModel):
     credential_offer_endpoint: str = spec.OFFER_SCHEME
 
     def order(self) -> OfferOrder:
-        """Return the order. Raises ``InvalidRequest`` for what is not supported yet."""
+        """Return the order."""
         return OfferOrder(
             tuple(CredentialConfigurationId(name) for name in self.credential_configuration_ids),
             tx_code=self.tx_code,

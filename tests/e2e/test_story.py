@@ -150,6 +150,13 @@ SABOTAGES = [
     ),
     Sabotage(
         "verifier",
+        "bank",
+        "both cards of one consent count",
+        "wallet_core/protocols/openid4vp/validation.py",
+        ("    for query, (credential, _) in good:", "    for query, (credential, _) in good[:1]:"),
+    ),
+    Sabotage(
+        "verifier",
         "new_address",
         "tsl-8.3-status",
         "wallet_core/trust/status_list/judging.py",

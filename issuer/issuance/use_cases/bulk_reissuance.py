@@ -14,14 +14,13 @@ from issuer.issuance.bulk import (
     go_on,
 )
 from issuer.issuance.ports import IssuancePorts, Storage
+from issuer.issuance.use_cases.dataset import new_id
 from issuer.issuance.use_cases.reissuance import ReplaceOrder, check_order, configurations_of, replace_for
 from wallet_core.errors import InvalidRequest, NotFound
 from wallet_core.types import AgencyId
 
 LISTED = 50
 """Orders that a list shows: an agency makes a few a year."""
-
-_ID_BYTES = 16
 
 
 def count_bulk(ports: IssuancePorts, agency: Agency, order: ReplaceOrder) -> BulkOrder:
@@ -47,8 +46,7 @@ def start_bulk(ports: IssuancePorts, storage: Storage, agency: Agency, order: Re
     counted, now = count_bulk(ports, agency, order), ports.clock.now()
     if not counted.subjects:
         raise InvalidRequest("nobody has a credential of this type that could be replaced")
-    bulk_id = f"{int(now.timestamp() * 1000):012x}{ports.random(_ID_BYTES).hex()}"
-    bulk = BulkReissuance(bulk_id, agency.id, 1, Running(counted, Progress()), now)
+    bulk = BulkReissuance(new_id(ports, now), agency.id, 1, Running(counted, Progress()), now)
     with storage.unit:
         storage.bulks.add(bulk)
         storage.bulks.continue_soon(bulk)

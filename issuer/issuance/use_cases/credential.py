@@ -1,22 +1,17 @@
 """The Credential Endpoint (OpenID4VCI 8): reading, checking and signing happen outside the transaction that writes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
-from issuer.agencies.ports import Agency, document_signer_key
-from issuer.issuance.ports import IssuancePorts, IssuedCredential, IssuedType, Offer, Storage
+from issuer.agencies.ports import Agency
+from issuer.issuance.ports import IssuancePorts, Offer, Storage
 from issuer.issuance.use_cases.clients import authorized_offer
+from issuer.issuance.use_cases.copies import record_copies, sign_copies
 from issuer.issuance.use_cases.dataset import issued_type, offered_record, open_dataset
 from issuer.issuance.use_cases.deferring import hold, must_wait
 from issuer.issuance.use_cases.encryption import decryption_of
 from issuer.issuance.use_cases.races import until_no_race
-from issuer.issuance.use_cases.reissuance import replace_old_copies
-from issuer.status.use_cases.places import StatusPlace, draw_places, take_places
-from wallet_core import spec_versions as spec
-from wallet_core.catalogue.credential_type import seoul_day
-from wallet_core.errors import CredentialRequestDenied, Expired
 from wallet_core.http import HttpResponse, ReceivedRequest
-from wallet_core.protocols.openid4vci.credential import create_credential, create_mdoc, mdoc_end
 from wallet_core.protocols.openid4vci.issuance import issue, validate_configuration, validate_token
 from wallet_core.protocols.openid4vci.messages import (
     CredentialRequest,
@@ -27,8 +22,6 @@ from wallet_core.protocols.openid4vci.messages import (
 from wallet_core.protocols.openid4vci.metadata import BATCH_SIZE
 from wallet_core.protocols.openid4vci.nonce import LIFETIME, spent_digest, verify_c_nonce
 from wallet_core.protocols.openid4vci.proof import AcceptedKey, verify_key_proofs
-from wallet_core.trust.status_list.reference import StatusReference
-from wallet_core.types import CredentialConfigurationId, JsonObject
 
 _ID_BYTES = 16
 
@@ -83,12 +76,10 @@ def _answer(ports: IssuancePorts, agency: Agency, received: ReceivedRequest) -> 
         return _defer(ports, agency, offer, request, keys, now)
     # 4.
     record = offered_record(ports, offer, dataset, issued)
-    entry = issued.entry
-    places = draw_places(ports.status, agency, credential_format=entry.format, bits=entry.status_bits, count=len(keys))
-    credentials, expires_at = sign_copies(ports, agency, issued, record, keys, places, now)
+    copies = sign_copies(ports, agency, issued, record, keys, now)
     # 5.
     notification_id = ports.random(_ID_BYTES).hex()
-    body = create_credential_response(credentials, notification_id=notification_id)
+    body = create_credential_response(copies.credentials, notification_id=notification_id)
     answer = create_answer(body, request.response_encryption)
     state = issue(
         live,
@@ -103,10 +94,7 @@ def _answer(ports: IssuancePorts, agency: Agency, received: ReceivedRequest) -> 
         # The DPoP proof goes first: who repeats a whole request learns that, and not that the nonce is used up.
         storage.offers.advance(offer, state)
         _spend_nonces(storage, keys, now)
-        replace_old_copies(ports, storage, offer, request.configuration_id)
-        records = issued_records(ports, offer, request.configuration_id, keys, now, expires_at, notification_id)
-        storage.credentials.add(records)
-        take_places(storage.statuses, agency.id, dict(zip([each.id for each in records], places, strict=True)))
+        record_copies(ports, storage, offer, request.configuration_id, copies, notification_id, now)
     return answer
 
 
@@ -130,90 +118,3 @@ def _defer(
 def _spend_nonces(storage: Storage, keys: Sequence[AcceptedKey], now: datetime) -> None:
     # vci-8.3.1.2-nonce-spent
     storage.nonces.spend([spent_digest(key.nonce, key.thumbprint) for key in keys], expires_at=now + LIFETIME)
-
-
-def sign_copies(
-    ports: IssuancePorts,
-    agency: Agency,
-    issued: IssuedType,
-    record: JsonObject,
-    keys: Sequence[AcceptedKey],
-    places: Sequence[StatusPlace],
-    now: datetime,
-) -> tuple[list[str], datetime]:
-    """Return a credential for each key, and when they end.
-
-    Raises:
-        CredentialRequestDenied: what the record states has ended.
-    """
-    today = seoul_day(now)
-    claims = issued.type.prepare_claims(record, today=today)
-    try:
-        expires_at = issued.type.expires_at(claims, today=today)
-    except Expired as exc:
-        raise CredentialRequestDenied(exc.description, detail=exc.detail) from exc
-    create, end = _creator(ports, agency, issued, claims, expires_at, now)
-    return [create(key, place.reference) for key, place in zip(keys, places, strict=True)], end
-
-
-def _creator(
-    ports: IssuancePorts, agency: Agency, issued: IssuedType, claims: JsonObject, expires_at: datetime, now: datetime
-) -> tuple[Callable[[AcceptedKey, StatusReference | None], str], datetime]:
-    """Return how to sign a copy for a key, and when it ends; all copies of one request are signed with one key."""
-    if issued.entry.format == spec.FORMAT_MDOC:
-        document_signer = ports.keys.signing_key(document_signer_key(agency.id))
-        end = mdoc_end(expires_at, document_signer.chain[0], now=now)
-        return lambda key, status: create_mdoc(
-            issued.type,
-            issued.entry,
-            claims=claims,
-            key=key,
-            expires_at=end,
-            status=status,
-            signer=document_signer.signer,
-            x5chain=document_signer.chain,
-            now=now,
-            random=ports.random,
-        ), end
-    key_of_agency = ports.keys.signing_key(agency.id)
-    return lambda key, status: create_credential(
-        issued.type,
-        issuer=agency.credential_issuer,
-        claims=claims,
-        selectively_disclosable=issued.selectively_disclosable,
-        key=key,
-        expires_at=expires_at,
-        status=status,
-        signer=key_of_agency.signer,
-        x5c=key_of_agency.chain,
-        now=now,
-        random=ports.random,
-    ), expires_at
-
-
-def issued_records(
-    ports: IssuancePorts,
-    offer: Offer,
-    configuration_id: CredentialConfigurationId,
-    keys: Sequence[AcceptedKey],
-    now: datetime,
-    expires_at: datetime,
-    notification_id: str,
-) -> list[IssuedCredential]:
-    """Return what is recorded of the credentials of one answer, one for each key."""
-    stamp = f"{int(now.timestamp() * 1000):012x}"
-    return [
-        IssuedCredential(
-            f"{stamp}{ports.random(_ID_BYTES).hex()}",
-            offer.agency_id,
-            offer.id,
-            configuration_id,
-            offer.subject_id,
-            key.thumbprint,
-            "valid",
-            now,
-            expires_at,
-            notification_id,
-        )
-        for key in keys
-    ]

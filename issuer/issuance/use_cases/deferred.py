@@ -5,13 +5,11 @@ from datetime import datetime
 from issuer.agencies.ports import Agency
 from issuer.issuance.ports import DeferredIssuance, IssuancePorts, Offer
 from issuer.issuance.use_cases.clients import authorized_offer
-from issuer.issuance.use_cases.credential import issued_records, sign_copies
+from issuer.issuance.use_cases.copies import record_copies, sign_copies
 from issuer.issuance.use_cases.dataset import issued_type
 from issuer.issuance.use_cases.deferring import held_record
 from issuer.issuance.use_cases.encryption import decryption_of
 from issuer.issuance.use_cases.races import read, until_no_race
-from issuer.issuance.use_cases.reissuance import replace_old_copies
-from issuer.status.use_cases.places import draw_places, take_places
 from wallet_core.errors import CredentialRequestDenied, InvalidTransactionId, NotFound
 from wallet_core.http import HttpResponse, ReceivedRequest
 from wallet_core.protocols.openid4vci.deferral import Denied, Ready, Waiting, approve, ask, deliver, denial
@@ -88,24 +86,19 @@ def _deliver(
         record = read(ports, lambda storage: held_record(ports, storage, deferred, issued))
     except NotFound as exc:
         raise CredentialRequestDenied("the data for this credential is no longer there") from exc
-    entry = issued.entry
-    places = draw_places(ports.status, agency, credential_format=entry.format, bits=entry.status_bits, count=len(keys))
-    credentials, expires_at = sign_copies(ports, agency, issued, record, keys, places, now)
+    copies = sign_copies(ports, agency, issued, record, keys, now)
     # M19: some wallets refuse a notification_id in a deferred answer.
     notification_id = ports.random(_ID_BYTES).hex()
     shown = notification_id if ports.deferral.notifications else None
     # vci-9.1-new-encryption
-    answer = create_answer(create_credential_response(credentials, notification_id=shown), encryption)
+    answer = create_answer(create_credential_response(copies.credentials, notification_id=shown), encryption)
     # 5.
     after = issue(live, configuration_id=configuration_id, copies=len(keys), notification_id=notification_id, now=now)
-    records = issued_records(ports, offer, configuration_id, keys, now, expires_at, notification_id)
     storage = ports.storage()
     with storage.unit:
         storage.deferrals.forget(deferred, deliver(state, now=now))
         storage.offers.advance(offer, after)
-        replace_old_copies(ports, storage, offer, configuration_id)
-        storage.credentials.add(records)
-        take_places(storage.statuses, agency.id, dict(zip([each.id for each in records], places, strict=True)))
+        record_copies(ports, storage, offer, configuration_id, copies, notification_id, now)
     return answer
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from issuer.agencies.ports import Agency
 from issuer.issuance.ports import DeferredIssuance, IssuancePorts, IssuedType, Offer, Storage
-from issuer.issuance.use_cases.dataset import open_dataset, subject_record
+from issuer.issuance.use_cases.dataset import new_id, open_dataset, subject_record
 from wallet_core.encoding import strict_json
 from wallet_core.errors import CredentialRequestDenied, NotFound
 from wallet_core.protocols.openid4vci.deferral import create_transaction_id, defer
@@ -16,8 +16,6 @@ from wallet_core.types import AgencyId, CredentialConfigurationId, JsonObject
 
 MAX_PER_OFFER = 20
 """Deferred requests under one offer: each is a line in a clerk's list."""
-
-_ID_BYTES = 16
 
 
 def must_wait(offer: Offer, issued: IssuedType, dataset: JsonObject) -> bool:
@@ -48,7 +46,7 @@ def hold(
     """
     if len(storage.deferrals.of_offers(agency.id, [offer.id])) >= MAX_PER_OFFER:
         raise CredentialRequestDenied("too many requests under this offer wait for a decision")
-    deferred_id = f"{int(now.timestamp() * 1000):012x}{ports.random(_ID_BYTES).hex()}"
+    deferred_id = new_id(ports, now)
     transaction_id = create_transaction_id(ports.random)
     claims = open_dataset(ports, offer).get("claims")
     record = claims.get(configuration_id) if isinstance(claims, dict) else None

@@ -1,6 +1,7 @@
 """The Token Endpoint with its three grants (OpenID4VCI 6, RFC 6749 4.1.3, 6)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from issuer.agencies.ports import Agency
@@ -147,15 +148,9 @@ def _grant(
     state: Redeemed, request: AuthorizationCodeRequest, holder: TokenHolder, token: str, now: datetime
 ) -> Authorized:
     asked = state.asked
-    before = TokenHolder(
-        holder.client_id,
-        holder.instance,
-        holder.dpop,
-        asked.identified,
-        holder.refresh_digest,
-        holder.refresh_expires_at,
+    configuration_ids, final = pick(
+        asked.configuration_ids, request.details, replace(holder, identified=asked.identified)
     )
-    configuration_ids, final = pick(asked.configuration_ids, request.details, before)
     return grant(configuration_ids, token_digest=digest(token), holder=final, now=now)
 
 

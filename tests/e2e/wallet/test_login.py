@@ -1,5 +1,6 @@
 """Asking an agency for a certificate, as a person without script does: choose, log in there, come back, keep."""
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
@@ -14,10 +15,12 @@ from holder_app.tasks import create_worker
 from tests.simulators.issuer import ISSUER
 from tests.support.browsing import Person, browser, visitor
 from tests.support.logins import LoginIssuer, choose_licence, go_to_login, with_login
-from tests.support.presentations import World
+from tests.support.presentations import Agency, World, new_ca
 from tests.support.wallets import LICENCE, Town, new_town
-from wallet_core.http import HttpResponse
+from wallet_core.http import HttpRequest, HttpResponse
 from wallet_core.keys.jwk import thumbprint
+from wallet_core.keys.signer import CertifiedSigner
+from wallet_core.protocols.openid4vci.signed_metadata import create_signed_metadata
 from wallet_core.types import CredentialIssuerId
 
 
@@ -241,6 +244,24 @@ def test_an_issuer_that_does_not_answer(town: Town) -> None:
     issuer.down = ""
     issuer.refuse["/.well-known/openid-credential-issuer/agencies/police"] = HttpResponse(500)
     assert person.get(f"/add/issuer?id={ISSUER}").status_code == 502
+
+
+@pytest.mark.clause("vci-12.2.3-trusted")
+def test_an_agency_whose_metadata_somebody_else_signs_is_not_shown(town: Town) -> None:
+    issuer, person, stranger = with_login(town), browser(town), Agency(new_ca())
+
+    def signing(request: HttpRequest) -> HttpResponse:
+        answer = issuer(request)
+        signer = CertifiedSigner(stranger.signer, stranger.chain())
+        text = create_signed_metadata(json.loads(answer.body), signer, now=town.clock.now())
+        return HttpResponse(200, {"content-type": "application/jwt"}, text.encode())
+
+    person.get(f"/add/issuer?id={ISSUER}")
+    town.network.hosts["issuer.example"] = signing
+    shown = person.page
+    assert person.get(f"/add/issuer?id={ISSUER}").status_code == 502
+    person.page = shown
+    assert person.post("/add", {"issuer": ISSUER, "configuration": LICENCE.configuration_id}).status_code == 502
 
 
 def deferred(town: Town, issuer: LoginIssuer, person: Person) -> str:

@@ -150,6 +150,61 @@ def test_our_own_query_asks_for_a_claim_twice() -> None:
         validate_own_query(parse_dcql_query(query), formats=("dc+sd-jwt", "mso_mdoc"))
 
 
+@pytest.mark.clause("dcql-6-non-empty")
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda query, _: query.update(credentials=[{**GOOD["credentials"][1], "id": f"q{n}"} for n in range(65)]),
+        lambda _, credential: credential.update(claims=[{"id": f"c{n}", "path": [f"c{n}"]} for n in range(10_000)]),
+        lambda _, credential: credential.update(claim_sets=[["a"]] * 65),
+        lambda _, credential: credential.update(claim_sets=[["a"] * 65]),
+        lambda query, _: query.update(credential_sets=[{"options": [["licence"]]}] * 65),
+        lambda query, _: query["credential_sets"][0].update(options=[["licence"]] * 65),
+        lambda query, _: query["credential_sets"][0].update(options=[["licence"] * 65]),
+        lambda _, credential: credential["claims"][0].update(values=[True] * 65),
+        lambda _, credential: credential["meta"].update(vct_values=["t"] * 65),
+        lambda _, credential: credential.update(trusted_authorities=[{"type": "aki", "values": ["x"]}] * 65),
+        lambda _, credential: credential.update(trusted_authorities=[{"type": "aki", "values": ["x"] * 65}]),
+    ],
+)
+def test_a_query_with_more_than_anybody_asks(change) -> None:
+    refused(change)
+
+
+@pytest.mark.clause("dcql-6.1-authorities-shape")
+@pytest.mark.parametrize(
+    "authority",
+    [None, "aki", {}, {"type": "aki"}, {"values": ["x"]}, {"type": "", "values": ["x"]}, {"type": 1, "values": ["x"]},
+     {"type": "aki", "values": []}, {"type": "aki", "values": "x"}, {"type": "aki", "values": [1]},
+     {"type": "aki", "values": [""]}],
+)  # fmt: skip
+def test_an_authority_of_another_shape(authority) -> None:
+    refused(lambda _, credential: credential.update(trusted_authorities=[authority]))
+
+
+def test_unknown_members_and_kinds_are_ignored() -> None:
+    # 6: "Implementations MUST ignore any unknown properties."
+    query = deepcopy(GOOD)
+    for place in (query, query["credentials"][0], query["credentials"][0]["claims"][0], query["credential_sets"][0]):
+        place["purpose"] = {"of": ["a later", 7, None]}
+    query["credentials"][0]["trusted_authorities"] = [{"type": "later", "values": ["x"], "more": 1}]
+    parsed = parse_dcql_query(query)
+    assert [one.id for one in parsed.credentials] == ["licence", "mdl"]
+    assert parsed.credentials[0].trusted_authorities[0].type == "later"
+
+
+@pytest.mark.clause("dcql-7-path")
+@pytest.mark.parametrize("path", [None, [], "name", {"a": 1}, ["a"] * 1000])
+def test_a_path_that_is_no_array_of_some(path) -> None:
+    refused(lambda _, credential: credential["claims"][0].update(path=path))
+
+
+@pytest.mark.clause("dcql-7-component")
+@pytest.mark.parametrize("part", [-1, True, 1.5, ["a"], {}])
+def test_a_path_with_another_component(part) -> None:
+    refused(lambda _, credential: credential["claims"][0].update(path=["a", part]))
+
+
 def test_what_is_kept_of_a_query_is_found_by_all_of_its_text() -> None:
     def asking(path: object) -> dict[str, object]:
         claims = [{"path": [path]}]

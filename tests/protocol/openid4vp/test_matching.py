@@ -124,6 +124,11 @@ def test_trusted_authorities_by_authority_key_identifier() -> None:
     assert not matches(query(trusted_authorities=[{"type": "other", "values": [identifier]}])).satisfiable
 
 
+def test_a_claim_that_is_asked_for_twice_is_shown_once() -> None:
+    credential = only(approve(matches(query(("name",), ("name",)))))
+    assert (credential.selected, credential.disclosed) == ((("name",),), (("name",),))
+
+
 def two_sets():
     first, second = query(("name",))["credentials"][0], query(("licence_no",))["credentials"][0]
     return {

@@ -6,11 +6,11 @@ import pytest
 
 from tests.support.mdoc_presentations import NAME, MdocAgency, mdoc_query
 from tests.support.presentations import NOW, Agency, new_ca, query, world
-from wallet_core.errors import HolderBindingError, QueryNotSatisfied, VerificationError
+from wallet_core.errors import HolderBindingError, MalformedError, QueryNotSatisfied, VerificationError
 from wallet_core.formats.sd_jwt.holder import create_key_binding, index_sd_jwt
 from wallet_core.protocols.openid4vp.candidates import candidate_of
 from wallet_core.protocols.openid4vp.checks import failed_checks
-from wallet_core.protocols.openid4vp.matching import approve, match
+from wallet_core.protocols.openid4vp.matching import Selection, approve, match
 from wallet_core.protocols.openid4vp.mdoc import request_transcript
 from wallet_core.protocols.openid4vp.pending import ResolvedRequest, VerifierIdentity
 from wallet_core.protocols.openid4vp.validation import Expectation, validate_vp_token
@@ -196,3 +196,34 @@ def test_an_optional_failure_is_not_blamed_for_a_missing_credential() -> None:
     assert (error.step, error.query_id, error.description) == (9, None, "a required credential is missing")
     checks = failed_checks(error)
     assert [check.ok for check in checks] == [True, False, None, None, None, None, None, None, False, None]
+
+
+def test_ten_thousand_hidden_claims_are_refused_on_both_sides() -> None:
+    many = {"name": "홍시험", **{f"c{number}": number for number in range(10_000)}}
+    text = WORLD.agency.issue(WORLD.holder, many, selectively_disclosable=[(name,) for name in many])
+    with pytest.raises(MalformedError, match="longer than"):
+        index_sd_jwt(text)
+    request = request_for()
+    error = refused(request, {"licence": [shown(request)], "second": [text]})
+    assert (error.step, error.query_id) == (1, "second")
+
+
+def test_a_thousand_hidden_claims_are_matched_and_all_of_them_at_once_are_too_many() -> None:
+    many = {"name": "홍시험", **{f"c{number}": number for number in range(999)}}
+    hidden = [(name,) for name in many]
+    request = request_for()
+    held = index_sd_jwt(WORLD.agency.issue(WORLD.holder, many, selectively_disclosable=hidden))
+    approved = approve(match(request.dcql_query, [candidate_of("card", held)]), {"licence": [Selection("card")]})
+    assert approved.credentials[0].disclosed == (("name",),)
+    assert len(approved.credentials[0].hidden) == 999
+    issued = {"claims": many, "selectively_disclosable": hidden}
+    validated = validate(request, {"licence": [shown(request, **issued)]})
+    assert validated.credentials["licence"][0].claims == {"name": "홍시험"}
+    assert refused(request, {"licence": [shown(request, disclose=hidden, **issued)]}).step == 8
+
+
+def test_a_query_for_ten_thousand_presentations_is_not_answered_with_them() -> None:
+    request = request_for()
+    one = shown(request)
+    assert refused(request, {"licence": [one] * 10_000}).step == 1
+    assert refused(request, {f"q{number}": [one] for number in range(10_000)}).step == 1

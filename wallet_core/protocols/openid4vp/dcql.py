@@ -232,6 +232,8 @@ def _parse_types(name: str, meta: Json) -> tuple[str, ...]:
 def _parse_authority(value: Json) -> TrustedAuthority:
     entry = _object(value, "an entry of trusted_authorities")
     values = _entries(entry, "values", lambda item: _text(item, "a value of trusted_authorities"))
+    # 6.1.1: "A non-empty array of strings".
+    # dcql-6.1-authorities-shape
     if values is None:
         raise MalformedError("an entry of trusted_authorities has no values", clause="OpenID4VP 6.1.1")
     return TrustedAuthority(_string(entry, "type"), values)
