@@ -51,6 +51,7 @@ from wallet_core.protocols.oauth2.token import BEARER, DPOP, TokenResponse
 from wallet_core.protocols.openid4vci import wallet
 from wallet_core.protocols.openid4vci.pending import AuthorizationStarted
 from wallet_core.protocols.openid4vci.resolving import resolve_again
+from wallet_core.spec_versions import PROOF_TYPE_ATTESTATION
 from wallet_core.trust.status_list.reference import parse_status
 from wallet_core.types import AgencyId, CredentialConfigurationId, JsonObject
 
@@ -122,8 +123,10 @@ def _bound_to_her_keys(story: Story, card: Card) -> Line:
     answer = strict_json.loads_object(token.response.body)
     expect(answer["token_type"] == DPOP, f"the token is of type {answer['token_type']}")
     expect(credential.request.headers["Authorization"].startswith(f"{DPOP} "), "the token went as a bearer's")
-    proofs: Any = strict_json.loads_object(credential.request.body)["proofs"]
-    attested = "attestation" in proofs or all("key_attestation" in _header(each) for each in proofs["jwt"])
+    asked = story.read_as_agency(TAX_AGENCY, credential.request)
+    attested = asked.proof_type == PROOF_TYPE_ATTESTATION or all(
+        "key_attestation" in _header(each) for each in asked.proofs
+    )
     expect(attested, "the keys are not attested")
     words = f"{len(card.copies)} copies, token_type {answer['token_type']}, key attestation"
     return Line(GOT, f"{story.catalogue.agencies[AgencyId(TAX_AGENCY)].name.ko} → 지갑: {words}")
@@ -219,13 +222,13 @@ def wait_for_clerk(story: Story) -> list[Line]:
     """The insurer has a clerk look first: the wallet is asked to come back, and gets the certificate when it may."""
     offer = story.offer(INSURER, INSURED, CITIZEN, deferred=True)
     waiting = story.citizen.apply(offer["uri"], offer["tx_code"])
-    lines = [_put_off(story, "/credential")]
     state = waiting.state
     if not isinstance(state, issuing.Waiting):
         raise WalletRefusal("the wallet does not wait", detail=type(state).__name__)
+    lines = [_put_off(story, "/credential", state.issued.deferred[0].interval)]
     time.sleep(DEFERRED_INTERVAL_SECONDS)
     waiting = story.citizen.ask_again(waiting)
-    lines.append(_put_off(story, "/deferred"))
+    lines.append(_put_off(story, "/deferred", state.issued.deferred[0].interval))
     expect(not _of_offer(story, offer["id"]), "something was signed before anybody decided")
     lines.append(_refuse_other_token(story, state.issued.deferred[0].transaction_id))
     lines.append(_approve(story, offer["id"]))
@@ -241,10 +244,10 @@ def wait_for_clerk(story: Story) -> list[Line]:
     return [*lines, times(story)]
 
 
-def _put_off(story: Story, end: str) -> Line:
+def _put_off(story: Story, end: str, interval: int) -> Line:
+    """There is no answer yet. What is said is encrypted to the wallet, which then waits ``interval`` seconds."""
     exchange = _latest(story, end)
     expect(exchange.response.status == 202, f"{end} answered {exchange.response.status} before anybody decided")
-    interval = strict_json.loads_object(exchange.response.body)["interval"]
     return Line(CHECKED, f"POST {end} → HTTP 202, interval {interval}")
 
 

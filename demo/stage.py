@@ -6,6 +6,7 @@ server that died must come back, and nothing that was finished may be lost.
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
@@ -17,13 +18,18 @@ from demo.exchanges import Exchange, RecordingClient
 from demo.servers import Server
 from demo.stranger import Stranger
 from holder_app.credentials.ports import Card
+from issuer.dependencies import build_issuer
+from issuer.issuance.use_cases.encryption import decryption_of
+from issuer.settings import IssuerSettings
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import load_catalogue, load_trust_anchors
 from wallet_core.adapters.keystore import KeyStore
 from wallet_core.catalogue import Catalogue, Text
 from wallet_core.errors import WalletError
+from wallet_core.http import HttpRequest
+from wallet_core.protocols.openid4vci.messages import CredentialRequest, parse_credential_request
 from wallet_core.spec_versions import FORMAT_SD_JWT_VC
-from wallet_core.types import JsonObject
+from wallet_core.types import AgencyId, JsonObject
 
 RETRY_SECONDS: Final = 20.0
 CITIZEN: Final = "p02"
@@ -91,6 +97,8 @@ class Story:
     attempt: str = ""
     servers: Mapping[str, Server] = field(default_factory=dict)
     """The running servers, for the step that stops one; without them nothing is stopped."""
+    issuer_environment: Mapping[str, str] = field(default_factory=dict)
+    """The issuer's settings: an agency can read what a wallet encrypted to it."""
 
     @classmethod
     def begin(
@@ -105,13 +113,23 @@ class Story:
         trust = deployment.trust_anchors
         citizen = Citizen.open(deployment.folder / "citizen", deployment, client=wire)
         stranger, keys = Stranger(wire, load_trust_anchors(trust)), KeyStore(deployment.keys("issuer"))
-        return cls(facts, wire, citizen, stranger, load_catalogue(), keys, servers=servers or {})
+        story = cls(facts, wire, citizen, stranger, load_catalogue(), keys, servers=servers or {})
+        story.issuer_environment = deployment.environment("issuer")
+        return story
 
     def agency(self, agency_id: str) -> Desk:
         """Return an agency's desk."""
         issuer = self.facts["issuer"]
         key = issuer["agencies"][agency_id]["api_key"]
         return Desk(self.client, f"{issuer['url']}/api/v1/agencies/{agency_id}", key)
+
+    def read_as_agency(self, agency_id: str, request: HttpRequest) -> CredentialRequest:
+        """Return a Credential Request as the agency reads it: with its own keys, where the wallet encrypted it."""
+        issuer = build_issuer(IssuerSettings.from_environment(self.issuer_environment))
+        with closing(issuer.database):
+            decryption = decryption_of(issuer.issuance, issuer.agency(AgencyId(agency_id)))
+        media_type = next(value for name, value in request.headers.items() if name.lower() == "content-type")
+        return parse_credential_request(media_type, request.body, decryption)
 
     def console(self, agency_id: str) -> Console:
         """Return an agency's console, signed in."""
