@@ -6,8 +6,7 @@ from fastapi import FastAPI
 
 from verifier.checks.assembly import check_ports
 from verifier.checks.router import router as checks_router
-from verifier.console import TEMPLATES, counter_pages
-from verifier.console.file_pages import router as file_router
+from verifier.console import TEMPLATES, certificate_pages, counter_pages, file_pages, key_pages, policy_pages
 from verifier.console.pages import router as console_router
 from verifier.console.webhook_pages import router as webhook_pages
 from verifier.dependencies import Verifier, build_verifier
@@ -33,6 +32,16 @@ ABOUT = (
 """What the API document says of itself."""
 
 
+STAFF_ROUTERS = (
+    file_pages.router,
+    counter_pages.router,
+    policy_pages.router,
+    key_pages.router,
+    certificate_pages.router,
+)
+"""Pages of staff beside the desk's own."""
+
+
 def create_app(verifier: Verifier) -> FastAPI:
     """Return the web app of a verifier. Its tables must have been migrated."""
     app = create_web_app(
@@ -50,15 +59,7 @@ def create_app(verifier: Verifier) -> FastAPI:
         template_folders=[TEMPLATES],
         guarded_paths=("/console/sign-in", counter_pages.GUARDED),
         call_limit=verifier.settings.call_limit,
-        routers=[
-            presentations_router,
-            webhooks_router,
-            checks_router,
-            console_router,
-            file_router,
-            webhook_pages,
-            counter_pages.router,
-        ],
+        routers=[presentations_router, webhooks_router, checks_router, console_router, webhook_pages, *STAFF_ROUTERS],
     )
     app.state.verifier = verifier
     app.state.checks = check_ports(verifier)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench import dcql, hsm, http, issuances, status_list
+from tests.bench import dcql, hsm, http, issuances, lookup, status_list
 from tests.bench.cases import CASES
 from tests.bench.mdoc import MDOC_CASES
 from tests.bench.measure import Row, measure
@@ -36,6 +36,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
     yield from dcql.rows(options.only, options.rounds)
     yield from hsm.rows(options.only, options.rounds)
     yield from status_list.rows(options.only, options.rounds)
+    yield from lookup.rows(options.only, options.rounds)
     if not options.no_http:
         yield from http.rows(options.only, options.http_rounds)
         yield from issuances.rows(options.only, options.http_rounds)

@@ -10,7 +10,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import orjson
@@ -73,7 +73,7 @@ class Reply:
     body: bytes
 
 
-Issuance: TypeAlias = Generator[Call, Reply, list[str]]
+Issuance: TypeAlias = Generator[Call, Reply, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Issuance and verification over HTTP with two workers, as ratios to ``openssl speed -multi 2`` around each run.
 
 *Protocol only* keeps everything in memory, for measuring alone; *as shipped* is what runs: committed before the answer.
+Then half of the rate just measured comes, evenly and whether earlier ones are done or not, for the times of answers.
 """
 
 import os
@@ -10,20 +11,23 @@ import sys
 import tempfile
 import time
 import urllib.error
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Protocol
 
+from tests.bench.haip import Call, Issuance
 from tests.bench.issuing import IssuerWorld
+from tests.bench.load import Load, at_rate
 from tests.bench.measure import Row
 from tests.bench.post import Answers, Post, missing, openssl_rates, send, write_posts
 from tests.bench.verifying import VerifierWorld
 from tests.support import postgres
 
-SECONDS, WARM_UP = 4.0, 1.0
+SECONDS, WARM_UP, HALF_SECONDS = 4.0, 1.0, 4.0
+HALF = "half"
 START_SECONDS = 60
 NO_POSTGRES = "not measured: PostgreSQL is not installed (Debian: apt-get install postgresql)"
 
@@ -82,34 +86,52 @@ def _measure(case: HttpCase, rounds: int) -> Row:
         origin = f"http://localhost:{port}"
         world = case.world(folder, database_url(case.engine, folder, stack), origin)
         found = [_round(case, world, folder, origin, port) for _ in range(rounds)]
-    ratios = [answers.per_second / raw for answers, raw in found]
-    refused = sum(answers.refused for answers, _ in found)
-    p99 = statistics.median(answers.p99 for answers, _ in found)
+    ratios = [answers.per_second / raw for answers, raw, _ in found]
+    refused = sum(answers.refused + half.failed for answers, _, half in found)
+    p99 = statistics.median(answers.p99 for answers, _, _ in found)
+    halves = [half.percentiles(HALF) for _, _, half in found]
+    half_50, half_99 = (statistics.median(values) for values in zip(*halves, strict=True))
+    half_rate = statistics.median(half.per_second for _, _, half in found)
     return Row(
         name=case.name,
         unit=case.unit,
         ratio=statistics.median(ratios),
         lowest=min(ratios),
         highest=max(ratios),
-        per_second=statistics.median(answers.per_second for answers, _ in found),
+        per_second=statistics.median(answers.per_second for answers, _, _ in found),
         floor=case.floor,
         target=case.target,
         note=f"p99 {p99:.0f} ms" + (f", {refused} REFUSED" if refused else ""),
+        details=(f"at half of that rate ({half_rate:,.0f}/s): p50 {half_50:.1f} ms, p99 {half_99:.1f} ms",),
     )
 
 
-def _round(case: HttpCase, world: World, folder: Path, origin: str, port: int) -> tuple[Answers, float]:
+def _round(case: HttpCase, world: World, folder: Path, origin: str, port: int) -> tuple[Answers, float, Load]:
     raw = _raw(case.unit)
     in_memory = case.engine == "memory"
-    posts = world.posts(int(raw * case.ceiling * (SECONDS + WARM_UP)), in_memory=in_memory)
-    share = int(len(posts) * WARM_UP / (SECONDS + WARM_UP))
-    write_posts(posts[:share], folder / "warm-up.txt")
-    write_posts(posts[share:], folder / "posts.txt")
+    # At half of the rate there are half as many to send.
+    parts = (WARM_UP, SECONDS, HALF_SECONDS / 2)
+    posts = world.posts(int(raw * case.ceiling * sum(parts)), in_memory=in_memory)
+    warm, most = (int(len(posts) * seconds / sum(parts)) for seconds in (WARM_UP, WARM_UP + SECONDS))
+    write_posts(posts[:warm], folder / "warm-up.txt")
+    write_posts(posts[warm:most], folder / "posts.txt")
     with served(world.factory_in_memory if in_memory else world.factory, port, world.environment):
         send(origin, folder / "warm-up.txt", WARM_UP)
         before = _raw(case.unit)
         answers = send(origin, folder / "posts.txt", SECONDS)
-        return answers, (before + _raw(case.unit)) / 2
+        raw = (before + _raw(case.unit)) / 2
+        return answers, raw, at_half(posts[most:], answers.per_second, port)
+
+
+def at_half(posts: Sequence[Post], per_second: float, port: int) -> Load:
+    """Send half of ``per_second`` a second, each post once, and return the times of the answers under :data:`HALF`."""
+    return at_rate(port, [_once(post) for post in posts], per_second / 2, HALF_SECONDS)
+
+
+def _once(post: Post) -> Issuance:
+    headers = {"Content-Type": post.media_type, **({"Authorization": post.authorization} if post.authorization else {})}
+    reply = yield Call(HALF, "POST", post.path, headers, post.body.encode())
+    assert reply.status < 300
 
 
 def _raw(unit: str) -> float:

@@ -5,14 +5,12 @@ The wallet is the virtual one of the developer tools, which gives a page what it
 and the virtual wallet knows the answer; then Chromium's own code goes on, with its checks of secure context and click.
 """
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.looks import assert_fit, ready, watch
@@ -21,6 +19,7 @@ from tests.support.dc_api import PlatformWallet
 from tests.support.mdoc_presentations import NAME, MdocAgency, mdoc_query, new_iaca
 from tests.support.network import free_port
 from tests.support.presentations import new_world, query
+from tests.support.serving import serving
 from tests.support.verifying import PARTY, VerifierUnderTest, start_verifier
 from wallet_core.errors import WalletError
 from wallet_core.trust.anchors import format_trust_anchors
@@ -120,14 +119,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         insecure_allow_loopback=True,
         demo=True,
     )
-    server = uvicorn.Server(uvicorn.Config(under_test.app, host="127.0.0.1", port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        thread.join(0.05)
-    yield Desk(Scene(under_test, agency), f"http://localhost:{port}")
-    server.should_exit = True
-    thread.join()
+    with serving(under_test.app, port):
+        yield Desk(Scene(under_test, agency), f"http://localhost:{port}")
     under_test.verifier.database.close()
 
 

@@ -16,8 +16,10 @@ from tests.support.dc_api import ORIGIN, PlatformWallet, requests_of
 from tests.support.mdoc_presentations import NAME, mdoc_query
 from tests.support.presentations import query
 from tests.support.simultaneous import at_once
+from tests.support.transactions import transaction, transaction_types
 from tests.support.verifying import HOST
 from wallet_core.encoding import base64url
+from wallet_core.errors import InvalidTransactionData
 from wallet_core.protocols.iso18013.reader_auth import VerifiedReader
 
 SIGNED, UNSIGNED = "openid4vp-v1-signed", "openid4vp-v1-unsigned"
@@ -201,6 +203,30 @@ def refused_with_its_check(sqlite_scene: Scene, attack: str) -> None:
     # A good answer comes too late now.
     good = wallet_of(sqlite_scene).answer(protocol, requests_of(made)[protocol])
     assert give(sqlite_scene, made, good).status_code == 409
+
+
+@pytest.mark.clause("dcapi-8.4-transaction-data")
+def test_what_is_agreed_to_is_bound_over_the_api_too(sqlite_scene: Scene) -> None:
+    bill, wallet = transaction(), wallet_of(sqlite_scene)
+    for protocol in ALL[:3]:
+        made = ask(sqlite_scene, dcql_query=LICENCE, transaction_data=[bill], dc_api_protocols=[protocol])
+        call = requests_of(made)[protocol]
+        wallet.transaction_types = {}
+        with pytest.raises(InvalidTransactionData):
+            wallet.answer(protocol, call)
+        wallet.transaction_types = transaction_types()
+        found = give(sqlite_scene, made, wallet.answer(protocol, call)).json()
+        assert found["state"] == "verified"
+        assert found["transaction_data"] == [{"transaction": bill, "agreed_with": "licence"}]
+    # An answer that agrees to nothing is refused at its check.
+    made = ask(sqlite_scene, dcql_query=LICENCE, transaction_data=[bill], response_mode="dc_api")
+    without = {**requests_of(made)[UNSIGNED]}
+    del without["transaction_data"]
+    assert give(sqlite_scene, made, wallet.answer(UNSIGNED, without)).status_code == 400
+    assert failed(sqlite_scene, made) == [11]
+    # A DeviceRequest has no place for it.
+    two = {"credentials": [*LICENCE["credentials"], *ASKED["credentials"]]}
+    assert ISO not in requests_of(ask(sqlite_scene, dcql_query=two, transaction_data=[bill]))
 
 
 def test_an_answer_counts_once(scene: Scene) -> None:

@@ -186,7 +186,7 @@ def test_a_check_across_devices(staff: Staff) -> None:
     assert "모두 통과" in text
     assert text.count("통과</span></li>") == 10
     assert "다른 화면에서 이어서" in staff.get(back(sent.redirect_uri))
-    assert staff.get("/console/checks").count('class="row"') == 1 + 3  # one check, and three lines of the menu
+    assert staff.get("/console/checks").count('class="row"') == 1 + 6  # one check, and six lines of the menu
 
 
 def test_a_check_on_the_same_device_comes_back_to_its_browser(staff: Staff) -> None:

@@ -1,5 +1,6 @@
 """The verifier as people run it: two workers behind one port, killed between two steps, with real HTTP."""
 
+import json
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.support.dc_api import PlatformWallet, requests_of
 from tests.support.mdoc import NAME_SPACES
 from tests.support.mdoc_presentations import NAME, MdocAgency, mdoc_query, new_iaca
 from tests.support.presentations import CLAIMS, new_world, query
@@ -123,3 +125,25 @@ def test_many_at_once_all_arrive(program: VerifierProgram) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(one, range(24))) == {"verified"}
+
+
+def test_an_answer_over_the_dc_api_counts_once_at_two_workers(program: VerifierProgram) -> None:
+    asked = program.folder / "query.json"
+    asked.write_text(json.dumps(ASKED))
+    origin, protocol, now = "https://shop.example", "openid4vp-v1-signed", SystemClock().now()
+    order = ["--party", "baram-rental", "--query", str(asked), "--origin", origin, "--protocol", protocol]
+    made = program.run("request", "create", *order)
+    assert (made["authorization_request"], list(requests_of(made))) == (None, [protocol])
+    held = PlatformWallet(program.world.anchors, program.world.holder, now, {"card": program.world.held()})
+    credential = held.answer(protocol, requests_of(made)[protocol], origin)
+    address = f"{program.url}/api/v1/presentations/{made['id']}/dc-api-response"
+    key = {"Authorization": f"Bearer {program.api_key}"}
+
+    def bring(_: int) -> int:
+        answer = httpx2.post(address, json={**credential, "origin": origin}, headers=key, timeout=30)
+        return answer.status_code
+
+    with ThreadPoolExecutor(6) as pool:
+        statuses = list(pool.map(bring, range(6)))
+    assert sorted(statuses) == [200, 409, 409, 409, 409, 409]
+    assert program.result(made["id"])["credentials"]["licence"][0]["claims"]["name"] == CLAIMS["name"]

@@ -19,23 +19,27 @@ ORIGIN = "https://verifier.example"
 
 @dataclass
 class PlatformWallet:
-    """Cards, and the key they are bound to."""
+    """Cards, and the key they are bound to. ``transaction_types`` are those that it understands."""
 
     anchors: TrustAnchors
     holder: SoftwareSigner
     now: datetime
     cards: Mapping[str, HeldCredential] = field(default_factory=dict)
+    transaction_types: Mapping[str, Any] = field(default_factory=dict)
     seen: list[Any] = field(default_factory=list)
 
     def answer(self, protocol: str, data: Any, origin: str = ORIGIN) -> dict[str, Any]:
         """What the platform gives to the page: the person agrees to everything that is asked."""
         if protocol == DC_API_ISO_MDOC:
             return self._answer_iso(data, origin)
-        resolved = wallet.resolve_dc_api_request(protocol, data, origin=origin, anchors=self.anchors, now=self.now)
+        types = {"transaction_types": self.transaction_types}
+        resolved = wallet.resolve_dc_api_request(
+            protocol, data, origin=origin, anchors=self.anchors, now=self.now, **types
+        )
         resolved = wallet.ResolvedDcApiRequest.from_json(resolved.to_json())
         self.seen.append(resolved)
         approved = approve(match(resolved.request.dcql_query, [candidate_of(*each) for each in self.cards.items()]))
-        pending = wallet.create_dc_api_presentation(resolved, approved, self.cards, now=self.now)
+        pending = wallet.create_dc_api_presentation(resolved, approved, self.cards, now=self.now, **types)
         pending = wallet.DcApiPresentationToSign.from_json(pending.to_json())
         signatures = [self.holder.sign(item.signing_input) for item in pending.to_sign if item.signing_input]
         return wallet.create_dc_api_answer(pending, signatures)

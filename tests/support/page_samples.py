@@ -1,12 +1,14 @@
 """What pages are shown with when no app runs: one context per template, and empty and odd ones. Invented data."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from issuer.login.presentation.use_cases.results import LoginView
 from issuer.login.use_cases.session import TEST
-from verifier.relying_parties.ports import PartyId
+from verifier.console.calendar import Entry
+from verifier.relying_parties.ports import SCOPES, KeyView, PartyId
 from verifier.webhooks.ports import Delivery
 from wallet_core.adapters.config import load_catalogue
 from wallet_core.adapters.ui.claims import ClaimLine
@@ -370,6 +372,57 @@ def transaction(*, agreed: bool) -> dict[str, Any]:
     return {"agreed": agreed, "sentence": BILL.words(values), "lines": BILL.lines(values), "fields": []}
 
 
+FILTER = {"policies": [POLICY], "state": "", "policy": "", "own": "own", "next_cursor": "c"}
+QUERY_TEXT = json.dumps(POLICY.dcql_query, ensure_ascii=False, indent=2)
+
+
+def asked(state: str, **changes: Any) -> dict[str, Any]:
+    """Return a presentation that stands alone as its page shows it."""
+    return {
+        "id": "019aa6f1c6400f1e2d3c4b5a69788796", "name": Text("직접 만든 질문", "A query of its own"), "state": state,
+        "link": REQUEST, "query": QUERY_TEXT, "credentials": [], "checks": [], "status": {"kind": "", "seconds": None},
+        "error": None, "reason": None, "clause": None, "created_at": NOW, "expires_at": NOW + timedelta(minutes=5),
+        "at": NOW, "kept_until": None, "record_until": NOW + timedelta(days=90),
+    } | changes  # fmt: skip
+
+
+def _key(label: str, state: str, *scopes: str, used: timedelta | None = None, days: int | None = None) -> Any:
+    end = None if days is None else NOW + timedelta(days=days)
+    revoked = NOW if state == "revoked" else None
+    return (
+        KeyView("0c4e7d1a5f9b2638", label, frozenset(scopes), NOW, end, revoked, None if used is None else NOW - used),
+        state,
+    )
+
+
+SHOP_KEY = _key("web shop", "good", "presentations:write", "presentations:read", used=timedelta(minutes=3))[0]
+KEYS = {
+    "keys": [
+        (replace(SHOP_KEY, id="first"), "good"),
+        _key("제주점 창구", "ending", *SCOPES, used=timedelta(days=2), days=6),
+        _key(LONG_NAME[:60], "expired", "presentations:read", days=-3),
+        _key("old program", "revoked", "console"),
+    ],
+    "own": "first", "scopes": SCOPES, "chosen": [], "label": "", "error": False, "longest": 60, "ends": (90, 365, 0),
+}  # fmt: skip
+CONFIRM = {"key": SHOP_KEY, "own": "first", "overlaps": (0, 1, 7, 30), "ends": (90, 365, 0)}
+
+
+def _entry(kind: Any, name: str, ends: int | None, renewal: Any) -> Any:
+    end = None if ends is None else NOW + timedelta(days=ends)
+    entry = Entry(kind, name, NOW - timedelta(days=300), end, renewal)
+    return entry, entry.urgency(NOW), entry.days_left(NOW)
+
+
+CALENDAR = [
+    _entry("access", "baram-rental", -2, "signs"),
+    _entry("api_key", "web shop", 6, "good"),
+    _entry("access", "baram-rental.2", 340, "waits"),
+    _entry("anchor", "credential_issuer: CN=시험용 발급 인증기관,O=시험용 발급 인증기관,C=KR", 3000, "trusted"),
+    _entry("trust_list", "trust.example · 12", None, "failing"),
+    _entry("access", "baram-rental.0", -40, "rotated_out"),
+]
+
 VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
     "landing": ("landing.html", {"policies": [POLICY]}),
     "landing-empty": ("landing.html", {"policies": []}),
@@ -419,9 +472,10 @@ VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
         "checks.html",
         {
             "checks": [
-                {"id": "c-1", "name": POLICY.name, "state": "verified", "at": NOW},
-                {"id": "", "name": POLICY.name, "state": "expired", "at": NOW},
-            ]
+                {"href": "/console/checks/c-1", "alone": False, "name": POLICY.name, "state": "verified", "at": NOW},
+                {"href": "/console/asked/p-1", "alone": True, "name": POLICY.name, "state": "expired", "at": NOW},
+            ],
+            **FILTER,
         },
     ),
     "webhooks": (
@@ -436,6 +490,38 @@ VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "webhooks-empty": ("webhooks.html", {"deliveries": [], "sent": "", "next_cursor": None}),
+    "checks-none-such": ("checks.html", {"checks": [], **FILTER, "state": "refused"}),
+    "policies": ("policies.html", {"policies": [POLICY]}),
+    "policies-empty": ("policies.html", {"policies": []}),
+    "policy-detail": ("policy_detail.html", {"policy": POLICY, "query": QUERY_TEXT}),
+    "try": ("try.html", {"query": "", "problem": ""}),
+    "try-problem": ("try.html", {"query": "{", "problem": "the query is not JSON"}),
+    **{f"asked-{state}": ("asked.html", {"check": asked(state)}) for state in ("requested", "retrieved", "answered")},
+    "asked-verified": ("asked.html", {"check": asked("verified", credentials=[CREDENTIAL], checks=PASSED)}),
+    "asked-gone": ("asked.html", {"check": asked("verified", checks=PASSED)}),
+    "asked-refused": (
+        "asked.html",
+        {
+            "check": asked(
+                "refused",
+                checks=BROKEN,
+                error="invalid_request",
+                reason="the issuer is not trusted",
+                clause="HAIP 6.1.1",
+            )
+        },
+    ),
+    "asked-declined": ("asked.html", {"check": asked("refused", error="access_denied")}),
+    "asked-expired": ("asked.html", {"check": asked("expired")}),
+    "certificates": ("certificates.html", {"entries": CALENDAR}),
+    "certificates-calm": ("certificates.html", {"entries": CALENDAR[2:5]}),
+    "keys": ("keys.html", KEYS),
+    "keys-bad": ("keys.html", {**KEYS, "error": True, "label": LONG_NAME, "chosen": ["console"]}),
+    "key-made": ("key_made.html", {"key_id": "5b1f0c22a9d0e417", "api_key": "jgk_" + "Ab3_" * 10, "overlap": None}),
+    "key-rotated": ("key_made.html", {"key_id": "5b1f0c22a9d0e417", "api_key": "jgk_" + "Ab3_" * 10, "overlap": 7}),
+    "key-rotate": ("key_confirm.html", {**CONFIRM, "what": "rotate"}),
+    "key-revoke": ("key_confirm.html", {**CONFIRM, "what": "revoke"}),
+    "key-revoke-own": ("key_confirm.html", {**CONFIRM, "what": "revoke", "own": SHOP_KEY.id}),
     "file": ("file.html", {"policies": [POLICY], "error": "", "text": ""}),
     **{
         f"file-{error.replace('_', '-')}": ("file.html", {"policies": [POLICY], "error": error, "text": "eyJ…"})

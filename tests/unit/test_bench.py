@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from tests.bench import cases, hsm, issuances, status_list
+from tests.bench import cases, hsm, http, issuances, lookup, status_list
 from tests.bench.cases import CASES
 from tests.bench.haip import HaipWorld
 from tests.bench.issuing import IssuerWorld
@@ -19,6 +19,9 @@ from tests.bench.mdoc import MDOC_CASES
 from tests.bench.measure import Case, measure
 from tests.bench.post import Post
 from tests.bench.verifying import VerifierWorld
+from tests.support.network import free_port
+from tests.support.serving import serving
+from verifier.app import create_app as create_verifier_app
 from wallet_core.trust.status_list.array import StatusList, compress
 from wallet_core.trust.status_list.token import parse_status_list_jwt, verify_status_list_token
 
@@ -149,6 +152,25 @@ def test_times_of_answers() -> None:
     load.milliseconds["par"] += [float(number) for number in range(100, 0, -1)]
     assert load.percentiles("par") == (50.5, 100.0)
     assert (load.per_second, load.requests_per_second) == (0.5, 25.0)
+
+
+def test_the_row_of_looking_up_an_open_request() -> None:
+    (row,) = lookup.rows("lookup", rounds=2, many=40, lookups=20)
+    assert row.lowest <= row.ratio <= row.highest
+    assert row.per_second > 0
+
+
+def test_half_of_a_rate_sends_each_post_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    world = VerifierWorld(tmp_path, f"sqlite:///{tmp_path}/bench.db", f"http://localhost:{port}")
+    monkeypatch.setattr(http, "HALF_SECONDS", 0.25)
+    posts = world.posts(6, in_memory=False)
+    with serving(create_verifier_app(world.verifier), port):
+        load = http.at_half(posts[:5], 40.0, port)
+        again = http.at_half(posts[:5], 40.0, port)
+    assert (load.issued, load.failed) == (5, 0)
+    assert (again.issued, again.failed) == (0, 5), "a refusal is no answer to be timed as one"
+    assert 0 < load.percentiles(http.HALF)[0] <= load.percentiles(http.HALF)[1]
 
 
 def send(client: TestClient, post: Post) -> int:

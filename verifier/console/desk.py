@@ -1,6 +1,7 @@
 """Who sits at the desk, and what its pages show of a check."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from verifier.checks.use_cases import FileResult
+from verifier.console.use_cases import AskedQuery
 from verifier.dependencies import Verifier, verifier_of
 from verifier.presentations.use_cases.results import Result
 from verifier.relying_parties.ports import RelyingParty
@@ -128,13 +130,40 @@ class Desk:
         }
 
     def row(self, result: Result) -> Mapping[str, Any]:
-        """Return a check as lists show it; one that a program asked for by our API has no page, so no id."""
+        """Return a check as lists show it."""
         policy = self.verifier.catalogue.policies.get(result.policy_id or "")
+        alone = result.check_id is None
         return {
-            "id": result.check_id or "",
+            "href": f"/console/asked/{result.id}" if alone else f"/console/checks/{result.check_id}",
+            "alone": alone,
             "name": policy.name if policy else _OWN_QUERY,
             "state": result.state,
             "at": result.ended_at or result.created_at,
+        }
+
+    def shown_asked(self, asked: AskedQuery) -> Mapping[str, Any]:
+        """Return a presentation that stands alone as its page shows it."""
+        result, groups = asked.result, asked.result.credentials or {}
+        policy = self.verifier.catalogue.policies.get(result.policy_id or "")
+        credentials = [one for group in groups.values() for one in group]
+        return {
+            "id": result.id,
+            "name": policy.name if policy else _OWN_QUERY,
+            "state": result.state,
+            "link": asked.link,
+            "query": json.dumps(asked.query, ensure_ascii=False, indent=2),
+            "credentials": [self._credential(one) for one in credentials],
+            "checks": result.checks,
+            "status": _status(credentials, result),
+            "error": result.error,
+            "transactions": [self._transaction(entry, agreed) for entry, agreed in result.transactions],
+            "reason": result.error_description,
+            "clause": result.clause,
+            "created_at": result.created_at,
+            "expires_at": result.expires_at,
+            "at": result.ended_at or result.created_at,
+            "kept_until": result.claims_until,
+            "record_until": result.record_until,
         }
 
     def shown_file(self, result: FileResult) -> Mapping[str, Any]:

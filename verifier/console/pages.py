@@ -20,6 +20,7 @@ from verifier.console.desk import (
 )
 from verifier.console.use_cases import find_call, list_checks, show_links
 from verifier.dependencies import verifier_of
+from verifier.presentations.ports import Wanted
 from verifier.presentations.router import judge, record_file
 from verifier.presentations.use_cases.dc_api_answers import DcApiAnswer
 from verifier.presentations.use_cases.protocol import ELSEWHERE_PATH, record_verdict
@@ -43,6 +44,9 @@ from wallet_core.errors import (
 router = page_router()
 
 Staff = Annotated[Desk, Depends(staff)]
+OWN = "own"
+"""In a list's address: only what follows no policy."""
+
 MAX_ANSWER = 512 * 1024
 """Bytes of what a browser gave to the page, as of every form; an mDL with its portrait is about 100 kB."""
 
@@ -130,11 +134,27 @@ async def start(request: Request, desk: Staff, policy: Annotated[str, Form(max_l
 
 
 @router.get("/console/checks")
-async def check_list(request: Request, desk: Staff, cursor: Annotated[str, Query(max_length=64)] = "") -> Response:
-    """List what was asked, newest first."""
-    page, following = list_checks(desk.verifier.presentations, desk.party, before=cursor)
-    rows = [desk.row(each) for each in page]
-    return html(request, "console/checks.html", party=desk.party, checks=rows, next_cursor=following)
+async def check_list(
+    request: Request,
+    desk: Staff,
+    cursor: Annotated[str, Query(max_length=64)] = "",
+    state: Annotated[str, Query(max_length=20)] = "",
+    policy: Annotated[str, Query(max_length=64)] = "",
+) -> Response:
+    """List what was asked, newest first; if asked, only what stands in a state or follows a policy."""
+    wanted = Wanted(state, policy if policy != OWN else "", own_query=policy == OWN)
+    page, following = list_checks(desk.verifier.presentations, desk.party, before=cursor, wanted=wanted)
+    return html(
+        request,
+        "console/checks.html",
+        party=desk.party,
+        checks=[desk.row(each) for each in page],
+        next_cursor=following,
+        policies=desk.policies,
+        state=state,
+        policy=policy,
+        own=OWN,
+    )
 
 
 @router.get("/console/checks/{check_id}")

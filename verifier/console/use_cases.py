@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from verifier.presentations.ports import PresentationPorts, StoredPresentation
+from verifier.presentations.ports import PresentationPorts, StoredPresentation, Wanted
 from verifier.presentations.use_cases.dc_api_requests import create_dc_api_call
 from verifier.presentations.use_cases.requests import request_uri
-from verifier.presentations.use_cases.results import Result, list_presentations
+from verifier.presentations.use_cases.results import EVERY, Result, list_presentations, show_presentation
 from verifier.relying_parties.ports import RelyingParty
 from wallet_core import spec_versions as spec
 from wallet_core.errors import NotFound
@@ -83,13 +83,51 @@ def find_call(ports: PresentationPorts, party: RelyingParty, check_id: str) -> s
     raise NotFound("there is no such check")
 
 
+@dataclass(frozen=True, slots=True)
+class AskedQuery:
+    """A presentation that stands alone: one that a program asked for, or a query that staff tried.
+
+    Attributes:
+        result: what became of it.
+        link: for a QR code, while it waits; "" where it cannot be built again.
+        query: what was asked (OpenID4VP 6).
+    """
+
+    result: Result
+    link: str
+    query: JsonObject
+
+
+def show_asked(ports: PresentationPorts, party: RelyingParty, presentation_id: str) -> AskedQuery:
+    """Return a presentation that stands alone, with its link.
+
+    Raises:
+        NotFound: the party has no such presentation.
+    """
+    result = show_presentation(ports, party, presentation_id)
+    storage = ports.reading()
+    with storage.unit:
+        stored = storage.presentations.by_id(party.id, presentation_id)
+    if stored is None:
+        raise NotFound("there is no such presentation")
+    terms, link = stored.state.terms, ""
+    if terms.dc_api is None and terms.flow is PresentationFlow.CROSS_DEVICE and terms.posted.client_id.signs:
+        uri = request_uri(ports.public_url, stored.request_id)
+        link = create_request_uri_link(
+            spec.REQUEST_SCHEME, terms.posted.client_id, uri, method=terms.request_uri_method
+        )
+    return AskedQuery(result, link, terms.request.dcql_query.source)
+
+
 def _is_across(stored: StoredPresentation) -> bool:
     return stored.state.terms.flow is PresentationFlow.CROSS_DEVICE
 
 
-def list_checks(ports: PresentationPorts, party: RelyingParty, *, before: str = "") -> tuple[list[Result], str | None]:
+def list_checks(
+    ports: PresentationPorts, party: RelyingParty, *, before: str = "", wanted: Wanted = EVERY
+) -> tuple[list[Result], str | None]:
     """Return a page of what the party asked, newest first, and the next cursor: of two sister requests the one used."""
-    page, following = list_presentations(ports, party, before=before)
+    page, following = list_presentations(ports, party, before=before, wanted=wanted)
     shown: dict[str, Result] = {}
     for one in page:
         key = one.check_id or one.id

@@ -67,6 +67,21 @@ class RecordParts:
     record: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which presentations a list shows; "" means any.
+
+    Attributes:
+        state: as it is now, whether a job has stored it yet or not.
+        policy_id: the policy that they follow.
+        own_query: only those that follow none.
+    """
+
+    state: str = ""
+    policy_id: str = ""
+    own_query: bool = False
+
+
 class Presentations(Protocol):
     """Presentations of every relying party."""
 
@@ -108,6 +123,12 @@ class Presentations(Protocol):
 
     def of_check(self, check_id: str) -> Sequence[StoredPresentation]:
         """Return the presentations that stand beside each other."""
+        ...
+
+    def search(
+        self, party_id: PartyId, wanted: "Wanted", *, before: str, limit: int, now: datetime
+    ) -> Sequence[StoredPresentation]:
+        """Return those of a party's presentations that are wanted, newest first, as :meth:`latest`."""
         ...
 
     def latest(self, party_id: PartyId, *, before: str, limit: int) -> Sequence[StoredPresentation]:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, String, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, String, and_, bindparam, delete, func, insert, not_, or_, select, update
 
 from verifier.ports import Seal
-from verifier.presentations.ports import RecordParts, StoredPresentation
+from verifier.presentations.ports import RecordParts, StoredPresentation, Wanted
 from verifier.presentations.tables import PresentationRow
 from verifier.relying_parties.ports import PartyId
 from verifier.tables import table_of
@@ -75,6 +75,8 @@ _INSERT = insert(_TABLE).values(
     {column.name: bindparam(column.name) for column in _TABLE.c if column.name not in {*_RECORD, "webhook"}}
     | {"webhook": func.coalesce(bindparam("told_at", type_=String), _DEFAULT_WEBHOOK)}
 )
+_OPEN = (Requested.kind, Retrieved.kind, Answered.kind)
+_USED = (Answered.kind, Verified.kind, Refused.kind)
 _AFTER_EVERY_ID = "\x7f"
 
 
@@ -153,6 +155,19 @@ class SqlPresentations:
     def latest(self, party_id: PartyId, *, before: str, limit: int) -> Sequence[StoredPresentation]:
         """Return a party's presentations, newest first."""
         return self._all(_LATEST, party_id=party_id, before=before or _AFTER_EVERY_ID, limit=limit)
+
+    def search(
+        self, party_id: PartyId, wanted: Wanted, *, before: str, limit: int, now: datetime
+    ) -> Sequence[StoredPresentation]:
+        """Return those of a party's presentations that are wanted, newest first."""
+        conditions = [_TABLE.c.party_id == party_id, _TABLE.c.id < (before or _AFTER_EVERY_ID)]
+        if wanted.state:
+            conditions.append(_stands(wanted.state, now))
+        if wanted.policy_id:
+            conditions.append(_TABLE.c.policy_id == wanted.policy_id)
+        if wanted.own_query:
+            conditions.append(_TABLE.c.policy_id.is_(None))
+        return self._all(_STATE.where(*conditions).order_by(_TABLE.c.id.desc()).limit(limit))
 
     def changing(self, *, now: datetime, limit: int) -> Sequence[StoredPresentation]:
         """Return presentations that time alone has moved on."""
@@ -251,6 +266,19 @@ def _told_time(state: Presentation) -> datetime | None:
             return state.expired_at
         case _:
             return None
+
+
+def _stands(state: str, now: datetime) -> ColumnElement[bool]:
+    """Return the condition that a row stands in ``state`` now, though no job may have moved it on yet."""
+    over = and_(_TABLE.c.kind.in_(_OPEN), _TABLE.c.changes_at <= now)
+    if state != "expired":
+        return and_(_TABLE.c.kind == state, not_(over))
+    # Of two requests beside each other one is always left over: the other one says what became of the check.
+    beside = _TABLE.alias("beside")
+    answered = select(beside.c.id).where(
+        beside.c.check_id == _TABLE.c.check_id, beside.c.id != _TABLE.c.id, beside.c.kind.in_(_USED)
+    )
+    return and_(or_(_TABLE.c.kind == "expired", over), not_(answered.exists()))
 
 
 def _claims_context(presentation_id: str) -> str:

@@ -44,7 +44,7 @@ class CheckLine(Shape):
     clause: str = Field(description="Where the specification asks for it.")
     ok: bool | None = Field(description="true passed, false failed, null not reached because an earlier one failed.")
     detail: str = Field(description="What was found, in English, without personal data.")
-    query_id: str | None = Field(description="Which query's answer failed; null where it was not a single one.")
+    query_id: str | None = Field(description="The query's credential id whose answer failed; null: the whole answer.")
 
 
 class Credential(Shape):

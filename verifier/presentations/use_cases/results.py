@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from verifier.presentations.ports import PresentationPorts, Storage, StoredPresentation
+from verifier.presentations.ports import PresentationPorts, Storage, StoredPresentation, Wanted
 from verifier.relying_parties.ports import RelyingParty
 from wallet_core.errors import NotFound, StateConflict
 from wallet_core.protocols.openid4vp import presentation as states
@@ -20,6 +20,9 @@ BATCH: Final = 200
 
 PAGE: Final = 50
 """Rows of one page of a list."""
+
+EVERY: Final = Wanted()
+"""No presentation is left out of a list."""
 
 # The state that a page shows of two requests beside each other: the one that got furthest.
 _PROGRESS: Final = ("expired", "requested", "retrieved", "answered", "refused", "verified")
@@ -108,12 +111,16 @@ def show_check(ports: PresentationPorts, party: RelyingParty, check_id: str) -> 
 
 
 def list_presentations(
-    ports: PresentationPorts, party: RelyingParty, *, before: str = ""
+    ports: PresentationPorts, party: RelyingParty, *, before: str = "", wanted: Wanted = EVERY
 ) -> tuple[list[Result], str | None]:
-    """Return a page of a party's presentations, newest first, without claims, and the cursor of the next page."""
+    """Return a page of a party's presentations, newest first, and the cursor of the next page; pages show no claims."""
     storage = ports.reading()
     with storage.unit:
-        found = storage.presentations.latest(party.id, before=before, limit=PAGE + 1)
+        found = (
+            storage.presentations.latest(party.id, before=before, limit=PAGE + 1)
+            if wanted == EVERY
+            else storage.presentations.search(party.id, wanted, before=before, limit=PAGE + 1, now=ports.clock.now())
+        )
     page = [_result(one, ports.clock.now()) for one in found[:PAGE]]
     return page, page[-1].id if len(found) > PAGE else None
 

@@ -127,6 +127,8 @@ def resolve_dc_api_request(
     request, certificate = verify_dc_api_request(
         protocol, data, origin=origin, anchors=anchors, now=now, audiences=audiences
     )
+    # 8.4: a wallet that does not understand what is to be agreed to "MUST return an error".
+    # dcapi-8.4-transaction-data
     understand(request.transaction_data, transaction_types)
     return ResolvedDcApiRequest(DcApiProtocol(protocol), origin, request, _identity(request, origin, certificate))
 
