@@ -29,7 +29,7 @@ demo: venv-run ## the whole system on this machine; ONCE=1 ends after the story,
 	@$(BIN)/jigap demo $(ONCE_FLAG) $(FRESH_FLAG) $(PORT_FLAG) $(TLS_FLAG) $(HOST_FLAG)
 
 test: venv ## all tests that need no service; lists every skip with its reason
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 3 --dist loadfile
 
 check: venv ## format, lint, types, import contracts, docstrings, catalogue
 	@$(BIN)/ruff format --check .
