@@ -10,6 +10,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from verifier.presentations.ports import PresentationPorts, StoredPresentation
+from verifier.presentations.use_cases.access_keys import signing_key
 from verifier.relying_parties.ports import PartyId
 from wallet_core import spec_versions as spec
 from wallet_core.errors import InvalidRequest, LocalProtocolError
@@ -18,11 +19,10 @@ from wallet_core.keys.signer import CertifiedSigner
 from wallet_core.protocols.iso18013.dc_api import create_encryption_info, create_request_data
 from wallet_core.protocols.openid4vp.asking import (
     create_response_encryption,
-    find_access_key,
     new_secret,
     private_key_to_bytes,
 )
-from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, ClientIdPrefix, create_client_id
+from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, create_client_id
 from wallet_core.protocols.openid4vp.dc_api import (
     DcApiOffer,
     DcApiProtocol,
@@ -142,7 +142,7 @@ def _data(
     terms = stored.state.terms
     if protocol is DcApiProtocol.UNSIGNED:
         return create_unsigned_data(request)
-    key = _signing_key(ports, stored.party_id, request.client_id)
+    key = signing_key(ports, stored.party_id, request.client_id)
     if protocol is DcApiProtocol.ISO_MDOC:
         return _iso_data(request, offer.encryption_info or "", key)
     times = {"issued_at": ports.clock.now(), "expires_at": terms.expires_at}
@@ -154,13 +154,6 @@ def _data(
 
 
 _SIGNING_PREFIXES: Final = (ClientIdPrefix.X509_HASH, ClientIdPrefix.X509_SAN_DNS)
-
-
-def _signing_key(ports: PresentationPorts, party_id: PartyId, client_id: ClientIdentifier | None) -> CertifiedSigner:
-    current = ports.keys.signing_key(party_id)
-    if client_id is None:
-        return current
-    return find_access_key(client_id, current, lambda: ports.keys.signing_keys(party_id))
 
 
 def _iso_data(request: DcApiRequest, encryption_info: str, key: CertifiedSigner) -> JsonObject:

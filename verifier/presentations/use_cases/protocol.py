@@ -8,7 +8,8 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from verifier.presentations.ports import PresentationPorts, Storage, StoredPresentation
-from verifier.presentations.use_cases.records import attestation_of, note, signing_key
+from verifier.presentations.use_cases.access_keys import attestation_of, signing_key
+from verifier.presentations.use_cases.records import note
 from verifier.presentations.use_cases.requests import key_context
 from wallet_core import spec_versions as spec
 from wallet_core.encoding.claims_path import resolve, value_at
@@ -90,8 +91,7 @@ def serve_request(ports: PresentationPorts, request_id: str, posted: PostedToReq
         raise NotFound("there is no such request")
     retrieved = states.retrieve(stored.state, now=now)
     client_id = retrieved.terms.posted.client_id
-    attestation = attestation_of(ports, stored.party_id, client_id)
-    key = signing_key(ports, stored.party_id, client_id, attestation)
+    key = signing_key(ports, stored.party_id, client_id)
     validate_wallet_can_answer(retrieved.terms.posted, posted.metadata, algorithm=key.signer.public_key.algorithm)
     if not isinstance(stored.state, Retrieved):
         storage = ports.storage()
@@ -104,7 +104,7 @@ def serve_request(ports: PresentationPorts, request_id: str, posted: PostedToReq
         issued_at=now,
         expires_at=retrieved.terms.expires_at,
         wallet_nonce=posted.wallet_nonce,
-        attestation=attestation,
+        attestation=attestation_of(ports, stored.party_id, client_id),
     )
     return encrypt_request_object(token, posted.metadata)
 

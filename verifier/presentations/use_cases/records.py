@@ -9,12 +9,10 @@ from datetime import datetime
 from typing import Final
 
 from verifier.presentations.ports import PresentationPorts, RecordParts, Storage, StoredPresentation
-from verifier.relying_parties.ports import ATTESTATION, PartyId, RelyingParty
+from verifier.presentations.use_cases.access_keys import signing_key
+from verifier.relying_parties.ports import PartyId, RelyingParty
 from wallet_core.errors import NotFound, StateConflict, WalletError
-from wallet_core.keys.signer import CertifiedSigner
 from wallet_core.protocols.openid4vp import presentation as states
-from wallet_core.protocols.openid4vp.asking import find_access_key
-from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, ClientIdPrefix
 from wallet_core.protocols.openid4vp.presentation import Answered
 from wallet_core.protocols.openid4vp.record import (
     SALT_BYTES,
@@ -30,7 +28,6 @@ from wallet_core.protocols.openid4vp.response import VpToken
 from wallet_core.protocols.openid4vp.statuses import DEFAULT_RULE
 from wallet_core.protocols.openid4vp.stored import credentials_of
 from wallet_core.protocols.openid4vp.validation import ValidatedResponse
-from wallet_core.protocols.openid4vp.verifier_attestation import read_own_attestation
 from wallet_core.types import Json
 
 SEAL_BATCH: Final = 200
@@ -77,37 +74,6 @@ def note(
 def _extended(ports: PresentationPorts, validated: ValidatedResponse) -> dict[str, Json]:
     shown = {one.type for several in validated.credentials.values() for one in several}
     return {name: [*sorted(ports.supertypes[name])] for name in sorted(shown & ports.supertypes.keys())}
-
-
-def attestation_of(ports: PresentationPorts, party_id: PartyId, client_id: ClientIdentifier) -> str | None:
-    """Return the party's attestation if the request is made under it."""
-    if client_id.prefix is not ClientIdPrefix.VERIFIER_ATTESTATION:
-        return None
-    return ports.keys.statement(party_id, ATTESTATION)
-
-
-def signing_key(
-    ports: PresentationPorts,
-    party_id: PartyId,
-    client_id: ClientIdentifier | None,
-    attestation: str | None = None,
-) -> CertifiedSigner:
-    """Return the access key that a request's Client Identifier names, which may have been rotated meanwhile.
-
-    The current one where a request names nobody.
-
-    Raises:
-        KeyUnavailable: it is gone.
-    """
-    current = ports.keys.signing_key(party_id)
-    if client_id is None:
-        return current
-    return find_access_key(
-        client_id,
-        current,
-        lambda: ports.keys.signing_keys(party_id),
-        attested=None if attestation is None else read_own_attestation(attestation).key,
-    )
 
 
 def seal_waiting(ports: PresentationPorts, *, after: str = "") -> Sealed:
@@ -187,7 +153,5 @@ def _seal(ports: PresentationPorts, parts: RecordParts, now: datetime) -> str:
     notes = parts.notes or b""  # there are notes wherever there is no record and somebody answered
     # An answer that nobody redeemed in time has ended, though no job may have written that down yet.
     state = states.observe(stored.state, now=now)
-    client_id = stored.state.terms.request.client_id
-    attestation = None if client_id is None else attestation_of(ports, stored.party_id, client_id)
-    key = signing_key(ports, stored.party_id, client_id, attestation)
+    key = signing_key(ports, stored.party_id, stored.state.terms.request.client_id)
     return seal_record(stored.id, stored.party_id, state, notes, key, now=now)
