@@ -15,6 +15,8 @@ from tests.support.presentations import CLAIMS, query
 from tests.support.transactions import transaction
 from tests.support.verifying import HOST, PARTY, VerifierUnderTest, add_access_key
 from verifier.console.calendar import Entry, calendar
+from verifier.relying_parties.ports import registration_of
+from wallet_core.encoding import base64url
 from wallet_core.trust.calendar import WARN_BEFORE
 
 PAGES = [
@@ -219,6 +221,13 @@ def test_the_calendar_shows_what_ends_and_what_to_do(staff: Staff) -> None:
     assert "지금 요청에 서명해요" in page
     assert "때가 되면 이것으로 바꿔 주세요" in page
     assert "관리자가 고른 뿌리예요" in page
+    assert "규칙 등록 증명" not in page
+    ends = under_test.clock.now() + timedelta(days=20)
+    filed = json.dumps({"iat": int(ends.timestamp()) - 86_400 * 300, "exp": int(ends.timestamp())}).encode()
+    store.add_statement(PARTY, registration_of("car-rental"), f"e30.{base64url.encode(filed)}.AA")
+    page = text_of(staff.get("/console/certificates"))
+    assert page.count("규칙 등록 증명") == 1
+    assert "끝나기 전에 등록 기관에서 새로 받아 주세요" in page
     store.rotate(PARTY, f"{PARTY}.2")
     assert "다른 인증서로 바꿨어요" in text_of(staff.get("/console/certificates"))
 

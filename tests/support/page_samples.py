@@ -420,6 +420,8 @@ CALENDAR = [
     _entry("access", "baram-rental.2", 340, "waits"),
     _entry("anchor", "credential_issuer: CN=시험용 발급 인증기관,O=시험용 발급 인증기관,C=KR", 3000, "trusted"),
     _entry("trust_list", "trust.example · 12", None, "failing"),
+    _entry("registration", "car-rental", 200, "good"),
+    _entry("attestation", "baram-rental", 12, "good"),
     _entry("access", "baram-rental.0", -40, "rotated_out"),
 ]
 

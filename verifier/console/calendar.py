@@ -1,8 +1,9 @@
 """The certificate calendar: everything here that ends by itself, the soonest first, and what to do next."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
@@ -10,10 +11,12 @@ from cryptography import x509
 
 from verifier.relying_parties.ports import KeyView
 from verifier.trust_lists.ports import StoredTrustList
+from wallet_core.errors import WalletError
+from wallet_core.jose import jws
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.trust.calendar import WARN_BEFORE
 
-Kind = Literal["access", "anchor", "trust_list", "api_key"]
+Kind = Literal["access", "registration", "attestation", "anchor", "trust_list", "api_key"]
 Renewal = Literal["signs", "waits", "rotated_out", "trusted", "renewed", "failing", "good"]
 
 _TRUST_LIST_SOON: Final = timedelta(days=2)
@@ -77,6 +80,15 @@ def access_entries(certificates: Iterable[AccessCertificate]) -> Iterator[Entry]
     for each in certificates:
         leaf = each.certificate
         yield Entry("access", each.name, leaf.not_valid_before_utc, leaf.not_valid_after_utc, each.renewal)
+
+
+def statement_entries(kind: Literal["registration", "attestation"], name: str, token: str | None) -> Iterator[Entry]:
+    """Return the line of something that others signed about the party; none where there is nothing that can be read."""
+    with suppress(WalletError):
+        claims = {} if token is None else jws.parse(token, what=kind).claims()
+        begins, ends = claims.get("iat"), claims.get("exp")
+        if isinstance(begins, int) and isinstance(ends, int):
+            yield Entry(kind, name, datetime.fromtimestamp(begins, UTC), datetime.fromtimestamp(ends, UTC), "good")
 
 
 def anchor_entries(anchors: TrustAnchors) -> Iterator[Entry]:

@@ -15,9 +15,11 @@ from verifier.console.calendar import (
     anchor_entries,
     calendar,
     key_entries,
+    statement_entries,
     trust_list_entry,
 )
 from verifier.console.desk import Desk, staff
+from verifier.relying_parties.ports import ATTESTATION, registration_of
 from verifier.relying_parties.use_cases import list_api_keys
 from wallet_core.adapters.web import html, page_router
 from wallet_core.errors import KeyUnavailable
@@ -37,6 +39,11 @@ def _entries(desk: Desk) -> Iterator[Entry]:
     verifier = desk.verifier
     unit, now = verifier.database.reader(), verifier.clock.now()
     yield from access_entries(_certificates(desk))
+    keys, party_id = verifier.keys, desk.party.id
+    yield from statement_entries("attestation", party_id, keys.statement(party_id, ATTESTATION))
+    for policy_id in verifier.presentations.policies:
+        token = keys.statement(party_id, registration_of(policy_id))
+        yield from statement_entries("registration", policy_id, token)
     yield from anchor_entries(verifier.anchors)
     source = verifier.trust_ports.source
     if source is not None:

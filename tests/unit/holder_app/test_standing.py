@@ -114,8 +114,8 @@ def test_each_over_asked_claim_is_warned_of_by_name(town: Town) -> None:
     assert {asked.field.path for asked in pick.asked if asked.over_asked} == {("name",), ("address", "full")}
     assert [label["en"] for label in view.standing.over_asked] == ["Name", "Address, in full"]
     words = Words("en").request(view)
-    assert "[!] they ask for more than registered: Name, Address, in full" in words
-    assert words.count("[!] not registered for this") == 2
+    assert "[caution] they ask for more than registered: Name, Address, in full" in words
+    assert words.count("[caution] not registered for this") == 2
     assert "Gaon Store (test) asks" in words
     assert "[registered]" in words
     assert "https://gaon.example/privacy" in words
@@ -132,7 +132,7 @@ def test_an_over_asked_extra_is_warned_of(town: Town) -> None:
     (pick,) = view.groups[0].alternatives[0]
     assert [asked.over_asked for asked in pick.asked] == [False]
     assert [extra.over_asked for extra in pick.extras] == [True]
-    assert "[!] not registered for this" in Words("en").request(view)
+    assert "[caution] not registered for this" in Words("en").request(view)
 
 
 def test_without_registration_the_catalogue_says_why(town: Town) -> None:
@@ -143,7 +143,7 @@ def test_without_registration_the_catalogue_says_why(town: Town) -> None:
     assert known.standing.kept_until == town.clock.now() + timedelta(days=1826)
     unknown = seen(town).standing
     assert (unknown.purpose, unknown.retention, unknown.over_asked) == (None, None, ())
-    assert "[!] not registered" in Words("en").request(seen(town))
+    assert "[caution] not registered" in Words("en").request(seen(town))
 
 
 def test_a_registration_that_ended_gives_no_purpose(town: Town) -> None:
