@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from tests.support.dc_api import ORIGIN, requests_of
 from tests.support.presentations import CLAIMS, NOW, new_world, query
 from tests.support.registering import (
     OTHER_ID,
@@ -28,6 +29,7 @@ from wallet_core.errors import FalseRegistration, InvalidRequest, KeyUnavailable
 from wallet_core.jose import jws
 from wallet_core.keys.jwk import public_jwk
 from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.protocols.openid4vp.dc_api_wallet import ResolvedDcApiRequest, resolve_dc_api_request
 from wallet_core.protocols.openid4vp.registration import create_registration_certificate, registration_of_policy
 from wallet_core.protocols.openid4vp.verifier_info import Standing
 from wallet_core.trust.profiles import CertificateRole
@@ -35,7 +37,8 @@ from wallet_core.trust.profiles import CertificateRole
 REGISTER = register()
 POLICY = "adult-check"
 NUMBERLESS = "numberless"
-OVER_DC_API = {"response_mode": "dc_api.jwt", "expected_origins": ["https://verifier.example"]}
+OVER_DC_API = {"response_mode": "dc_api.jwt", "expected_origins": [ORIGIN]}
+ALL_SIGNED = {"dc_api_protocols": ["openid4vp-v1-signed", "openid4vp-v1-multisigned", "openid4vp-v1-unsigned"]}
 
 
 @pytest.fixture
@@ -105,6 +108,20 @@ def test_a_registration_goes_with_every_request_under_its_policy(desk: VerifierU
     assert desk.present(desk.ask(policy=POLICY)["authorization_request"])
 
 
+@pytest.mark.clause("dcapi-A.3.2.2-verifier-info")
+def test_it_goes_with_signed_requests_over_the_digital_credentials_api(desk: VerifierUnderTest) -> None:
+    filed(desk, registration(desk))
+    asked = desk.ask(dcql_query=query(("adult_by_year",), ("name",)), registration=POLICY, **OVER_DC_API, **ALL_SIGNED)
+    for protocol, data in requests_of(asked).items():
+        resolved = resolve_dc_api_request(protocol, data, origin=ORIGIN, anchors=desk.world.anchors, now=NOW)
+        assert ResolvedDcApiRequest.from_json(json.loads(json.dumps(resolved.to_json()))) == resolved
+        over = [one.path for one in resolved.judgement.over_asked(resolved.request.dcql_query)]
+        signed = protocol != "openid4vp-v1-unsigned"
+        assert over == ([("name",)] if signed else [])
+        assert (resolved.judgement.standing is Standing.REGISTERED) == signed
+        assert bool(resolved.request.verifier_info) == signed
+
+
 def test_it_does_not_go_with_requests_of_another_policy_party_or_prefix(desk: VerifierUnderTest) -> None:
     filed(desk, registration(desk))
     for asked in (
@@ -133,9 +150,8 @@ def test_a_query_of_its_own_can_be_asked_under_a_registration(desk: VerifierUnde
         ({"policy": POLICY, "registration": POLICY}, 400),
         ({"dcql_query": query(("name",)), "client_id_prefix": "verifier_attestation"}, 400),
         ({"dcql_query": query(("name",)), "client_id_prefix": "verifier_attestation", **OVER_DC_API}, 400),
-        ({"dcql_query": query(("name",)), "registration": POLICY, **OVER_DC_API}, 400),
     ],
-    ids=["none filed", "no policy", "both", "no attestation", "attested over DC API", "registered over DC API"],
+    ids=["none filed", "no policy", "both", "no attestation", "attested over DC API"],
 )
 def test_what_was_never_filed_cannot_be_used(desk: VerifierUnderTest, members: Any, status: int) -> None:
     filed(desk, registration(desk))

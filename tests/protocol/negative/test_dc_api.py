@@ -9,9 +9,11 @@ import pytest
 
 from tests.support.dc_api import ORIGIN, PlatformWallet
 from tests.support.presentations import NOW, new_world, query, world
+from tests.support.registering import Register, info
 from wallet_core.encoding import base64url, strict_json
 from wallet_core.errors import (
     AccessDenied,
+    FalseRegistration,
     InvalidRequest,
     MalformedError,
     UntrustedError,
@@ -24,6 +26,8 @@ from wallet_core.protocols.openid4vp import dc_api
 from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, ClientIdPrefix, create_client_id
 from wallet_core.protocols.openid4vp.dc_api_wallet import ResolvedDcApiRequest, answer_to_error, resolve_dc_api_request
 from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
+from wallet_core.protocols.openid4vp.verifier_info import VerifierInfo
+from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.trust.x509 import format_x5c
 
 WORLD, STRANGER = world(), new_world()
@@ -106,6 +110,22 @@ def test_without_proof_of_the_holder_no_state_is_needed() -> None:
     waived = {**query(("name",), require_cryptographic_holder_binding=False)}
     data = {**dc_api.create_unsigned_data(REQUEST), "dcql_query": waived}
     assert resolve(UNSIGNED, data).request.dcql_query.credentials[0].holder_binding is False
+
+
+@pytest.mark.clause("dcapi-A.3.2.2-verifier-info")
+def test_somebody_elses_registration_in_one_header_makes_that_sender_false() -> None:
+    register = Register()
+    anchors = TrustAnchors([*WORLD.anchors.anchors, *register.anchors.anchors[1:]])
+    borrowed = (VerifierInfo(**info(register.registration())),)
+    senders = [dc_api.Sender(HASH, KEY)]
+    for data, protocol in (
+        (dc_api.create_multisigned_data(replace(REQUEST, verifier_info=borrowed), senders, **TIMES), MULTISIGNED),
+        (dc_api.create_signed_data(replace(REQUEST, verifier_info=borrowed), KEY, **TIMES), SIGNED),
+    ):
+        with pytest.raises(FalseRegistration):
+            resolve_dc_api_request(protocol, data, origin=ORIGIN, anchors=anchors, now=NOW)
+    unsigned = {**dc_api.create_unsigned_data(REQUEST), "verifier_info": [info("x")]}
+    assert resolve(UNSIGNED, unsigned).request.verifier_info == ()
 
 
 @pytest.mark.clause("dcapi-A.3.2.2-own-headers")

@@ -35,6 +35,7 @@ from wallet_core.protocols.openid4vp.dc_api import (
 )
 from wallet_core.protocols.openid4vp.dcql import CredentialQuery, DcqlQuery
 from wallet_core.protocols.openid4vp.transaction_data import TransactionData
+from wallet_core.protocols.openid4vp.verifier_info import VerifierInfo
 from wallet_core.types import DocType, JsonObject, Nonce
 
 DEFAULT_PROTOCOLS: Final = (DcApiProtocol.SIGNED, DcApiProtocol.UNSIGNED, DcApiProtocol.ISO_MDOC)
@@ -66,6 +67,7 @@ def new_dc_api_request(
     protocols: Sequence[DcApiProtocol] | None,
     encrypted: bool,
     transactions: tuple[TransactionData, ...] = (),
+    verifier_info: tuple[VerifierInfo, ...] = (),
 ) -> NewDcApiRequest:
     """Return a new request with keys of its own.
 
@@ -79,6 +81,7 @@ def new_dc_api_request(
         protocols: what is offered; None for :data:`DEFAULT_PROTOCOLS`.
         encrypted: whether answers of OpenID4VP are encrypted (``dc_api.jwt``).
         transactions: what is to be agreed to.
+        verifier_info: what others attest of the party; signed requests bring it.
 
     Raises:
         InvalidRequest: an origin is none, or a protocol cannot ask this.
@@ -102,6 +105,7 @@ def new_dc_api_request(
         encryption=None if jwe_key is None else create_response_encryption(jwe_key, request_id),
         expected_origins=expected,
         transaction_data=transactions,
+        verifier_info=verifier_info,
     )
     info = None if iso_key is None else create_encryption_info(iso_key.public_key(), ports.random(_ISO_NONCE_BYTES))
     keys = [private_key_to_bytes(key) for key in (jwe_key, iso_key) if key is not None]

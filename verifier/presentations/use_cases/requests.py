@@ -265,8 +265,8 @@ def _new_dc_api_request(
     transactions: tuple[TransactionData, ...],
     request_id: str,
 ) -> tuple[DcApiRequest, DcApiOffer, bytes]:
-    if order.client_id_prefix is ClientIdPrefix.VERIFIER_ATTESTATION or order.registration is not None:
-        raise InvalidRequest("over the Digital Credentials API parties are known by their certificate alone")
+    if order.client_id_prefix is ClientIdPrefix.VERIFIER_ATTESTATION:
+        raise InvalidRequest("over the Digital Credentials API parties are known by their certificate")
     made = new_dc_api_request(
         ports,
         party.id,
@@ -277,6 +277,7 @@ def _new_dc_api_request(
         protocols=order.dc_api_protocols,
         encrypted=order.encrypted,
         transactions=transactions,
+        verifier_info=_verifier_info(ports, party, order),
     )
     return made.request, made.offer, made.private_keys
 

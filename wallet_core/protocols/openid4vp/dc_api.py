@@ -33,6 +33,7 @@ from wallet_core.protocols.openid4vp.response import (
     vp_token_members,
 )
 from wallet_core.protocols.openid4vp.transaction_data import TransactionData
+from wallet_core.protocols.openid4vp.verifier_info import VerifierInfo
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.trust.x509 import format_x5c
 from wallet_core.types import ClientId, Json, JsonObject, Nonce, SessionTranscript
@@ -51,6 +52,8 @@ _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*:[\x21-\x7e]+\Z")
 _WEB_ORIGIN: Final = re.compile(r"(?!https:.*:443\Z)(?!http:.*:80\Z)https?://[a-z0-9.\[\]:-]+\Z")
 _PER_SENDER: Final = frozenset({"client_id", "verifier_info", "trust_chain"})
 """Parameters that stand in each protected header of a multi-signed request, and only there (A.3.2.2)."""
+_OF_SIGNED: Final = frozenset({"client_id", "verifier_info", "expected_origins"})
+"""Parameters that say nothing in a request that nobody signed."""
 
 
 class DcApiProtocol(StrEnum):
@@ -73,6 +76,7 @@ class DcApiRequest:
         encryption: how the answer is encrypted; there exactly with the response mode ``dc_api.jwt``.
         expected_origins: where the request may be made; empty in a request that nobody signed.
         transaction_data: what is to be agreed to.
+        verifier_info: what others attest of the Verifier; of no use in a request that nobody signed.
     """
 
     client_id: ClientIdentifier | None
@@ -81,6 +85,7 @@ class DcApiRequest:
     encryption: ResponseEncryption | None
     expected_origins: tuple[str, ...]
     transaction_data: tuple[TransactionData, ...] = ()
+    verifier_info: tuple[VerifierInfo, ...] = ()
 
     @property
     def response_mode(self) -> str:
@@ -98,10 +103,8 @@ class DcApiRequest:
 
     def to_json(self) -> JsonObject:
         """Return the request as its parameters, which :func:`parse_dc_api_members` reads."""
-        members: JsonObject = {
-            **Asked(self.nonce, self.dcql_query, self.encryption, self.transaction_data).to_json(),
-            "response_mode": self.response_mode,
-        }
+        asked = Asked(self.nonce, self.dcql_query, self.encryption, self.transaction_data, self.verifier_info)
+        members: JsonObject = {**asked.to_json(), "response_mode": self.response_mode}
         if self.client_id is not None:
             members |= {"client_id": self.client_id.full, "expected_origins": list(self.expected_origins)}
         return members
@@ -154,9 +157,9 @@ def parse_own_origin(value: str) -> str:
 
 def create_unsigned_data(request: DcApiRequest) -> JsonObject:
     """Return ``data`` of an unsigned request (A.3.1)."""
-    # A.2: "The client_id parameter MUST be omitted in unsigned requests"; nor do origins belong there.
+    # A.2: "The client_id parameter MUST be omitted in unsigned requests"; nor does what is bound to it belong there.
     # dcapi-A.2-unsigned-nameless
-    return {name: value for name, value in request.to_json().items() if name not in {"client_id", "expected_origins"}}
+    return {name: value for name, value in request.to_json().items() if name not in _OF_SIGNED}
 
 
 def create_signed_data(
@@ -186,7 +189,8 @@ def create_multisigned_data(
     members = _claims(request, issued_at, expires_at)
     # dcapi-A.3.2.2-own-headers
     payload = strict_json.dumps({name: value for name, value in members.items() if name not in _PER_SENDER})
-    signatures: list[Json] = [_signature(sender, payload) for sender in senders]
+    attested: JsonObject = {"verifier_info": members["verifier_info"]} if "verifier_info" in members else {}
+    signatures: list[Json] = [_signature(sender, payload, attested) for sender in senders]
     return {"request": {"payload": base64url.encode(payload), "signatures": signatures}}
 
 
@@ -230,15 +234,15 @@ def verify_dc_api_request(
         case DcApiProtocol.UNSIGNED:
             # A.2: in an unsigned request "the Wallet MUST ignore any client_id parameter", and expected_origins.
             # dcapi-A.2-ignored
-            return parse_dc_api_members({**data, "client_id": None, "expected_origins": None}), None
+            named = {name: value for name, value in data.items() if name not in _OF_SIGNED}
+            return parse_dc_api_members(named), None
         case DcApiProtocol.SIGNED:
-            unverified, client_id, certificate = _verify_compact(data, anchors, now)
+            claims, client = _verify_compact(data, anchors, now)
         case DcApiProtocol.MULTISIGNED:
-            unverified, client_id, certificate = _verify_general(data, anchors, now)
+            claims, client = _verify_general(data, anchors, now)
         case _:
             # dcapi-A.1-protocol
             raise InvalidRequest("this exchange protocol is not supported here", clause="OpenID4VP A.1")
-    claims: JsonObject = {**request_claims(unverified), "client_id": client_id.full}
     # 3.
     validate_request_claims(claims, now=now, audiences=audiences)
     # 4. and 5.
@@ -247,7 +251,7 @@ def verify_dc_api_request(
     # dcapi-A.2-expected-origins
     if origin not in request.expected_origins:
         raise InvalidRequest("the request is for another origin", clause="OpenID4VP A.2")
-    return request, certificate
+    return request, client
 
 
 def parse_dc_api_members(members: Mapping[str, Json]) -> DcApiRequest:
@@ -267,6 +271,7 @@ def parse_dc_api_members(members: Mapping[str, Json]) -> DcApiRequest:
         encryption=asked.encryption,
         expected_origins=() if unsigned else _parse_expected_origins(members.get("expected_origins")),
         transaction_data=asked.transaction_data,
+        verifier_info=asked.verifier_info,
     )
 
 
@@ -310,20 +315,21 @@ def _claims(request: DcApiRequest, issued_at: datetime, expires_at: datetime) ->
     }
 
 
-def _signature(sender: Sender, payload: bytes) -> JsonObject:
+def _signature(sender: Sender, payload: bytes, attested: JsonObject) -> JsonObject:
     header = jws.encode_header(
         {
             "alg": sender.key.signer.public_key.algorithm.value,
             "typ": spec.TYP_REQUEST_OBJECT,
             "x5c": format_x5c(sender.key.chain),
             "client_id": sender.client_id.full,
+            **attested,
         }
     )
     signature = sender.key.signer.sign(jws.signing_input_for(header, payload))
     return {"protected": header, "signature": base64url.encode(signature)}
 
 
-_Verified = tuple[jws.UnverifiedJws, ClientIdentifier, VerifiedClient]
+_Verified = tuple[JsonObject, VerifiedClient]
 
 
 def _verify_compact(data: JsonObject, anchors: TrustAnchors, now: datetime) -> _Verified:
@@ -334,8 +340,9 @@ def _verify_compact(data: JsonObject, anchors: TrustAnchors, now: datetime) -> _
     unverified = jws.parse(token, what="Request Object")
     # A.2: "The client_id parameter MUST be present in signed requests".
     # dcapi-A.2-signed-named
-    client_id = parse_client_id(request_claims(unverified).get("client_id"))
-    return unverified, client_id, verify_sender(unverified, client_id, anchors=anchors, now=now)
+    claims = request_claims(unverified)
+    client_id = parse_client_id(claims.get("client_id"))
+    return claims, verify_sender(unverified, client_id, anchors=anchors, now=now)
 
 
 def _verify_general(data: JsonObject, anchors: TrustAnchors, now: datetime) -> _Verified:
@@ -365,10 +372,13 @@ def _verify_one(payload: Json, entry: Json, anchors: TrustAnchors, now: datetime
     unverified = jws.parse(f"{protected}.{body}.{signature}", what="Request Object")
     # "MUST be present only in the protected header of the respective signature object".
     # dcapi-A.3.2.2-header-only
-    if not _PER_SENDER.isdisjoint(request_claims(unverified)):
+    claims, header = request_claims(unverified), unverified.header
+    if not _PER_SENDER.isdisjoint(claims):
         raise InvalidRequest("the payload names a sender", clause="OpenID4VP A.3.2.2")
-    client_id = parse_client_id(unverified.header.get("client_id"))
-    return unverified, client_id, verify_sender(unverified, client_id, anchors=anchors, now=now)
+    client_id = parse_client_id(header.get("client_id"))
+    # dcapi-A.3.2.2-verifier-info
+    own: JsonObject = {name: header[name] for name in ("client_id", "verifier_info") if name in header}
+    return {**claims, **own}, verify_sender(unverified, client_id, anchors=anchors, now=now)
 
 
 def _parse_expected_origins(value: Json) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ error code once the person has acted.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
 from urllib.parse import urlsplit
@@ -38,6 +38,7 @@ from wallet_core.protocols.openid4vp.pending import (
     signed_vp_token,
 )
 from wallet_core.protocols.openid4vp.transaction_data import NO_TYPES, TransactionTypes, bind, understand
+from wallet_core.protocols.openid4vp.verifier_info import Judgement, judge_verifier
 from wallet_core.protocols.openid4vp.wallet import create_items
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.types import Json, JsonObject
@@ -52,12 +53,14 @@ class ResolvedDcApiRequest:
         origin: of the page or app, as the platform names it; the person sees it whoever signed.
         request: what is asked.
         verifier: who asks; without a name where nobody signed.
+        judgement: what its registrations make of it.
     """
 
     protocol: DcApiProtocol
     origin: str
     request: DcApiRequest
     verifier: VerifierIdentity
+    judgement: Judgement = field(default_factory=Judgement)
 
     def to_json(self) -> JsonObject:
         """Return the value for storage."""
@@ -66,6 +69,7 @@ class ResolvedDcApiRequest:
             "origin": self.origin,
             "request": self.request.to_json(),
             "verifier": self.verifier.to_json(),
+            "judgement": self.judgement.to_json(),
         }
 
     @classmethod
@@ -78,7 +82,8 @@ class ResolvedDcApiRequest:
             protocol = DcApiProtocol(str(value.get("protocol")))
         except ValueError as exc:
             raise MalformedError("a stored request is of no known protocol") from exc
-        return cls(protocol, origin, parse_dc_api_members(request), VerifierIdentity.from_json(verifier))
+        judgement = Judgement.from_json(value.get("judgement"))
+        return cls(protocol, origin, parse_dc_api_members(request), VerifierIdentity.from_json(verifier), judgement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +127,18 @@ def resolve_dc_api_request(
     agreed to: a request with anything else is refused (8.4).
 
     Raises:
-        WalletError: the request breaks a rule, or nobody trusted vouches for its sender.
+        WalletError: the request breaks a rule, nobody trusted vouches for its sender, or it brings a registration that
+            is false.
     """
-    request, certificate = verify_dc_api_request(
+    request, client = verify_dc_api_request(
         protocol, data, origin=origin, anchors=anchors, now=now, audiences=audiences
     )
     # 8.4: a wallet that does not understand what is to be agreed to "MUST return an error".
     # dcapi-8.4-transaction-data
     understand(request.transaction_data, transaction_types)
-    return ResolvedDcApiRequest(DcApiProtocol(protocol), origin, request, _identity(request, origin, certificate))
+    registered_as = () if client is None or client.registered_as is None else (client.registered_as,)
+    judgement = judge_verifier(request.verifier_info, registered_as, anchors, now=now)
+    return ResolvedDcApiRequest(DcApiProtocol(protocol), origin, request, _identity(request, origin, client), judgement)
 
 
 def create_dc_api_presentation(
@@ -200,10 +208,10 @@ def answer_to_error(protocol: str, error: WalletError, *, person_acted: bool) ->
     return {"protocol": protocol, "data": {"error": error.code}}
 
 
-def _identity(request: DcApiRequest, origin: str, certificate: VerifiedClient | None) -> VerifierIdentity:
+def _identity(request: DcApiRequest, origin: str, client: VerifiedClient | None) -> VerifierIdentity:
     return VerifierIdentity(
         client_id=origin_audience(origin) if request.client_id is None else request.client_id.full,
         host=urlsplit(origin).netloc or origin,
-        name=certificate.name if certificate else None,
-        certificate_sha256=base64url.encode(certificate.sha256) if certificate and certificate.sha256 else None,
+        name=client.name if client else None,
+        certificate_sha256=base64url.encode(client.sha256) if client and client.sha256 else None,
     )

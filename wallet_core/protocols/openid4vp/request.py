@@ -76,6 +76,7 @@ class Asked:
     dcql_query: DcqlQuery
     encryption: ResponseEncryption | None
     transaction_data: tuple[TransactionData, ...] = ()
+    verifier_info: tuple[VerifierInfo, ...] = ()
 
     def to_json(self) -> JsonObject:
         """Return the members (5.1, 5.2) but for ``response_mode``; :func:`parse_asked` reads them."""
@@ -93,6 +94,8 @@ class Asked:
         }
         if self.transaction_data:
             members["transaction_data"] = [entry.text for entry in self.transaction_data]
+        if self.verifier_info:
+            members["verifier_info"] = [info.to_json() for info in self.verifier_info]
         return members
 
 
@@ -117,13 +120,11 @@ class AuthorizationRequest:
     def to_json(self) -> JsonObject:
         """Return the request as its parameters (5.1, 5.2), which :func:`parse_request_members` reads."""
         members: JsonObject = {
-            **Asked(self.nonce, self.dcql_query, self.encryption, self.transaction_data).to_json(),
+            **Asked(self.nonce, self.dcql_query, self.encryption, self.transaction_data, self.verifier_info).to_json(),
             "client_id": self.client_id.full,
             "response_mode": self.response_mode,
             "response_uri": self.response_uri,
         }
-        if self.verifier_info:
-            members["verifier_info"] = [info.to_json() for info in self.verifier_info]
         return members if self.state is None else {**members, "state": self.state}
 
 
@@ -237,9 +238,15 @@ def parse_request_members(members: Mapping[str, Json]) -> AuthorizationRequest:
     # vp-5.3-state
     if state is None and not all(credential.holder_binding for credential in asked.dcql_query.credentials):
         raise InvalidRequest("state is missing, though no holder binding is asked for", clause="OpenID4VP 5.3")
-    given = parse_verifier_info(members["verifier_info"], asked.dcql_query) if "verifier_info" in members else ()
     return AuthorizationRequest(
-        client_id, response_uri, asked.nonce, asked.dcql_query, state, asked.encryption, asked.transaction_data, given
+        client_id,
+        response_uri,
+        asked.nonce,
+        asked.dcql_query,
+        state,
+        asked.encryption,
+        asked.transaction_data,
+        asked.verifier_info,
     )
 
 
@@ -268,7 +275,8 @@ def parse_asked(members: Mapping[str, Json], *, plain: str, encrypted: str) -> A
     nonce = Nonce(_url_safe(members.get("nonce"), "nonce"))
     metadata = _parse_metadata(members)
     encryption = _parse_encryption(metadata) if mode == encrypted else None
-    return Asked(nonce, query, encryption, _parse_transactions(members, query))
+    given = parse_verifier_info(members["verifier_info"], query) if "verifier_info" in members else ()
+    return Asked(nonce, query, encryption, _parse_transactions(members, query), given)
 
 
 def _parse_reference(client_id: ClientIdentifier, parameters: Mapping[str, str]) -> RequestReference:
