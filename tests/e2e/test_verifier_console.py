@@ -182,6 +182,10 @@ def test_a_check_across_devices(staff: Staff) -> None:
     sent = staff.under_test.present(across)
     assert resolved.request.state
     assert staff.state(page) == "verified"
+    saved = staff.client.get(f"{HOST}{page}/record", headers=PAGE)
+    assert saved.headers["content-type"] == "application/jigap-verification-record+sd-jwt"
+    assert saved.headers["content-disposition"].startswith("attachment; ")
+    assert saved.text.count("~") >= 1
     text = staff.get(page)
     assert "모두 통과" in text
     assert text.count("통과</span></li>") == 10

@@ -13,6 +13,7 @@ from sqlalchemy import func, select, update
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
+from tests.e2e.test_verifier_console import PAGE, opened
 from tests.support.openapi_client import GeneratedClient
 from tests.support.presentations import CLAIMS, query
 from tests.support.verifying import BACK, HOST, PARTY, VerifierUnderTest, response_code
@@ -417,3 +418,24 @@ def test_a_party_whose_webhook_was_removed_is_told_nothing(receiver: Receiver, m
     rotated = json.loads(run(cli.app, ["party", "webhook", PARTY, "--rotate", "--json"]).stdout)
     assert rotated["secret"] not in {None, answer["secret"]}
     assert isinstance(run(cli.app, ["party", "webhook", "nobody", "--json"]).exception, NotFound)
+
+
+def test_staff_see_what_was_not_heard_and_send_it_again(receiver: Receiver) -> None:
+    verifier = receiver.under_test
+    receiver.answers = [HttpResponse(500)]
+    verifier.present(verifier.ask()["authorization_request"])
+    receiver.work()
+    staff = opened(verifier, demo=True)
+    staff.get("/console/webhooks", 303)
+    staff.sign_in()
+    (stored,) = deliveries(verifier)
+    assert stored.id in staff.get("/console/webhooks")
+    again = f"/console/webhooks/{stored.id}/send-again"
+    # Without the token of the page nothing happens.
+    assert staff.client.post(HOST + again, headers={**PAGE, "Origin": HOST}).status_code == 403
+    page = staff.post(again, "/console/webhooks").headers["location"]
+    assert "다시 보내고 있어요" in staff.get(page)
+    receiver.work()
+    assert "모두 전했어요" in staff.get("/console/webhooks")
+    assert len(receiver.heard) == 2
+    staff.client.close()
