@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -16,11 +15,12 @@ import qrcode
 from qrcode.constants import ERROR_CORRECT_L
 from starlette.testclient import TestClient
 
+from tests.support.commands import jigap
 from tests.support.file_checks import REFERENCE, URI, FileDesk, both_world, failed_step, open_desk
 from tests.support.html import assert_whole
 from tests.support.presentations import NOW, VCT, query
 from tests.support.trust import ListOperator, listed, new_list
-from tests.support.verifier_program import JIGAP, VerifierProgram
+from tests.support.verifier_program import VerifierProgram
 from tests.support.verifying import HOST
 from verifier.app import create_app
 from verifier.checks.assembly import check_ports
@@ -384,10 +384,9 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> VerifierProgram:
 
 
 def run(program: VerifierProgram, *arguments: str, given: bytes = b"") -> tuple[int, dict[str, Any], str]:
-    command = [*JIGAP, "verifier", *arguments]
-    done = subprocess.run(command, env=program.environment, input=given, capture_output=True, check=False)
+    done = jigap(["verifier", *arguments], environment=program.environment, given=given)
     printed = json.loads(done.stdout) if done.stdout else {}
-    return done.returncode, printed, done.stderr.decode()
+    return done.returncode, printed, done.stderr
 
 
 def test_the_command_says_it_in_words_and_in_json(program: VerifierProgram, tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_without_the_clerks_number_nothing_is_made(staff: Staff, wrong: str) -> 
     customer = Customer(staff)
     right = spoken(staff)
     assert customer.type(wrong or f"{(int(right) + 1) % 10_000:04d}").status_code == 403
-    assert staff.get("/console/checks").count('class="row"') == 3  # the menu
+    assert staff.get("/console/checks").count('class="row"') == 6  # the menu
     customer.get("/counter/check", 404)
     customer.get("/counter/return?response_code=x", 404)
 

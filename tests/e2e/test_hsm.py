@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,8 @@ import httpx2
 import pytest
 from cryptography import x509
 
-from tests.support.issuer_program import JIGAP, IssuerProgram
+from tests.support.commands import jigap
+from tests.support.issuer_program import IssuerProgram
 from tests.support.issuing import sign_proofs
 from tests.support.presentations import new_world, query
 from tests.support.softhsm import PIN, SoftHsm
@@ -136,8 +136,7 @@ def test_a_licence_signed_in_a_token_is_received_and_accepted(issuer: IssuerProg
         options = ["--home", str(tmp_path / "home"), "--trust", str(anchors), "--insecure-allow-loopback", "--yes"]
 
         def wallet(*words: str) -> dict[str, Any]:
-            command = [*JIGAP, "wallet", *words, *options, "--json"]
-            done = subprocess.run(command, env=child_environment({}), capture_output=True, text=True, check=False)
+            done = jigap(["wallet", *words, *options, "--json"], environment=child_environment({}))
             assert done.returncode == 0, done.stderr
             printed: dict[str, Any] = json.loads(done.stdout)
             return printed

@@ -114,6 +114,7 @@ def test_a_valid_card_is_accepted_and_the_answer_says_when_it_was_checked(provid
         "clause": "OpenID4VP 8.6",
         "ok": True,
         "detail": "checked 0 s ago",
+        "query_id": None,
     }
     provider.under_test.clock.advance(45)
     assert step(check(provider, held))["detail"] == "checked 45 s ago"

@@ -1,16 +1,15 @@
 """Every command that the documentation names exists, with the options it names."""
 
 import re
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from tests.support.commands import jigap
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "specs").glob("*.md")])
-PROGRAM = "from wallet_core.adapters.cli import main; main()"
 
 
 def _commands() -> list[str]:
@@ -25,9 +24,7 @@ def _commands() -> list[str]:
 
 @cache
 def _help(*names: str) -> tuple[int, str]:
-    arguments = [sys.executable, "-c", PROGRAM, *names, "--help"]
-    wide = {"COLUMNS": "200", "PATH": "/usr/bin:/bin"}
-    done = subprocess.run(arguments, capture_output=True, text=True, check=False, env=wide)
+    done = jigap([*names, "--help"], environment={"COLUMNS": "200", "PATH": "/usr/bin:/bin"})
     return done.returncode, done.stdout
 
 

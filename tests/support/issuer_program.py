@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx2
 
+from tests.support.commands import jigap
 from tests.support.network import free_port
 
 JIGAP = [sys.executable, "-c", "from wallet_core.adapters.cli import main; main()"]
@@ -46,8 +47,7 @@ class IssuerProgram:
 
     def run(self, *arguments: str, code: int = 0) -> dict[str, Any]:
         """Run ``jigap ARGUMENTS --json`` and return the object it printed."""
-        command = [*JIGAP, *arguments, "--json"]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        done = jigap([*arguments, "--json"], environment=self.environment)
         assert done.returncode == code, done.stderr
         printed: dict[str, Any] = json.loads(done.stdout)
         return printed

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx2
 
+from tests.support.commands import jigap
 from tests.support.network import free_port
 from tests.support.presentations import World
 from tests.support.verifying import PARTY, add_access_key, catalogue, register, verifier_settings
@@ -70,8 +71,7 @@ class VerifierProgram:
 
     def run(self, *arguments: str) -> dict[str, Any]:
         """Run ``jigap verifier ARGUMENTS --json`` and return the object it printed."""
-        command = [*JIGAP, "verifier", *arguments, "--json"]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        done = jigap(["verifier", *arguments, "--json"], environment=self.environment)
         assert done.returncode == 0, done.stderr
         printed: dict[str, Any] = json.loads(done.stdout)
         return printed
