@@ -15,7 +15,7 @@ from wallet_core.adapters import jobs
 from wallet_core.adapters.sql import Database
 
 LONG = os.environ.get("JIGAP_LONG") == "1"  # noqa: TID251
-PATIENCE = 300 if LONG else 60
+PATIENCE = 300 if LONG else 120
 """Seconds after which a soak that does not end is a failure."""
 
 pytestmark = pytest.mark.soak
@@ -88,7 +88,7 @@ def test_small_jobs_under_random_kills(soaked: Database, database_url: str, caps
 
 
 def test_chunks_under_random_kills(soaked: Database, database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    chunks, rows = (100, 10_000) if LONG else (30, 10_000)
+    chunks, rows = (100, 10_000) if LONG else (15, 10_000)
     with soaked.unit() as unit:
         jobs.enqueue_many(unit.connection, TABLES, "chunk", [{"rows": rows}] * chunks)
     crew = Crew(database_url, "chunk", 2, lease=3)

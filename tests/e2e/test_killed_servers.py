@@ -26,12 +26,15 @@ POINTS = {
     ("mdl", "issuer"): 10,
     ("bank", "verifier"): 4,
     ("shop", "verifier"): 4,
+    ("over_asking", "verifier"): 6,
     ("rental", "verifier"): 4,
     ("tax", "issuer"): 29,
     ("used_up", "verifier"): 11,
     ("used_up", "issuer"): 13,
-    ("clerk", "issuer"): 27,
-    ("wrong_code", "issuer"): 15,
+    ("clerk", "issuer"): 29,
+    ("record", "verifier"): 4,
+    ("payment", "verifier"): 5,
+    ("wrong_code", "issuer"): 16,
     ("replay", "issuer"): 7,
     ("replay", "verifier"): 8,
     ("changed_claim", "issuer"): 7,
@@ -39,8 +42,9 @@ POINTS = {
     ("untrusted_issuer", "verifier"): 4,
     ("lost_licence", "issuer"): 13,
     ("lost_licence", "verifier"): 4,
+    ("changed_payment", "verifier"): 8,
     ("other_type", "verifier"): 4,
-    ("new_address", "issuer"): 17,
+    ("new_address", "issuer"): 18,
     ("new_address", "verifier"): 9,
     ("look_back", "issuer"): 4,
 }
@@ -49,24 +53,15 @@ POINTS = {
 SHORT_POINTS = {
     ("licence", "issuer"): 7,  # the code is redeemed
     ("certificate", "issuer"): 8,  # the credential is signed
-    ("mdl", "issuer"): 9,
     ("bank", "verifier"): 3,  # the answer is checked
-    ("shop", "verifier"): 2,
-    ("rental", "verifier"): 1,
     ("tax", "issuer"): 19,  # the authorization code is redeemed
-    ("used_up", "verifier"): 7,
     ("used_up", "issuer"): 11,  # new copies are signed
     ("clerk", "issuer"): 22,  # the clerk approves
-    ("wrong_code", "issuer"): 5,
+    ("record", "verifier"): 3,
+    ("payment", "verifier"): 4,
     ("replay", "verifier"): 3,
-    ("changed_claim", "issuer"): 7,
-    ("untrusted_issuer", "verifier"): 3,
     ("lost_licence", "issuer"): 12,  # it is reported lost
-    ("lost_licence", "verifier"): 3,
-    ("other_type", "verifier"): 2,
     ("new_address", "issuer"): 9,  # old copies are revoked with the first new one
-    ("new_address", "verifier"): 3,
-    ("look_back", "issuer"): 1,
 }
 
 DELAYS = (0.0, 0.004, 0.012)

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from tools.clauses import ROOT
 
@@ -91,5 +91,5 @@ def _become(order: dict[str, Any]) -> None:
         os._exit(status)
 
 
-def _stream(number: int, mode: str) -> TextIO:
+def _stream(number: int, mode: str) -> Any:
     return os.fdopen(number, mode, encoding="utf-8", closefd=False)
