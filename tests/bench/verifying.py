@@ -32,6 +32,7 @@ from wallet_core.encoding import strict_json
 from wallet_core.errors import StateConflict
 from wallet_core.formats.sd_jwt.holder import create_key_binding
 from wallet_core.protocols.openid4vp.presentation import Presentation
+from wallet_core.protocols.openid4vp.record import RecordNotes
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors, format_trust_anchors
 from wallet_core.trust.status_list.array import new_array
 from wallet_core.trust.status_list.token import create_status_list_jwt, status_list_claims
@@ -157,6 +158,7 @@ class MemoryPresentations:
     def __init__(self, stored: list[StoredPresentation]) -> None:
         self.by_request = {each.request_id: each for each in stored}
         self.moved: dict[str, Presentation] = {}
+        self.notes: dict[str, RecordNotes | None] = {}
 
     def add(self, presentation: StoredPresentation) -> None:
         """Store a new one."""
@@ -167,11 +169,12 @@ class MemoryPresentations:
         found, state = self.by_request.get(request_id), self.moved.get(request_id)
         return found if found is None or state is None else found.moved(state)
 
-    def advance(self, presentation: StoredPresentation, state: Presentation) -> None:
-        """Store its new state."""
+    def advance(self, presentation: StoredPresentation, state: Presentation, notes: RecordNotes | None = None) -> None:
+        """Store its new state, and what its verification record will need."""
         if presentation.request_id in self.moved:
             raise StateConflict("this request was answered")
         self.moved[presentation.request_id] = state
+        self.notes[presentation.request_id] = notes
 
 
 class _Both:

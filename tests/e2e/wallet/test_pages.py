@@ -119,7 +119,7 @@ def test_an_oversized_picture(town: Town) -> None:
     assert person.page.status_code == 413
 
 
-@pytest.mark.parametrize("link", ["", "hello", "https://example.org/?x=1", "mdoc:abc", "openid4vp://?client_id=a"])
+@pytest.mark.parametrize("link", ["", "hello", "https://example.org/?x=1", "openid4vp://?client_id=a"])
 def test_what_is_no_link(town: Town, link: str) -> None:
     person = browser(town)
     person.get("/scan")

@@ -14,7 +14,7 @@ TODAY = date(2026, 11, 22)
 
 
 def test_the_catalogue_is_whole(catalogue: Catalogue) -> None:
-    assert (len(catalogue.types), len(catalogue.policies), len(catalogue.agencies)) == (20, 15, 13)
+    assert (len(catalogue.types), len(catalogue.policies), len(catalogue.agencies)) == (20, 16, 13)
     assert {each.agency for each in catalogue.types.values()} == set(catalogue.agencies)
 
 

@@ -55,9 +55,9 @@ def test_after_too_many_refusals_the_caller_waits_and_others_do_not(make_app: Ca
         mine, theirs = {"X-Forwarded-For": "198.51.100.1"}, {"X-Forwarded-For": "198.51.100.2"}
         for _ in range(FAILURES_AT_ONCE):
             assert client.get("/wire", headers=mine).status_code == 401
-        statuses = {client.get("/wire", headers=mine).status_code for _ in range(5)}
-        refused = client.get("/wire", headers=mine)
-        assert 429 in statuses
+        # A call is given back every two seconds, so a slow machine gets some more of them.
+        answers = (client.get("/wire", headers=mine) for _ in range(FAILURES_AT_ONCE))
+        refused = next(answer for answer in answers if answer.status_code != 401)
         assert (refused.status_code, refused.json()["error"]) == (429, "temporarily_unavailable")
         assert int(refused.headers["retry-after"]) > 0
         assert refused.headers["x-content-type-options"] == "nosniff"
