@@ -1,5 +1,6 @@
 """Rules for every test: what `JIGAP_REQUIRE` names must be there. pyproject.toml shuts sockets beyond this machine."""
 
+import asyncio
 import os
 import secrets
 from collections.abc import Iterator
@@ -45,6 +46,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
     if wanted := set(config.getoption("--clause")):
         items[:] = [item for item in items if any(wanted & {*mark.args} for mark in item.iter_markers("clause"))]
+
+
+@pytest.fixture(autouse=True)
+def _no_event_loop_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail the test that leaves an event loop running in this thread, not those after it that could start none."""
+    yield
+    if request.node.get_closest_marker("browser") is None:
+        assert asyncio._get_running_loop() is None, "an event loop was left running"
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
