@@ -18,6 +18,9 @@ from typing import Any
 
 from tools.clauses import ROOT
 
+JIGAP = [sys.executable, "-c", "from wallet_core.adapters.cli import main; main()"]
+"""How a server is started: as people start it."""
+
 _MODULES = "demo.cli, holder_app.cli, issuer.cli, verifier.cli"
 _WAITING = f"import {_MODULES}; from tests.support.commands import serve; serve()"
 

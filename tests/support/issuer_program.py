@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,10 +12,8 @@ from typing import Any
 
 import httpx2
 
-from tests.support.commands import jigap
+from tests.support.commands import JIGAP, jigap
 from tests.support.network import free_port
-
-JIGAP = [sys.executable, "-c", "from wallet_core.adapters.cli import main; main()"]
 
 
 @dataclass

@@ -5,7 +5,6 @@ import os
 import signal
 import ssl
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import httpx2
 
-from tests.support.commands import jigap
+from tests.support.commands import JIGAP, jigap
 from tests.support.network import free_port
 from tests.support.presentations import World
 from tests.support.verifying import PARTY, add_access_key, catalogue, register, verifier_settings
@@ -22,8 +21,6 @@ from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import child_environment
 from wallet_core.adapters.keystore import KeyStore
 from wallet_core.adapters.migrations import migrate
-
-JIGAP = [sys.executable, "-c", "from wallet_core.adapters.cli import main; main()"]
 
 
 @dataclass

@@ -86,6 +86,11 @@ class VerifiedClient:
     registered_as: str | None
     redirect_uris: tuple[str, ...] | None = None
 
+    @property
+    def registered_numbers(self) -> tuple[str, ...]:
+        """``registered_as`` as ``verifier_info.judge_verifier`` takes it; empty where it has none."""
+        return () if self.registered_as is None else (self.registered_as,)
+
 
 def create_client_id(prefix: ClientIdPrefix, *, leaf: bytes, response_uri: str, attested: str = "") -> ClientIdentifier:
     """Return the Client Identifier of a Verifier with the access certificate ``leaf`` (DER) and this ``response_uri``.

@@ -136,8 +136,8 @@ def resolve_dc_api_request(
     # 8.4: a wallet that does not understand what is to be agreed to "MUST return an error".
     # dcapi-8.4-transaction-data
     understand(request.transaction_data, transaction_types)
-    registered_as = () if client is None or client.registered_as is None else (client.registered_as,)
-    judgement = judge_verifier(request.verifier_info, registered_as, anchors, now=now)
+    numbers = () if client is None else client.registered_numbers
+    judgement = judge_verifier(request.verifier_info, numbers, anchors, now=now)
     return ResolvedDcApiRequest(DcApiProtocol(protocol), origin, request, _identity(request, origin, client), judgement)
 
 

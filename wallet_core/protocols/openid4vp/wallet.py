@@ -132,8 +132,7 @@ def resolve_request(
         audiences=audiences,
         transaction_types=transaction_types,
     )
-    registered_as = () if client.registered_as is None else (client.registered_as,)
-    judgement = judge_verifier(request.verifier_info, registered_as, anchors, now=now)
+    judgement = judge_verifier(request.verifier_info, client.registered_numbers, anchors, now=now)
     return ResolvedRequest(request, _identity(request, client), judgement)
 
 
