@@ -37,11 +37,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--clause", action="append", default=[], help=text)
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run the browser's tests last, and only the tests of the clauses that were asked for.
 
-    Last, because Playwright leaves an event loop running in its thread, in which later tests could start none.
+    Last, because Playwright leaves an event loop running in its thread, in which later tests could start none. After
+    pytest's own order, which brings tests that share a parametrised fixture together.
     """
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
     if wanted := set(config.getoption("--clause")):

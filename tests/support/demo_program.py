@@ -1,8 +1,6 @@
 """A demo whose servers can be broken: honest parts run as they are, one part from a copy with one check taken out."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -45,21 +43,39 @@ def copy_tree(target: Path) -> Path:
     return target
 
 
-@contextmanager
-def sabotaged(deployment: Deployment, servers: dict[str, Server], tree: Path, sabotage: Sabotage) -> Iterator[None]:
-    """Run one server from ``tree`` without one of its checks; afterwards the honest one again."""
-    file, text = sabotage.broken()
-    honest = (tree / file).read_text()
-    servers[sabotage.app].stop()
-    broken = Server(replace(deployment, extra_environment={"PYTHONPATH": str(tree)}), sabotage.app)
-    (tree / file).write_text(text)
-    try:
-        broken.start()
-        broken.wait()
-        yield
-    finally:
-        broken.stop()
-        (tree / file).write_text(honest)
-        servers[sabotage.app] = Server(deployment, sabotage.app)
-        servers[sabotage.app].start()
-        servers[sabotage.app].wait()
+@dataclass
+class Saboteur:
+    """Breaks one server of a running demo at a time, and mends it when something else is to be broken or nothing."""
+
+    deployment: Deployment
+    servers: dict[str, Server]
+    tree: Path
+    _broken: tuple[str, Path, str] | None = None
+
+    def sabotage(self, sabotage: Sabotage) -> None:
+        """Run one server from the copy without one of its checks."""
+        file, text = sabotage.broken()
+        self._restore(sabotage.app)
+        self._broken = (sabotage.app, file, (self.tree / file).read_text())
+        (self.tree / file).write_text(text)
+        self._run(Server(replace(self.deployment, extra_environment={"PYTHONPATH": str(self.tree)}), sabotage.app))
+
+    def mend(self) -> None:
+        """Run only honest servers."""
+        self._restore()
+
+    def _restore(self, taken_over: str = "") -> None:
+        """Put the file back, and the server, unless the next one takes its place."""
+        if self._broken is None:
+            return
+        app, file, honest = self._broken
+        (self.tree / file).write_text(honest)
+        self._broken = None
+        if app != taken_over:
+            self._run(Server(self.deployment, app))
+
+    def _run(self, server: Server) -> None:
+        self.servers[server.app].stop()
+        self.servers[server.app] = server
+        server.start()
+        server.wait()

@@ -8,6 +8,7 @@ import difflib
 import ipaddress
 import os
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypeAlias
 from urllib.parse import urlsplit
@@ -219,7 +220,13 @@ def load_catalogue(folder: Path | None = None) -> Catalogue:
         SettingsError: the folder cannot be read.
         CatalogueError: it breaks a rule; ``detail`` has every problem with file and line.
     """
-    return parse_catalogue(read_catalogue_texts(folder))
+    return _parse_catalogue(tuple(read_catalogue_texts(folder).items()))
+
+
+@lru_cache(maxsize=2)
+def _parse_catalogue(texts: tuple[tuple[str, str], ...]) -> Catalogue:
+    """Return the catalogue of these files, one for all parts of a program that read the same."""
+    return parse_catalogue(dict(texts))
 
 
 def load_trust_anchors(paths: Iterable[Path], *, purpose: AnchorPurpose | None = None) -> TrustAnchors:

@@ -7,8 +7,9 @@ every complaint names file and line.
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import takewhile
 from typing import Any, Final, TypeAlias
 
@@ -63,12 +64,21 @@ class Document:
     """One parsed file and the place of every key in it."""
 
     def __init__(
-        self, file: str, data: dict[str, Any], lines: dict[Location, int], problems: list[CatalogueProblem]
+        self,
+        file: str,
+        data: dict[str, Any],
+        find_lines: Callable[[], dict[Location, int]],
+        problems: list[CatalogueProblem],
     ) -> None:
         self.file = file
         self.data = data
-        self._lines = lines
+        self._find_lines = find_lines
         self._problems = problems
+
+    @cached_property
+    def _lines(self) -> dict[Location, int]:
+        # Every program reads the catalogue when it starts; only one that complains needs lines.
+        return self._find_lines()
 
     def line(self, location: Location) -> int:
         """Return the line of ``location``, or of the nearest thing around it."""
@@ -206,21 +216,21 @@ def _parse_toml(file: str, text: str, problems: list[CatalogueProblem]) -> Docum
         line = int(found.group(1)) if found else max(1, text.count("\n"))
         problems.append(CatalogueProblem(file, line, "syntax", f"the file is not TOML: {str(exc).split(' (at')[0]}"))
         return None
-    return Document(file, data, _toml_lines(text), problems)
+    return Document(file, data, lambda: _toml_lines(text), problems)
 
 
 def _parse_json(file: str, text: str, problems: list[CatalogueProblem]) -> Document | None:
-    lines, duplicates = _json_lines(text)
-    for line, key in duplicates:
-        problems.append(CatalogueProblem(file, line, "duplicate", f"{key} stands twice in one object"))
-    if duplicates:
-        return None
     try:
+        # It refuses names that stand twice as well, though not by their lines.
         data = strict_json.loads_object(text, what="the file", max_bytes=4 * MAX_FILE)
     except MalformedError as exc:
-        problems.append(CatalogueProblem(file, _json_error_line(text), "syntax", exc.detail))
+        duplicates = _json_lines(text)[1]
+        for line, key in duplicates:
+            problems.append(CatalogueProblem(file, line, "duplicate", f"{key} stands twice in one object"))
+        if not duplicates:
+            problems.append(CatalogueProblem(file, _json_error_line(text), "syntax", exc.detail))
         return None
-    return Document(file, data, lines, problems)
+    return Document(file, data, lambda: _json_lines(text)[0], problems)
 
 
 def _json_error_line(text: str) -> int:

@@ -428,6 +428,8 @@ def test_another_trust_list_is_refused() -> None:
     refused_at(AuditStep.TRUST_LIST, RECORD, trust_lists=[other])
     without = changed(lambda made: made["trust"].update(list=None))
     refused_at(AuditStep.TRUST_LIST, without, trust_lists=[TRUST_LIST])
+    no_digest = changed(lambda made: made["trust"]["list"].update(sha256={"": None}))
+    refused_at(AuditStep.TRUST_LIST, no_digest, trust_lists=[TRUST_LIST])
     assert audit(without).refused_at is None
 
 

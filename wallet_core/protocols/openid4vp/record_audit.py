@@ -409,7 +409,7 @@ class _Auditor:
             return f"- list {number} counted; bring it (--trust) to look into it"
         if not isinstance(counted, dict):
             raise _refused("no trust list counted then")
-        digests = {base64url.encode(hashlib.sha256(_payload(text)).digest()) for text in self.brought.trust_lists}
+        digests = [base64url.encode(hashlib.sha256(_payload(text)).digest()) for text in self.brought.trust_lists]
         # record-4-same-list
         if counted.get("sha256") not in digests:
             raise _refused("another trust list counted then")
