@@ -21,10 +21,10 @@ from holder_app.provider.use_cases import LocalWalletProvider
 from holder_app.settings import WalletSettings
 from tests.support.issuing import HOST, LICENCE, NOW, FixedClock, IssuerUnderTest, issuer_anchors
 from tests.support.reissuing import put_on_record
+from tests.support.tables import migrate
 from tests.support.wallet_providers import CLIENT_ID, PROVIDER, Provider
 from tests.support.wallets import Network, wait
 from wallet_core.adapters.keystore import new_key_text
-from wallet_core.adapters.migrations import migrate
 from wallet_core.http import HttpRequest, HttpResponse
 from wallet_core.keys.signer import CertifiedSigner
 from wallet_core.trust.anchors import format_trust_anchors

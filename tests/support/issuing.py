@@ -17,8 +17,8 @@ from issuer.app import create_app
 from issuer.dependencies import Issuer, build_issuer
 from issuer.settings import IssuerSettings
 from tests.simulators import run_flow
+from tests.support.tables import migrate
 from wallet_core.adapters.keystore import KeyStore, new_key_text
-from wallet_core.adapters.migrations import migrate
 from wallet_core.http import HttpRequest, HttpResponse
 from wallet_core.keys.algorithms import PublicKey
 from wallet_core.keys.jwk import thumbprint

@@ -13,6 +13,9 @@ import psycopg
 
 _PLACES = ("/usr/lib/postgresql", "/usr/local/pgsql", "/opt/homebrew/opt/postgresql")
 
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
+_ROOM = 4 << 30
+
 
 def find_programs() -> Path | None:
     """Return the folder of ``initdb`` and ``pg_ctl``, the newest version first."""
@@ -30,7 +33,7 @@ class Cluster:
     def __init__(self, programs: Path, *, durable: bool = True) -> None:
         self._programs = programs
         self._fsync = "on" if durable else "off"
-        self._folder = Path(tempfile.mkdtemp(prefix="jigap-postgres-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="jigap-postgres-", dir=None if durable else _in_memory()))
         self._user = _other_user() if os.geteuid() == 0 else None
         self.port = free_port()
 
@@ -51,10 +54,10 @@ class Cluster:
         self._run("pg_ctl", "-D", str(self._folder / "data"), "-m", "immediate", "-w", "stop")
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def create_database(self, name: str) -> str:
-        """Create an empty database and return its URL."""
+    def create_database(self, name: str, template: str = "template1") -> str:
+        """Create a database like another one, which nobody uses now, and return its URL."""
         with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
         return self._url(name)
 
     def drop_database(self, name: str) -> None:
@@ -79,6 +82,11 @@ class Cluster:
             Path(output.name).unlink()
         if done.returncode != 0:
             raise RuntimeError(f"{program} failed: {said}")
+
+
+def _in_memory() -> str | None:
+    """Return a folder in memory if there is a large one: a database is made of some hundred files."""
+    return str(_MEMORY) if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM else None
 
 
 def _other_user() -> str:

@@ -15,12 +15,12 @@ import httpx2
 from tests.support.commands import JIGAP, jigap
 from tests.support.network import free_port
 from tests.support.presentations import World
+from tests.support.tables import migrate
 from tests.support.verifying import PARTY, add_access_key, catalogue, register, verifier_settings
 from verifier.dependencies import build_verifier
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import child_environment
 from wallet_core.adapters.keystore import KeyStore
-from wallet_core.adapters.migrations import migrate
 
 
 @dataclass

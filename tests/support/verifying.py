@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from tests.simulators import run_flow
 from tests.support.issuing import FixedClock
 from tests.support.presentations import NOW, World, new_world
+from tests.support.tables import migrate
 from tests.support.transactions import transaction_types
 from verifier.app import create_app
 from verifier.dependencies import Verifier, build_verifier
@@ -23,7 +24,6 @@ from verifier.relying_parties.use_cases import register_party
 from verifier.settings import VerifierSettings
 from wallet_core.adapters.config import load_catalogue
 from wallet_core.adapters.keystore import KeyStore, new_key_text
-from wallet_core.adapters.migrations import migrate
 from wallet_core.catalogue import Catalogue, Text
 from wallet_core.formats.sd_jwt.holder import HeldSdJwt
 from wallet_core.http import HttpRequest, HttpResponse

@@ -25,9 +25,9 @@ from tests.simulators.verifier import SimulatedVerifier
 from tests.support.mdoc_presentations import MdocAgency
 from tests.support.presentations import NOW, World, new_ca
 from tests.support.presentations import Agency as Signing
+from tests.support.tables import migrate
 from wallet_core.adapters.config import load_catalogue
 from wallet_core.adapters.keystore import new_key_text
-from wallet_core.adapters.migrations import migrate
 from wallet_core.catalogue import Catalogue, CredentialType
 from wallet_core.encoding import base64url
 from wallet_core.errors import FetchError

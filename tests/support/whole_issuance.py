@@ -17,10 +17,10 @@ from tests.support.authorizing import Browser, start_town
 from tests.support.authorizing import Town as IssuerTown
 from tests.support.browsing import Person
 from tests.support.issuing import HOST, NOW, add_signing_key, issuer_anchors
+from tests.support.tables import migrate
 from tests.support.wallet_providers import Provider
 from tests.support.wallets import Network
 from wallet_core.adapters.keystore import KeyStore, new_key_text
-from wallet_core.adapters.migrations import migrate
 from wallet_core.trust.anchors import TrustAnchors, format_trust_anchors
 from wallet_core.types import AgencyId, ClientId
 

@@ -60,6 +60,7 @@ def create_pages(messages: Messages, folders: Sequence[Path] = ()) -> Pages:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,  # templates change as code does: with a restart
     )
     environment.globals |= {
         "t": _translate(messages),

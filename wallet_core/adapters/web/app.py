@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from wallet_core.adapters.config import AppSettings
 from wallet_core.adapters.keystore import Sealer
 from wallet_core.adapters.sql import Database
 from wallet_core.adapters.ui import STATIC
-from wallet_core.adapters.ui.environment import STATIC_PATH, create_pages
+from wallet_core.adapters.ui.environment import STATIC_PATH, Pages, create_pages
 from wallet_core.adapters.ui.messages import load_messages
 from wallet_core.adapters.web import errors
 from wallet_core.adapters.web.answers import html, protocol_json
@@ -79,7 +79,7 @@ def create_app(
         routers: of the app's features.
         lifespan: what runs around serving.
     """
-    pages = create_pages(load_messages(["base", name]), template_folders)
+    pages = _pages(name, tuple(template_folders))
     web = WebContext(
         name, settings, database, tables, sealer or settings.sealer(), clock or SystemClock(), pages, call_limit
     )
@@ -116,6 +116,12 @@ def create_app(
     end_with_parent()
     settle()
     return app
+
+
+@lru_cache
+def _pages(name: str, folders: tuple[Path, ...]) -> Pages:
+    """Return the pages of an app: read and compiled once, however often a process makes that app."""
+    return create_pages(load_messages(["base", name]), folders)
 
 
 class _App(FastAPI):
