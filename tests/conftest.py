@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """Leave ten thousand collected tests out of every later round of the garbage collector: it takes a sixth of a run."""
+    """Leave ten thousand tests out of every later round of the garbage collector, which takes a sixth of a run."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
