@@ -12,6 +12,7 @@ from issuer.app import create_worker
 from issuer.issuance.use_cases.expiry import BATCH, expire_offers
 from issuer.tables import IssuerBase
 from tests.support.issuing import HOST, NOW, IssuerUnderTest, add_signing_key
+from tests.support.tables import own_tables
 from wallet_core.errors import InvalidRequest
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.openid4vci.pending import IssuedCredentials
@@ -51,7 +52,7 @@ def test_the_data_of_ended_offers_are_deleted(issuer: IssuerUnderTest) -> None:
 
 def test_the_tables_are_those_of_the_code(issuer: IssuerUnderTest) -> None:
     with issuer.issuer.database.reader() as unit:
-        context = MigrationContext.configure(unit.connection, opts={"version_table": "alembic_version_issuer"})
+        context = MigrationContext.configure(unit.connection, opts=own_tables("issuer", "issuer"))
         assert compare_metadata(context, IssuerBase.metadata) == []
 
 

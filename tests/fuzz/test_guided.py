@@ -71,8 +71,8 @@ def test_planted_bugs_are_found_and_kept(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("engine")
 def test_a_short_run_finds_nothing() -> None:
-    """Half a minute over the targets of SHORT; what it finds is kept, and fails the tests until it is mended."""
-    run = guided("--short", "--seconds", "30")
+    """Fifteen seconds over the targets of SHORT; what it finds is kept, and fails the tests until it is mended."""
+    run = guided("--short", "--seconds", "15")
     print(run.stdout)
     assert run.returncode == 0, run.stdout + run.stderr
 

@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from wallet_core.adapters import migrations
 from wallet_core.adapters.sql import Database
@@ -26,6 +27,14 @@ def migrate_all(url: str) -> None:
     for app in APPS:
         migrations.migrate(database, app)
     database.close()
+
+
+def own_tables(app: str, prefix: str) -> dict[str, Any]:
+    """Options of a ``MigrationContext`` that sees the tables of one app only."""
+    return {
+        "version_table": f"alembic_version_{app}",
+        "include_name": lambda name, kind, _: kind != "table" or str(name).startswith(f"{prefix}_"),
+    }
 
 
 @cache

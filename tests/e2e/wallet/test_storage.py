@@ -15,6 +15,7 @@ from holder_app.tasks import FORGET_EXPIRED, create_worker
 from tests.support.browsing import browser
 from tests.support.presentations import World
 from tests.support.simultaneous import at_once
+from tests.support.tables import own_tables
 from tests.support.wallets import LICENCE, Town, new_town, new_verifier, receive
 from wallet_core.adapters import migrations
 from wallet_core.adapters.migrations import migrate, revisions
@@ -35,11 +36,8 @@ def test_migrations_make_the_tables_of_the_code(stored: Town) -> None:
     at, head = revisions(database, "holder_app")
     assert at == head is not None
     with database.unit() as unit:
-        options = {
-            "version_table": "alembic_version_holder_app",
-            "include_name": lambda name, kind, _: kind != "table" or str(name).startswith("wallet_"),
-        }
-        found = compare_metadata(MigrationContext.configure(unit.connection, opts=options), WalletBase.metadata)
+        context = MigrationContext.configure(unit.connection, opts=own_tables("holder_app", "wallet"))
+        found = compare_metadata(context, WalletBase.metadata)
     assert found == []
 
 

@@ -10,6 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import MetaData
 
+from tests.support.tables import own_tables
 from wallet_core.adapters.app_tables import app_tables
 from wallet_core.adapters.migrations import migrate, revisions
 from wallet_core.adapters.sql import NAMING_CONVENTION, Database
@@ -62,7 +63,7 @@ def test_the_first_migration_makes_the_tables_of_the_code(database: Database, sa
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
     app_tables("sample", metadata)
     with database.reader() as unit:
-        context = MigrationContext.configure(unit.connection, opts={"version_table": "alembic_version_sample"})
+        context = MigrationContext.configure(unit.connection, opts=own_tables("sample", "sample"))
         assert compare_metadata(context, metadata) == []
 
 

@@ -30,7 +30,7 @@ def test_changed_policies(texts: dict[str, str], catalogue: Catalogue, name: str
     if not isinstance(changed, dict):
         return
     problems: list[CatalogueProblem] = []
-    document = Document(file, changed, {}, problems)
+    document = Document(file, changed, dict, problems)
     parsed = parse_policy(document.root)
     if not problems:
         check_policies([(document, parsed)], [(document, each) for each in catalogue.types.values()])
@@ -44,7 +44,7 @@ def test_changed_types(texts: dict[str, str], name: str, seed: int) -> None:
     if not isinstance(changed, dict):
         return
     problems: list[CatalogueProblem] = []
-    document = Document(file, changed, {}, problems)
+    document = Document(file, changed, dict, problems)
     parsed = parse_credential_type(document.root)
     if not problems:
         check_types([(document, parsed)], [parsed.agency], TODAY)
@@ -57,7 +57,7 @@ def test_changed_transactions(texts: dict[str, str], name: str, seed: int) -> No
     if not isinstance(changed, dict):
         return
     problems: list[CatalogueProblem] = []
-    document = Document(file, changed, {}, problems)
+    document = Document(file, changed, dict, problems)
     parsed = parse_transaction_type(document.root)
     if not problems:
         check_transactions([(document, parsed)])
