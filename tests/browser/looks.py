@@ -15,7 +15,7 @@ SMALLEST_TARGET = 43.5
 """Pixels; 44 less rounding."""
 
 _AXE = Axe()
-_RUN_AXE = "axe.run({resultTypes: ['violations'], elementRef: false})"
+_RUN_AXE = "axe.run({resultTypes: ['violations'], elementRef: false}).then((found) => found.violations)"
 _SMALL_TARGETS = """(smallest) => [...document.querySelectorAll('a, button, summary, input, select, textarea')]
   .filter((e) => e.checkVisibility() && !e.closest('.hide, p, dd, .skip') && !e.matches('.skip, [type=hidden]'))
   .map((e) => [e.getBoundingClientRect(), e.outerHTML.slice(0, 120)])
@@ -25,7 +25,11 @@ _SMALL_TARGETS = """(smallest) => [...document.querySelectorAll('a, button, summ
 
 
 def watch(page: Page) -> list[str]:
-    """Return a list that fills with what the browser complains about: errors of scripts, refusals of the CSP."""
+    """Return a list that fills with what the browser complains about: errors of scripts, refusals of the CSP.
+
+    Every document of the page gets axe as well: half a megabyte that goes to the browser once.
+    """
+    page.add_init_script(_AXE.axe_script)
     complaints: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
@@ -44,9 +48,7 @@ def ready(page: Page) -> None:
 
 def accessibility_problems(page: Page) -> list[str]:
     """Return axe's serious and critical findings, one line each."""
-    if page.evaluate("typeof axe") == "undefined":  # half a megabyte: once for each document
-        page.evaluate(_AXE.axe_script)
-    violations: list[dict[str, Any]] = page.evaluate(_RUN_AXE)["violations"]
+    violations: list[dict[str, Any]] = page.evaluate(_RUN_AXE)
     return [
         f"{page.url} {rule['id']}: {node['html'][:160]}"
         for rule in violations
