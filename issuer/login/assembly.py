@@ -17,7 +17,7 @@ from wallet_core.adapters.trust_files import FollowedFiles, follow_issuer_policy
 from wallet_core.catalogue.catalogue import Catalogue
 from wallet_core.errors import KeyUnavailable, MalformedError
 from wallet_core.protocols.oauth2.identifiers import parse_identifier
-from wallet_core.protocols.openid4vp.validation import ChainVerifier
+from wallet_core.protocols.openid4vp.presented import ChainVerifier
 from wallet_core.trust.anchors import AnchorPurpose
 from wallet_core.trust.policy import IssuerPolicy
 from wallet_core.trust.x509 import TrustedCertificate, verify_chain

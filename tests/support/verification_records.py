@@ -16,7 +16,8 @@ from wallet_core.protocols.openid4vp import presentation as states
 from wallet_core.protocols.openid4vp import record as records
 from wallet_core.protocols.openid4vp import validation
 from wallet_core.protocols.openid4vp.presentation import PresentationFlow, Requested, Terms
-from wallet_core.protocols.openid4vp.validation import Expectation, validate_vp_token
+from wallet_core.protocols.openid4vp.presented import Expectation
+from wallet_core.protocols.openid4vp.validation import validate_vp_token
 from wallet_core.spec_versions import TYP_VERIFICATION_RECORD
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors
 from wallet_core.trust.status_list.judging import StatusEvidence, StatusFinding

@@ -8,7 +8,7 @@ from tests.support.vectors import cases, load
 from wallet_core.errors import InvalidRequest, QueryNotSatisfied
 from wallet_core.protocols.openid4vp.dcql import parse_dcql_query, validate_own_query
 from wallet_core.protocols.openid4vp.matching import Candidate, SetMatch, approve, match
-from wallet_core.protocols.openid4vp.validation import validate_claims
+from wallet_core.protocols.openid4vp.validation_claims import validate_claims
 
 BOTH = ("dc+sd-jwt", "mso_mdoc")
 

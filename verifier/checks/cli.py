@@ -24,8 +24,8 @@ from wallet_core.adapters.ui.messages import load_messages
 from wallet_core.catalogue import Catalogue, CredentialType
 from wallet_core.encoding.plain_text import printable
 from wallet_core.errors import InvalidRequest, MalformedError, NotFound
+from wallet_core.protocols.openid4vp.presented import PresentedCredential
 from wallet_core.protocols.openid4vp.standalone import KnownSession
-from wallet_core.protocols.openid4vp.validation import PresentedCredential
 from wallet_core.types import Vct
 
 _STATES = {

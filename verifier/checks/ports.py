@@ -9,7 +9,7 @@ from verifier.status.ports import RunFlow
 from verifier.status.use_cases import StatusLists
 from wallet_core.catalogue.policy import Policy
 from wallet_core.protocols.openid4vp.checks import ListCopy
-from wallet_core.protocols.openid4vp.validation import ChainVerifier, IssuerPermission, TrustListsOf
+from wallet_core.protocols.openid4vp.presented import ChainVerifier, IssuerPermission, TrustListsOf
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from wallet_core.catalogue.policy import Policy, StatusRule
 from wallet_core.errors import InvalidRequest, MalformedError, NotFound, VerificationError, WalletError
 from wallet_core.protocols.openid4vp.checks import Check, ListCopy
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery, parse_dcql_query
+from wallet_core.protocols.openid4vp.presented import PresentedCredential
 from wallet_core.protocols.openid4vp.standalone import (
     NO_SESSION,
     Copies,
@@ -35,7 +36,6 @@ from wallet_core.protocols.openid4vp.standalone import (
     verify_given,
 )
 from wallet_core.protocols.openid4vp.statuses import StatusLook
-from wallet_core.protocols.openid4vp.validation import PresentedCredential
 from wallet_core.trust.status_list.fetching import fetch_aggregation
 from wallet_core.trust.status_list.judging import StatusFinding, StatusVerifier
 from wallet_core.trust.status_list.reading import ListName

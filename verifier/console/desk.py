@@ -20,8 +20,8 @@ from wallet_core.adapters.web import session
 from wallet_core.catalogue import CredentialType, Policy, Text
 from wallet_core.catalogue.transaction import TransactionLine, TransactionMember, TransactionType
 from wallet_core.errors import AccessDenied, InvalidTransactionData, NotFound
+from wallet_core.protocols.openid4vp.presented import PresentedCredential
 from wallet_core.protocols.openid4vp.transaction_data import TransactionData, understand
-from wallet_core.protocols.openid4vp.validation import PresentedCredential
 from wallet_core.spec_versions import FORMAT_MDOC
 from wallet_core.types import Json, JsonObject, Vct
 

@@ -10,8 +10,8 @@ from verifier.relying_parties.ports import AccessKeys, PartyId
 from wallet_core.catalogue.policy import Policy
 from wallet_core.catalogue.transaction import TransactionType
 from wallet_core.protocols.openid4vp.presentation import Presentation
+from wallet_core.protocols.openid4vp.presented import ChainVerifier, IssuerPermission, TrustListsOf
 from wallet_core.protocols.openid4vp.record import RecordNotes
-from wallet_core.protocols.openid4vp.validation import ChainVerifier, IssuerPermission, TrustListsOf
 from wallet_core.types import JsonObject, RandomBytes
 
 

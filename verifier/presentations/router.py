@@ -27,7 +27,7 @@ from wallet_core.errors import InvalidRequest, NotFound, StateConflict, Verifica
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix
 from wallet_core.protocols.openid4vp.dc_api import MAX_ORIGIN_CHARACTERS, DcApiProtocol
 from wallet_core.protocols.openid4vp.presentation import PresentationFlow
-from wallet_core.protocols.openid4vp.validation import PresentedCredential
+from wallet_core.protocols.openid4vp.presented import PresentedCredential
 from wallet_core.types import Json, JsonObject
 
 router = APIRouter(prefix="/api/v1/presentations", tags=["presentations"])

@@ -15,8 +15,8 @@ from verifier.ports import Clock
 from verifier.status.ports import RunFlow, StatusStorage, StorageFactory, StoredList
 from wallet_core import spec_versions as spec
 from wallet_core.errors import WalletError
+from wallet_core.protocols.openid4vp.presented import ChainVerifier
 from wallet_core.protocols.openid4vp.statuses import StatusLook
-from wallet_core.protocols.openid4vp.validation import ChainVerifier
 from wallet_core.trust.status_list.fetching import fetch_status_list
 from wallet_core.trust.status_list.reading import FetchedStatusList, ListName, read_status_list
 

@@ -10,7 +10,7 @@ from wallet_core.catalogue.credential_type import CredentialType
 from wallet_core.catalogue.policy import Policy
 from wallet_core.keys.signer import CertifiedSigner
 from wallet_core.protocols.openid4vp.presentation import Presentation
-from wallet_core.protocols.openid4vp.validation import ChainVerifier, IssuerPermission
+from wallet_core.protocols.openid4vp.presented import ChainVerifier, IssuerPermission
 from wallet_core.types import AgencyId, RandomBytes
 
 POLICY: Final = "issuer-login"

@@ -26,8 +26,9 @@ from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
 from wallet_core.protocols.openid4vp.matching import approve, match
 from wallet_core.protocols.openid4vp.mdoc import request_transcript
 from wallet_core.protocols.openid4vp.pending import MdocItem, PresentationToSign, ResolvedRequest, VerifierIdentity
+from wallet_core.protocols.openid4vp.presented import Expectation
 from wallet_core.protocols.openid4vp.request import parse_request_members, vp_formats_supported
-from wallet_core.protocols.openid4vp.validation import Expectation, ValidatedResponse, validate_vp_token
+from wallet_core.protocols.openid4vp.validation import ValidatedResponse, validate_vp_token
 from wallet_core.protocols.openid4vp.wallet import create_presentation
 from wallet_core.spec_versions import NAMESPACE_MDL
 from wallet_core.trust.anchors import AnchorPurpose

@@ -13,7 +13,8 @@ from wallet_core.protocols.openid4vp.checks import failed_checks
 from wallet_core.protocols.openid4vp.matching import Selection, approve, match
 from wallet_core.protocols.openid4vp.mdoc import request_transcript
 from wallet_core.protocols.openid4vp.pending import ResolvedRequest, VerifierIdentity
-from wallet_core.protocols.openid4vp.validation import Expectation, validate_vp_token
+from wallet_core.protocols.openid4vp.presented import Expectation
+from wallet_core.protocols.openid4vp.validation import validate_vp_token
 from wallet_core.protocols.openid4vp.wallet import create_presentation
 from wallet_core.trust.anchors import AnchorPurpose
 from wallet_core.trust.x509 import verify_chain

@@ -19,6 +19,7 @@ from wallet_core.jose.jws import attach_signature
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.openid4vp.checks import CHECKS, WHERE_ASKED, CheckStep, ListCopy, age_said
 from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
+from wallet_core.protocols.openid4vp.presented import anybody_trusted
 from wallet_core.protocols.openid4vp.standalone import (
     NO_SESSION,
     Copies,
@@ -33,7 +34,6 @@ from wallet_core.protocols.openid4vp.standalone import (
     verified_checks,
     verify_given,
 )
-from wallet_core.protocols.openid4vp.validation import anybody_trusted
 from wallet_core.trust.anchors import AnchorPurpose
 from wallet_core.trust.status_list.judging import StatusFinding, refuse_status
 from wallet_core.trust.x509 import verify_chain

@@ -25,6 +25,7 @@ from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix
 from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
 from wallet_core.protocols.openid4vp.matching import Candidate, Selection, approve, default_choice, match
 from wallet_core.protocols.openid4vp.pending import PresentationToSign, ResolvedRequest
+from wallet_core.protocols.openid4vp.presented import Expectation
 from wallet_core.protocols.openid4vp.request import (
     UnsignedRequest,
     create_unsigned_link,
@@ -41,7 +42,7 @@ from wallet_core.protocols.openid4vp.transaction_data import (
     parse_transaction_data,
     understand,
 )
-from wallet_core.protocols.openid4vp.validation import Expectation, validate_vp_token
+from wallet_core.protocols.openid4vp.validation import validate_vp_token
 from wallet_core.trust.anchors import AnchorPurpose
 from wallet_core.trust.x509 import verify_chain
 

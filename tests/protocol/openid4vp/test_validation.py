@@ -24,13 +24,8 @@ from wallet_core.keys.algorithms import SignatureAlgorithm
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.openid4vp.checks import CheckStep, failed_checks
 from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
-from wallet_core.protocols.openid4vp.validation import (
-    Expectation,
-    PresentedCredential,
-    ValidatedResponse,
-    validate_permitted,
-    validate_vp_token,
-)
+from wallet_core.protocols.openid4vp.presented import Expectation, PresentedCredential, validate_permitted
+from wallet_core.protocols.openid4vp.validation import ValidatedResponse, validate_vp_token
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor
 from wallet_core.trust.policy import create_issuer_policy
 from wallet_core.trust.trust_list import Period

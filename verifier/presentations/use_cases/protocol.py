@@ -33,11 +33,12 @@ from wallet_core.protocols.openid4vp.checks import CheckStep
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery
 from wallet_core.protocols.openid4vp.mdoc import request_transcript
 from wallet_core.protocols.openid4vp.presentation import Requested, Retrieved
+from wallet_core.protocols.openid4vp.presented import Expectation
 from wallet_core.protocols.openid4vp.record import RecordNotes
 from wallet_core.protocols.openid4vp.request_object import create_request_object
 from wallet_core.protocols.openid4vp.response import ErrorResponse, PresentationResponse
 from wallet_core.protocols.openid4vp.statuses import DEFAULT_RULE, StatusLook
-from wallet_core.protocols.openid4vp.validation import Expectation, ValidatedResponse, validate_vp_token
+from wallet_core.protocols.openid4vp.validation import ValidatedResponse, validate_vp_token
 from wallet_core.protocols.openid4vp.wallet_metadata import (
     NOTHING_POSTED,
     PostedToRequestUri,

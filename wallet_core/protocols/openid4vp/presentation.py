@@ -20,8 +20,9 @@ from wallet_core.errors import Expired as ExpiredError
 from wallet_core.errors import NotFound, StateConflict, VerificationError, WalletError
 from wallet_core.protocols.openid4vp.checks import Check, CheckStep, failed_checks
 from wallet_core.protocols.openid4vp.dc_api import DcApiOffer, DcApiRequest
+from wallet_core.protocols.openid4vp.presented import PresentedCredential
 from wallet_core.protocols.openid4vp.request import AuthorizationRequest, RequestUriMethod
-from wallet_core.protocols.openid4vp.validation import PresentedCredential, ValidatedResponse
+from wallet_core.protocols.openid4vp.validation import ValidatedResponse
 from wallet_core.types import QueryId
 
 REDEEM_WITHIN: Final = timedelta(minutes=5)

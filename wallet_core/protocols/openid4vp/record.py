@@ -30,8 +30,9 @@ from wallet_core.protocols.openid4vp.presentation import (
     Refused,
     Verified,
 )
+from wallet_core.protocols.openid4vp.presented import PresentedCredential
 from wallet_core.protocols.openid4vp.response import VpToken
-from wallet_core.protocols.openid4vp.validation import PresentedCredential, ValidatedResponse
+from wallet_core.protocols.openid4vp.validation import ValidatedResponse
 from wallet_core.trust.status_list.judging import StatusFinding
 from wallet_core.trust.x509 import format_x5c
 from wallet_core.types import Json, JsonObject

@@ -21,9 +21,10 @@ from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, parse_clie
 from wallet_core.protocols.openid4vp.dcql import CredentialQuery, DcqlQuery, parse_dcql_query
 from wallet_core.protocols.openid4vp.matching import value_matches
 from wallet_core.protocols.openid4vp.mdoc import request_transcript
+from wallet_core.protocols.openid4vp.presented import Expectation
 from wallet_core.protocols.openid4vp.record import VERSION, ParsedRecord, asks_for, parse_record
 from wallet_core.protocols.openid4vp.request import parse_request_members
-from wallet_core.protocols.openid4vp.validation import Expectation, validate_vp_token
+from wallet_core.protocols.openid4vp.validation import validate_vp_token
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
 from wallet_core.trust.policy import IssuerPolicy, create_issuer_policy
 from wallet_core.trust.status_list.judging import NO_STATUS, StatusFinding

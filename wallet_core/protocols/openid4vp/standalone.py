@@ -30,15 +30,12 @@ from wallet_core.formats.mdoc.verifier import (
     verify_document,
     verify_issuer_signed,
 )
-from wallet_core.formats.sd_jwt.vc import NEVER_HIDDEN, SdJwtVc, validate_sd_jwt_vc
+from wallet_core.formats.sd_jwt.vc import NEVER_HIDDEN
 from wallet_core.formats.sd_jwt.verifier import (
     MAX_SD_JWT_CHARACTERS,
     UnverifiedSdJwt,
     parse_sd_jwt,
-    verify_sd_jwt,
-    verify_sd_jwt_kb,
 )
-from wallet_core.keys.algorithms import PublicKey
 from wallet_core.protocols.openid4vp.authorities import is_certified_as_asked
 from wallet_core.protocols.openid4vp.checks import (
     CHECKS,
@@ -51,22 +48,23 @@ from wallet_core.protocols.openid4vp.checks import (
 )
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery
 from wallet_core.protocols.openid4vp.mdoc import trusted_signer
-from wallet_core.protocols.openid4vp.validation import (
+from wallet_core.protocols.openid4vp.presented import (
     ChainVerifier,
     IssuerPermission,
     PresentedCredential,
     TrustListsOf,
     find_status,
-    mdoc_step_of,
     on_no_list,
-    project,
-    sd_jwt_step_of,
     status_said,
+    validate_permitted,
+)
+from wallet_core.protocols.openid4vp.validation_claims import project, validate_claims
+from wallet_core.protocols.openid4vp.validation_mdoc import mdoc_step_of
+from wallet_core.protocols.openid4vp.validation_sd_jwt import (
     trusted_issuer,
     validate_audience,
-    validate_claims,
     validate_issuer,
-    validate_permitted,
+    verify_signed,
 )
 from wallet_core.trust.status_list.judging import StatusVerifier
 from wallet_core.trust.x509 import TrustedCertificate, validate_issuing_country
@@ -404,8 +402,9 @@ def _verify_sd_jwt(given: UnverifiedSdJwt, demands: Demands, now: datetime) -> _
     except MalformedError as exc:
         raise check_failed(CheckStep.ISSUER_TRUSTED, exc.description, exc) from exc
     certificate = trusted_issuer(chain, demands.verify_chain, now)
-    # 3. to 6.
-    credential = _signed_credential(given, certificate.public_key, demands, now)
+    # 3. to 6. RFC 9901 7.3, step 1: a Key Binding JWT nobody can check is not looked at, and nothing is said for it.
+    proof_for = demands.session.proof() if demands.session.is_known else None
+    credential = verify_signed(given, certificate.public_key, proof_for, now=now, leeway=demands.leeway)
     validate_issuer(credential, certificate)
     # 5. Who is nobody in particular is not among the audiences of a credential that has some (RFC 7519 4.1.3).
     validate_audience(credential, demands.session.audience or ClientId(""))
@@ -421,21 +420,6 @@ def _verify_sd_jwt(given: UnverifiedSdJwt, demands: Demands, now: datetime) -> _
         gaps=credential.gaps,
         chain=chain,
     )
-
-
-def _signed_credential(given: UnverifiedSdJwt, key: PublicKey, demands: Demands, now: datetime) -> SdJwtVc:
-    session = demands.session
-    bound = session.proof() if session.is_known else None
-    try:
-        if bound is None:
-            # RFC 9901 7.3, step 1: a Key Binding JWT nobody can check is not looked at, and nothing is said for it.
-            return validate_sd_jwt_vc(verify_sd_jwt(given, issuer_key=key, now=now, leeway=demands.leeway))
-        verified = verify_sd_jwt_kb(
-            given, issuer_key=key, audience=bound[0], nonce=bound[1], now=now, leeway=demands.leeway
-        )
-        return validate_sd_jwt_vc(verified)
-    except (VerificationError, MalformedError) as exc:
-        raise check_failed(sd_jwt_step_of(exc), exc.description, exc) from exc
 
 
 def _verify_mdoc(given: UnverifiedIssuerSigned | UnverifiedDeviceResponse, demands: Demands, now: datetime) -> _Found:

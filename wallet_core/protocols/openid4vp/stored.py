@@ -20,8 +20,8 @@ from wallet_core.protocols.openid4vp.presentation import (
     Terms,
     Verified,
 )
+from wallet_core.protocols.openid4vp.presented import PresentedCredential
 from wallet_core.protocols.openid4vp.request import parse_request_members
-from wallet_core.protocols.openid4vp.validation import PresentedCredential
 from wallet_core.trust.status_list.judging import NO_STATUS, StatusFinding
 from wallet_core.types import Json, JsonObject, QueryId
 

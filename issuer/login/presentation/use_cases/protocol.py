@@ -25,11 +25,12 @@ from wallet_core.protocols.openid4vp.asking import (
 )
 from wallet_core.protocols.openid4vp.mdoc import request_transcript
 from wallet_core.protocols.openid4vp.presentation import Requested, Retrieved
+from wallet_core.protocols.openid4vp.presented import Expectation
 from wallet_core.protocols.openid4vp.request import AuthorizationRequest
 from wallet_core.protocols.openid4vp.request_object import create_request_object
 from wallet_core.protocols.openid4vp.response import ErrorResponse, PresentationResponse
 from wallet_core.protocols.openid4vp.statuses import StatusLook, look_up_statuses
-from wallet_core.protocols.openid4vp.validation import Expectation, ValidatedResponse, validate_vp_token
+from wallet_core.protocols.openid4vp.validation import ValidatedResponse, validate_vp_token
 from wallet_core.protocols.openid4vp.wallet_metadata import (
     NOTHING_POSTED,
     PostedToRequestUri,

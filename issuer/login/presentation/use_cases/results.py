@@ -24,8 +24,8 @@ from wallet_core.protocols.openid4vp.presentation import (
     Retrieved,
     Verified,
 )
+from wallet_core.protocols.openid4vp.presented import PresentedCredential
 from wallet_core.protocols.openid4vp.request import create_request_uri_link
-from wallet_core.protocols.openid4vp.validation import PresentedCredential
 from wallet_core.types import QueryId
 
 NAME_CLAIM: Final = "name"

@@ -16,7 +16,7 @@ from wallet_core.adapters.config import SettingsError, load_catalogue
 from wallet_core.adapters.keystore import KeyStore
 from wallet_core.errors import NotFound, QueryNotSatisfied
 from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
-from wallet_core.protocols.openid4vp.validation import PresentedCredential
+from wallet_core.protocols.openid4vp.presented import PresentedCredential
 
 QUERY = load_catalogue().policies["issuer-login"].dcql_query
 LICENCE, CARD, MDL = "urn:jigap:vct:drivers-licence:1", "urn:jigap:vct:resident-card:1", "org.iso.18013.5.1.mDL"
