@@ -25,9 +25,10 @@ from wallet_core.protocols.openid4vp.dc_api import (
     origin_audience,
     parse_dc_api_response,
 )
-from wallet_core.protocols.openid4vp.record import RecordNotes
-from wallet_core.protocols.openid4vp.response import ErrorResponse, PresentationResponse, Response
+from wallet_core.protocols.openid4vp.record import RecordNotes, dc_api_members
+from wallet_core.protocols.openid4vp.response import ErrorResponse, PresentationResponse, Response, VpToken
 from wallet_core.protocols.openid4vp.statuses import StatusLook
+from wallet_core.protocols.openid4vp.validation import ValidatedResponse
 from wallet_core.types import Json, SessionTranscript
 
 _PRIVATE_KEY_BYTES = 32
@@ -94,18 +95,18 @@ def judge_dc_api_answer(
     if stored is None or offer is None or not isinstance(request, DcApiRequest):
         raise NotFound("there is no such request over the Digital Credentials API")
     states.require_open(stored.state, now=now)
-    protocol, posted = _validate_call(request, offer, answer), strict_json.dumps(answer.data)
+    protocol = _validate_call(request, offer, answer)
     try:
         opened = _open(ports, stored, protocol, answer)
         if isinstance(opened.response, ErrorResponse):
-            error, notes = opened.response.error, note(ports, stored, posted, now=now)
+            error, notes = opened.response.error, _note(ports, stored, answer, now=now)
             return Verdict(stored, lambda state: states.decline(state, error, now=now), "", notes)
     except VerificationError as exc:
-        return _refused(stored, exc, note(ports, stored, posted, {}, now=now), now)
+        return _refused(stored, exc, _note(ports, stored, answer, {}, now=now), now)
     try:
         return _accepted(ports, stored, opened.response, opened.transcript, answer, statuses, now)
     except VerificationError as exc:
-        return _refused(stored, exc, note(ports, stored, posted, opened.response.vp_token, now=now), now)
+        return _refused(stored, exc, _note(ports, stored, answer, opened.response.vp_token, now=now), now)
 
 
 def _refused(stored: StoredPresentation, error: VerificationError, notes: RecordNotes, now: datetime) -> Verdict:
@@ -131,8 +132,23 @@ def _accepted(
         now=now,
     )
     # There is no way back to redeem: the answer came in the page that asked.
-    notes = note(ports, stored, strict_json.dumps(answer.data), response.vp_token, validated, now=now)
+    notes = _note(ports, stored, answer, response.vp_token, validated, now=now)
     return Verdict(stored, lambda state: states.answer(state, validated, response_code_digest=b"", now=now), "", notes)
+
+
+def _note(
+    ports: PresentationPorts,
+    stored: StoredPresentation,
+    answer: DcApiAnswer,
+    vp_token: VpToken | None = None,
+    validated: ValidatedResponse | None = None,
+    *,
+    now: datetime,
+) -> RecordNotes:
+    offer = stored.state.terms.dc_api
+    sealed_for = offer.encryption_info if offer and answer.protocol == DcApiProtocol.ISO_MDOC else None
+    call = dc_api_members(answer.protocol, answer.origin, sealed_for)
+    return note(ports, stored, strict_json.dumps(answer.data), vp_token, validated, now=now, dc_api=call)
 
 
 def _validate_call(request: DcApiRequest, offer: DcApiOffer, answer: DcApiAnswer) -> DcApiProtocol:
