@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support.presentations import AGENCY, CLAIMS, NOW, VCT, new_ca, query
+from tests.support.registering import OTHER_ID, PARTY_ID, Register
 from tests.support.trust import listed, new_list
 from tests.support.verification_records import (
     ACCESS_ONLY,
@@ -239,6 +240,24 @@ def test_a_question_of_another_party_is_refused() -> None:
     named = changed(lambda made: made["request"]["parameters"].update(client_id="x509_san_dns:verifier.example"))
     assert audit(named).refused_at is None
     assert audit(changed(lambda made: made["request"]["parameters"].pop("client_id"))).refused_at is None
+
+
+@pytest.mark.clause("record-4-attested-number")
+def test_a_question_under_the_attestation_of_another_number_is_refused() -> None:
+    register = Register()
+    brought = Brought(ROOTS + register.anchors)
+
+    def asked_as(number, key):
+        client_id = f"verifier_attestation:{number}"
+        record = changed(lambda made: made["request"]["parameters"].update(client_id=client_id), key=key)
+        return audit_record(record, brought, now=LATER)
+
+    assert asked_as(PARTY_ID, register.verifier).refused_at is None
+    refused = asked_as(OTHER_ID, register.verifier).refused_at
+    assert refused is not None
+    assert refused.step is AuditStep.WHO_ASKED
+    # A certificate without a number cannot contradict the attestation.
+    assert asked_as(OTHER_ID, register.access(None)).refused_at is None
 
 
 @pytest.mark.clause("record-4-times")

@@ -256,6 +256,11 @@ class _Auditor:
         # record-4-who-asked
         elif client_id.prefix is ClientIdPrefix.X509_HASH and client_id.rest != x509_hash(self.leaf.chain[0]):
             raise UntrustedError("the question was asked under another certificate", clause=_CLAUSE)
+        # A certificate without a number says nothing of the one that was attested.
+        attested = client_id.prefix is ClientIdPrefix.VERIFIER_ATTESTATION
+        # record-4-attested-number
+        if attested and self.leaf.organization_id not in {None, client_id.rest}:
+            raise UntrustedError("the question was asked under the number of somebody else", clause=_CLAUSE)
         return f"{self.leaf.name} asked as {client_id.full}"
 
     def times(self) -> str:
