@@ -106,9 +106,9 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     texts: list[str] = []
     honest = dc_api_answers.validate_answer
 
-    def keep(ports: Any, stored: Any, response: Any, **options: Any) -> Any:
-        texts.extend(text for several in response.vp_token.values() for text in several)
-        return honest(ports, stored, response, **options)
+    def keep(ports: Any, stored: Any, vp_token: Any, **options: Any) -> Any:
+        texts.extend(text for several in vp_token.values() for text in several)
+        return honest(ports, stored, vp_token, **options)
 
     monkeypatch.setattr(dc_api_answers, "validate_answer", keep)
     return texts

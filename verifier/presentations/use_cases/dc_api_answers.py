@@ -1,22 +1,17 @@
 """What a browser's Digital Credentials API returned to a page; ``protocol`` is about answers that wallets post."""
 
 from dataclasses import dataclass
-from datetime import datetime
-
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from verifier.presentations.ports import PresentationPorts, StoredPresentation
 from verifier.presentations.use_cases.dc_api_requests import asks_one_mdoc
-from verifier.presentations.use_cases.protocol import Verdict, validate_answer
-from verifier.presentations.use_cases.records import note
-from verifier.presentations.use_cases.requests import key_context
+from verifier.presentations.use_cases.protocol import Verdict, give_verdict, private_keys, validate_answer
 from verifier.relying_parties.ports import RelyingParty
 from wallet_core.encoding import base64url, strict_json
-from wallet_core.errors import AccessDenied, InvalidRequest, NotFound, VerificationError
+from wallet_core.errors import AccessDenied, NotFound, VerificationError
 from wallet_core.formats.mdoc.document import parse_device_response
 from wallet_core.protocols.iso18013.dc_api import open_response_data
 from wallet_core.protocols.openid4vp import presentation as states
-from wallet_core.protocols.openid4vp.asking import open_response, private_key_from_bytes
+from wallet_core.protocols.openid4vp.asking import judge, open_response, refused
 from wallet_core.protocols.openid4vp.checks import CheckStep, check_failed
 from wallet_core.protocols.openid4vp.dc_api import (
     DcApiOffer,
@@ -25,13 +20,10 @@ from wallet_core.protocols.openid4vp.dc_api import (
     origin_audience,
     parse_dc_api_response,
 )
-from wallet_core.protocols.openid4vp.record import RecordNotes, dc_api_members
-from wallet_core.protocols.openid4vp.response import ErrorResponse, PresentationResponse, Response, VpToken
+from wallet_core.protocols.openid4vp.record import dc_api_members
+from wallet_core.protocols.openid4vp.response import ErrorResponse, PresentationResponse, Response
 from wallet_core.protocols.openid4vp.statuses import StatusLook
-from wallet_core.protocols.openid4vp.validation import ValidatedResponse
 from wallet_core.types import Json, SessionTranscript
-
-_PRIVATE_KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,60 +87,29 @@ def judge_dc_api_answer(
     if stored is None or offer is None or not isinstance(request, DcApiRequest):
         raise NotFound("there is no such request over the Digital Credentials API")
     states.require_open(stored.state, now=now)
-    protocol = _validate_call(request, offer, answer)
+    protocol, posted = _validate_call(request, offer, answer), strict_json.dumps(answer.data)
+    sealed_for = offer.encryption_info if protocol is DcApiProtocol.ISO_MDOC else None
+    call = dc_api_members(protocol, answer.origin, sealed_for)
     try:
         opened = _open(ports, stored, protocol, answer)
-        if isinstance(opened.response, ErrorResponse):
-            error, notes = opened.response.error, _note(ports, stored, answer, now=now)
-            return Verdict(stored, lambda state: states.decline(state, error, now=now), "", notes)
     except VerificationError as exc:
-        return _refused(stored, exc, _note(ports, stored, answer, {}, now=now), now)
-    try:
-        return _accepted(ports, stored, opened.response, opened.transcript, answer, statuses, now)
-    except VerificationError as exc:
-        return _refused(stored, exc, _note(ports, stored, answer, opened.response.vp_token, now=now), now)
-
-
-def _refused(stored: StoredPresentation, error: VerificationError, notes: RecordNotes, now: datetime) -> Verdict:
-    return Verdict(stored, lambda state: states.refuse(state, error, now=now), "", notes, error)
-
-
-def _accepted(
-    ports: PresentationPorts,
-    stored: StoredPresentation,
-    response: PresentationResponse,
-    transcript: SessionTranscript,
-    answer: DcApiAnswer,
-    statuses: StatusLook | None,
-    now: datetime,
-) -> Verdict:
-    validated = validate_answer(
-        ports,
-        stored,
-        response,
-        audience=origin_audience(answer.origin),
-        transcript=lambda: transcript,
-        statuses=statuses,
+        return give_verdict(ports, stored, refused(exc, {}, now=now), posted, dc_api=call, now=now)
+    judged = judge(
+        opened.response,
+        lambda vp_token: validate_answer(
+            ports,
+            stored,
+            vp_token,
+            audience=origin_audience(answer.origin),
+            transcript=lambda: opened.transcript,
+            statuses=statuses,
+            now=now,
+        ),
+        # There is no way back to redeem: the answer came in the page that asked.
+        response_code_digest=b"",
         now=now,
     )
-    # There is no way back to redeem: the answer came in the page that asked.
-    notes = _note(ports, stored, answer, response.vp_token, validated, now=now)
-    return Verdict(stored, lambda state: states.answer(state, validated, response_code_digest=b"", now=now), "", notes)
-
-
-def _note(
-    ports: PresentationPorts,
-    stored: StoredPresentation,
-    answer: DcApiAnswer,
-    vp_token: VpToken | None = None,
-    validated: ValidatedResponse | None = None,
-    *,
-    now: datetime,
-) -> RecordNotes:
-    offer = stored.state.terms.dc_api
-    sealed_for = offer.encryption_info if offer and answer.protocol == DcApiProtocol.ISO_MDOC else None
-    call = dc_api_members(answer.protocol, answer.origin, sealed_for)
-    return note(ports, stored, strict_json.dumps(answer.data), vp_token, validated, now=now, dc_api=call)
+    return give_verdict(ports, stored, judged, posted, dc_api=call, now=now)
 
 
 def _validate_call(request: DcApiRequest, offer: DcApiOffer, answer: DcApiAnswer) -> DcApiProtocol:
@@ -174,7 +135,7 @@ def _open(
             return _open_iso(ports, stored, terms.request, terms.dc_api, answer)
         # 2.
         received = parse_dc_api_response(answer.data)
-        response = open_response(terms.request.encryption, received, open_key=lambda: _private_keys(ports, stored)[0])
+        response = open_response(terms.request.encryption, received, open_key=lambda: private_keys(ports, stored)[0])
     except VerificationError as exc:
         # The steps of a decryption are not ours.
         raise check_failed(CheckStep.ANSWER_FITS_REQUEST, exc.description, exc) from exc
@@ -194,7 +155,7 @@ def _open_iso(
     # 2.
     device_response, transcript = open_response_data(
         answer.data,
-        _private_keys(ports, stored)[-1],
+        private_keys(ports, stored)[-1],
         encryption_info=offer.encryption_info,
         origin=answer.origin,
     )
@@ -203,12 +164,3 @@ def _open_iso(
         return _Opened(ErrorResponse(AccessDenied.code, None), transcript)
     presentation = base64url.encode(device_response)
     return _Opened(PresentationResponse({asked.id: (presentation,)}, None), transcript)
-
-
-def _private_keys(ports: PresentationPorts, stored: StoredPresentation) -> list[ec.EllipticCurvePrivateKey]:
-    """Return the keys of a request: of ``dc_api.jwt`` first, of the ISO protocol last, where there are such."""
-    if stored.sealed_key is None:
-        raise InvalidRequest("no encrypted answer was asked for", clause="OpenID4VP 8.3")
-    opened = ports.seal.open(stored.sealed_key, key_context(stored.id))
-    starts = range(0, len(opened), _PRIVATE_KEY_BYTES)
-    return [private_key_from_bytes(opened[start : start + _PRIVATE_KEY_BYTES]) for start in starts]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -21,32 +22,34 @@ from wallet_core.errors import (
 )
 from wallet_core.protocols.openid4vp import presentation as states
 from wallet_core.protocols.openid4vp.asking import (
+    Judgement,
     Move,
     code_digest,
+    end_others,
+    judge,
     new_secret,
-    private_key_from_bytes,
+    private_keys_from_bytes,
     read_response,
     settle,
+    sign_request,
     way_back,
 )
 from wallet_core.protocols.openid4vp.checks import CheckStep
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery
 from wallet_core.protocols.openid4vp.mdoc import request_transcript
-from wallet_core.protocols.openid4vp.presentation import Requested, Retrieved
+from wallet_core.protocols.openid4vp.presentation import Retrieved
 from wallet_core.protocols.openid4vp.presented import Expectation
 from wallet_core.protocols.openid4vp.record import RecordNotes
-from wallet_core.protocols.openid4vp.request_object import create_request_object
-from wallet_core.protocols.openid4vp.response import ErrorResponse, PresentationResponse
+from wallet_core.protocols.openid4vp.response import VpToken
 from wallet_core.protocols.openid4vp.statuses import DEFAULT_RULE, StatusLook
 from wallet_core.protocols.openid4vp.validation import ValidatedResponse, validate_vp_token
 from wallet_core.protocols.openid4vp.wallet_metadata import (
     NOTHING_POSTED,
     PostedToRequestUri,
-    encrypt_request_object,
     validate_wallet_can_answer,
 )
 from wallet_core.trust.status_list.judging import refuse_status
-from wallet_core.types import ClientId, Json, QueryId, SessionTranscript
+from wallet_core.types import ClientId, Json, JsonObject, QueryId, SessionTranscript
 
 ELSEWHERE_PATH: Final = "/continue"
 """Path of our page that says: go on at the other screen (protocols 24)."""
@@ -98,16 +101,8 @@ def serve_request(ports: PresentationPorts, request_id: str, posted: PostedToReq
         storage = ports.storage()
         with storage.unit:
             _settle(storage, stored, lambda state: states.retrieve(state, now=now))
-    token = create_request_object(
-        retrieved.terms.posted,
-        signer=key.signer,
-        chain=key.chain,
-        issued_at=now,
-        expires_at=retrieved.terms.expires_at,
-        wallet_nonce=posted.wallet_nonce,
-        attestation=attestation_of(ports, stored.party_id, client_id),
-    )
-    return encrypt_request_object(token, posted.metadata)
+    attestation = attestation_of(ports, stored.party_id, client_id)
+    return sign_request(retrieved.terms, key, posted, now=now, attestation=attestation)
 
 
 def judge_response(
@@ -137,29 +132,22 @@ def judge_response(
     stored = _find(ports, request_id)
     states.require_open(stored.state, now=now)
     request = stored.state.terms.posted
-    response = read_response(request, media_type, body, open_key=lambda: _decryption_key(ports, stored))
-    # M25: accepted error responses get a way back as well, so that the person returns.
-    redirect_uri = _redirect(ports, stored, code)
-    if isinstance(response, ErrorResponse):
-        error, notes = response.error, note(ports, stored, body, now=now)
-        return Verdict(stored, lambda state: states.decline(state, error, now=now), redirect_uri, notes)
-    try:
-        validated = validate_answer(
+    response = read_response(request, media_type, body, open_key=lambda: private_keys(ports, stored)[0])
+    judged = judge(
+        response,
+        lambda vp_token: validate_answer(
             ports,
             stored,
-            response,
+            vp_token,
             audience=request.client_id.full,
             transcript=lambda: request_transcript(request),
             statuses=statuses,
             now=now,
-        )
-    except VerificationError as exc:
-        refused, notes = exc, note(ports, stored, body, response.vp_token, now=now)
-        return Verdict(stored, lambda state: states.refuse(state, refused, now=now), redirect_uri, notes, refused)
-    digest, notes = code_digest(code), note(ports, stored, body, response.vp_token, validated, now=now)
-    return Verdict(
-        stored, lambda state: states.answer(state, validated, response_code_digest=digest, now=now), redirect_uri, notes
+        ),
+        response_code_digest=code_digest(code),
+        now=now,
     )
+    return give_verdict(ports, stored, judged, body, _redirect(ports, stored, code), now=now)
 
 
 def record_verdict(storage: Storage, verdict: Verdict, *, now: datetime) -> None:
@@ -173,19 +161,30 @@ def record_verdict(storage: Storage, verdict: Verdict, *, now: datetime) -> None
     """
     _settle(storage, verdict.presentation, verdict.move, verdict.notes)
     check_id = verdict.presentation.check_id
-    if check_id is None:
-        return
-    # M23: "the first completed ends the other".
-    for other in storage.presentations.of_check(check_id):
-        # vp-13.3-one-of-two
-        if other.id != verdict.presentation.id and isinstance(other.state, Requested | Retrieved):
-            _settle(storage, other, lambda state: states.end(state, now=now))
+    if check_id is not None:
+        beside = storage.presentations.of_check(check_id)
+        end_others(verdict.presentation, beside, partial(_settle, storage), now=now)
+
+
+def give_verdict(
+    ports: PresentationPorts,
+    stored: StoredPresentation,
+    judged: Judgement,
+    posted: bytes,
+    redirect_uri: str = "",
+    *,
+    now: datetime,
+    dc_api: JsonObject | None = None,
+) -> Verdict:
+    """Return a judgement with what goes beside it; ``posted`` is the answer as it came, ``dc_api`` as of ``note``."""
+    notes = note(ports, stored, posted, judged.vp_token, judged.validated, now=now, dc_api=dc_api)
+    return Verdict(stored, judged.move, redirect_uri, notes, judged.error)
 
 
 def validate_answer(
     ports: PresentationPorts,
     stored: StoredPresentation,
-    response: PresentationResponse,
+    vp_token: VpToken,
     *,
     audience: ClientId,
     transcript: Callable[[], SessionTranscript],
@@ -197,7 +196,7 @@ def validate_answer(
     Args:
         ports: what is needed.
         stored: the request.
-        response: the answer, decrypted.
+        vp_token: of the answer.
         audience: for whom the holder's proofs must be.
         transcript: returns what binds an mdoc to the request; asked only where the request asks for an mdoc.
         statuses: as in :func:`judge_response`.
@@ -222,7 +221,7 @@ def validate_answer(
         trust_lists=ports.trust_lists,
         transaction_data=request.transaction_data,
     )
-    validated = validate_vp_token(response.vp_token, expected, now=now)
+    validated = validate_vp_token(vp_token, expected, now=now)
     if policy is not None:
         _validate_same_person(request.dcql_query, policy.must_match, validated)
     return validated
@@ -252,10 +251,11 @@ def _values_of(query: DcqlQuery, claim_id: str, validated: ValidatedResponse) ->
     return found
 
 
-def _decryption_key(ports: PresentationPorts, stored: StoredPresentation) -> ec.EllipticCurvePrivateKey:
+def private_keys(ports: PresentationPorts, stored: StoredPresentation) -> list[ec.EllipticCurvePrivateKey]:
+    """Return the keys of a request: of ``dc_api.jwt`` first, of the ISO protocol last, where there are such."""
     if stored.sealed_key is None:
         raise InvalidRequest("no encrypted answer was asked for", clause="OpenID4VP 8.3")
-    return private_key_from_bytes(ports.seal.open(stored.sealed_key, key_context(stored.id)))
+    return private_keys_from_bytes(ports.seal.open(stored.sealed_key, key_context(stored.id)))
 
 
 def _find(ports: PresentationPorts, request_id: str) -> StoredPresentation:
@@ -278,6 +278,7 @@ def _settle(storage: Storage, stored: StoredPresentation, move: Move, notes: Rec
 
 
 def _redirect(ports: PresentationPorts, stored: StoredPresentation, code: str) -> str:
+    # M25: accepted error responses get a way back as well, so that the person returns.
     # Protocols 24: across devices the wallet's browser is sent to a page that knows nothing, and the code, which
     # 8.2 asks for all the same, opens nothing.
     target = stored.state.terms.redirect_uri or f"{ports.public_url}{ELSEWHERE_PATH}"

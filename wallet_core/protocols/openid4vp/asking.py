@@ -1,4 +1,4 @@
-"""What everybody who asks for presentations does alike: make a request, sign it, open its answer, lead back.
+"""What everybody who asks for presentations does alike: make a request, sign it, open and judge its answer, lead back.
 
 The verifier asks for companies, the issuer within a login. Neither states nor rows are here: ``presentation`` has the
 former, each app the latter.
@@ -6,27 +6,35 @@ former, each app the latter.
 
 import hashlib
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Protocol, TypeAlias, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from wallet_core.encoding import base64url
-from wallet_core.errors import InvalidRequest, KeyUnavailable, StateConflict
+from wallet_core.errors import InvalidRequest, KeyUnavailable, StateConflict, VerificationError
 from wallet_core.jose import jwe
 from wallet_core.keys.algorithms import PublicKey
 from wallet_core.keys.jwk import public_jwk
 from wallet_core.keys.signer import CertifiedSigner
+from wallet_core.protocols.openid4vp import presentation as states
 from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, ClientIdPrefix
-from wallet_core.protocols.openid4vp.presentation import Presentation
+from wallet_core.protocols.openid4vp.presentation import Presentation, Requested, Retrieved, Terms
 from wallet_core.protocols.openid4vp.request import AuthorizationRequest, ResponseEncryption
+from wallet_core.protocols.openid4vp.request_object import create_request_object
 from wallet_core.protocols.openid4vp.response import (
     EncryptedResponse,
+    ErrorResponse,
     PostedResponse,
     PresentationResponse,
     Response,
+    VpToken,
     decrypt_response,
     parse_posted_response,
 )
+from wallet_core.protocols.openid4vp.validation import ValidatedResponse
+from wallet_core.protocols.openid4vp.wallet_metadata import PostedToRequestUri, encrypt_request_object
 from wallet_core.trust.x509 import x509_hash
 from wallet_core.types import JsonObject, RandomBytes
 
@@ -38,7 +46,12 @@ Move: TypeAlias = Callable[[Presentation], Presentation]
 
 
 class Stored(Protocol):
-    """A row of an app, as far as :func:`settle` knows it."""
+    """A row of an app, as far as it is known here."""
+
+    @property
+    def id(self) -> str:
+        """Which row it is."""
+        ...
 
     @property
     def state(self) -> Presentation:
@@ -76,9 +89,10 @@ def private_key_to_bytes(private_key: ec.EllipticCurvePrivateKey) -> bytes:
     return private_key.private_numbers().private_value.to_bytes(_PRIVATE_KEY_BYTES, "big")
 
 
-def private_key_from_bytes(value: bytes) -> ec.EllipticCurvePrivateKey:
-    """Return the private key that :func:`private_key_to_bytes` gave."""
-    return ec.derive_private_key(int.from_bytes(value, "big"), ec.SECP256R1())
+def private_keys_from_bytes(value: bytes) -> list[ec.EllipticCurvePrivateKey]:
+    """Return the private keys of which :func:`private_key_to_bytes` gave each, one behind the other."""
+    parts = (value[start : start + _PRIVATE_KEY_BYTES] for start in range(0, len(value), _PRIVATE_KEY_BYTES))
+    return [ec.derive_private_key(int.from_bytes(part, "big"), ec.SECP256R1()) for part in parts]
 
 
 def find_access_key(
@@ -109,6 +123,26 @@ def find_access_key(
         if x509_hash(key.chain[0]) == client_id.rest:
             return key
     raise KeyUnavailable("the access key of this request is gone", detail="ask anew")
+
+
+def sign_request(
+    terms: Terms, key: CertifiedSigner, posted: PostedToRequestUri, *, now: datetime, attestation: str | None = None
+) -> str:
+    """Return the Request Object, signed with ``key`` as it is now, as the wallet that fetches it wants it.
+
+    Raises:
+        MalformedError: it cannot be encrypted to the key that the wallet posted.
+    """
+    token = create_request_object(
+        terms.posted,
+        signer=key.signer,
+        chain=key.chain,
+        issued_at=now,
+        expires_at=terms.expires_at,
+        wallet_nonce=posted.wallet_nonce,
+        attestation=attestation,
+    )
+    return encrypt_request_object(token, posted.metadata)
 
 
 def read_response(
@@ -158,6 +192,50 @@ def open_response(
     return received
 
 
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What an answer means.
+
+    Attributes:
+        move: to the state after the answer.
+        vp_token: what was presented; None if the wallet declined, empty if it cannot be read.
+        validated: what that proves; None unless it passed every check.
+        error: what the wallet is told instead, once the move is stored; None if the answer was accepted.
+    """
+
+    move: Move
+    vp_token: VpToken | None = None
+    validated: ValidatedResponse | None = None
+    error: VerificationError | None = None
+
+
+def judge(
+    response: Response,
+    validate: Callable[[VpToken], ValidatedResponse],
+    *,
+    response_code_digest: bytes,
+    now: datetime,
+) -> Judgement:
+    """Return what an answer in clear means. ``validate`` returns what a VP Token proves, or raises as it does."""
+    if isinstance(response, ErrorResponse):
+        error = response.error
+        return Judgement(lambda state: states.decline(state, error, now=now))
+    try:
+        validated = validate(response.vp_token)
+    except VerificationError as exc:
+        return refused(exc, response.vp_token, now=now)
+    return Judgement(
+        lambda state: states.answer(state, validated, response_code_digest=response_code_digest, now=now),
+        response.vp_token,
+        validated,
+    )
+
+
+def refused(error: VerificationError, vp_token: VpToken, *, now: datetime) -> Judgement:
+    """Return that an answer fails."""
+    return Judgement(lambda state: states.refuse(state, error, now=now), vp_token, error=error)
+
+
 def way_back(target: str, code: str) -> str:
     """Return the ``redirect_uri`` of an answer (8.2): ``target`` with the code, in the fragment if it ends in one."""
     if target.endswith("#"):
@@ -198,3 +276,11 @@ def settle(
         else:
             return
     advance(stored, move(stored.state))
+
+
+def end_others(answered: S, beside: Iterable[S], settle_one: Callable[[S, Move], None], *, now: datetime) -> None:
+    """End the open requests that stand beside one that was answered: "the first completed ends the other" (M23)."""
+    for other in beside:
+        # vp-13.3-one-of-two
+        if other.id != answered.id and isinstance(other.state, Requested | Retrieved):
+            settle_one(other, lambda state: states.end(state, now=now))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -16,25 +17,26 @@ from wallet_core.protocols.openid4vp import presentation as states
 from wallet_core.protocols.openid4vp.asking import (
     Move,
     code_digest,
+    end_others,
     find_access_key,
+    judge,
     new_secret,
-    private_key_from_bytes,
+    private_keys_from_bytes,
     read_response,
     settle,
+    sign_request,
     way_back,
 )
 from wallet_core.protocols.openid4vp.mdoc import request_transcript
-from wallet_core.protocols.openid4vp.presentation import Requested, Retrieved
+from wallet_core.protocols.openid4vp.presentation import Retrieved
 from wallet_core.protocols.openid4vp.presented import Expectation
 from wallet_core.protocols.openid4vp.request import AuthorizationRequest
-from wallet_core.protocols.openid4vp.request_object import create_request_object
-from wallet_core.protocols.openid4vp.response import ErrorResponse, PresentationResponse
+from wallet_core.protocols.openid4vp.response import VpToken
 from wallet_core.protocols.openid4vp.statuses import StatusLook, look_up_statuses
 from wallet_core.protocols.openid4vp.validation import ValidatedResponse, validate_vp_token
 from wallet_core.protocols.openid4vp.wallet_metadata import (
     NOTHING_POSTED,
     PostedToRequestUri,
-    encrypt_request_object,
     validate_wallet_can_answer,
 )
 
@@ -79,15 +81,7 @@ def serve_request(
         storage = ports.storage()
         with storage.unit:
             _settle(storage, stored, lambda state: states.retrieve(state, now=now))
-    token = create_request_object(
-        request,
-        signer=key.signer,
-        chain=key.chain,
-        issued_at=now,
-        expires_at=retrieved.terms.expires_at,
-        wallet_nonce=posted.wallet_nonce,
-    )
-    return encrypt_request_object(token, posted.metadata)
+    return sign_request(retrieved.terms, key, posted, now=now)
 
 
 def judge_response(
@@ -110,20 +104,15 @@ def judge_response(
     response = read_response(terms.posted, media_type, body, open_key=lambda: _decryption_key(ports, stored))
     # M25: accepted error responses get a way back as well. Across devices the page there knows nothing (protocols 24).
     redirect_uri = way_back(terms.redirect_uri or f"{agency.credential_issuer}{PAGE_PATH}/elsewhere", code)
-    if isinstance(response, ErrorResponse):
-        error = response.error
-        return Verdict(stored, lambda state: states.decline(state, error, now=now), redirect_uri)
 
-    def judge(look: StatusLook) -> Verdict:
-        try:
-            validated = _validate(ports, terms.posted, response, look, now)
-        except VerificationError as exc:
-            refused = exc
-            return Verdict(stored, lambda state: states.refuse(state, refused, now=now), redirect_uri, refused)
-        digest = code_digest(code)
-        return Verdict(
-            stored, lambda state: states.answer(state, validated, response_code_digest=digest, now=now), redirect_uri
+    def look(statuses: StatusLook) -> Verdict:
+        judged = judge(
+            response,
+            lambda vp_token: _validate(ports, terms.posted, vp_token, statuses, now),
+            response_code_digest=code_digest(code),
+            now=now,
         )
+        return Verdict(stored, judged.move, redirect_uri, judged.error)
 
     signers = {
         spec.STATUS_LIST_JWT_MEDIA_TYPE: ports.verify_chain,
@@ -131,7 +120,7 @@ def judge_response(
     }
     return (
         yield from look_up_statuses(
-            judge, is_refused=lambda verdict: verdict.error is not None, verify_signer=signers, now=now
+            look, is_refused=lambda verdict: verdict.error is not None, verify_signer=signers, now=now
         )
     )
 
@@ -146,16 +135,14 @@ def record_verdict(ports: PresentationLoginPorts, verdict: Verdict) -> None:
     now, storage = ports.clock.now(), ports.storage()
     with storage.unit:
         _settle(storage, verdict.request, verdict.move)
-        for other in storage.requests.of_login(verdict.request.login_id):
-            # vp-13.3-one-of-two
-            if other.id != verdict.request.id and isinstance(other.state, Requested | Retrieved):
-                _settle(storage, other, lambda state: states.end(state, now=now))
+        beside = storage.requests.of_login(verdict.request.login_id)
+        end_others(verdict.request, beside, partial(_settle, storage), now=now)
 
 
 def _validate(
     ports: PresentationLoginPorts,
     request: AuthorizationRequest,
-    response: PresentationResponse,
+    vp_token: VpToken,
     look: StatusLook,
     now: datetime,
 ) -> ValidatedResponse:
@@ -169,7 +156,7 @@ def _validate(
         may_issue=ports.may_issue,
         verify_status=look.under(ports.policy.status),
     )
-    validated = validate_vp_token(response.vp_token, expected, now=now)
+    validated = validate_vp_token(vp_token, expected, now=now)
     # While the wallet still waits: a card that says nobody is refused like one that does not verify.
     read_citizen(request.dcql_query, {query_id: tuple(each) for query_id, each in validated.credentials.items()})
     return validated
@@ -178,7 +165,7 @@ def _validate(
 def _decryption_key(ports: PresentationLoginPorts, stored: LoginRequest) -> ec.EllipticCurvePrivateKey:
     if stored.sealed_key is None:
         raise InvalidRequest("the answer cannot be decrypted any more", clause="OpenID4VP 8.3")
-    return private_key_from_bytes(ports.seal.open(stored.sealed_key, key_context(stored.id)))
+    return private_keys_from_bytes(ports.seal.open(stored.sealed_key, key_context(stored.id)))[0]
 
 
 def _find(ports: PresentationLoginPorts, agency: Agency, request_id: str) -> LoginRequest:
