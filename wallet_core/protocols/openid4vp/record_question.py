@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from wallet_core.errors import MalformedError
 from wallet_core.formats.mdoc.session_transcript import dcapi_transcript
-from wallet_core.protocols.openid4vp.dc_api import origin_audience, parse_dc_api_members
+from wallet_core.protocols.openid4vp.dc_api import DcApiRequest, origin_audience, parse_dc_api_members
 from wallet_core.protocols.openid4vp.mdoc import request_transcript
 from wallet_core.protocols.openid4vp.presented import Expectation
-from wallet_core.protocols.openid4vp.request import parse_request_members
+from wallet_core.protocols.openid4vp.request import AuthorizationRequest, parse_request_members
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
 from wallet_core.trust.status_list.judging import StatusVerifier
 from wallet_core.trust.x509 import verify_chain
@@ -37,6 +37,7 @@ def expectation_of(
     Raises:
         MalformedError, InvalidRequest: the question cannot be read.
     """
+    asked: AuthorizationRequest | DcApiRequest
     if dc_api is None:
         posted = parse_request_members(parameters)
         asked, audience, transcript = posted, posted.client_id.full, request_transcript(posted)
