@@ -129,6 +129,7 @@ class Wallet:
             self.settings.public_url,
             self.issuers,
             self.settings.post_errors,
+            self.settings.haip,
         )
 
 
