@@ -14,13 +14,15 @@ from tests.e2e.test_dc_api import ALL, ISO, MULTISIGNED, SIGNED, UNSIGNED, ask, 
 from tests.e2e.test_mdoc_presentation import Scene, new_scene
 from tests.e2e.test_verification_record import CONTRACT, audit, payload_of, record_of, row, upkeep
 from tests.simulators import run_flow
-from tests.support.dc_api import requests_of
+from tests.support.dc_api import ORIGIN, requests_of
 from tests.support.mdoc_presentations import CLASSES, NAME, mdoc_query
 from tests.support.presentations import NOW, query
 from tests.support.registering import PARTY_ID, Register
+from tests.support.verification_records import resealed
 from tests.support.verifying import PARTY, VerifierUnderTest, add_access_key, catalogue, register, start_verifier
 from verifier import cli
 from verifier.app import create_worker
+from verifier.presentations.use_cases import dc_api_answers
 from verifier.relying_parties.use_cases import file_attestation
 from wallet_core.keys.jwk import public_jwk
 from wallet_core.protocols.openid4vp import wallet
@@ -72,6 +74,10 @@ def stands(found: Audit, *open_steps: AuditStep) -> dict[AuditStep, str]:
     return {one.step: one.detail for one in found.findings}
 
 
+def refused_at(found: Audit) -> AuditStep | None:
+    return None if found.refused_at is None else found.refused_at.step
+
+
 def keep_claims(scene: Scene, policy_id: str, **changes: Any) -> str:
     """The policy of that name, but for what it keeps: every claim, for 30 days."""
     shipped = catalogue().policies[policy_id]
@@ -94,22 +100,38 @@ def claims_go(under_test: VerifierUnderTest, made: dict[str, Any], days: int) ->
 
 
 # --- (a) over the Digital Credentials API -----------------------------------------------------------------------------
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The presentations that came, which a relying party kept although nothing of ours does."""
+    texts: list[str] = []
+    honest = dc_api_answers.validate_answer
+
+    def keep(ports: Any, stored: Any, vp_token: Any, **options: Any) -> Any:
+        texts.extend(text for several in vp_token.values() for text in several)
+        return honest(ports, stored, vp_token, **options)
+
+    monkeypatch.setattr(dc_api_answers, "validate_answer", keep)
+    return texts
+
+
+@pytest.mark.clause("record-4-verified-again", "record-4-origin")
 @pytest.mark.parametrize("mode", ["dc_api", "dc_api.jwt"])
 @pytest.mark.parametrize("protocol", ALL)
-def test_an_answer_over_the_digital_credentials_api(scene: Scene, mode: str, protocol: str) -> None:
+def test_an_answer_over_the_digital_credentials_api(scene: Scene, mode: str, protocol: str, kept: list[str]) -> None:
     dcql = mdoc_query({"path": list(NAME), "intent_to_retain": True}) if protocol == ISO else query(("name",))
     made = ask(scene, dcql_query=dcql, response_mode=mode, dc_api_protocols=[protocol])
     wallet_of_all = wallet_of(scene)
     call = requests_of(made)[protocol]
     scene.under_test.clock.advance(2)
-    assert give(scene, made, wallet_of_all.answer(protocol, call)).json()["state"] == "verified"
+    credential = wallet_of_all.answer(protocol, call)
+    assert give(scene, made, credential).json()["state"] == "verified"
     scene.under_test.clock.advance(2)
     create_worker(scene.under_test.verifier).run_due()
     record = record_of(scene.under_test, made)
     said = stands(audited(scene, record), AuditStep.SHOWN_CLAIMS, *ONLY_BROUGHT)
     payload = payload_of(record)
     parameters = payload["request"]["parameters"]
-    assert (parameters["response_mode"], parameters["expected_origins"]) == (mode, ["https://verifier.example"])
+    assert (parameters["response_mode"], parameters["expected_origins"]) == (mode, [ORIGIN])
     assert "response_uri" not in parameters
     assert said[AuditStep.FORM] == f"version 1, presentation {made['id']}, verified"
     assert said[AuditStep.WHO_ASKED].endswith(f"asked as {parameters['client_id']}")
@@ -120,8 +142,20 @@ def test_an_answer_over_the_digital_credentials_api(scene: Scene, mode: str, pro
     assert said[AuditStep.STATUS] == "the credential has no status list"
     assert payload["answer"]["received_at"] == int(NOW.timestamp()) + 2
     assert payload["iat"] == int(NOW.timestamp()) + 4
+    sealed_for = {"encryption_info": call["encryptionInfo"]} if protocol == ISO else {}
+    assert payload["answer"]["dc_api"] == {"protocol": protocol, "origin": ORIGIN, **sealed_for}
     every = audited(scene, record_of(scene.under_test, made, "?disclose=true"))
     assert stands(every, *ONLY_BROUGHT)[AuditStep.SHOWN_CLAIMS] == "1 claim(s) shown"
+    again = audited(scene, record, *kept)
+    assert stands(again, AuditStep.SHOWN_CLAIMS, AuditStep.TRUST_LIST)[AuditStep.PRESENTATIONS] == (
+        "1 presentation(s) of this answer, verified again"
+    )
+    # A party that says afterwards that another page had asked is contradicted by what the holder signed.
+    payload["answer"]["dc_api"]["origin"] = "https://evil.example"
+    key = scene.under_test.verifier.keys.signing_key(PARTY)
+    assert refused_at(audited(scene, resealed(payload, key=key))) is AuditStep.WHO_ASKED
+    parameters["expected_origins"] = ["https://evil.example"]
+    assert refused_at(audited(scene, resealed(payload, key=key), *kept)) is AuditStep.PRESENTATIONS
     [[shown]] = every.claims.values()
     assert shown == ({NAMESPACE_MDL: {"family_name": "SIHEOM"}} if protocol == ISO else {"name": "홍시험"})
 
@@ -140,15 +174,18 @@ def test_a_policy_keeps_claims_that_came_over_the_api_and_lets_them_go(scene: Sc
     assert gone.claims == {"licence": [{}]}
 
 
-def test_an_answer_that_another_page_passed_on_has_a_record_of_its_refusal(scene: Scene) -> None:
+def test_an_answer_that_another_page_passed_on_has_a_record_of_its_refusal(scene: Scene, kept: list[str]) -> None:
     made = {**ask(scene, dcql_query=query(("name",))), "mode": "dc_api.jwt", "asked": query(("name",))}
     assert give(scene, made, elsewhere(scene, made, UNSIGNED)).status_code == 400
+    assert len(kept) == 1
     record = record_of(scene.under_test, made, "?disclose=true")
     found = audited(scene, record)
     nothing = (AuditStep.QUESTION_ANSWERED, AuditStep.ISSUERS, AuditStep.STATUS, AuditStep.SHOWN_CLAIMS)
     assert stands(found, *nothing, *ONLY_BROUGHT)[AuditStep.CHECKS] == "refused at check 6"
     assert "홍시험" not in json.dumps(found.payload, ensure_ascii=False)
     assert (found.claims, record.count("~")) == ({}, 1)
+    told = stands(audited(scene, record, *kept), *nothing, AuditStep.TRUST_LIST)
+    assert told[AuditStep.PRESENTATIONS] == "of this answer, which was refused"
 
 
 def test_a_wallet_that_said_no_over_the_api(scene: Scene) -> None:

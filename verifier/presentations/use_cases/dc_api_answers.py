@@ -20,6 +20,7 @@ from wallet_core.protocols.openid4vp.dc_api import (
     origin_audience,
     parse_dc_api_response,
 )
+from wallet_core.protocols.openid4vp.record import dc_api_members
 from wallet_core.protocols.openid4vp.response import ErrorResponse, PresentationResponse, Response
 from wallet_core.protocols.openid4vp.statuses import StatusLook
 from wallet_core.types import Json, SessionTranscript
@@ -87,10 +88,12 @@ def judge_dc_api_answer(
         raise NotFound("there is no such request over the Digital Credentials API")
     states.require_open(stored.state, now=now)
     protocol, posted = _validate_call(request, offer, answer), strict_json.dumps(answer.data)
+    sealed_for = offer.encryption_info if protocol is DcApiProtocol.ISO_MDOC else None
+    call = dc_api_members(protocol, answer.origin, sealed_for)
     try:
         opened = _open(ports, stored, protocol, answer)
     except VerificationError as exc:
-        return give_verdict(ports, stored, refused(exc, {}, now=now), posted, now=now)
+        return give_verdict(ports, stored, refused(exc, {}, now=now), posted, dc_api=call, now=now)
     judged = judge(
         opened.response,
         lambda vp_token: validate_answer(
@@ -106,7 +109,7 @@ def judge_dc_api_answer(
         response_code_digest=b"",
         now=now,
     )
-    return give_verdict(ports, stored, judged, posted, now=now)
+    return give_verdict(ports, stored, judged, posted, dc_api=call, now=now)
 
 
 def _validate_call(request: DcApiRequest, offer: DcApiOffer, answer: DcApiAnswer) -> DcApiProtocol:

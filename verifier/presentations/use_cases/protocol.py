@@ -49,7 +49,7 @@ from wallet_core.protocols.openid4vp.wallet_metadata import (
     validate_wallet_can_answer,
 )
 from wallet_core.trust.status_list.judging import refuse_status
-from wallet_core.types import ClientId, Json, QueryId, SessionTranscript
+from wallet_core.types import ClientId, Json, JsonObject, QueryId, SessionTranscript
 
 ELSEWHERE_PATH: Final = "/continue"
 """Path of our page that says: go on at the other screen (protocols 24)."""
@@ -174,9 +174,10 @@ def give_verdict(
     redirect_uri: str = "",
     *,
     now: datetime,
+    dc_api: JsonObject | None = None,
 ) -> Verdict:
-    """Return a judgement with what goes beside it; ``posted`` is the answer as it came."""
-    notes = note(ports, stored, posted, judged.vp_token, judged.validated, now=now)
+    """Return a judgement with what goes beside it; ``posted`` is the answer as it came, ``dc_api`` as of ``note``."""
+    notes = note(ports, stored, posted, judged.vp_token, judged.validated, now=now, dc_api=dc_api)
     return Verdict(stored, judged.move, redirect_uri, notes, judged.error)
 
 

@@ -28,7 +28,7 @@ from wallet_core.protocols.openid4vp.response import VpToken
 from wallet_core.protocols.openid4vp.statuses import DEFAULT_RULE
 from wallet_core.protocols.openid4vp.stored import credentials_of
 from wallet_core.protocols.openid4vp.validation import ValidatedResponse
-from wallet_core.types import Json
+from wallet_core.types import Json, JsonObject
 
 SEAL_BATCH: Final = 200
 """Records that one job seals: a second's work where the key is in an HSM."""
@@ -57,8 +57,12 @@ def note(
     validated: ValidatedResponse | None = None,
     *,
     now: datetime,
+    dc_api: JsonObject | None = None,
 ) -> RecordNotes:
-    """Return what the record of an answer will need: what was posted, proved, and under what it was judged."""
+    """Return what the record of an answer will need: what was posted, proved, and under what it was judged.
+
+    ``dc_api`` is ``record.dc_api_members`` of an answer that a browser's page brought.
+    """
     policy = ports.policies.get(stored.policy_id or "")
     rule = DEFAULT_RULE if policy is None else policy.status
     circumstances: dict[str, Json] = {
@@ -68,7 +72,8 @@ def note(
         "extends": {} if validated is None else _extended(ports, validated),
         "status_rule": {"max_age_hours": rule.max_age_hours, "unknown": rule.unknown},
     }
-    return note_answer(posted, vp_token, validated, circumstances, salt=ports.random(SALT_BYTES), now=now)
+    salt = ports.random(SALT_BYTES)
+    return note_answer(posted, vp_token, validated, circumstances, salt=salt, now=now, dc_api=dc_api)
 
 
 def _extended(ports: PresentationPorts, validated: ValidatedResponse) -> dict[str, Json]:

@@ -104,6 +104,7 @@ def note_answer(
     *,
     salt: bytes,
     now: datetime,
+    dc_api: JsonObject | None = None,
 ) -> RecordNotes:
     """Return what a record will need of an answer.
 
@@ -114,8 +115,11 @@ def note_answer(
         circumstances: members of the record that say under which trust, policy and program it was judged.
         salt: a fresh secret of :data:`SALT_BYTES`.
         now: the moment.
+        dc_api: :func:`dc_api_members` of an answer that came over the Digital Credentials API.
     """
     answer: JsonObject = {"received_at": _seconds(now), "sha256": _digest(posted)}
+    if dc_api is not None:
+        answer["dc_api"] = dc_api
     if vp_token is not None:
         answer["presentations"] = {
             str(query_id): [_digest(text.encode()) for text in texts] for query_id, texts in vp_token.items()
@@ -134,6 +138,15 @@ def note_answer(
     body["credentials"] = credentials
     secrets: JsonObject = {"salt": base64url.encode(salt), _INDEX: indices}
     return RecordNotes(strict_json.dumps(body), strict_json.dumps(secrets))
+
+
+def dc_api_members(protocol: str, origin: str, encryption_info: str | None) -> JsonObject:
+    """Return what a record says of the call that brought an answer: its holder signed over these, not over an address.
+
+    ``encryption_info`` is that of the ISO protocol; None of the others.
+    """
+    members: JsonObject = {"protocol": protocol, "origin": origin}
+    return members if encryption_info is None else {**members, "encryption_info": encryption_info}
 
 
 def policy_members(policy: Policy) -> JsonObject:

@@ -20,10 +20,8 @@ from wallet_core.protocols.openid4vp.checks import CHECKS, CheckStep
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, parse_client_id
 from wallet_core.protocols.openid4vp.dcql import CredentialQuery, DcqlQuery, parse_dcql_query
 from wallet_core.protocols.openid4vp.matching import value_matches
-from wallet_core.protocols.openid4vp.mdoc import request_transcript
-from wallet_core.protocols.openid4vp.presented import Expectation
 from wallet_core.protocols.openid4vp.record import VERSION, ParsedRecord, asks_for, parse_record
-from wallet_core.protocols.openid4vp.request import parse_request_members
+from wallet_core.protocols.openid4vp.record_question import expectation_of
 from wallet_core.protocols.openid4vp.validation import validate_vp_token
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
 from wallet_core.trust.policy import IssuerPolicy, create_issuer_policy
@@ -156,7 +154,11 @@ def _stopped(step: AuditStep, error: WalletError) -> tuple[Finding, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """The members of a record, of the right types. Nothing is believed yet."""
+    """The members of a record, of the right types. Nothing is believed yet.
+
+    ``dc_api`` is how a browser's page brought the answer: None where the wallet posted it, and in records of an earlier
+    version.
+    """
 
     payload: JsonObject
     sealed_at: datetime
@@ -170,6 +172,7 @@ class _Record:
     presentations: Mapping[str, tuple[str, ...]]
     credentials: Mapping[str, tuple[JsonObject, ...]]
     disclosures: tuple[str, ...]
+    dc_api: JsonObject | None
 
     @classmethod
     def of(cls, parsed: ParsedRecord) -> "_Record":
@@ -197,6 +200,7 @@ class _Record:
             presentations={name: _texts(value) for name, value in presentations.items()},
             credentials={name: _objects(value) for name, value in credentials.items()},
             disclosures=parsed.disclosures,
+            dc_api=_object(answer, "dc_api") if "dc_api" in answer else None,
         )
 
     @property
@@ -247,6 +251,10 @@ class _Auditor:
         yield AuditStep.PRESENTATIONS, self.presentations
 
     def who_asked(self) -> str:
+        call = self.record.dc_api
+        # record-4-origin
+        if call is not None and call.get("origin") not in _texts(self.record.parameters.get("expected_origins")):
+            raise UntrustedError("the answer came from a page where nobody asked", clause=_CLAUSE)
         named = self.record.parameters.get("client_id")
         if named is None:
             return "the question names nobody: it was asked from the party's own page"
@@ -445,29 +453,26 @@ class _Auditor:
             if not names:
                 raise _refused("a presentation is not of this answer")
             answered.setdefault(QueryId(names[0]), []).append(text)
-        if not self._policy().anchors.certificates(AnchorPurpose.CREDENTIAL_ISSUER):
+        if self.record.state == "refused":
+            return "of this answer, which was refused"
+        purposes = {_PURPOSES.get(str(one.get("format"))) for _, _, one in self.record.places}
+        if not all(each is not None and self._policy().anchors.certificates(each) for each in purposes):
             return "of this answer; bring the roots of issuers (--trust) to verify them again"
         if {name: len(each) for name, each in answered.items()} != {
             name: len(each) for name, each in self.record.presentations.items()
         }:
             return "of this answer; bring every one of it to verify them again"
-        if "response_uri" not in self.record.parameters:
-            return "of this answer; what a browser's page asked is not verified again"
+        # Records of an earlier version do not say how a page brought the answer.
+        if self.record.dc_api is None and "response_uri" not in self.record.parameters:
+            return "of this answer; the record does not say from which page it came, so it is not verified again"
         self._verify_again(answered)
         return f"{len(self.brought.presentations)} presentation(s) of this answer, verified again"
 
     def _verify_again(self, answered: Mapping[QueryId, Sequence[str]]) -> None:
-        request = parse_request_members(self.record.parameters)
-        anchors = self._policy().anchors
-        asks_mdoc = any(each.format == spec.FORMAT_MDOC for each in request.dcql_query.credentials)
-        expected = Expectation(
-            request.dcql_query,
-            request.client_id.full,
-            request.nonce,
-            lambda chain, at: verify_chain(chain, anchors, purpose=AnchorPurpose.CREDENTIAL_ISSUER, at=at),
-            verify_mdoc_chain=lambda chain, at: verify_chain(chain, anchors, purpose=AnchorPurpose.MDL_ISSUER, at=at),
-            session_transcript=request_transcript(request) if asks_mdoc else None,
-            transaction_data=request.transaction_data,
+        expected = expectation_of(
+            self.record.parameters,
+            self.record.dc_api,
+            self._policy().anchors,
             supertypes=self._supertypes(),
             # Step 8 looked at what the record says of it; the lists of that day are gone.
             verify_status=_looked_at,
