@@ -10,8 +10,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from inspect import Signature, signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 from cryptography import x509
@@ -61,9 +62,55 @@ Hsm = Annotated[
 Existing = Annotated[
     bool, typer.Option("--existing", help="With --hsm: the token has the key already, it is only certified.")
 ]
+Days = Annotated[int, typer.Option("--days", help="How long the certificate lives.")]
+CaDays = Annotated[int, typer.Option("--days", help="How long it lives, at most 20 years.")]
+Contact = Annotated[str, typer.Option("--contact", help="Address of a page about the CA.")]
+Issuer = Annotated[str, typer.Option("--issuer", help="Credential Issuer Identifier, as in its metadata.")]
 Purposes = Annotated[
     list[AnchorPurpose], typer.Option("--purpose", help="What the CA is trusted for; can be repeated.")
 ]
+
+_Create: TypeAlias = Callable[..., x509.Certificate]
+"""Makes a certificate: takes what every certificate needs; the rest is bound to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Order:
+    """How a key is to be made and certified: the options of every command that makes one."""
+
+    name: Name
+    store: Store
+    ca: Ca
+    ca_store: CaStore = None
+    days: Days = 365
+    hsm: Hsm = None
+    existing: Existing = False
+    as_json: JsonFlag = False
+
+
+def _makes_key(command: str, *, at_most: int = 456) -> Callable[[Callable[..., _Create]], Callable[..., _Create]]:
+    """Make a command with the options of the function, which returns how to certify, amid those of :class:`_Order`.
+
+    ``at_most`` is how many days the profile of the certificate allows.
+    """
+
+    def add(find_create: Callable[..., _Create]) -> Callable[..., _Create]:
+        shared = dict(signature(_Order).parameters)
+        limited = typer.Option("--days", help=f"How long the certificate lives, at most {at_most}.")
+        shared["days"] = shared["days"].replace(annotation=Annotated[int, limited])
+        first = [each for each in shared.values() if each.default is each.empty]
+        parameters = list(dict.fromkeys([*first, *signature(find_create).parameters.values(), *shared.values()]))
+
+        def run(**options: Any) -> None:
+            order = _Order(**{name: options.pop(name) for name in shared})
+            _certify(order, find_create(**options))
+
+        run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        app.command(command, help=find_create.__doc__)(run)
+        return find_create
+
+    return add
 
 
 @app.command("new-ca")
@@ -73,9 +120,9 @@ def new_ca(
     store: Store,
     organization: Organization,
     purpose: Purposes,
-    contact: Annotated[str, typer.Option("--contact", help="Address of a page about the CA.")],
+    contact: Contact,
     country: Annotated[str, typer.Option("--country", help="Two capital letters.")] = "KR",
-    days: Annotated[int, typer.Option("--days", help="How long it lives, at most 20 years.")] = 9 * 365,
+    days: CaDays = 9 * 365,
     as_json: JsonFlag = False,
 ) -> None:
     """Make a certification authority and its trust-anchor file NAME.anchor.pem."""
@@ -90,31 +137,15 @@ def new_ca(
     _add_ca(store, name, create, purpose, as_json=as_json)
 
 
-@app.command("new-issuer")
-def new_issuer(
-    name: Name,
-    *,
-    store: Store,
-    ca: Ca,
-    issuer: Annotated[str, typer.Option("--issuer", help="Credential Issuer Identifier, as in its metadata.")],
-    organization: Organization,
-    ca_store: CaStore = None,
-    days: Annotated[int, typer.Option("--days", help="How long the certificate lives, at most 456.")] = 365,
-    hsm: Hsm = None,
-    existing: Existing = False,
-    as_json: JsonFlag = False,
-) -> None:
+@_makes_key("new-issuer")
+def new_issuer(*, issuer: Issuer, organization: Organization) -> _Create:
     """Make a key with which an agency signs credentials, and its certificate."""
-    order = _Order(name, store, ca, ca_store, days, hsm, existing, as_json)
-    _certify(order, partial(create_issuer_certificate, issuer=CredentialIssuerId(issuer), organization=organization))
+    return partial(create_issuer_certificate, issuer=CredentialIssuerId(issuer), organization=organization)
 
 
-@app.command("new-verifier")
+@_makes_key("new-verifier")
 def new_verifier(
-    name: Name,
     *,
-    store: Store,
-    ca: Ca,
     response_uri: Annotated[str, typer.Option("--response-uri", help="Where answers are sent; its host is certified.")],
     organization: Organization,
     identifier: Annotated[
@@ -123,42 +154,21 @@ def new_verifier(
             "--identifier", help="Its number in the register, like NTRKR-1101110000001: registrations need it."
         ),
     ] = None,
-    ca_store: CaStore = None,
-    days: Annotated[int, typer.Option("--days", help="How long the certificate lives, at most 456.")] = 365,
-    hsm: Hsm = None,
-    existing: Existing = False,
-    as_json: JsonFlag = False,
-) -> None:
+) -> _Create:
     """Make a key with which a relying party signs its requests, and its access certificate."""
-    order = _Order(name, store, ca, ca_store, days, hsm, existing, as_json)
-    _certify(
-        order,
-        partial(
-            create_verifier_certificate,
-            response_uri=response_uri,
-            organization=organization,
-            organization_id=identifier,
-        ),
+    return partial(
+        create_verifier_certificate, response_uri=response_uri, organization=organization, organization_id=identifier
     )
 
 
-@app.command("new-wallet-provider")
+@_makes_key("new-wallet-provider")
 def new_wallet_provider(
-    name: Name,
     *,
-    store: Store,
-    ca: Ca,
     provider: Annotated[str, typer.Option("--provider", help="URL that names the provider, as in the trust list.")],
     organization: Organization,
-    ca_store: CaStore = None,
-    days: Annotated[int, typer.Option("--days", help="How long the certificate lives, at most 456.")] = 365,
-    hsm: Hsm = None,
-    existing: Existing = False,
-    as_json: JsonFlag = False,
-) -> None:
+) -> _Create:
     """Make a key with which a wallet provider attests its wallets and their keys, and its certificate."""
-    order = _Order(name, store, ca, ca_store, days, hsm, existing, as_json)
-    _certify(order, partial(create_wallet_provider_certificate, provider=provider, organization=organization))
+    return partial(create_wallet_provider_certificate, provider=provider, organization=organization)
 
 
 @app.command("new-iaca")
@@ -167,11 +177,11 @@ def new_iaca(
     *,
     store: Store,
     organization: Organization,
-    contact: Annotated[str, typer.Option("--contact", help="Address of a page about the CA.")],
+    contact: Contact,
     revocation_list: Annotated[str, typer.Option("--revocation-list", help="Address of its revocation list.")],
     country: Annotated[str, typer.Option("--country", help="Two capital letters, as in the documents.")] = "KR",
     state: Annotated[str | None, typer.Option("--state", help="State or province, if it issues for one only.")] = None,
-    days: Annotated[int, typer.Option("--days", help="How long it lives, at most 20 years.")] = 9 * 365,
+    days: CaDays = 9 * 365,
     as_json: JsonFlag = False,
 ) -> None:
     """Make an issuing authority CA for mdocs (ISO 18013-5 B.1.2) and its trust-anchor file NAME.anchor.pem."""
@@ -188,85 +198,37 @@ def new_iaca(
     _add_ca(store, name, create, [AnchorPurpose.MDL_ISSUER], as_json=as_json)
 
 
-@app.command("new-document-signer")
-def new_document_signer(
-    name: Name,
-    *,
-    store: Store,
-    ca: Ca,
-    issuer: Annotated[str, typer.Option("--issuer", help="Credential Issuer Identifier, as in its metadata.")],
-    organization: Organization,
-    ca_store: CaStore = None,
-    days: Annotated[int, typer.Option("--days", help="How long the certificate lives, at most 456.")] = 365,
-    hsm: Hsm = None,
-    existing: Existing = False,
-    as_json: JsonFlag = False,
-) -> None:
+@_makes_key("new-document-signer")
+def new_document_signer(*, issuer: Issuer, organization: Organization) -> _Create:
     """Make a key with which an agency signs mdocs, and its certificate below an IACA; NAME is AGENCY.mdoc."""
-    order = _Order(name, store, ca, ca_store, days, hsm, existing, as_json)
-    _certify(order, partial(create_document_signer, issuer=CredentialIssuerId(issuer), organization=organization))
+    return partial(create_document_signer, issuer=CredentialIssuerId(issuer), organization=organization)
 
 
-@app.command("new-list-signer")
+@_makes_key("new-list-signer", at_most=1186)
 def new_list_signer(
-    name: Name,
     *,
-    store: Store,
-    ca: Ca,
     role: Annotated[
         CertificateRole, typer.Option("--role", help="trust_list_signer, vical_signer or status_list_signer.")
     ],
     operator: Operator,
     organization: Organization,
-    ca_store: CaStore = None,
-    days: Annotated[int, typer.Option("--days", help="How long the certificate lives, at most 1186.")] = 365,
-    hsm: Hsm = None,
-    existing: Existing = False,
-    as_json: JsonFlag = False,
-) -> None:
+) -> _Create:
     """Make a key with which a trust list, a VICAL or status lists are signed, and its certificate."""
-    order = _Order(name, store, ca, ca_store, days, hsm, existing, as_json)
-    _certify(order, partial(create_operator_certificate, role=role, operator=operator, organization=organization))
+    return partial(create_operator_certificate, role=role, operator=operator, organization=organization)
 
 
-@app.command("new-registrar")
-def new_registrar(
-    name: Name,
-    *,
-    store: Store,
-    ca: Ca,
-    operator: Operator,
-    organization: Organization,
-    ca_store: CaStore = None,
-    days: Annotated[int, typer.Option("--days", help="How long the certificate lives, at most 456.")] = 365,
-    hsm: Hsm = None,
-    existing: Existing = False,
-    as_json: JsonFlag = False,
-) -> None:
+@_makes_key("new-registrar")
+def new_registrar(*, operator: Operator, organization: Organization) -> _Create:
     """Make a key with which a register signs registration certificates of relying parties, and its certificate."""
-    order = _Order(name, store, ca, ca_store, days, hsm, existing, as_json)
     role = CertificateRole.REGISTRAR
-    _certify(order, partial(create_operator_certificate, role=role, operator=operator, organization=organization))
+    return partial(create_operator_certificate, role=role, operator=operator, organization=organization)
 
 
-@app.command("new-attester")
-def new_attester(
-    name: Name,
-    *,
-    store: Store,
-    ca: Ca,
-    operator: Operator,
-    organization: Organization,
-    ca_store: CaStore = None,
-    days: Annotated[int, typer.Option("--days", help="How long the certificate lives, at most 456.")] = 365,
-    hsm: Hsm = None,
-    existing: Existing = False,
-    as_json: JsonFlag = False,
-) -> None:
+@_makes_key("new-attester")
+def new_attester(*, operator: Operator, organization: Organization) -> _Create:
     """Make a key with which somebody attests relying parties (verifier_attestation), and its certificate."""
-    order = _Order(name, store, ca, ca_store, days, hsm, existing, as_json)
     role = CertificateRole.VERIFIER_ATTESTER
-    _certify(order, partial(create_operator_certificate, role=role, operator=operator, organization=organization))
+    return partial(create_operator_certificate, role=role, operator=operator, organization=organization)
 
 
 @app.command("new-sealing-key")
@@ -289,7 +251,7 @@ def next_key(
     store: Store,
     ca: Ca,
     ca_store: CaStore = None,
-    days: Annotated[int, typer.Option("--days", help="How long the certificate lives.")] = 365,
+    days: Days = 365,
     hsm: Hsm = None,
     existing: Existing = False,
     as_json: JsonFlag = False,
@@ -298,7 +260,9 @@ def next_key(
     keys = KeyStore(store)
     current = x509.load_der_x509_certificate(keys.chain(name)[0])
     entry = f"{name}.{_number(name, keys.generations(name)[-1]) + 1}"
-    order = _Order(entry, store, ca, ca_store, days, hsm, existing, as_json)
+    order = _Order(
+        name=entry, store=store, ca=ca, ca_store=ca_store, days=days, hsm=hsm, existing=existing, as_json=as_json
+    )
     _certify(order, partial(renew_certificate, certificate=current))
 
 
@@ -389,22 +353,8 @@ class _NewKey:
     undo: Callable[[], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """How a key is to be made and certified, as the options of a command say."""
-
-    name: str
-    store: Path
-    ca: str
-    ca_store: Path | None
-    days: int
-    hsm: Path | None
-    existing: bool
-    as_json: bool
-
-
-def _certify(order: _Order, create: Callable[..., x509.Certificate]) -> None:
-    """Make a key and its certificate. ``create`` takes what every certificate needs; the rest is bound to it."""
+def _certify(order: _Order, create: _Create) -> None:
+    """Make a key and its certificate."""
     authority = _authority(order.ca_store or order.store, order.ca)
     with _new_key(KeyStore(order.store), order.name, order.hsm, existing=order.existing) as key:
         certificate = create(

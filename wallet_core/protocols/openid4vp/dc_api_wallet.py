@@ -32,13 +32,11 @@ from wallet_core.protocols.openid4vp.dc_api import (
 from wallet_core.protocols.openid4vp.haip import validate_haip_over_dc_api
 from wallet_core.protocols.openid4vp.matching import ApprovedDisclosure
 from wallet_core.protocols.openid4vp.pending import (
-    PresentationItem,
+    AnswerToSign,
     VerifierIdentity,
-    items_from_json,
-    items_to_json,
     signed_vp_token,
 )
-from wallet_core.protocols.openid4vp.transaction_data import NO_TYPES, TransactionTypes, bind, understand
+from wallet_core.protocols.openid4vp.transaction_data import NO_TYPES, TransactionTypes, understand
 from wallet_core.protocols.openid4vp.verifier_info import Judgement, judge_verifier
 from wallet_core.protocols.openid4vp.wallet import create_items
 from wallet_core.trust.anchors import TrustAnchors
@@ -88,28 +86,13 @@ class ResolvedDcApiRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class DcApiPresentationToSign:
-    """An answer that the holder agreed to and that the holder's keys must sign."""
-
-    resolved: ResolvedDcApiRequest
-    items: tuple[PresentationItem, ...]
-
-    @property
-    def to_sign(self) -> tuple[PresentationItem, ...]:
-        """The items that need a signature, in the order in which :func:`create_dc_api_answer` takes the signatures."""
-        return tuple(item for item in self.items if item.signing_input is not None)
-
-    def to_json(self) -> JsonObject:
-        """Return the value for storage."""
-        return {"resolved": self.resolved.to_json(), "items": items_to_json(self.items)}
+class DcApiPresentationToSign(AnswerToSign[ResolvedDcApiRequest]):
+    """An answer to be given to the page."""
 
     @classmethod
     def from_json(cls, value: JsonObject) -> Self:
         """Return the value that was stored. Raises ``WalletError`` if it was not made by :meth:`to_json`."""
-        resolved = value.get("resolved")
-        if not isinstance(resolved, dict):
-            raise MalformedError("a stored presentation has no request")
-        return cls(ResolvedDcApiRequest.from_json(resolved), items_from_json(value.get("items")))
+        return cls.read(value, ResolvedDcApiRequest.from_json)
 
 
 def resolve_dc_api_request(
@@ -172,14 +155,13 @@ def create_dc_api_presentation(
         KeyError: ``credentials`` lacks one (a mistake of our own code).
     """
     request, origin = resolved.request, resolved.origin
-    understand(request.transaction_data, transaction_types)
     items = create_items(
+        request,
         approved,
         credentials,
         audience=origin_audience(origin),
-        nonce=request.nonce,
         transcript=lambda: request.session_transcript(origin),
-        bound=bind(request.transaction_data, approved, request.dcql_query),
+        transaction_types=transaction_types,
         now=now,
     )
     return DcApiPresentationToSign(resolved, items)

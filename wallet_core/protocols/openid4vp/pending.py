@@ -1,8 +1,8 @@
 """What a wallet keeps between two flows of a presentation; each value goes to JSON and back unchanged."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Self, TypeAlias
+from typing import Generic, Protocol, Self, TypeAlias, TypeVar
 
 from wallet_core.cose.sign1 import Sign1ToSign
 from wallet_core.encoding import base64url
@@ -157,26 +157,46 @@ class MdocItem:
 PresentationItem: TypeAlias = SdJwtItem | MdocItem
 
 
-@dataclass(frozen=True, slots=True)
-class PresentationToSign:
-    """An answer that the holder agreed to and that the holder's keys must sign."""
+class _Resolved(Protocol):
+    def to_json(self) -> JsonObject: ...
 
-    resolved: ResolvedRequest
+
+R = TypeVar("R", bound=_Resolved)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerToSign(Generic[R]):
+    """An answer that the holder agreed to and that the holder's keys must sign; ``resolved`` is the request."""
+
+    resolved: R
     items: tuple[PresentationItem, ...]
 
     @property
     def to_sign(self) -> tuple[PresentationItem, ...]:
-        """The items that need a signature, in the order in which ``wallet.send_response`` takes the signatures."""
+        """The items that need a signature, in the order in which :func:`signed_vp_token` takes the signatures."""
         return tuple(item for item in self.items if item.signing_input is not None)
 
     def to_json(self) -> JsonObject:
         """Return the value for storage."""
-        return {"resolved": self.resolved.to_json(), "items": items_to_json(self.items)}
+        return {"resolved": self.resolved.to_json(), "items": [item.to_json() for item in self.items]}
+
+    @classmethod
+    def read(cls, value: JsonObject, resolved: Callable[[JsonObject], R]) -> Self:
+        """Return the value that was stored, its request as ``resolved`` reads it. Raises ``WalletError``."""
+        items = value.get("items")
+        if not isinstance(items, list):
+            raise MalformedError("a stored presentation has no items")
+        return cls(resolved(_object(value, "resolved")), tuple(_item(item) for item in items))
+
+
+@dataclass(frozen=True, slots=True)
+class PresentationToSign(AnswerToSign[ResolvedRequest]):
+    """An answer to be posted."""
 
     @classmethod
     def from_json(cls, value: JsonObject) -> Self:
         """Return the value that was stored. Raises ``WalletError`` if it was not made by :meth:`to_json`."""
-        return cls(ResolvedRequest.from_json(_object(value, "resolved")), items_from_json(value.get("items")))
+        return cls.read(value, ResolvedRequest.from_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,18 +225,6 @@ def signed_vp_token(items: Sequence[PresentationItem], signatures: Sequence[byte
         # vp-8.1-only-matched
         vp_token.setdefault(item.query_id, []).append(text)
     return vp_token
-
-
-def items_to_json(items: Sequence[PresentationItem]) -> list[Json]:
-    """Return presentations for storage."""
-    return [item.to_json() for item in items]
-
-
-def items_from_json(value: Json) -> tuple[PresentationItem, ...]:
-    """Return what :func:`items_to_json` gave. Raises ``WalletError`` if it did not."""
-    if not isinstance(value, list):
-        raise MalformedError("a stored presentation has no items")
-    return tuple(_item(item) for item in value)
 
 
 def _item(value: Json) -> PresentationItem:

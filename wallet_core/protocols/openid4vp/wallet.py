@@ -24,6 +24,7 @@ from wallet_core.keys.jwk import parse_public_jwk
 from wallet_core.protocols.oauth2.answers import peer_refusal
 from wallet_core.protocols.openid4vp.candidates import HeldCredential
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, VerifiedClient
+from wallet_core.protocols.openid4vp.dc_api import DcApiRequest
 from wallet_core.protocols.openid4vp.haip import validate_haip
 from wallet_core.protocols.openid4vp.matching import ApprovedCredential, ApprovedDisclosure
 from wallet_core.protocols.openid4vp.mdoc import create_document_to_sign, request_transcript
@@ -178,48 +179,51 @@ def create_presentation(
         KeyError: ``credentials`` lacks one (a mistake of our own code).
     """
     request = resolved.request
-    understand(request.transaction_data, transaction_types)
     items = create_items(
+        request,
         approved,
         credentials,
         audience=request.client_id.full,
-        nonce=request.nonce,
         transcript=lambda: request_transcript(request),
-        bound=bind(request.transaction_data, approved, request.dcql_query),
+        transaction_types=transaction_types,
         now=now,
     )
     return PresentationToSign(resolved, items)
 
 
 def create_items(
+    request: AuthorizationRequest | DcApiRequest,
     approved: ApprovedDisclosure,
     credentials: Mapping[str, HeldCredential],
     *,
     audience: str,
-    nonce: Nonce,
     transcript: Callable[[], SessionTranscript],
-    bound: Mapping[int, BoundTransactions],
+    transaction_types: TransactionTypes,
     now: datetime,
 ) -> tuple[PresentationItem, ...]:
     """Return the presentations of an answer, each bound to one request and ready to sign.
 
     Args:
+        request: what is answered.
         approved: what may be shown, and nothing else is.
         credentials: the held credentials by the wallet's name of them; at least those of ``approved``.
         audience: for whom the answer is, as a Key Binding JWT says it.
-        nonce: of the request.
         transcript: returns what binds an mdoc to the request.
-        bound: the transactions that are agreed to, by the place of the credential in ``approved`` (``bind``).
+        transaction_types: nothing is signed that could not be shown.
         now: becomes ``iat`` of the Key Binding JWTs.
 
     Raises:
+        InvalidTransactionData: a transaction is not understood.
+        QueryNotSatisfied: no approved credential can agree to one.
         MalformedError: a credential is bound to a key that is not supported.
         KeyError: ``credentials`` lacks one (a mistake of our own code).
     """
+    understand(request.transaction_data, transaction_types)
+    bound = bind(request.transaction_data, approved, request.dcql_query)
     return tuple(
         _mdoc_item(one, held, transcript())
         if isinstance(held := credentials[one.credential_id], HeldMdoc)
-        else _sd_jwt_item(one, held, audience, nonce, bound.get(place), now)
+        else _sd_jwt_item(one, held, audience, request.nonce, bound.get(place), now)
         for place, one in enumerate(approved.credentials)
     )
 
