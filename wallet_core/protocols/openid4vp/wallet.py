@@ -62,6 +62,9 @@ from wallet_core.types import Json, JsonObject, Nonce, SessionTranscript
 REQUEST_OBJECT_LIMIT: Final = 64 * 1024
 """Bytes of a Request Object; one with a chain of three certificates and a long query is about 12 kB."""
 
+POSTED_MODES: Final = (spec.RESPONSE_MODE_DIRECT_POST, spec.RESPONSE_MODE_DIRECT_POST_JWT)
+"""How a wallet's answer is posted (8.2, 8.3.1): in clear, and encrypted."""
+
 __all__ = [
     "PresentationItem",
     "PresentationToSign",
@@ -82,15 +85,15 @@ def wallet_metadata(*, haip: bool = False) -> JsonObject:
     With ``haip`` it takes what the high-assurance profile allows, and says no more than that.
     """
     algorithms: list[Json] = list(SIGNATURE_ALGORITHMS)
-    modes = (spec.RESPONSE_MODE_DIRECT_POST, spec.RESPONSE_MODE_DIRECT_POST_JWT)
+    # haip-5-metadata
+    prefixes = [ClientIdPrefix.X509_HASH] if haip else [*ClientIdPrefix]
+    # haip-5-metadata
+    modes = [spec.RESPONSE_MODE_DIRECT_POST_JWT] if haip else [*POSTED_MODES]
     return {
         "response_types_supported": [spec.RESPONSE_TYPE_VP_TOKEN],
-        # haip-5-metadata
-        "response_modes_supported": [spec.RESPONSE_MODE_DIRECT_POST_JWT] if haip else list(modes),
+        "response_modes_supported": [*modes],
         "vp_formats_supported": vp_formats_supported(),
-        "client_id_prefixes_supported": [
-            str(each) for each in ([ClientIdPrefix.X509_HASH] if haip else ClientIdPrefix)
-        ],
+        "client_id_prefixes_supported": [str(prefix) for prefix in prefixes],
         "request_object_signing_alg_values_supported": algorithms,
         "authorization_encryption_alg_values_supported": [jwe.ALG],
         "authorization_encryption_enc_values_supported": list(jwe.ENC_VALUES),
