@@ -68,6 +68,10 @@ Lang = Annotated[str, typer.Option("--lang", envvar="LANG", help="ko or en.")]
 Paste = Annotated[
     bool, typer.Option("--paste", help="Open no browser: print the login address and ask for the one it leads to.")
 ]
+Haip = Annotated[
+    bool,
+    typer.Option("--haip", envvar="JIGAP_WALLET_HAIP", help="Take only requests of the high-assurance profile (HAIP)."),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Ask nothing: I have decided.")]
 
 
@@ -302,6 +306,7 @@ def present(
             "--choose", help="A choice as the request lists it: group-0=1, send-1, extra-0-0-0=0, also-0-0-0-1."
         ),
     ] = None,
+    haip: Haip = False,
     home: Home = DEFAULT_HOME,
     trust: Trust = None,
     lang: Lang = "ko",
@@ -311,7 +316,7 @@ def present(
     """Answer an Authorization Request with cards of this wallet."""
     desk = _desk(home, trust, lang, loopback=loopback)
     answers = dict(_pair(entry) for entry in choose or ())
-    presentation = asyncio.run(_present(desk, uri, answers, ask=not yes))
+    presentation = asyncio.run(_present(desk, uri, answers, ask=not yes, haip=haip))
     state = presentation.state
     if not isinstance(state, Answered):
         raise PresentationFailed("the answer was not taken")
@@ -320,8 +325,8 @@ def present(
     out(as_json, result, desk.words.say("sent") + (f"\n{state.redirect_uri}" if state.redirect_uri else ""))
 
 
-async def _present(desk: _Desk, uri: str, answers: dict[str, str], *, ask: bool) -> Presentation:
-    ports, owner = desk.wallet.presentation_ports(), desk.owner.id
+async def _present(desk: _Desk, uri: str, answers: dict[str, str], *, ask: bool, haip: bool) -> Presentation:
+    ports, owner = replace(desk.wallet.presentation_ports(), haip=haip), desk.owner.id
     presentation = await fetch_request(ports, owner, take_request_link(ports, owner, uri).id)
     if isinstance(presentation.state, Blocked):
         error = UntrustedError if presentation.state.reason == "untrusted" else PresentationFailed

@@ -130,6 +130,7 @@ class Wallet:
             self.settings.public_url,
             self.issuers,
             self.settings.post_errors,
+            self.settings.haip,
         )
 
 

@@ -36,6 +36,8 @@ class WalletSettings(AppSettings):
         post_errors: what verifiers are told besides answers, always after the person acted: ``never`` anything;
             ``declined`` (the default): ``access_denied`` when the person said no or nothing matched; ``all``: also
             which rule a request of a trusted verifier broke, if the person agrees.
+        haip: take only requests that keep to the high-assurance profile (HAIP 1.0 section 5): signed under
+            ``x509_hash``, fetched from a ``request_uri``, answered encrypted.
         attestation_hours: how long a client attestation may be used, counted from the full hour.
     """
 
@@ -48,6 +50,7 @@ class WalletSettings(AppSettings):
     key_storage: Level = "iso_18045_basic"
     user_authentication: Level = "iso_18045_basic"
     post_errors: ErrorPosting = ErrorPosting.DECLINED
+    haip: bool = False
     attestation_hours: int = Field(default=3, ge=2, le=24)
 
     def provider_terms(self) -> ProviderTerms:

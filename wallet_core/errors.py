@@ -201,6 +201,10 @@ class InvalidRequest(RemoteProtocolError):
     """RFC 6749 5.2: a parameter is missing, repeated, unknown or malformed."""
 
 
+class ProfileNotKept(InvalidRequest):
+    """The same: the protocol allows it, and the profile that this side keeps to does not (HAIP 5)."""
+
+
 class InvalidClient(RemoteProtocolError):
     """RFC 6749 5.2: client authentication failed or is missing."""
 

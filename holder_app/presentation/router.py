@@ -18,7 +18,8 @@ MAX_FIELDS = 64
 async def metadata(wallet: CurrentWallet) -> Response:
     """Return the wallet metadata (OpenID4VP 10)."""
     origin = wallet.settings.public_url
-    return protocol_json({"issuer": origin, "authorization_endpoint": f"{origin}/authorize", **wallet_metadata()})
+    said = wallet_metadata(haip=wallet.settings.haip)
+    return protocol_json({"issuer": origin, "authorization_endpoint": f"{origin}/authorize", **said})
 
 
 @router.post("/authorize")

@@ -54,7 +54,8 @@ class PresentationPorts:
     """What the use cases of this package need.
 
     ``issuer`` is this wallet's own identifier, an accepted ``aud``; ``issuers`` whom it trusts to issue;
-    ``post_errors`` what verifiers are told besides answers.
+    ``post_errors`` what verifiers are told besides answers; ``haip`` whether only requests of the high-assurance
+    profile are taken.
     """
 
     unit: UnitOfWork
@@ -69,6 +70,7 @@ class PresentationPorts:
     issuer: str
     issuers: IssuerPolicy
     post_errors: ErrorPosting = ErrorPosting.DECLINED
+    haip: bool = False
 
 
 def sign(ports: PresentationPorts, presentation: Presentation, answers: Mapping[str, str]) -> Presentation:

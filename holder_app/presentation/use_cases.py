@@ -21,6 +21,7 @@ from wallet_core.errors import (
     MalformedError,
     NotFound,
     PeerRefusal,
+    ProfileNotKept,
     StateConflict,
     UntrustedError,
     WalletError,
@@ -104,6 +105,7 @@ async def fetch_request(ports: PresentationPorts, account_id: AccountId, present
         wallet_nonce=base64url.encode(ports.random(NONCE_BYTES)),
         audiences=(SELF_ISSUED_AUDIENCE, ports.issuer),
         transaction_types=ports.catalogue.transaction_types,
+        haip=ports.haip,
     )
     try:
         resolved = await ports.fetch.arun(flow)
@@ -223,6 +225,8 @@ def _reason(error: WalletError) -> str:
         return "registration"
     if isinstance(error, InvalidTransactionData):
         return "transaction"
+    if isinstance(error, ProfileNotKept):
+        return "profile"
     # OpenID4VP 5.10: where a request is gone, it was answered or is too old (protocols.md M24).
     gone = isinstance(error, PeerRefusal) and error.status in {404, 409, 410}
     return "expired" if gone or isinstance(error, Expired) else "bad_request"

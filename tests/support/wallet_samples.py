@@ -247,6 +247,7 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
     "consent-over-asking": asked(over_asking()),
     "request-blocked-untrusted": blocked("untrusted"),
     "request-blocked-registration": blocked("registration"),
+    "request-blocked-profile": blocked("profile"),
     "record-over-asked": ("record.html", {"record": OVER_ASKED, "kept_until": None, "back_to": ""}),
     "consent-used-up": asked(consent(used_up=True)),
     "consent-used-up-for-good": asked(consent(used_up=True, can_refresh=False)),

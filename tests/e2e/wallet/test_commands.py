@@ -3,6 +3,7 @@
 import json
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -244,3 +245,16 @@ def test_people_are_for_demos(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     code = json.loads(runner.invoke(app, ["person", "code", "hana", "--json"]).stdout)["code"]
     assert len(code.replace("-", "")) == 12
     assert json.loads(runner.invoke(app, ["person", "list", "--json"]).stdout)["people"] == [added]
+
+
+def test_a_request_below_the_profile_that_is_demanded(terminal: Terminal) -> None:
+    town = terminal.town
+    terminal.json("accept", town.issuer.link, "--tx-code", "123456", "--yes")
+    verifier = new_verifier(town)
+    verifier.request = replace(verifier.request, encryption=None)
+    refused = terminal.error("present", verifier.link, "--yes", "--haip")
+    assert (refused.code, refused.detail) == ("presentation_failed", "profile: the answer would not be encrypted")
+    assert [request.method for request in verifier.seen] == ["GET"]
+    assert terminal.run("present", verifier.link, "--yes").exit_code == 0
+    of_the_profile = new_verifier(town)
+    assert terminal.run("present", of_the_profile.link, "--yes", "--haip").exit_code == 0

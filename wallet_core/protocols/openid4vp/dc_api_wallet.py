@@ -29,6 +29,7 @@ from wallet_core.protocols.openid4vp.dc_api import (
     parse_dc_api_members,
     verify_dc_api_request,
 )
+from wallet_core.protocols.openid4vp.haip import validate_haip_over_dc_api
 from wallet_core.protocols.openid4vp.matching import ApprovedDisclosure
 from wallet_core.protocols.openid4vp.pending import (
     AnswerToSign,
@@ -103,19 +104,25 @@ def resolve_dc_api_request(
     now: datetime,
     audiences: Collection[str] = (spec.SELF_ISSUED_AUDIENCE,),
     transaction_types: TransactionTypes = NO_TYPES,
+    haip: bool = False,
 ) -> ResolvedDcApiRequest:
     """Return the request that a page passed to the API, verified. ``org-iso-mdoc`` is in ``iso18013.dc_api``.
 
     The arguments and steps are those of :func:`~.dc_api.verify_dc_api_request`; ``transaction_types`` is what may be
-    agreed to: a request with anything else is refused (8.4).
+    agreed to: a request with anything else is refused (8.4). With ``haip`` so is every one that is not of the
+    high-assurance profile.
 
     Raises:
+        ProfileNotKept: the request is good, and not of the profile that is demanded.
         WalletError: the request breaks a rule, nobody trusted vouches for its sender, or it brings a registration that
             is false.
     """
     request, client = verify_dc_api_request(
         protocol, data, origin=origin, anchors=anchors, now=now, audiences=audiences
     )
+    # haip-5.2-demanded
+    if haip:
+        validate_haip_over_dc_api(request)
     # 8.4: a wallet that does not understand what is to be agreed to "MUST return an error".
     # dcapi-8.4-transaction-data
     understand(request.transaction_data, transaction_types)

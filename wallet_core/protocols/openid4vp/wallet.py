@@ -25,6 +25,7 @@ from wallet_core.protocols.oauth2.answers import peer_refusal
 from wallet_core.protocols.openid4vp.candidates import HeldCredential
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, VerifiedClient
 from wallet_core.protocols.openid4vp.dc_api import DcApiRequest
+from wallet_core.protocols.openid4vp.haip import validate_haip
 from wallet_core.protocols.openid4vp.matching import ApprovedCredential, ApprovedDisclosure
 from wallet_core.protocols.openid4vp.mdoc import create_document_to_sign, request_transcript
 from wallet_core.protocols.openid4vp.pending import (
@@ -75,14 +76,21 @@ __all__ = [
 ]
 
 
-def wallet_metadata() -> JsonObject:
-    """Return what this wallet can do, for ``request_uri`` by POST and for its own metadata document (OpenID4VP 10)."""
+def wallet_metadata(*, haip: bool = False) -> JsonObject:
+    """Return what this wallet can do, for ``request_uri`` by POST and for its own metadata document (OpenID4VP 10).
+
+    With ``haip`` it takes what the high-assurance profile allows, and says no more than that.
+    """
     algorithms: list[Json] = list(SIGNATURE_ALGORITHMS)
+    modes = (spec.RESPONSE_MODE_DIRECT_POST, spec.RESPONSE_MODE_DIRECT_POST_JWT)
     return {
         "response_types_supported": [spec.RESPONSE_TYPE_VP_TOKEN],
-        "response_modes_supported": [spec.RESPONSE_MODE_DIRECT_POST, spec.RESPONSE_MODE_DIRECT_POST_JWT],
+        # haip-5-metadata
+        "response_modes_supported": [spec.RESPONSE_MODE_DIRECT_POST_JWT] if haip else list(modes),
         "vp_formats_supported": vp_formats_supported(),
-        "client_id_prefixes_supported": [str(prefix) for prefix in ClientIdPrefix],
+        "client_id_prefixes_supported": [
+            str(each) for each in ([ClientIdPrefix.X509_HASH] if haip else ClientIdPrefix)
+        ],
         "request_object_signing_alg_values_supported": algorithms,
         "authorization_encryption_alg_values_supported": [jwe.ALG],
         "authorization_encryption_enc_values_supported": list(jwe.ENC_VALUES),
@@ -97,6 +105,7 @@ def resolve_request(
     wallet_nonce: str,
     audiences: Collection[str] = (spec.SELF_ISSUED_AUDIENCE,),
     transaction_types: TransactionTypes = NO_TYPES,
+    haip: bool = False,
 ) -> Flow[ResolvedRequest]:
     """Fetch and verify a request. Call it only once the person has seen the host of the link and acted.
 
@@ -107,13 +116,18 @@ def resolve_request(
         wallet_nonce: fresh and random (at least 128 bits, URL safe); sent where the link asks for POST.
         audiences: what ``aud`` may name: the fixed value of static discovery, and this wallet's own issuer.
         transaction_types: what may be agreed to; a request with anything else is refused (8.4).
+        haip: whether only requests of the high-assurance profile are taken.
 
     Raises:
+        ProfileNotKept: the request is good, and not of the profile that is demanded.
         WalletError: the request breaks a rule, nobody trusted vouches for the sender, or it brings a registration that
             is false. Nothing is posted then (M27).
     """
     parsed = parse_authorization_request(link)
     if isinstance(parsed, UnsignedRequest):
+        # x509-HAIP5-haip
+        if haip:
+            validate_haip(parsed, parsed.request)
         # vp-8.4-transaction-data-unsigned
         understand(parsed.request.transaction_data, transaction_types)
         return ResolvedRequest(parsed.request, _identity(parsed.request, None))
@@ -121,7 +135,7 @@ def resolve_request(
     if isinstance(parsed, RequestReference):
         # vp-5.1-method-used
         sent_nonce = wallet_nonce if parsed.method == "post" else None
-        token = yield from _fetch_request_object(parsed, sent_nonce)
+        token = yield from _fetch_request_object(parsed, sent_nonce, haip=haip)
     else:
         token = parsed.token
     request, client = verify_request_object(
@@ -133,6 +147,9 @@ def resolve_request(
         audiences=audiences,
         transaction_types=transaction_types,
     )
+    # x509-HAIP5-haip
+    if haip:
+        validate_haip(parsed, request)
     judgement = judge_verifier(request.verifier_info, client.registered_numbers, anchors, now=now)
     return ResolvedRequest(request, _identity(request, client), judgement)
 
@@ -241,14 +258,15 @@ def decline(resolved: ResolvedRequest) -> Flow[Sent]:
     return (yield from _post(resolved.request, create_error_response(resolved.request, AccessDenied.code)))
 
 
-def _fetch_request_object(reference: RequestReference, wallet_nonce: str | None) -> Flow[str]:
+def _fetch_request_object(reference: RequestReference, wallet_nonce: str | None, *, haip: bool) -> Flow[str]:
     if wallet_nonce is None:
         response = yield get(
             reference.request_uri, accept=spec.REQUEST_OBJECT_MEDIA_TYPE, response_limit=REQUEST_OBJECT_LIMIT
         )
     else:
         # 5.10: POST, form encoded, with this Accept header; both parameters are optional, and we send both.
-        fields = {"wallet_metadata": strict_json.dumps_text(wallet_metadata()), "wallet_nonce": wallet_nonce}
+        metadata = strict_json.dumps_text(wallet_metadata(haip=haip))
+        fields = {"wallet_metadata": metadata, "wallet_nonce": wallet_nonce}
         # vp-5.10-post
         asked = post_form(reference.request_uri, fields, accept=spec.REQUEST_OBJECT_MEDIA_TYPE)
         response = yield replace(asked, response_limit=REQUEST_OBJECT_LIMIT)
