@@ -21,7 +21,7 @@ from holder_app.issuance.reissuing import FlowReissuer
 from holder_app.issuance.repository import SqlIssuances, SqlLogins, SqlReminders
 from holder_app.issuance.states import Waiting
 from holder_app.issuance.waiting import list_waiting
-from holder_app.ports import Clock, Fetch
+from holder_app.ports import Fetch
 from holder_app.presentation.repository import SqlPresentations
 from holder_app.presentation.sending import PresentationPorts
 from holder_app.provider.ports import ProviderPorts, WalletProvider
@@ -35,6 +35,7 @@ from wallet_core.adapters.sql import Database
 from wallet_core.adapters.trust_files import load_issuer_policy
 from wallet_core.adapters.web import context, session
 from wallet_core.catalogue import Catalogue
+from wallet_core.ports import Clock
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
 from wallet_core.trust.policy import IssuerPolicy
 from wallet_core.types import CredentialIssuerId, RandomBytes

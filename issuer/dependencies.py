@@ -25,7 +25,6 @@ from issuer.login.presentation.ports import PresentationLoginPorts
 from issuer.login.presentation.use_cases.requests import METHOD as PRESENTATION
 from issuer.login.repository import SqlLoginSessions, SqlOneTimeCodes
 from issuer.login.use_cases.session import TEST
-from issuer.ports import Clock
 from issuer.records.repository import SqlRecords
 from issuer.settings import IssuerSettings
 from issuer.status.ports import StatusPorts, StatusStorage
@@ -39,6 +38,7 @@ from wallet_core.adapters.sql import Database, UnitOfWork
 from wallet_core.adapters.trust_files import follow_wallet_providers
 from wallet_core.catalogue.catalogue import Catalogue
 from wallet_core.errors import NotFound
+from wallet_core.ports import Clock
 from wallet_core.types import RandomBytes
 
 REMEMBERED = timedelta(seconds=10)

@@ -12,7 +12,6 @@ from weakref import WeakKeyDictionary
 
 from starlette.requests import HTTPConnection
 
-from verifier.ports import Clock
 from verifier.presentations.ports import Periods, PresentationPorts, Storage
 from verifier.presentations.repository import SqlPresentations
 from verifier.relying_parties.ports import RelyingParty
@@ -35,6 +34,7 @@ from wallet_core.adapters.keystore import KeyStore, Sealer
 from wallet_core.adapters.sql import Database, UnitOfWork
 from wallet_core.adapters.trust_files import load_issuer_policy, read_trust_list
 from wallet_core.catalogue import Catalogue
+from wallet_core.ports import Clock
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.types import RandomBytes
 

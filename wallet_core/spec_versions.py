@@ -51,6 +51,22 @@ FORMAT_MDOC: Final = "mso_mdoc"
 DOCTYPE_MDL: Final = "org.iso.18013.5.1.mDL"
 NAMESPACE_MDL: Final = "org.iso.18013.5.1"
 NAMESPACE_MDL_KR: Final = "org.iso.18013.5.1.KR"
+MDL_MANDATORY: Final = frozenset(
+    {
+        "family_name",
+        "given_name",
+        "birth_date",
+        "issue_date",
+        "expiry_date",
+        "issuing_country",
+        "issuing_authority",
+        "document_number",
+        "portrait",
+        "driving_privileges",
+        "un_distinguishing_sign",
+    }
+)
+"""ISO/IEC 18013-5 7.2.1, table 5, presence M."""
 MDOC_VERSION: Final = "1.0"
 HANDOVER_OPENID4VP: Final = "OpenID4VPHandover"
 HANDOVER_OPENID4VP_DC_API: Final = "OpenID4VPDCAPIHandover"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from holder_app.accounts.ports import Account, AccountId, Accounts, Session, SignInCode, SignInRefused
-from holder_app.ports import Clock, UnitOfWork
 from wallet_core.errors import NotFound, StorageError
+from wallet_core.ports import Clock, UnitOfWork
 from wallet_core.types import RandomBytes
 
 CODE_LIFETIME = timedelta(hours=24)

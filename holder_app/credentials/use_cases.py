@@ -7,13 +7,13 @@ from datetime import datetime
 from holder_app.accounts.ports import AccountId
 from holder_app.credentials.describe import CardView, Field, describe_card, name_of
 from holder_app.credentials.ports import Card, CardCopy, Cards, History, HistoryRecord, RecordKind
-from holder_app.ports import Clock, UnitOfWork
 from wallet_core.catalogue import Catalogue
 from wallet_core.encoding import base64url
 from wallet_core.errors import NotFound
 from wallet_core.formats.mdoc.holder import HeldMdoc, index_mdoc
 from wallet_core.formats.mdoc.verifier import claims_to_json
 from wallet_core.formats.sd_jwt.holder import index_sd_jwt
+from wallet_core.ports import Clock, UnitOfWork
 from wallet_core.protocols.openid4vp.candidates import HeldCredential
 from wallet_core.spec_versions import FORMAT_MDOC
 from wallet_core.types import JsonObject, RandomBytes

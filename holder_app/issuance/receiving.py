@@ -28,7 +28,7 @@ from holder_app.issuance.states import (
     Waiting,
 )
 from holder_app.issuance.verification import VerifiedCredential, verify_copies
-from holder_app.ports import Clock, Fetch, UnitOfWork
+from holder_app.ports import Fetch
 from holder_app.provider.ports import WalletProvider
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue import Catalogue
@@ -43,6 +43,7 @@ from wallet_core.errors import (
 )
 from wallet_core.keys.algorithms import PublicKey, SignatureAlgorithm
 from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.ports import Clock, UnitOfWork
 from wallet_core.protocols.oauth2.client import ClientInstance
 from wallet_core.protocols.openid4vci import wallet
 from wallet_core.protocols.openid4vci.messages import NotificationEvent

@@ -8,10 +8,11 @@ from holder_app.credentials.ports import Card, CardCopy, Grant, NewCopies
 from holder_app.issuance.describe import configuration_display
 from holder_app.issuance.proving import attest_keys, by_thumbprint, sign_proofs
 from holder_app.issuance.verification import verify_copies
-from holder_app.ports import Clock, Fetch
+from holder_app.ports import Fetch
 from holder_app.provider.ports import WalletProvider
 from wallet_core.errors import NotSupported, VerificationError, WalletError
 from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.ports import Clock
 from wallet_core.protocols.oauth2.client import ClientInstance
 from wallet_core.protocols.oauth2.token import BEARER, DPOP, TokenResponse
 from wallet_core.protocols.openid4vci import wallet

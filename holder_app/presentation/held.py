@@ -7,10 +7,10 @@ from datetime import datetime
 from holder_app.accounts.ports import AccountId
 from holder_app.credentials.ports import Card, CardCopy, Cards, CardStatus
 from holder_app.credentials.use_cases import open_copy
-from holder_app.ports import UnitOfWork
 from wallet_core.catalogue import Catalogue
 from wallet_core.catalogue.credential_type import Sensitivity
 from wallet_core.errors import WalletError
+from wallet_core.ports import UnitOfWork
 from wallet_core.protocols.openid4vp import matching
 from wallet_core.protocols.openid4vp.candidates import HeldCredential, Knowledge, candidate_of
 from wallet_core.protocols.openid4vp.dcql import TRUST_LIST, DcqlQuery

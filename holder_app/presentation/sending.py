@@ -14,7 +14,7 @@ from holder_app.credentials.ports import Card, CardCopy, Cards, History, RecordK
 from holder_app.credentials.refreshing import refill_time
 from holder_app.credentials.use_cases import card_summary, new_record, settled
 from holder_app.links import origin_of
-from holder_app.ports import Clock, Fetch, UnitOfWork
+from holder_app.ports import Fetch
 from holder_app.presentation.choices import choice_of, create_groups
 from holder_app.presentation.describe import describe_receipt, divide_fields, policy_of
 from holder_app.presentation.held import HeldCards, held_cards
@@ -22,6 +22,7 @@ from holder_app.presentation.ports import ErrorPosting, Presentations
 from holder_app.presentation.states import Answered, Answering, Failed, Presentation, PresentationState, Reviewed
 from wallet_core.catalogue import Catalogue, Policy
 from wallet_core.errors import FetchError, MalformedError, PeerRefusal, StateConflict
+from wallet_core.ports import Clock, UnitOfWork
 from wallet_core.protocols.openid4vp import matching, wallet
 from wallet_core.protocols.openid4vp.matching import ApprovedCredential, ApprovedDisclosure
 from wallet_core.protocols.openid4vp.pending import ResolvedRequest

@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Protocol
 
 from holder_app.accounts.ports import AccountId
-from holder_app.ports import Clock
 from wallet_core.keys.algorithms import PublicKey
 from wallet_core.keys.signer import CertifiedSigner, Signer
+from wallet_core.ports import Clock
 from wallet_core.types import ClientId
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from issuer.agencies.ports import SCOPES, Agencies, Agency, ApiKeys, SigningKeys
-from issuer.ports import UnitOfWork
 from wallet_core.catalogue.catalogue import Catalogue
 from wallet_core.catalogue.metadata import SIGNING_ALGORITHMS
 from wallet_core.errors import InvalidRequest, NotFound
+from wallet_core.ports import UnitOfWork
 from wallet_core.trust.x509 import certificate_uris
 from wallet_core.types import AgencyId, CredentialIssuerId
 

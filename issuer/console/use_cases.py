@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from issuer.agencies.ports import Agency
-from issuer.ports import UnitOfWork
 from issuer.records.ports import Records
 from wallet_core.catalogue import CredentialType
 from wallet_core.catalogue.credential_type import Mask
 from wallet_core.errors import Expired, NotFound
+from wallet_core.ports import UnitOfWork
 from wallet_core.types import Json, JsonObject
 
 MAX_FOUND = 30

@@ -7,11 +7,11 @@ from typing import Protocol
 
 from issuer.agencies.ports import Agency, SigningKeys
 from issuer.issuance.bulk import BulkReissuance, BulkState
-from issuer.ports import Clock, Seal, UnitOfWork
 from issuer.records.ports import Records
 from issuer.status.ports import StatusLists, StatusPorts
 from wallet_core.catalogue.credential_type import CredentialType, FormatEntry
 from wallet_core.errors import RemoteProtocolError
+from wallet_core.ports import Clock, Seal, UnitOfWork
 from wallet_core.protocols.oauth2.authorization_states import AuthorizationState
 from wallet_core.protocols.oauth2.clients import RegisteredClient
 from wallet_core.protocols.openid4vci.deferral import DeferralState

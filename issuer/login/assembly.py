@@ -7,7 +7,6 @@ from typing import Final
 from issuer.login.openid.ports import ProviderAccount
 from issuer.login.presentation.ports import POLICY, LoginRequestStorage, PresentationLoginPorts
 from issuer.login.presentation.repository import SqlLoginRequests
-from issuer.ports import Clock
 from issuer.settings import IssuerSettings
 from wallet_core import spec_versions as spec
 from wallet_core.adapters.config import SettingsError
@@ -16,6 +15,7 @@ from wallet_core.adapters.sql import Database
 from wallet_core.adapters.trust_files import FollowedFiles, follow_issuer_policy
 from wallet_core.catalogue.catalogue import Catalogue
 from wallet_core.errors import KeyUnavailable, MalformedError
+from wallet_core.ports import Clock
 from wallet_core.protocols.oauth2.identifiers import parse_identifier
 from wallet_core.protocols.openid4vp.presented import ChainVerifier
 from wallet_core.trust.anchors import AnchorPurpose

@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from issuer.issuance.ports import IssuancePorts
-from issuer.ports import UnitOfWork
 from issuer.records.ports import Citizen
 from wallet_core.catalogue.text import Text
+from wallet_core.ports import UnitOfWork
 from wallet_core.types import AgencyId, JsonObject
 
 __all__ = [

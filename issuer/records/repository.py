@@ -6,12 +6,12 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, delete, func, insert, select
 
-from issuer.ports import Seal
 from issuer.records.ports import Citizen, SubjectRecord
 from issuer.records.tables import RecordRow
 from issuer.tables import table_of
 from wallet_core.adapters.sql import UnitOfWork, chunks
 from wallet_core.encoding import strict_json
+from wallet_core.ports import Seal
 from wallet_core.types import AgencyId, JsonObject
 
 _RECORD = table_of(RecordRow)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from issuer.agencies.ports import Agency
-from issuer.ports import UnitOfWork
 from issuer.records.ports import Citizen, Records, SubjectRecord
 from wallet_core.catalogue.credential_type import CredentialType, seoul_day
 from wallet_core.catalogue.records import RecordsReport, parse_records
+from wallet_core.ports import UnitOfWork
 from wallet_core.types import JsonObject
 
 NAME_CLAIMS = ("name", "taxpayer_name")

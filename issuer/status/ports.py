@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from issuer.agencies.ports import SigningKeys
-from issuer.ports import Clock, UnitOfWork
+from wallet_core.ports import Clock, UnitOfWork
 from wallet_core.types import AgencyId, RandomBytes
 
 

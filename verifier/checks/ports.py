@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from verifier.ports import Clock
 from verifier.status.ports import RunFlow
 from verifier.status.use_cases import StatusLists
 from wallet_core.catalogue.policy import Policy
+from wallet_core.ports import Clock
 from wallet_core.protocols.openid4vp.checks import ListCopy
 from wallet_core.protocols.openid4vp.presented import ChainVerifier, IssuerPermission, TrustListsOf
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from verifier.ports import Clock, Seal, UnitOfWork
 from verifier.relying_parties.ports import AccessKeys, PartyId
 from wallet_core.catalogue.policy import Policy
 from wallet_core.catalogue.transaction import TransactionType
+from wallet_core.ports import Clock, Seal, UnitOfWork
 from wallet_core.protocols.openid4vp.presentation import Presentation
 from wallet_core.protocols.openid4vp.presented import ChainVerifier, IssuerPermission, TrustListsOf
 from wallet_core.protocols.openid4vp.record import RecordNotes

@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, String, and_, bindparam, delete, func, insert, not_, or_, select, update
 
-from verifier.ports import Seal
 from verifier.presentations.ports import RecordParts, StoredPresentation, Wanted
 from verifier.presentations.tables import PresentationRow
 from verifier.relying_parties.ports import PartyId
@@ -15,6 +14,7 @@ from verifier.webhooks.repository import WEBHOOK, announce
 from wallet_core.adapters import sql
 from wallet_core.adapters.sql import UnitOfWork
 from wallet_core.encoding import strict_json
+from wallet_core.ports import Seal
 from wallet_core.protocols.openid4vp.presentation import (
     Answered,
     Expired,

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
-from verifier.ports import UnitOfWork
 from verifier.relying_parties.ports import (
     ATTESTATION,
     MAX_LABEL_CHARACTERS,
@@ -23,6 +22,7 @@ from verifier.relying_parties.ports import (
 )
 from wallet_core.catalogue.policy import Policy
 from wallet_core.errors import InvalidRequest, NotFound
+from wallet_core.ports import UnitOfWork
 from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
 from wallet_core.protocols.openid4vp.registration import Registration
 from wallet_core.protocols.openid4vp.verifier_attestation import VerifierAttestation, verify_verifier_attestation

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from verifier.ports import UnitOfWork
 from wallet_core.http import Flow
+from wallet_core.ports import UnitOfWork
 
 T = TypeVar("T")
 

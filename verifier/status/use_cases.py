@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar
 from weakref import WeakKeyDictionary
 
-from verifier.ports import Clock
 from verifier.status.ports import RunFlow, StatusStorage, StorageFactory, StoredList
 from wallet_core import spec_versions as spec
 from wallet_core.errors import WalletError
+from wallet_core.ports import Clock
 from wallet_core.protocols.openid4vp.presented import ChainVerifier
 from wallet_core.protocols.openid4vp.statuses import StatusLook
 from wallet_core.trust.status_list.fetching import fetch_status_list

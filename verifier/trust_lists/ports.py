@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from verifier.ports import Clock, UnitOfWork
+from wallet_core.ports import Clock, UnitOfWork
 from wallet_core.trust.policy import IssuerPolicy
 from wallet_core.trust.trust_list import KnownList
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from verifier.ports import Clock, UnitOfWork
 from verifier.relying_parties.ports import PartyId
 from wallet_core.http import HttpRequest, HttpResponse
+from wallet_core.ports import Clock, UnitOfWork
 from wallet_core.types import RandomBytes
 
 

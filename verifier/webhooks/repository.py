@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, insert, or_, select, update
 
-from verifier.ports import Seal
 from verifier.relying_parties.ports import PartyId
 from verifier.tables import APP_TABLES, table_of
 from verifier.webhooks.ports import Delivery, Endpoint
@@ -15,6 +14,7 @@ from verifier.webhooks.tables import WebhookDeliveryRow, WebhookRow
 from wallet_core.adapters.jobs import enqueue
 from wallet_core.adapters.sql import UnitOfWork
 from wallet_core.encoding import strict_json
+from wallet_core.ports import Seal
 from wallet_core.types import JsonObject
 
 QUEUE: Final = "webhooks"

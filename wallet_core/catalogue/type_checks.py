@@ -10,7 +10,7 @@ from wallet_core.catalogue.paths import path_text, select
 from wallet_core.catalogue.source import Document
 from wallet_core.catalogue.text import LANGUAGES
 from wallet_core.catalogue.validation import value_problems
-from wallet_core.spec_versions import FORMAT_SD_JWT_VC
+from wallet_core.spec_versions import DOCTYPE_MDL, FORMAT_SD_JWT_VC, MDL_MANDATORY
 from wallet_core.types import AgencyId, ClaimsPath
 
 # RFC 7519 4.1, SD-JWT VC 3.2.2.2, RFC 9901 4.2.4.1 and 4.2.4.2: names with a meaning of their own.
@@ -19,23 +19,6 @@ _AT_THE_TOP: Final = frozenset(
     {"iss", "sub", "aud", "iat", "nbf", "exp", "jti", "cnf", "vct", "vct#integrity", "aka_vcts", "status", "_sd_alg"}
 )
 NEVER_HIDDEN: Final = frozenset({"issuing_country", "issuing_authority"})
-MDL_DOCTYPE: Final = "org.iso.18013.5.1.mDL"
-# ISO/IEC 18013-5 table 5, the mandatory elements.
-MDL_MANDATORY: Final = frozenset(
-    {
-        "family_name",
-        "given_name",
-        "birth_date",
-        "issue_date",
-        "expiry_date",
-        "issuing_country",
-        "issuing_authority",
-        "document_number",
-        "portrait",
-        "driving_privileges",
-        "un_distinguishing_sign",
-    }
-)
 _DEGREE: Final = {each: degree for degree, each in enumerate(Sensitivity)}
 
 TypeFile = tuple[Document, CredentialType]
@@ -97,7 +80,7 @@ def _check_head(document: Document, credential_type: CredentialType, agencies: C
 
 def _check_mdl(document: Document, credential_type: CredentialType) -> None:
     for index, entry in enumerate(credential_type.formats):
-        if entry.doctype != MDL_DOCTYPE:
+        if entry.doctype != DOCTYPE_MDL:
             continue
         elements = {claim.mdoc.element for claim in credential_type.claims if claim.mdoc and claim.mandatory}
         for missing in sorted(MDL_MANDATORY - elements):

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from issuer.login.ports import LoginPorts
-from issuer.ports import Clock, Seal
 from wallet_core.keys.signer import Signer
+from wallet_core.ports import Clock, Seal
 from wallet_core.types import RandomBytes
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from issuer.ports import Clock, Seal, UnitOfWork
 from wallet_core.catalogue.credential_type import CredentialType
 from wallet_core.catalogue.policy import Policy
 from wallet_core.keys.signer import CertifiedSigner
+from wallet_core.ports import Clock, Seal, UnitOfWork
 from wallet_core.protocols.openid4vp.presentation import Presentation
 from wallet_core.protocols.openid4vp.presented import ChainVerifier, IssuerPermission
 from wallet_core.types import AgencyId, RandomBytes

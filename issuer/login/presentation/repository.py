@@ -8,11 +8,11 @@ from sqlalchemy import Row, bindparam, delete, insert, select
 
 from issuer.login.presentation.ports import LoginRequest
 from issuer.login.presentation.tables import LoginRequestRow
-from issuer.ports import Seal
 from issuer.tables import table_of
 from wallet_core.adapters import sql
 from wallet_core.adapters.sql import UnitOfWork
 from wallet_core.encoding import strict_json
+from wallet_core.ports import Seal
 from wallet_core.protocols.openid4vp.presentation import Answered, Presentation, Requested, Retrieved
 from wallet_core.protocols.openid4vp.stored import (
     credentials_of,

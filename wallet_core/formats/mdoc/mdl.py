@@ -14,24 +14,7 @@ from wallet_core.encoding import cbor
 from wallet_core.encoding.cbor import Tagged
 from wallet_core.errors import MalformedError
 from wallet_core.formats.mdoc.structures import NameSpaces, UnverifiedIssuerSigned, is_uint, parse_mso
-from wallet_core.spec_versions import NAMESPACE_MDL
-
-MANDATORY: Final = frozenset(
-    {
-        "family_name",
-        "given_name",
-        "birth_date",
-        "issue_date",
-        "expiry_date",
-        "issuing_country",
-        "issuing_authority",
-        "document_number",
-        "portrait",
-        "driving_privileges",
-        "un_distinguishing_sign",
-    }
-)
-"""ISO/IEC 18013-5 7.2.1, table 5, presence M."""
+from wallet_core.spec_versions import MDL_MANDATORY, NAMESPACE_MDL
 
 MAX_TEXT: Final = 150
 """Characters of a text element (7.2.1)."""
@@ -97,7 +80,7 @@ def lint_mdl(name_spaces: NameSpaces) -> tuple[str, ...]:
     """
     elements = name_spaces.get(NAMESPACE_MDL, {})
     # mdoc-18013.7.2.1-mandatory
-    found = [f"{element} is missing" for element in sorted(MANDATORY - elements.keys())]
+    found = [f"{element} is missing" for element in sorted(MDL_MANDATORY - elements.keys())]
     for element, value in elements.items():
         # mdoc-18013.7.2.1-values
         rule = _rule(element)

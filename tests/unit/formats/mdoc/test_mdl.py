@@ -9,7 +9,6 @@ from wallet_core.encoding import cbor
 from wallet_core.encoding.cbor import Tagged
 from wallet_core.errors import MalformedError
 from wallet_core.formats.mdoc.mdl import (
-    MANDATORY,
     ZK_SHA256_BLOCKS,
     lint_mdl,
     mso_size,
@@ -17,7 +16,7 @@ from wallet_core.formats.mdoc.mdl import (
     select_age_attestations,
 )
 from wallet_core.formats.mdoc.structures import parse_issuer_signed
-from wallet_core.spec_versions import NAMESPACE_MDL, NAMESPACE_MDL_KR
+from wallet_core.spec_versions import MDL_MANDATORY, NAMESPACE_MDL, NAMESPACE_MDL_KR
 
 LICENCE = NAME_SPACES[NAMESPACE_MDL]
 
@@ -32,12 +31,12 @@ def test_the_sample_is_a_licence() -> None:
 
 @pytest.mark.clause("mdoc-18013.7.2.1-mandatory")
 def test_mandatory_elements() -> None:
-    assert len(MANDATORY) == 11
-    for element in MANDATORY:
+    assert len(MDL_MANDATORY) == 11
+    for element in MDL_MANDATORY:
         rest = {name: value for name, value in LICENCE.items() if name != element}
         assert lint_mdl({NAMESPACE_MDL: rest}) == (f"{element} is missing",)
     nothing = lint_mdl({NAMESPACE_MDL_KR: {"name": "x"}})
-    assert nothing == tuple(f"{element} is missing" for element in sorted(MANDATORY))
+    assert nothing == tuple(f"{element} is missing" for element in sorted(MDL_MANDATORY))
 
 
 @pytest.mark.parametrize(

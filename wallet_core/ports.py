@@ -1,4 +1,4 @@
-"""What every feature of the issuer needs from outside, as Protocols."""
+"""What the use cases of every app need from outside, as Protocols; ``adapters`` fulfil them."""
 
 from datetime import datetime
 from types import TracebackType
