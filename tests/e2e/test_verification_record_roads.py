@@ -19,7 +19,16 @@ from tests.support.mdoc_presentations import CLASSES, NAME, mdoc_query
 from tests.support.presentations import NOW, query
 from tests.support.registering import PARTY_ID, Register
 from tests.support.verification_records import resealed
-from tests.support.verifying import PARTY, VerifierUnderTest, add_access_key, catalogue, register, start_verifier
+from tests.support.verifying import (
+    BACK,
+    PARTY,
+    VerifierUnderTest,
+    add_access_key,
+    catalogue,
+    register,
+    response_code,
+    start_verifier,
+)
 from verifier import cli
 from verifier.app import create_worker
 from verifier.presentations.use_cases import dc_api_answers
@@ -30,6 +39,7 @@ from wallet_core.protocols.openid4vp.record_audit import Audit, AuditStep, Broug
 from wallet_core.spec_versions import DOCTYPE_MDL, NAMESPACE_MDL
 from wallet_core.trust.anchors import TrustAnchors, format_trust_anchors
 
+FLOWS: dict[str, dict[str, Any]] = {"cross_device": {}, "same_device": {"flow": "same_device", "redirect_uri": BACK}}
 ONLY_BROUGHT = {AuditStep.TRUST_LIST, AuditStep.PRESENTATIONS}
 """Steps that look at what these auditors do not bring."""
 
@@ -85,6 +95,15 @@ def keep_claims(scene: Scene, policy_id: str, **changes: Any) -> str:
     policy = replace(shipped, asks=asks, retention=replace(shipped.retention, claims_days=30), **changes)
     scene.use(presentations=replace(scene.under_test.verifier.presentations, policies={policy.id: policy}))
     return policy.id
+
+
+def redeem(under_test: VerifierUnderTest, made: dict[str, Any], redirect_uri: str | None) -> None:
+    """Take up the answer as the browser that began does; before that there is no record."""
+    create_worker(under_test.verifier).run_due()
+    record_of(under_test, made, status=409)
+    code = response_code(redirect_uri)
+    redeemed = under_test.api("POST", f"/{made['id']}/redeem", json={"response_code": code})
+    assert (redeemed.status_code, redeemed.json()["state"]) == (200, "verified")
 
 
 def claims_go(under_test: VerifierUnderTest, made: dict[str, Any], days: int) -> str:
@@ -198,11 +217,15 @@ def test_a_wallet_that_said_no_over_the_api(scene: Scene) -> None:
 
 
 # --- (b) under a verifier attestation ---------------------------------------------------------------------------------
-def test_a_request_under_a_verifier_attestation(attested: VerifierUnderTest) -> None:
-    made = attested.ask(policy="mobile-contract", client_id_prefix="verifier_attestation")
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_request_under_a_verifier_attestation(attested: VerifierUnderTest, flow: str) -> None:
+    made = attested.ask(policy="mobile-contract", client_id_prefix="verifier_attestation", **FLOWS[flow])
     pending = attested.prepare(attested.resolve(made["authorization_request"]))
     vp_token = attested.vp_token(pending)
-    assert attested.post(pending.resolved, vp_token).status_code == 200
+    answer = attested.post(pending.resolved, vp_token)
+    assert answer.status_code == 200
+    if flow == "same_device":
+        redeem(attested, made, answer.json()["redirect_uri"])
     create_worker(attested.verifier).run_due()
     record = record_of(attested, made)
     found = audit(attested, record, presentations=vp_token["licence"])
@@ -221,20 +244,23 @@ def test_a_request_under_a_verifier_attestation(attested: VerifierUnderTest) -> 
 
 
 # --- (c) of an mdoc ---------------------------------------------------------------------------------------------------
-def shown(scene: Scene, made: dict[str, Any]) -> list[str]:
+def shown(scene: Scene, made: dict[str, Any], flow: str = "cross_device") -> list[str]:
     """Answer with the mdoc as our wallet does, and return the presentations that were sent."""
     under_test = scene.under_test
     pending = scene.prepare(under_test.resolve(made["authorization_request"]))
     signatures = under_test.sign(pending)
     texts = [item.attach(one) for item, one in zip(pending.items, signatures, strict=True)]
-    run_flow(wallet.send_response(pending, signatures), under_test.send)
+    sent = run_flow(wallet.send_response(pending, signatures), under_test.send)
+    if flow == "same_device":
+        redeem(under_test, made, sent.redirect_uri)
     return texts
 
 
+@pytest.mark.parametrize("flow", FLOWS)
 @pytest.mark.parametrize("mode", ["direct_post", "direct_post.jwt"])
-def test_an_answer_with_an_mdoc(scene: Scene, mode: str) -> None:
-    made = scene.under_test.ask(dcql_query=mdoc_query(NAME, CLASSES), response_mode=mode)
-    presentations = shown(scene, made)
+def test_an_answer_with_an_mdoc(scene: Scene, mode: str, flow: str) -> None:
+    made = scene.under_test.ask(dcql_query=mdoc_query(NAME, CLASSES), response_mode=mode, **FLOWS[flow])
+    presentations = shown(scene, made, flow)
     record = record_of(scene.under_test, made)
     found = audited(scene, record, *presentations)
     said = stands(found, AuditStep.SHOWN_CLAIMS, AuditStep.TRUST_LIST)
