@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -37,7 +38,7 @@ from wallet_core.keys.jwk import public_jwk
 from wallet_core.protocols.openid4vp import wallet
 from wallet_core.protocols.openid4vp.record_audit import Audit, AuditStep, Brought, audit_record
 from wallet_core.spec_versions import DOCTYPE_MDL, NAMESPACE_MDL
-from wallet_core.trust.anchors import TrustAnchors, format_trust_anchors
+from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors, format_trust_anchors
 
 FLOWS: dict[str, dict[str, Any]] = {"cross_device": {}, "same_device": {"flow": "same_device", "redirect_uri": BACK}}
 ONLY_BROUGHT = {AuditStep.TRUST_LIST, AuditStep.PRESENTATIONS}
@@ -169,9 +170,14 @@ def test_an_answer_over_the_digital_credentials_api(scene: Scene, mode: str, pro
     assert stands(again, AuditStep.SHOWN_CLAIMS, AuditStep.TRUST_LIST)[AuditStep.PRESENTATIONS] == (
         "1 presentation(s) of this answer, verified again"
     )
+    # A record of an earlier version does not say how the answer came: it stands, and nothing is verified again.
+    earlier = deepcopy(payload)
+    del earlier["answer"]["dc_api"]
+    key = scene.under_test.verifier.keys.signing_key(PARTY)
+    told = stands(audited(scene, resealed(earlier, key=key), *kept), AuditStep.SHOWN_CLAIMS, AuditStep.TRUST_LIST)
+    assert told[AuditStep.PRESENTATIONS].endswith("so it is not verified again")
     # A party that says afterwards that another page had asked is contradicted by what the holder signed.
     payload["answer"]["dc_api"]["origin"] = "https://evil.example"
-    key = scene.under_test.verifier.keys.signing_key(PARTY)
     assert refused_at(audited(scene, resealed(payload, key=key))) is AuditStep.WHO_ASKED
     parameters["expected_origins"] = ["https://evil.example"]
     assert refused_at(audited(scene, resealed(payload, key=key), *kept)) is AuditStep.PRESENTATIONS
@@ -275,6 +281,11 @@ def test_an_answer_with_an_mdoc(scene: Scene, mode: str, flow: str) -> None:
     assert stands(every, *ONLY_BROUGHT)[AuditStep.SHOWN_CLAIMS] == "2 claim(s) shown"
     privileges = [{"vehicle_category_code": "B", "issue_date": "2020-05-11", "codes": [{"code": "78"}]}]
     assert every.claims == {"mdl": [{NAMESPACE_MDL: {"family_name": "SIHEOM", "driving_privileges": privileges}}]}
+    # The root of those who sign mdocs is enough, beside that of access certificates.
+    world = scene.under_test.world
+    access = TrustAnchors([one for one in world.anchors.anchors if one.purpose is AnchorPurpose.VERIFIER_ACCESS])
+    enough = audit_record(record, Brought(access + scene.agency.anchors, presentations=presentations), now=NOW)
+    assert stands(enough, AuditStep.SHOWN_CLAIMS, AuditStep.TRUST_LIST) == said
     # Without the root of those who sign mdocs nobody can say whose it is, and it says so.
     [issuers] = [
         one
