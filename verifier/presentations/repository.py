@@ -273,7 +273,7 @@ def _stands(state: str, now: datetime) -> ColumnElement[bool]:
     over = and_(_TABLE.c.kind.in_(_OPEN), _TABLE.c.changes_at <= now)
     if state != "expired":
         return and_(_TABLE.c.kind == state, not_(over))
-    # Of two requests beside each other one is always left over: the other one says what became of the check.
+    # Of the requests beside each other all but one are always left over: that one says what became of the check.
     beside = _TABLE.alias("beside")
     answered = select(beside.c.id).where(
         beside.c.check_id == _TABLE.c.check_id, beside.c.id != _TABLE.c.id, beside.c.kind.in_(_USED)

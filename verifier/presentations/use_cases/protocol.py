@@ -151,7 +151,7 @@ def judge_response(
 
 
 def record_verdict(storage: Storage, verdict: Verdict, *, now: datetime) -> None:
-    """Store a verdict with what its record will need, and end the request that stands beside this one (M23).
+    """Store a verdict with what its record will need, and end the requests that stand beside this one (M23).
 
     All in the caller's transaction.
 

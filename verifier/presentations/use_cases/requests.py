@@ -1,4 +1,4 @@
-"""Asking for a presentation: one request, or two that stand beside each other on a page."""
+"""Asking for a presentation: one request, or three that stand beside each other on a page."""
 
 import re
 from dataclasses import dataclass
@@ -146,7 +146,7 @@ def start_check(
     wallet_endpoint: str = spec.REQUEST_SCHEME,
     transaction_data: tuple[JsonObject, ...] = (),
 ) -> StartedCheck:
-    """Make the two requests of a page: a QR code for another device and a link for this one (M23).
+    """Make the three requests of a page: a QR code, a link, and a call of the browser's own API (M23).
 
     Args:
         ports: what is needed.

@@ -24,7 +24,7 @@ PAGE: Final = 50
 EVERY: Final = Wanted()
 """No presentation is left out of a list."""
 
-# The state that a page shows of two requests beside each other: the one that got furthest.
+# The state that a page shows of requests beside each other: of the one that got furthest.
 _PROGRESS: Final = ("expired", "requested", "retrieved", "answered", "refused", "verified")
 
 
@@ -69,7 +69,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What became of the two requests of a page.
+    """What became of the three requests of a page.
 
     Attributes:
         id: of the check.
