@@ -90,7 +90,7 @@ class Presentations(Protocol):
         ...
 
     def advance(self, presentation: StoredPresentation, state: Presentation, notes: RecordNotes | None = None) -> None:
-        """Store its new state, and what its verification record will need.
+        """Store its new state, what its verification record will need, and word of the move for its webhook.
 
         Raises:
             StateConflict: the stored one moved since ``version`` was read.
