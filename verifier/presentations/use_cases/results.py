@@ -46,7 +46,7 @@ class Result:
         expires_at: until when it can or could be answered.
         ended_at: when it was verified, refused or expired; None before.
         claims_until: until when the claims are kept; None unless verified.
-        record_until: until when this record is kept.
+        record_until: until when the presentation is kept, with its record.
         transactions: what was to be agreed to, with the query whose answer agreed to it; None before ``verified``.
     """
 
@@ -191,8 +191,8 @@ def move_on_in_time(storage: Storage, *, now: datetime) -> int:
     return len(found)
 
 
-def delete_old_records(storage: Storage, *, now: datetime) -> int:
-    """Delete presentations whose record may no longer be kept, at most :data:`BATCH`, and return how many."""
+def delete_old_presentations(storage: Storage, *, now: datetime) -> int:
+    """Delete presentations, records and all, that may no longer be kept, at most :data:`BATCH`, and return how many."""
     return storage.presentations.delete_old(now=now, limit=BATCH)
 
 
