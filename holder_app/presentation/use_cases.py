@@ -144,7 +144,8 @@ async def answer_request(
         NotFound: as :func:`show_presentation`.
         StateConflict: another window decided meanwhile.
         MalformedError: a choice that was not offered.
-        QueryNotSatisfied: nothing in the wallet answers.
+        QueryNotSatisfied: nothing in the wallet answers, or the choice leaves out what is required.
+        CopiesUsedUp: as :func:`~.sending.sign`.
         FetchError: the verifier was not reached; it can be tried again.
     """
     presentation = show_presentation(ports, account_id, presentation_id)
