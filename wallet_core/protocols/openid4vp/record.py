@@ -72,7 +72,7 @@ class RecordNotes:
 
 @dataclass(frozen=True, slots=True)
 class Disclosed:
-    """One disclosure of a record: whose, which claim (or ``("idx",)`` for the place in a status list), and its text."""
+    """One disclosure of a record: whose, which claim (no ``path``: the place in a status list), and its text."""
 
     place: Place
     path: tuple[str, ...]
@@ -97,7 +97,7 @@ class ParsedRecord:
 
 
 def note_answer(
-    posted: bytes,
+    answer_body: bytes,
     vp_token: VpToken | None,
     validated: ValidatedResponse | None,
     circumstances: Mapping[str, Json],
@@ -109,7 +109,7 @@ def note_answer(
     """Return what a record will need of an answer.
 
     Args:
-        posted: the answer as it came.
+        answer_body: the answer as it came.
         vp_token: the presentations in it; None if the wallet said no.
         validated: what they proved; None if they were refused.
         circumstances: members of the record that say under which trust, policy and program it was judged.
@@ -117,7 +117,7 @@ def note_answer(
         now: the moment.
         dc_api: :func:`dc_api_members` of an answer that came over the Digital Credentials API.
     """
-    answer: JsonObject = {"received_at": _seconds(now), "sha256": _digest(posted)}
+    answer: JsonObject = {"received_at": _seconds(now), "sha256": _digest(answer_body)}
     if dc_api is not None:
         answer["dc_api"] = dc_api
     if vp_token is not None:
@@ -256,6 +256,7 @@ def seal_record(
     Raises:
         MalformedError: the notes cannot be read.
         KeyUnavailable: the key cannot sign now.
+        ValueError: the presentation has not ended (a mistake of our own code).
     """
     caught = strict_json.loads_object(notes, what="the notes of a record", max_bytes=_MAX_PAYLOAD_BYTES)
     terms = state.terms
