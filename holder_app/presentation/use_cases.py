@@ -143,14 +143,14 @@ async def answer_request(
         ports: what is needed.
         account_id: whose.
         presentation_id: which.
-        answers: the choices, as ``choices.choice_of`` reads them.
+        answers: the choices, as ``choices.choice_of`` reads them, with ``RequestView.shown`` of what was shown.
 
     Raises:
         NotFound: as :func:`show_presentation`.
         StateConflict: another window decided meanwhile.
         MalformedError: a choice that was not offered.
         QueryNotSatisfied: nothing in the wallet answers, or the choice leaves out what is required.
-        CopiesUsedUp: as :func:`~.sending.sign`.
+        CopiesUsedUp, ShownChanged: as :func:`~.sending.sign`.
         FetchError: the verifier was not reached; it can be tried again.
     """
     presentation = show_presentation(ports, account_id, presentation_id)

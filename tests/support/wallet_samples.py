@@ -150,9 +150,8 @@ def agreed() -> HistoryRecord:
 
 def asked(view: RequestView, **changes: Any) -> tuple[str, dict[str, Any]]:
     """Return the consent page of a request."""
-    return "consent.html", {"view": view, "at": "/requests/r-1", "failed": False, "scanned": False, "used": False} | (
-        changes
-    )
+    flags = dict.fromkeys(("failed", "scanned", "used", "changed"), False)
+    return "consent.html", {"view": view, "at": "/requests/r-1", **flags, **changes}
 
 
 def card(shown: CardView, refreshed: str = "", **changes: Any) -> tuple[str, dict[str, Any]]:
@@ -251,6 +250,7 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
     "record-over-asked": ("record.html", {"record": OVER_ASKED, "kept_until": None, "back_to": ""}),
     "consent-used-up": asked(consent(used_up=True)),
     "consent-used-up-for-good": asked(consent(used_up=True, can_refresh=False)),
+    "consent-changed-meanwhile": asked(consent(used_up=False), changed=True),
     "consent-used-meanwhile": asked(consent(used_up=True), used=True),
     "blocked-report": ("request_blocked.html", BLOCKED | {"report": True, "back_to": ""}),
     "blocked-reported": (
