@@ -219,17 +219,20 @@ def test_without_a_key_nothing_is_told(sqlite_verifier: VerifierUnderTest) -> No
         assert answer.json()["error"] == "invalid_token"
 
 
-def test_the_list_is_paged_and_has_no_claims(sqlite_verifier: VerifierUnderTest) -> None:
+def test_the_list_is_paged_and_has_no_claims(verifier: VerifierUnderTest) -> None:
     ids = []
     for _ in range(52):
-        sqlite_verifier.clock.advance(0.01)
-        ids.append(sqlite_verifier.ask()["id"])
-    first = sqlite_verifier.api("GET").json()
+        verifier.clock.advance(0.01)
+        ids.append(verifier.ask()["id"])
+    first = verifier.api("GET").json()
     assert [one["id"] for one in first["presentations"]] == ids[:1:-1]
-    second = sqlite_verifier.api("GET", f"?cursor={first['next_cursor']}").json()
+    second = verifier.api("GET", f"?cursor={first['next_cursor']}").json()
     assert [one["id"] for one in second["presentations"]] == ids[1::-1]
     assert second["next_cursor"] is None
-    assert sqlite_verifier.api("GET", party="dodam-bank").json()["presentations"] == []
+    searched = verifier.api("GET", "?state=requested").json()
+    assert searched["presentations"] == first["presentations"]
+    assert verifier.api("GET", f"?state=requested&cursor={searched['next_cursor']}").json() == second
+    assert verifier.api("GET", party="dodam-bank").json()["presentations"] == []
 
 
 def test_a_policy_is_asked_whole_in_every_format(sqlite_verifier: VerifierUnderTest) -> None:

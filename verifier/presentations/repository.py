@@ -50,10 +50,9 @@ _BY_REQUEST_ID = _STATE.where(_TABLE.c.request_id == bindparam("request_id"))
 _BY_CODE = _STATE.where(_TABLE.c.code_digest == bindparam("digest"))
 _OF_CHECK = _STATE.where(_TABLE.c.check_id == bindparam("check_id")).order_by(_TABLE.c.id)
 _LATEST = (
-    _STATE.where(_TABLE.c.party_id == bindparam("party_id"), _TABLE.c.id < bindparam("before"))
-    .order_by(_TABLE.c.id.desc())
-    .limit(bindparam("limit"))
+    _STATE.where(_TABLE.c.party_id == bindparam("party_id")).order_by(_TABLE.c.id.desc()).limit(bindparam("limit"))
 )
+_LATEST_BEFORE = _LATEST.where(_TABLE.c.id < bindparam("before"))
 _CHANGING = (
     _STATE.where(_TABLE.c.changes_at <= bindparam("now")).order_by(_TABLE.c.changes_at).limit(bindparam("limit"))
 )
@@ -77,7 +76,6 @@ _INSERT = insert(_TABLE).values(
 )
 _OPEN = (Requested.kind, Retrieved.kind, Answered.kind)
 _USED = (Answered.kind, Verified.kind, Refused.kind)
-_AFTER_EVERY_ID = "\x7f"
 
 
 class SqlPresentations:
@@ -154,13 +152,17 @@ class SqlPresentations:
 
     def latest(self, party_id: PartyId, *, before: str, limit: int) -> Sequence[StoredPresentation]:
         """Return a party's presentations, newest first."""
-        return self._all(_LATEST, party_id=party_id, before=before or _AFTER_EVERY_ID, limit=limit)
+        if not before:
+            return self._all(_LATEST, party_id=party_id, limit=limit)
+        return self._all(_LATEST_BEFORE, party_id=party_id, before=before, limit=limit)
 
     def search(
         self, party_id: PartyId, wanted: Wanted, *, before: str, limit: int, now: datetime
     ) -> Sequence[StoredPresentation]:
         """Return those of a party's presentations that are wanted, newest first."""
-        conditions = [_TABLE.c.party_id == party_id, _TABLE.c.id < (before or _AFTER_EVERY_ID)]
+        conditions = [_TABLE.c.party_id == party_id]
+        if before:
+            conditions.append(_TABLE.c.id < before)
         if wanted.state:
             conditions.append(_stands(wanted.state, now))
         if wanted.policy_id:
