@@ -440,3 +440,41 @@ def test_the_cards_of_one_answer_belong_to_one_person(sqlite_verifier: VerifierU
     result = sqlite_verifier.result(made["id"])
     assert (result["state"], len(result["checks"])) == (state, 10)
     assert [check["step"] for check in result["checks"] if check["ok"] is False] == ([] if state == "verified" else [9])
+
+
+@pytest.mark.parametrize(
+    ("children", "vaccinated", "state"),
+    [
+        (["홍일번", "홍이번"], "홍이번", "verified"),
+        (["홍일번", "홍이번"], None, "verified"),
+        (["홍일번", "홍이번"], "남의아이", "refused"),
+    ],
+)
+def test_a_card_that_names_several_people_matches_by_one(
+    sqlite_verifier: VerifierUnderTest, children, vaccinated, state
+) -> None:
+    made = sqlite_verifier.ask(policy="school-admission")
+    resolved = sqlite_verifier.resolve(made["authorization_request"])
+    resident = {
+        "name": "홍시험",
+        "resident_of": {"sigungu_code": "50110"},
+        "address": {"town": "시험동"},
+        "minor_children": [{"name": name, "birth_date": "2020-01-02"} for name in children],
+    }
+    cards = {
+        "resident_certificate": sqlite_verifier.world.held(
+            claims=resident, selectively_disclosable=[], vct="urn:jigap:vct:resident-certificate:1"
+        )
+    }
+    if vaccinated:
+        cards["child_vaccination"] = sqlite_verifier.world.held(
+            claims={"name": vaccinated, "school_entry_complete": True},
+            selectively_disclosable=[],
+            vct="urn:jigap:vct:vaccination-certificate:1",
+        )
+    matches = match(resolved.request.dcql_query, [sd_jwt_candidate(name, card) for name, card in cards.items()])
+    approved = approve(matches, {name: [Selection(name)] for name in cards})
+    pending = wallet.create_presentation(resolved, approved, cards, now=sqlite_verifier.clock.now())
+    answer = sqlite_verifier.post(resolved, sqlite_verifier.vp_token(pending))
+    assert answer.status_code == (200 if state == "verified" else 400), answer.text
+    assert sqlite_verifier.result(made["id"])["state"] == state
