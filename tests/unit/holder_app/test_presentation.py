@@ -536,3 +536,19 @@ def test_an_unknown_query_has_no_known_purpose(town: Town) -> None:
 
 def _unreachable(_: Any) -> HttpResponse:
     raise FetchError("the other server could not be reached")
+
+
+@pytest.mark.parametrize(
+    ("origin", "url", "back"),
+    [
+        ("https://verifier.example", "https://verifier.example/back?x#y", True),
+        ("https://verifier.example", "https://other.example/", False),
+        # Of neither a policy header could tell the origin.
+        ("", "https://other_one.example/", False),
+        ("", "https://verifier.example/", False),
+    ],
+)
+def test_a_browser_goes_back_only_to_an_origin_that_is_known(town: Town, origin: str, url: str, *, back: bool) -> None:
+    state = Answered("r-1", url, origin)
+    presentation = Presentation("p-1", town.owner.id, 1, state, same_device=True, expires_at=town.clock.now())
+    assert presentation.leads_back(url) is back

@@ -67,8 +67,8 @@ class Terms:
     dc_api: DcApiOffer | None = None
 
     @property
-    def posted(self) -> AuthorizationRequest:
-        """The request, where a wallet fetches it and posts its answer.
+    def linked_request(self) -> AuthorizationRequest:
+        """The request, where a link leads a wallet to it: the wallet fetches it and posts its answer.
 
         Raises:
             NotFound: it went through the browser's Digital Credentials API: nobody fetches it, nobody posts to it.
