@@ -224,7 +224,10 @@ def test_what_a_longer_set_adds_is_an_extra(town: Town) -> None:
     assert "sex" in received(again)["licence"]
 
 
-@pytest.mark.parametrize("answers", [{"group_0": "7"}, {"group_0": "x"}, {"group_0": "-1"}, {"extra_0_0_0": "3"}])
+@pytest.mark.parametrize(
+    "answers",
+    [{"group_0": "7"}, {"group_0": "x"}, {"group_0": "-1"}, {"extra_0_0_0": "3"}, {"group_0": "0" * 5000 + "1"}],
+)
 def test_a_choice_that_was_not_offered(town: Town, answers: dict[str, str]) -> None:
     receive(town, LICENCE)
     verifier = new_verifier(town)
