@@ -10,7 +10,7 @@ from wallet_core.encoding.claims_path import ConcretePath
 from wallet_core.protocols.openid4vp.dcql import CredentialQuery
 from wallet_core.protocols.openid4vp.pending import ResolvedRequest
 from wallet_core.protocols.openid4vp.registration import LocalText, Registration
-from wallet_core.protocols.openid4vp.verifier_info import Judgement, Standing
+from wallet_core.protocols.openid4vp.verifier_info import Standing, VerifierJudgement
 from wallet_core.types import ClaimsPath, JsonObject, QueryId
 
 OverPaths = Mapping[QueryId, Collection[ClaimsPath]]
@@ -107,7 +107,9 @@ def _registered(registration: Registration, over: tuple[Text, ...], now: datetim
     )
 
 
-def _over_asked(judgement: Judgement, resolved: ResolvedRequest) -> list[tuple[CredentialQuery, ClaimsPath | None]]:
+def _over_asked(
+    judgement: VerifierJudgement, resolved: ResolvedRequest
+) -> list[tuple[CredentialQuery, ClaimsPath | None]]:
     query = resolved.request.dcql_query
     return [
         (credential, one.path)

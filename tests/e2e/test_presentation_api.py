@@ -1,4 +1,4 @@
-"""Our own API for relying parties, two requests beside each other, what time does, and the commands."""
+"""Our own API for relying parties, requests beside each other, what time does, and the commands."""
 
 import hashlib
 import json
@@ -239,7 +239,7 @@ def test_a_policy_is_asked_whole_in_every_format(sqlite_verifier: VerifierUnderT
         assert asked.source == policy.dcql_query
 
 
-# --- two requests beside each other (M23) -----------------------------------------------------------------------------
+# --- requests beside each other (M23) ---------------------------------------------------------------------------------
 @pytest.mark.parametrize("used", ["qr", "link"])
 def test_the_first_that_is_answered_ends_the_other(sqlite_verifier: VerifierUnderTest, desk, used) -> None:
     started = desk()

@@ -15,7 +15,7 @@ from verifier import cli
 from verifier.app import create_worker
 from verifier.presentations.tables import PresentationRow
 from verifier.presentations.use_cases import records
-from verifier.presentations.use_cases.results import delete_old_records, move_on_in_time
+from verifier.presentations.use_cases.results import delete_old_presentations, move_on_in_time
 from verifier.tables import table_of
 from wallet_core.encoding import base64url
 from wallet_core.errors import KeyUnavailable
@@ -57,7 +57,7 @@ def upkeep(verifier: VerifierUnderTest) -> None:
     with verifier.verifier.database.unit() as unit:
         storage, now = verifier.verifier.storage(unit), verifier.clock.now()
         move_on_in_time(storage, now=now)
-        delete_old_records(storage, now=now)
+        delete_old_presentations(storage, now=now)
 
 
 def test_what_was_asked_and_answered_can_be_audited(sqlite_verifier: VerifierUnderTest) -> None:

@@ -82,6 +82,9 @@ def test_a_credential_signed_under_a_verifiers_certificate(sqlite_verifier: Veri
     imposter = index_sd_jwt(Agency(world.verifier_ca, now=NOW).issue(world.holder))
     refused(sqlite_verifier.post(resolved, sqlite_verifier.vp_token(sqlite_verifier.prepare(resolved, imposter))))
     assert [check["step"] for check in sqlite_verifier.result(made["id"])["checks"] if check["ok"] is False] == [2]
+    honest = sqlite_verifier.ask()
+    sqlite_verifier.present(honest["authorization_request"])
+    assert sqlite_verifier.result(honest["id"])["state"] == "verified"
 
 
 @pytest.mark.clause("vp-13.3-way-back")

@@ -112,13 +112,13 @@ class Register:
             ]
         )
 
-    def access(self, identifier: str | None) -> CertifiedSigner:
-        """An access key of a verifier with that registered number."""
+    def access(self, identifier: str | None, organization: str = "가온편의점 (시험용)") -> CertifiedSigner:
+        """An access key of a verifier with that registered number and name."""
         key = SoftwareSigner.generate()
         certificate = create_verifier_certificate(
             self.access_ca,
             response_uri=RESPONSE_URI,
-            organization="가온편의점 (시험용)",
+            organization=organization,
             public_key=key.public_key,
             now=NOW - timedelta(days=1),
             random=secrets.token_bytes,

@@ -49,19 +49,19 @@ def show_links(
     with storage.unit:
         found = [one for one in storage.presentations.of_check(check_id) if one.party_id == party.id]
     links = {PresentationFlow.CROSS_DEVICE: "", PresentationFlow.SAME_DEVICE: ""}
-    posted = [one for one in found if one.state.terms.dc_api is None]
-    for one in posted:
+    linked = [one for one in found if one.state.terms.dc_api is None]
+    for one in linked:
         terms = one.state.terms
         endpoint = spec.REQUEST_SCHEME if terms.flow is PresentationFlow.CROSS_DEVICE else wallet_endpoint
         if endpoint is not None:
             uri = request_uri(ports.public_url, one.request_id)
             links[terms.flow] = create_request_uri_link(
-                endpoint, terms.posted.client_id, uri, method=terms.request_uri_method
+                endpoint, terms.linked_request.client_id, uri, method=terms.request_uri_method
             )
     if not found:
         raise NotFound("there is no such check")
     terms = found[0].state.terms
-    numbers = [match_number(one.state.terms.posted) for one in posted if _is_across(one)]
+    numbers = [match_number(one.state.terms.linked_request) for one in linked if _is_across(one)]
     across, beside = links[PresentationFlow.CROSS_DEVICE], links[PresentationFlow.SAME_DEVICE]
     open_calls = [one for one in found if one.state.terms.dc_api is not None and isinstance(one.state, Requested)]
     browser = create_dc_api_call(ports, open_calls[0]) if open_calls else None
@@ -111,10 +111,10 @@ def show_asked(ports: PresentationPorts, party: RelyingParty, presentation_id: s
     if stored is None:
         raise NotFound("there is no such presentation")
     terms, link = stored.state.terms, ""
-    if terms.dc_api is None and terms.flow is PresentationFlow.CROSS_DEVICE and terms.posted.client_id.signs:
+    if terms.dc_api is None and terms.flow is PresentationFlow.CROSS_DEVICE and terms.linked_request.client_id.signs:
         uri = request_uri(ports.public_url, stored.request_id)
         link = create_request_uri_link(
-            spec.REQUEST_SCHEME, terms.posted.client_id, uri, method=terms.request_uri_method
+            spec.REQUEST_SCHEME, terms.linked_request.client_id, uri, method=terms.request_uri_method
         )
     return AskedQuery(result, link, terms.request.dcql_query.source)
 

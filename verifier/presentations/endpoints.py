@@ -27,9 +27,9 @@ async def fetch_request(request: Request) -> Response:
 
 async def post_request(request: Request) -> Response:
     """``request_uri`` by POST (OpenID4VP 5.10)."""
-    posted = parse_request_uri_post(_media_type(request), await request.body())
+    wallet_says = parse_request_uri_post(_media_type(request), await request.body())
     ports = verifier_of(request).presentations
-    return _request_object(protocol.serve_request(ports, request.path_params["request_id"], posted))
+    return _request_object(protocol.serve_request(ports, request.path_params["request_id"], wallet_says))
 
 
 async def receive_response(request: Request) -> Response:

@@ -24,7 +24,7 @@ class StoredPresentation:
         request_id: ``state`` of the request, part of its addresses (the request-id of 13.3).
         party_id: whose it is.
         policy_id: the policy it follows; None for a query of the party's own.
-        check_id: what it shares with the request that stands beside it (M23); None if it stands alone.
+        check_id: what it shares with the requests that stand beside it (M23); None if it stands alone.
         version: counts its moves.
         state: where it stands.
         sealed_key: private key that the answer is encrypted to; None where it is not, and once answered.
@@ -90,7 +90,7 @@ class Presentations(Protocol):
         ...
 
     def advance(self, presentation: StoredPresentation, state: Presentation, notes: RecordNotes | None = None) -> None:
-        """Store its new state, and what its verification record will need.
+        """Store its new state, what its verification record will need, and word of the move for its webhook.
 
         Raises:
             StateConflict: the stored one moved since ``version`` was read.

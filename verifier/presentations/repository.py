@@ -1,4 +1,8 @@
-"""Presentations in the database: row ↔ state, nothing else."""
+"""Presentations in the database: row ↔ state, and word of every move.
+
+A move that its relying party is told of is announced to its webhook in the transaction that stores it, so that nobody
+can move a presentation and forget to tell (decision 0095).
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -107,7 +111,7 @@ class SqlPresentations:
         self._unit.connection.execute(_INSERT, row)
 
     def advance(self, presentation: StoredPresentation, state: Presentation, notes: RecordNotes | None = None) -> None:
-        """Store its new state, and what its verification record will need."""
+        """Store its new state, what its verification record will need, and word of the move for its webhook."""
         sql.advance(
             self._unit.connection,
             _TABLE,
@@ -208,7 +212,7 @@ class SqlPresentations:
         return {"record_notes": notes.body, "record_secrets": secrets}
 
     def _announce(self, presentation: StoredPresentation, state: Presentation) -> None:
-        # Here, so that nobody can move a presentation and forget to tell of it.
+        # Decision 0095: here, so that nobody can move a presentation and forget to tell of it.
         at = _told_time(state)
         if presentation.webhook is None or at is None or state.kind == presentation.state.kind:
             return
@@ -273,7 +277,7 @@ def _stands(state: str, now: datetime) -> ColumnElement[bool]:
     over = and_(_TABLE.c.kind.in_(_OPEN), _TABLE.c.changes_at <= now)
     if state != "expired":
         return and_(_TABLE.c.kind == state, not_(over))
-    # Of two requests beside each other one is always left over: the other one says what became of the check.
+    # Of the requests beside each other all but one are always left over: that one says what became of the check.
     beside = _TABLE.alias("beside")
     answered = select(beside.c.id).where(
         beside.c.check_id == _TABLE.c.check_id, beside.c.id != _TABLE.c.id, beside.c.kind.in_(_USED)

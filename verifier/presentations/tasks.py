@@ -1,11 +1,11 @@
-"""The durable work of presentations: records are sealed, claims and records go when the policy says."""
+"""The durable work of presentations: records are sealed, claims and whole presentations go when the policy says."""
 
 from datetime import timedelta
 from typing import Any
 
 from verifier.dependencies import Verifier
 from verifier.presentations.use_cases.records import Sealed, keep_sealed, seal_waiting
-from verifier.presentations.use_cases.results import BATCH, delete_old_records, move_on_in_time
+from verifier.presentations.use_cases.results import BATCH, delete_old_presentations, move_on_in_time
 from verifier.status.use_cases import delete_old_lists
 from verifier.tables import APP_TABLES
 from wallet_core.adapters import log
@@ -14,7 +14,7 @@ from wallet_core.adapters.jobs import Cron, Job, Task, enqueue
 from wallet_core.adapters.sql import UnitOfWork
 
 MOVE_ON = "presentations.move_on_in_time"
-DELETE_OLD = "presentations.delete_old_records"
+DELETE_OLD = "presentations.delete_old_records"  # as rows of jobs have it
 FORGET = "presentations.forget_answers"
 SEAL = "presentations.seal_records"
 FORGET_LISTS = "status.delete_old_lists"
@@ -38,7 +38,7 @@ def tasks(verifier: Verifier) -> dict[str, Task]:
             enqueue(unit.connection, APP_TABLES, MOVE_ON)
 
     def delete_old(_job: Job, unit: UnitOfWork, _prepared: Any) -> None:
-        if delete_old_records(verifier.storage(unit), now=verifier.clock.now()) == BATCH:
+        if delete_old_presentations(verifier.storage(unit), now=verifier.clock.now()) == BATCH:
             enqueue(unit.connection, APP_TABLES, DELETE_OLD)
 
     def forget(_job: Job, unit: UnitOfWork, _prepared: Any) -> None:

@@ -27,8 +27,8 @@ async def fetch_request(request: Request) -> Response:
 async def post_request(request: Request) -> Response:
     """``request_uri`` by POST (OpenID4VP 5.10)."""
     ports, agency = _tenant(request)
-    posted = parse_request_uri_post(_media_type(request), await request.body())
-    return _request_object(protocol.serve_request(ports, agency, request.path_params["request_id"], posted))
+    wallet_says = parse_request_uri_post(_media_type(request), await request.body())
+    return _request_object(protocol.serve_request(ports, agency, request.path_params["request_id"], wallet_says))
 
 
 async def receive_response(request: Request) -> Response:

@@ -26,7 +26,7 @@ from wallet_core.protocols.openid4vp.pending import ResolvedRequest
 from wallet_core.protocols.openid4vp.registration import verify_registration
 from wallet_core.protocols.openid4vp.request import create_unsigned_link, parse_request_members
 from wallet_core.protocols.openid4vp.request_object import create_request_object
-from wallet_core.protocols.openid4vp.verifier_info import Judgement, Standing, parse_verifier_info
+from wallet_core.protocols.openid4vp.verifier_info import Standing, VerifierJudgement, parse_verifier_info
 from wallet_core.trust.profiles import CertificateRole
 
 REGISTER = register()
@@ -52,7 +52,7 @@ def resolve(infos: Any, dcql: dict[str, Any] | None = None, *, register: Registe
     return resolved
 
 
-def judged(claims: dict[str, Any] | None = None, **header: Any) -> Judgement:
+def judged(claims: dict[str, Any] | None = None, **header: Any) -> VerifierJudgement:
     return resolve([info(REGISTER.registration(claims, **header))]).judgement
 
 
@@ -75,7 +75,10 @@ def test_a_registered_verifier_is_known_with_purpose_and_retention() -> None:
 def test_without_verifier_info_nobody_is_registered() -> None:
     request = REGISTER.request()
     assert parse_request_members(request.to_json()).verifier_info == ()
-    assert ResolvedRequest.from_json({**resolve([info("x")]).to_json(), "judgement": None}).judgement == Judgement()
+    assert (
+        ResolvedRequest.from_json({**resolve([info("x")]).to_json(), "judgement": None}).judgement
+        == VerifierJudgement()
+    )
 
 
 @pytest.mark.clause("vp-5.1-info-array")
@@ -121,10 +124,10 @@ def test_attestations_of_unknown_formats_are_passed_over() -> None:
 @pytest.mark.clause("vp-5.1-info-trust")
 def test_a_registrar_whom_nobody_here_trusts_says_nothing() -> None:
     stranger = signer_below(REGISTER.access_ca, CertificateRole.REGISTRAR, REGISTRAR)
-    assert resolve([info(REGISTER.registration(by=stranger))]).judgement == Judgement()
+    assert resolve([info(REGISTER.registration(by=stranger))]).judgement == VerifierJudgement()
     # Below the registrars' root, but certified for something else.
     attester = signer_below(REGISTER.registrar_ca, CertificateRole.VERIFIER_ATTESTER, REGISTRAR)
-    assert resolve([info(REGISTER.registration(by=attester))]).judgement == Judgement()
+    assert resolve([info(REGISTER.registration(by=attester))]).judgement == VerifierJudgement()
 
 
 @pytest.mark.clause("vp-5.1-info-signature")
@@ -155,7 +158,7 @@ def test_an_unsigned_request_is_never_registered() -> None:
     with pytest.raises(StopIteration) as stop:
         next(flow)
     assert stop.value.value.request.verifier_info == parsed.verifier_info
-    assert stop.value.value.judgement == Judgement()
+    assert stop.value.value.judgement == VerifierJudgement()
 
 
 def test_one_registration_that_counts_is_enough() -> None:
@@ -232,12 +235,12 @@ def test_a_registration_of_another_form_says_nothing(changes: dict[str, Any]) ->
     token = REGISTER.registration(registration_claims(**changes))
     with pytest.raises(MalformedError):
         verify_registration(token, REGISTER.anchors, at=NOW)
-    assert resolve([info(token)]).judgement == Judgement()
+    assert resolve([info(token)]).judgement == VerifierJudgement()
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "e30.e30.e30"], ids=["empty", "x", "abc", "json"])
 def test_a_text_that_is_no_registration_says_nothing(token: str) -> None:
-    assert resolve([info(token or "-")]).judgement == Judgement()
+    assert resolve([info(token or "-")]).judgement == VerifierJudgement()
 
 
 def test_an_address_that_is_not_https_is_left_out() -> None:
@@ -310,4 +313,4 @@ def test_formats_that_are_not_known_here_are_registered_without_harm() -> None:
 )
 def test_a_stored_judgement_that_is_none(value: Any) -> None:
     with pytest.raises(MalformedError):
-        Judgement.from_json(value)
+        VerifierJudgement.from_json(value)

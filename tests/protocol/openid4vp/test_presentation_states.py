@@ -218,7 +218,7 @@ def test_a_request_over_the_dc_api_is_verified_by_its_answer_and_has_no_address(
     assert isinstance(states.decline(requested, "access_denied", now=LATER), Refused)
     assert states.end(requested, now=LATER).terms == requested.terms
     with pytest.raises(NotFound):
-        _ = requested.terms.posted
+        _ = requested.terms.linked_request
     for wrong in ({"dc_api": []}, {"dc_api": {}}, {"dc_api": {"protocols": ["other"], "encryption_info": None}}):
         with pytest.raises(MalformedError):
             state_from_json("requested", {**body, "terms": {**body["terms"], **wrong}}, None)

@@ -260,6 +260,21 @@ def test_a_question_under_the_attestation_of_another_number_is_refused() -> None
     assert asked_as(OTHER_ID, register.access(None)).refused_at is None
 
 
+def test_names_that_begin_with_a_dash_leave_no_step_open() -> None:
+    register = Register()
+
+    def renamed(made):
+        made["request"]["parameters"].update(client_id=f"verifier_attestation:{PARTY_ID}")
+        made["credentials"]["licence"][0]["issuer_name"] = "- 도청"
+
+    record = changed(renamed, key=register.access(PARTY_ID, "-Bank"))
+    found = {one.step: one for one in audit(record, ROOTS + register.anchors).findings}
+    assert found[AuditStep.WHO_ASKED].ok is True
+    assert found[AuditStep.WHO_ASKED].detail.startswith("-Bank asked as ")
+    assert found[AuditStep.ISSUERS].ok is True
+    assert found[AuditStep.ISSUERS].detail == "- 도청"
+
+
 @pytest.mark.clause("record-4-times")
 @pytest.mark.parametrize(
     ("part", "member", "seconds"),

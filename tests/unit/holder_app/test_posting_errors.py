@@ -103,6 +103,14 @@ def test_a_broken_rule_is_told_if_the_wallet_is_set_so_and_the_person_agrees(tow
     assert len(verifier.seen) == 2
 
 
+@pytest.mark.clause("vp-8.2-invalid-request")
+def test_a_request_without_state_is_answered_without(town: Town) -> None:
+    broken = BROKEN["invalid_request"]
+    verifier = new_verifier(with_errors(town, "all"), **broken | {"without": (*broken.get("without", ()), "state")})
+    report(town, fetched(town, verifier))
+    assert parse_qs(verifier.seen[-1].body.decode()) == {"error": ["invalid_request"]}
+
+
 @pytest.mark.parametrize("posting", ["never", "declined"])
 def test_otherwise_a_broken_rule_is_told_to_nobody(town: Town, posting: str) -> None:
     verifier = new_verifier(with_errors(town, posting), **BROKEN["invalid_request"])

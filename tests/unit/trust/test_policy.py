@@ -36,6 +36,7 @@ def ask(policy: IssuerPolicy, certificate: TrustedCertificate, type_: str = VCT,
     )
 
 
+@pytest.mark.clause("tl-4-type", "tl-4-type-period", "tl-4-agency-period")
 def test_a_listed_issuer_issues_its_types(pki: Pki, certificate: TrustedCertificate) -> None:
     policy = create_issuer_policy(TrustAnchors(), [list_of(pki)], closed=True)
     assert ask(policy, certificate) == "시험경찰청 (시험용)"

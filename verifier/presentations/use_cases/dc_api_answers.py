@@ -87,13 +87,13 @@ def judge_dc_api_answer(
     if stored is None or offer is None or not isinstance(request, DcApiRequest):
         raise NotFound("there is no such request over the Digital Credentials API")
     states.require_open(stored.state, now=now)
-    protocol, posted = _validate_call(request, offer, answer), strict_json.dumps(answer.data)
+    protocol, answer_body = _validate_call(request, offer, answer), strict_json.dumps(answer.data)
     sealed_for = offer.encryption_info if protocol is DcApiProtocol.ISO_MDOC else None
     call = dc_api_members(protocol, answer.origin, sealed_for)
     try:
         opened = _open(ports, stored, protocol, answer)
     except VerificationError as exc:
-        return give_verdict(ports, stored, refused(exc, {}, now=now), posted, dc_api=call, now=now)
+        return give_verdict(ports, stored, refused(exc, {}, now=now), answer_body, dc_api=call, now=now)
     judged = judge(
         opened.response,
         lambda vp_token: validate_answer(
@@ -109,7 +109,7 @@ def judge_dc_api_answer(
         response_code_digest=b"",
         now=now,
     )
-    return give_verdict(ports, stored, judged, posted, dc_api=call, now=now)
+    return give_verdict(ports, stored, judged, answer_body, dc_api=call, now=now)
 
 
 def _validate_call(request: DcApiRequest, offer: DcApiOffer, answer: DcApiAnswer) -> DcApiProtocol:

@@ -74,13 +74,13 @@ class Verdict:
     error: VerificationError | None = None
 
 
-def serve_request(ports: PresentationPorts, request_id: str, posted: PostedToRequestUri = NOTHING_POSTED) -> str:
+def serve_request(ports: PresentationPorts, request_id: str, wallet_says: PostedToRequestUri = NOTHING_POSTED) -> str:
     """Return the Request Object, signed anew at each call with the same ``nonce``, ``state`` and keys (M24).
 
     Args:
         ports: what is needed.
         request_id: from the address.
-        posted: what the wallet said when it fetched, if anything.
+        wallet_says: what the wallet said when it fetched, if anything.
 
     Raises:
         NotFound: there is no such request, or it travels in its link only.
@@ -91,18 +91,20 @@ def serve_request(ports: PresentationPorts, request_id: str, posted: PostedToReq
     now = ports.clock.now()
     stored = _find(ports, request_id)
     # vp-5.9.3-not-by-reference
-    if not stored.state.terms.posted.client_id.signs:
+    if not stored.state.terms.linked_request.client_id.signs:
         raise NotFound("there is no such request")
     retrieved = states.retrieve(stored.state, now=now)
-    client_id = retrieved.terms.posted.client_id
+    client_id = retrieved.terms.linked_request.client_id
     key = signing_key(ports, stored.party_id, client_id)
-    validate_wallet_can_answer(retrieved.terms.posted, posted.metadata, algorithm=key.signer.public_key.algorithm)
+    validate_wallet_can_answer(
+        retrieved.terms.linked_request, wallet_says.metadata, algorithm=key.signer.public_key.algorithm
+    )
     if not isinstance(stored.state, Retrieved):
         storage = ports.storage()
         with storage.unit:
             _settle(storage, stored, lambda state: states.retrieve(state, now=now))
     attestation = attestation_of(ports, stored.party_id, client_id)
-    return sign_request(retrieved.terms, key, posted, now=now, attestation=attestation)
+    return sign_request(retrieved.terms, key, wallet_says, now=now, attestation=attestation)
 
 
 def judge_response(
@@ -131,7 +133,7 @@ def judge_response(
     now, code = ports.clock.now(), new_secret(ports.random)
     stored = _find(ports, request_id)
     states.require_open(stored.state, now=now)
-    request = stored.state.terms.posted
+    request = stored.state.terms.linked_request
     response = read_response(request, media_type, body, open_key=lambda: private_keys(ports, stored)[0])
     judged = judge(
         response,
@@ -151,7 +153,7 @@ def judge_response(
 
 
 def record_verdict(storage: Storage, verdict: Verdict, *, now: datetime) -> None:
-    """Store a verdict with what its record will need, and end the request that stands beside this one (M23).
+    """Store a verdict with what its record will need, and end the requests that stand beside this one (M23).
 
     All in the caller's transaction.
 
@@ -170,14 +172,14 @@ def give_verdict(
     ports: PresentationPorts,
     stored: StoredPresentation,
     judged: Judgement,
-    posted: bytes,
+    answer_body: bytes,
     redirect_uri: str = "",
     *,
     now: datetime,
     dc_api: JsonObject | None = None,
 ) -> Verdict:
-    """Return a judgement with what goes beside it; ``posted`` is the answer as it came, ``dc_api`` as of ``note``."""
-    notes = note(ports, stored, posted, judged.vp_token, judged.validated, now=now, dc_api=dc_api)
+    """Return a judgement and what goes with it; ``answer_body`` is the answer as it came, ``dc_api`` as of ``note``."""
+    notes = note(ports, stored, answer_body, judged.vp_token, judged.validated, now=now, dc_api=dc_api)
     return Verdict(stored, judged.move, redirect_uri, notes, judged.error)
 
 

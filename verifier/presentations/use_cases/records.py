@@ -52,14 +52,14 @@ class Sealed:
 def note(
     ports: PresentationPorts,
     stored: StoredPresentation,
-    posted: bytes,
+    answer_body: bytes,
     vp_token: VpToken | None = None,
     validated: ValidatedResponse | None = None,
     *,
     now: datetime,
     dc_api: JsonObject | None = None,
 ) -> RecordNotes:
-    """Return what the record of an answer will need: what was posted, proved, and under what it was judged.
+    """Return what the record of an answer will need: what was sent, proved, and under what it was judged.
 
     ``dc_api`` is ``record.dc_api_members`` of an answer that a browser's page brought.
     """
@@ -73,7 +73,7 @@ def note(
         "status_rule": {"max_age_hours": rule.max_age_hours, "unknown": rule.unknown},
     }
     salt = ports.random(SALT_BYTES)
-    return note_answer(posted, vp_token, validated, circumstances, salt=salt, now=now, dc_api=dc_api)
+    return note_answer(answer_body, vp_token, validated, circumstances, salt=salt, now=now, dc_api=dc_api)
 
 
 def _extended(ports: PresentationPorts, validated: ValidatedResponse) -> dict[str, Json]:

@@ -1,4 +1,4 @@
-"""Asking for a presentation: one request, or two that stand beside each other on a page."""
+"""Asking for a presentation: one request, or three that stand beside each other on a page."""
 
 import re
 from dataclasses import dataclass
@@ -146,7 +146,7 @@ def start_check(
     wallet_endpoint: str = spec.REQUEST_SCHEME,
     transaction_data: tuple[JsonObject, ...] = (),
 ) -> StartedCheck:
-    """Make the two requests of a page: a QR code for another device and a link for this one (M23).
+    """Make the three requests of a page: a QR code, a link, and a call of the browser's own API (M23).
 
     Args:
         ports: what is needed.
@@ -198,7 +198,7 @@ def _create(
     policy, query = _asked(ports, order)
     # vp-13.3-two-numbers
     now, request_id, presentation_id = ports.clock.now(), new_secret(ports.random), _new_id(ports)
-    make = _new_dc_api_request if order.expected_origins else _new_posted_request
+    make = _new_dc_api_request if order.expected_origins else _new_linked_request
     transactions = _transactions(ports, order, policy, query)
     request, offer, private_keys = make(ports, party, order, query, transactions, request_id)
     keep_for, delete_at = _retention(policy, ports.periods, now)
@@ -231,7 +231,7 @@ def _create(
     return _handed_over(ports, order, terms, presentation_id, request_id)
 
 
-def _new_posted_request(
+def _new_linked_request(
     ports: PresentationPorts,
     party: RelyingParty,
     order: PresentationOrder,
@@ -316,7 +316,7 @@ def _verifier_info(ports: PresentationPorts, party: RelyingParty, order: Present
 def _handed_over(
     ports: PresentationPorts, order: PresentationOrder, terms: Terms, presentation_id: str, request_id: str
 ) -> CreatedPresentation:
-    endpoint, request = order.authorization_endpoint, terms.posted
+    endpoint, request = order.authorization_endpoint, terms.linked_request
     # 5.9.3: a redirect_uri request cannot be signed, so it travels whole, in the link.
     if not request.client_id.signs:
         return CreatedPresentation(presentation_id, create_unsigned_link(endpoint, request), None, terms.expires_at)

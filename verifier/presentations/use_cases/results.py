@@ -24,7 +24,7 @@ PAGE: Final = 50
 EVERY: Final = Wanted()
 """No presentation is left out of a list."""
 
-# The state that a page shows of two requests beside each other: the one that got furthest.
+# The state that a page shows of requests beside each other: of the one that got furthest.
 _PROGRESS: Final = ("expired", "requested", "retrieved", "answered", "refused", "verified")
 
 
@@ -46,7 +46,7 @@ class Result:
         expires_at: until when it can or could be answered.
         ended_at: when it was verified, refused or expired; None before.
         claims_until: until when the claims are kept; None unless verified.
-        record_until: until when this record is kept.
+        record_until: until when the presentation is kept, with its record.
         transactions: what was to be agreed to, with the query whose answer agreed to it; None before ``verified``.
     """
 
@@ -69,7 +69,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What became of the two requests of a page.
+    """What became of the three requests of a page.
 
     Attributes:
         id: of the check.
@@ -191,8 +191,8 @@ def move_on_in_time(storage: Storage, *, now: datetime) -> int:
     return len(found)
 
 
-def delete_old_records(storage: Storage, *, now: datetime) -> int:
-    """Delete presentations whose record may no longer be kept, at most :data:`BATCH`, and return how many."""
+def delete_old_presentations(storage: Storage, *, now: datetime) -> int:
+    """Delete presentations, records and all, that may no longer be kept, at most :data:`BATCH`, and return how many."""
     return storage.presentations.delete_old(now=now, limit=BATCH)
 
 

@@ -126,7 +126,12 @@ def find_access_key(
 
 
 def sign_request(
-    terms: Terms, key: CertifiedSigner, posted: PostedToRequestUri, *, now: datetime, attestation: str | None = None
+    terms: Terms,
+    key: CertifiedSigner,
+    wallet_says: PostedToRequestUri,
+    *,
+    now: datetime,
+    attestation: str | None = None,
 ) -> str:
     """Return the Request Object, signed with ``key`` as it is now, as the wallet that fetches it wants it.
 
@@ -134,15 +139,15 @@ def sign_request(
         MalformedError: it cannot be encrypted to the key that the wallet posted.
     """
     token = create_request_object(
-        terms.posted,
+        terms.linked_request,
         signer=key.signer,
         chain=key.chain,
         issued_at=now,
         expires_at=terms.expires_at,
-        wallet_nonce=posted.wallet_nonce,
+        wallet_nonce=wallet_says.wallet_nonce,
         attestation=attestation,
     )
-    return encrypt_request_object(token, posted.metadata)
+    return encrypt_request_object(token, wallet_says.metadata)
 
 
 def read_response(

@@ -37,7 +37,7 @@ from wallet_core.protocols.openid4vp.pending import (
     signed_vp_token,
 )
 from wallet_core.protocols.openid4vp.transaction_data import NO_TYPES, TransactionTypes, understand
-from wallet_core.protocols.openid4vp.verifier_info import Judgement, judge_verifier
+from wallet_core.protocols.openid4vp.verifier_info import VerifierJudgement, judge_verifier
 from wallet_core.protocols.openid4vp.wallet import create_items
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.types import Json, JsonObject
@@ -59,7 +59,7 @@ class ResolvedDcApiRequest:
     origin: str
     request: DcApiRequest
     verifier: VerifierIdentity
-    judgement: Judgement = field(default_factory=Judgement)
+    judgement: VerifierJudgement = field(default_factory=VerifierJudgement)
 
     def to_json(self) -> JsonObject:
         """Return the value for storage."""
@@ -81,7 +81,7 @@ class ResolvedDcApiRequest:
             protocol = DcApiProtocol(str(value.get("protocol")))
         except ValueError as exc:
             raise MalformedError("a stored request is of no known protocol") from exc
-        judgement = Judgement.from_json(value.get("judgement"))
+        judgement = VerifierJudgement.from_json(value.get("judgement"))
         return cls(protocol, origin, parse_dc_api_members(request), VerifierIdentity.from_json(verifier), judgement)
 
 

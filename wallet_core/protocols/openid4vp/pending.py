@@ -10,7 +10,7 @@ from wallet_core.errors import MalformedError
 from wallet_core.formats.mdoc.holder import DocumentToSign
 from wallet_core.jose.jws import attach_signature
 from wallet_core.protocols.openid4vp.request import AuthorizationRequest, parse_request_members
-from wallet_core.protocols.openid4vp.verifier_info import Judgement
+from wallet_core.protocols.openid4vp.verifier_info import VerifierJudgement
 from wallet_core.types import ClientId, Json, JsonObject, QueryId
 
 
@@ -66,7 +66,7 @@ class ResolvedRequest:
 
     request: AuthorizationRequest
     verifier: VerifierIdentity
-    judgement: Judgement = field(default_factory=Judgement)
+    judgement: VerifierJudgement = field(default_factory=VerifierJudgement)
 
     def to_json(self) -> JsonObject:
         """Return the value for storage."""
@@ -81,7 +81,7 @@ class ResolvedRequest:
         """Return the value that was stored. Raises ``WalletError`` if it was not made by :meth:`to_json`."""
         request = parse_request_members(_object(value, "request"))
         identity = VerifierIdentity.from_json(_object(value, "verifier"))
-        return cls(request, identity, Judgement.from_json(value.get("judgement")))
+        return cls(request, identity, VerifierJudgement.from_json(value.get("judgement")))
 
 
 @dataclass(frozen=True, slots=True)

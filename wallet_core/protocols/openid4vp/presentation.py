@@ -46,7 +46,8 @@ class Terms:
     """What is fixed when a presentation is requested.
 
     Attributes:
-        request: what the wallet is asked; ``state`` in it, if it has one, is the id of the presentation.
+        request: what the wallet is asked. ``state`` in it, if it has one, is the request-id of OpenID4VP 13.3, never
+            the id of the presentation, which is the transaction-id there and never reaches a wallet.
         flow: same device or cross device.
         request_uri_method: how the wallet is to fetch the Request Object.
         redirect_uri: where the caller wants the browser back; None for our own pages.
@@ -66,8 +67,8 @@ class Terms:
     dc_api: DcApiOffer | None = None
 
     @property
-    def posted(self) -> AuthorizationRequest:
-        """The request, where a wallet fetches it and posts its answer.
+    def linked_request(self) -> AuthorizationRequest:
+        """The request, where a link leads a wallet to it: the wallet fetches it and posts its answer.
 
         Raises:
             NotFound: it went through the browser's Digital Credentials API: nobody fetches it, nobody posts to it.

@@ -97,7 +97,7 @@ class ParsedRecord:
 
 
 def note_answer(
-    posted: bytes,
+    answer_body: bytes,
     vp_token: VpToken | None,
     validated: ValidatedResponse | None,
     circumstances: Mapping[str, Json],
@@ -109,7 +109,7 @@ def note_answer(
     """Return what a record will need of an answer.
 
     Args:
-        posted: the answer as it came.
+        answer_body: the answer as it came.
         vp_token: the presentations in it; None if the wallet said no.
         validated: what they proved; None if they were refused.
         circumstances: members of the record that say under which trust, policy and program it was judged.
@@ -117,7 +117,7 @@ def note_answer(
         now: the moment.
         dc_api: :func:`dc_api_members` of an answer that came over the Digital Credentials API.
     """
-    answer: JsonObject = {"received_at": _seconds(now), "sha256": _digest(posted)}
+    answer: JsonObject = {"received_at": _seconds(now), "sha256": _digest(answer_body)}
     if dc_api is not None:
         answer["dc_api"] = dc_api
     if vp_token is not None:

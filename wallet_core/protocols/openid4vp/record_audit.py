@@ -7,21 +7,30 @@ what could not be looked into says so.
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import IntEnum
-from typing import Final
+from typing import Final, TypeAlias
 
 from wallet_core import spec_versions as spec
 from wallet_core.encoding import base64url
-from wallet_core.errors import MalformedError, UntrustedError, VerificationError, WalletError
-from wallet_core.formats.sd_jwt.disclosure import DEFAULT_DIGEST_ALGORITHM, SD_ALG, open_disclosures
+from wallet_core.errors import UntrustedError, VerificationError, WalletError
+from wallet_core.formats.sd_jwt.disclosure import open_disclosures
 from wallet_core.jose import jws
 from wallet_core.protocols.openid4vp.checks import CHECKS, CheckStep
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, parse_client_id
-from wallet_core.protocols.openid4vp.dcql import CredentialQuery, DcqlQuery, parse_dcql_query
+from wallet_core.protocols.openid4vp.dcql import CredentialQuery
 from wallet_core.protocols.openid4vp.matching import value_matches
-from wallet_core.protocols.openid4vp.record import VERSION, ParsedRecord, asks_for, parse_record
+from wallet_core.protocols.openid4vp.record import ParsedRecord, asks_for, parse_record
 from wallet_core.protocols.openid4vp.record_question import expectation_of
+from wallet_core.protocols.openid4vp.record_reading import (
+    CLAUSE,
+    RecordContent,
+    read_number,
+    read_object,
+    read_objects,
+    read_texts,
+    read_time,
+)
 from wallet_core.protocols.openid4vp.validation import validate_vp_token
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
 from wallet_core.trust.policy import IssuerPolicy, create_issuer_policy
@@ -31,7 +40,7 @@ from wallet_core.trust.x509 import TrustedCertificate, parse_x5c, validate_dns_n
 from wallet_core.types import CredentialIssuerId, Json, JsonObject, QueryId
 
 LEEWAY: Final = timedelta(seconds=60)
-"""How far the clocks of those who sign lists may be ahead of the relying party's."""
+"""How far two clocks may differ: a list signer's and the relying party's, the relying party's and the auditor's."""
 
 REQUIRED_CHECKS: Final = tuple((int(step), name) for step, (name, _) in CHECKS.items() if step <= 10)
 """Numbers and names of the checks that every record of version 1 has; later ones may follow."""
@@ -42,8 +51,6 @@ _PURPOSES: Final = {
     spec.FORMAT_SD_JWT_VC: AnchorPurpose.CREDENTIAL_ISSUER,
     spec.FORMAT_MDOC: AnchorPurpose.MDL_ISSUER,
 }
-_CLAUSE: Final = "specs/verification-record.md 4"
-_LATEST: Final = 253_402_300_799  # the last second of the year 9999
 
 
 class AuditStep(IntEnum):
@@ -100,6 +107,16 @@ class Brought:
     presentations: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """What a look returns that could not look into its step, and why. A text means that it did, and what it found."""
+
+    why: str
+
+
+_Look: TypeAlias = Callable[[], str | _Open]
+
+
 def audit_record(text: str, brought: Brought, *, now: datetime) -> Audit:
     """Return what is to be said of a verification record.
 
@@ -119,11 +136,13 @@ def audit_record(text: str, brought: Brought, *, now: datetime) -> Audit:
 
     Steps 3 to 11 are all looked into; after a failure at 1 or 2 nothing else is.
     """
+    # 1.
     try:
         parsed = parse_record(text)
-        record = _Record.of(parsed)
+        record = RecordContent.of(parsed)
     except WalletError as exc:
         return Audit(_stopped(AuditStep.FORM, exc), {})
+    # 2.
     try:
         leaf = _verify_seal(parsed, record, brought, now)
     except WalletError as exc:
@@ -137,14 +156,12 @@ def audit_record(text: str, brought: Brought, *, now: datetime) -> Audit:
     return Audit(tuple(findings), record.payload, auditor.claims)
 
 
-def _found(step: AuditStep, look: Callable[[], str | None]) -> Finding:
+def _found(step: AuditStep, look: _Look) -> Finding:
     try:
-        detail = look()
+        found = look()
     except WalletError as exc:
         return Finding(step, False, exc.description)
-    if detail is None or not detail.startswith("-"):
-        return Finding(step, True, detail or "")
-    return Finding(step, None, detail.removeprefix("-").strip())
+    return Finding(step, None, found.why) if isinstance(found, _Open) else Finding(step, True, found)
 
 
 def _stopped(step: AuditStep, error: WalletError) -> tuple[Finding, ...]:
@@ -152,72 +169,8 @@ def _stopped(step: AuditStep, error: WalletError) -> tuple[Finding, ...]:
     return (Finding(step, False, error.description), *later)
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """The members of a record, of the right types. Nothing is believed yet.
-
-    ``dc_api`` is how a browser's page brought the answer: None where the wallet posted it, and in records of an earlier
-    version.
-    """
-
-    payload: JsonObject
-    sealed_at: datetime
-    asked_at: datetime
-    expires_at: datetime
-    received_at: datetime
-    ended_at: datetime
-    state: str
-    parameters: JsonObject
-    query: DcqlQuery
-    presentations: Mapping[str, tuple[str, ...]]
-    credentials: Mapping[str, tuple[JsonObject, ...]]
-    disclosures: tuple[str, ...]
-    dc_api: JsonObject | None
-
-    @classmethod
-    def of(cls, parsed: ParsedRecord) -> "_Record":
-        """Read them. Raises ``MalformedError``, ``InvalidRequest``."""
-        payload = parsed.payload
-        # record-2-version
-        if payload.get("version") != VERSION or payload.get(SD_ALG) != DEFAULT_DIGEST_ALGORITHM:
-            raise MalformedError("the record is of a version that is not known here", clause=_CLAUSE)
-        request, answer, result = (_object(payload, name) for name in ("request", "answer", "result"))
-        parameters = _object(request, "parameters")
-        presentations = answer.get("presentations", {})
-        credentials = payload.get("credentials", {})
-        if not isinstance(presentations, dict) or not isinstance(credentials, dict):
-            raise MalformedError("the answer of the record cannot be read", clause=_CLAUSE)
-        return cls(
-            payload=payload,
-            sealed_at=_time(payload, "iat"),
-            asked_at=_time(request, "asked_at"),
-            expires_at=_time(request, "expires_at"),
-            received_at=_time(answer, "received_at"),
-            ended_at=_time(result, "at"),
-            state=str(result.get("state")),
-            parameters=parameters,
-            query=parse_dcql_query(parameters.get("dcql_query")),
-            presentations={name: _texts(value) for name, value in presentations.items()},
-            credentials={name: _objects(value) for name, value in credentials.items()},
-            disclosures=parsed.disclosures,
-            dc_api=_object(answer, "dc_api") if "dc_api" in answer else None,
-        )
-
-    @property
-    def said(self) -> str:
-        """The record in a few words."""
-        return f"version {VERSION}, presentation {self.payload.get('id')}, {self.state}"
-
-    @property
-    def places(self) -> Iterator[tuple[str, int, JsonObject]]:
-        """Every credential with its Credential Query and its number."""
-        for name, several in self.credentials.items():
-            for number, one in enumerate(several):
-                yield name, number, one
-
-
-def _verify_seal(parsed: ParsedRecord, record: _Record, brought: Brought, now: datetime) -> TrustedCertificate:
-    chain = _chain(parsed.unverified.header.get("x5c"))
+def _verify_seal(parsed: ParsedRecord, record: RecordContent, brought: Brought, now: datetime) -> TrustedCertificate:
+    chain = parse_x5c(parsed.unverified.header.get("x5c"))
     leaf = verify_chain(chain, brought.anchors, purpose=AnchorPurpose.VERIFIER_ACCESS, at=record.sealed_at)
     # record-4-certificate-then
     verify_chain(chain, brought.anchors, purpose=AnchorPurpose.VERIFIER_ACCESS, at=record.received_at)
@@ -231,15 +184,15 @@ def _verify_seal(parsed: ParsedRecord, record: _Record, brought: Brought, now: d
 
 @dataclass(slots=True)
 class _Auditor:
-    record: _Record
+    record: RecordContent
     leaf: TrustedCertificate
     brought: Brought
     now: datetime
     claims: JsonObject = field(default_factory=dict)
     _made: IssuerPolicy | None = None
 
-    def steps(self) -> Iterator[tuple[AuditStep, Callable[[], str | None]]]:
-        """Return steps 3 to 11. A look returns what it found; with a dash before it nothing was looked into."""
+    def steps(self) -> Iterator[tuple[AuditStep, _Look]]:
+        """Return steps 3 to 11, each with the look into it."""
         yield AuditStep.WHO_ASKED, self.who_asked
         yield AuditStep.TIMES, self.times
         yield AuditStep.CHECKS, self.checks
@@ -251,10 +204,11 @@ class _Auditor:
         yield AuditStep.PRESENTATIONS, self.presentations
 
     def who_asked(self) -> str:
+        # 3.
         call = self.record.dc_api
         # record-4-origin
-        if call is not None and call.get("origin") not in _texts(self.record.parameters.get("expected_origins")):
-            raise UntrustedError("the answer came from a page where nobody asked", clause=_CLAUSE)
+        if call is not None and call.get("origin") not in read_texts(self.record.parameters.get("expected_origins")):
+            raise UntrustedError("the answer came from a page where nobody asked", clause=CLAUSE)
         named = self.record.parameters.get("client_id")
         if named is None:
             return "the question names nobody: it was asked from the party's own page"
@@ -263,15 +217,16 @@ class _Auditor:
             validate_dns_name(self.leaf, client_id.rest)
         # record-4-who-asked
         elif client_id.prefix is ClientIdPrefix.X509_HASH and client_id.rest != x509_hash(self.leaf.chain[0]):
-            raise UntrustedError("the question was asked under another certificate", clause=_CLAUSE)
+            raise UntrustedError("the question was asked under another certificate", clause=CLAUSE)
         # A certificate without a number says nothing of the one that was attested.
         attested = client_id.prefix is ClientIdPrefix.VERIFIER_ATTESTATION
         # record-4-attested-number
         if attested and self.leaf.organization_id not in {None, client_id.rest}:
-            raise UntrustedError("the question was asked under the number of somebody else", clause=_CLAUSE)
+            raise UntrustedError("the question was asked under the number of somebody else", clause=CLAUSE)
         return f"{self.leaf.name} asked as {client_id.full}"
 
     def times(self) -> str:
+        # 4.
         record = self.record
         order = (record.asked_at, record.received_at, record.ended_at, record.sealed_at)
         # record-4-times
@@ -280,9 +235,10 @@ class _Auditor:
         return f"asked {_said(record.asked_at)}, answered {_said(record.received_at)}"
 
     def checks(self) -> str:
-        listed = _objects(self.record.payload.get("checks"))
+        # 5.
+        listed = read_objects(self.record.payload.get("checks"))
         results = [one.get("ok") for one in listed]
-        refusal = _object(self.record.payload, "result").get("error")
+        refusal = read_object(self.record.payload, "result").get("error")
         # record-4-declined
         if self.record.state == "refused" and not listed and not self.record.presentations:
             return f"the wallet sent no presentation: {refusal}"
@@ -308,13 +264,14 @@ class _Auditor:
             raise _refused("the result is not what the checks say")
         return f"{count} checks" if failing == count else f"refused at check {listed[failing]['step']}"
 
-    def question(self) -> str | None:
+    def question(self) -> str | _Open:
+        # 6.
         record = self.record
         if not record.credentials:
             # record-4-nothing-verified
             if record.state in {"verified", "expired"}:
                 raise _refused("nothing was verified")
-            return "- no credential was accepted"
+            return _Open("no credential was accepted")
         for name, _, one in record.places:
             asked = record.query.credential(name)
             # record-4-asked-for
@@ -337,34 +294,38 @@ class _Auditor:
 
     def _supertypes(self) -> Mapping[str, frozenset[str]]:
         """Return which types the relying party knew to extend which others."""
-        return {name: frozenset(_texts(above)) for name, above in _object(self.record.payload, "extends").items()}
+        return {
+            name: frozenset(read_texts(above)) for name, above in read_object(self.record.payload, "extends").items()
+        }
 
-    def issuers(self) -> str | None:
+    def issuers(self) -> str | _Open:
+        # 7.
         if not self.record.credentials:
-            return "- no credential was accepted"
+            return _Open("no credential was accepted")
         known = [self._issuer(one) for _, _, one in self.record.places]
         names = ", ".join(dict.fromkeys(str(one.get("issuer_name")) for _, _, one in self.record.places))
-        return names if all(known) else f"- {names}: bring the roots of issuers (--trust) to look into it"
+        return names if all(known) else _Open(f"{names}: bring the roots of issuers (--trust) to look into it")
 
     def _issuer(self, one: JsonObject) -> TrustedCertificate | None:
         purpose = _PURPOSES.get(str(one.get("format")))
-        chain, at = _chain(one.get("x5c")), self.record.received_at
+        chain, at = parse_x5c(one.get("x5c")), self.record.received_at
         if purpose is None or not self._policy().anchors.certificates(purpose):
             return None
         certificate = verify_chain(chain, self._policy().anchors, purpose=purpose, at=at)
         # record-4-same-anchor
         if one.get("anchor_sha256") != base64url.encode(certificate.anchor_sha256):
-            raise UntrustedError("the certificate of an issuer leads to another root than it did then", clause=_CLAUSE)
+            raise UntrustedError("the certificate of an issuer leads to another root than it did then", clause=CLAUSE)
         return certificate
 
-    def status(self) -> str | None:
-        found = [self._status(_object(one, "status")) for _, _, one in self.record.places]
+    def status(self) -> str | _Open:
+        # 8.
+        found = [self._status(read_object(one, "status")) for _, _, one in self.record.places]
         if not found:
-            return "- no credential was accepted"
+            return _Open("no credential was accepted")
         return "; ".join(dict.fromkeys(found))
 
     def _status(self, status: JsonObject) -> str:
-        rule, at = _object(self.record.payload, "status_rule"), self.record.received_at
+        rule, at = read_object(self.record.payload, "status_rule"), self.record.received_at
         match status.get("status"):
             case "none":
                 return "the credential has no status list"
@@ -374,32 +335,33 @@ class _Auditor:
                     raise _refused("a status was unknown, which the policy does not accept")
                 return "the status was unknown, which the policy accepts"
             case "valid":
-                seen, fetched = _object(status, "list"), _time(status, "fetched_at")
-                oldest = at - timedelta(hours=_number(rule, "max_age_hours"), seconds=1)
+                seen, fetched = read_object(status, "list"), read_time(status, "fetched_at")
+                oldest = at - timedelta(hours=read_number(rule, "max_age_hours"), seconds=1)
                 # record-4-status-age
-                if not oldest <= fetched <= at or _time(seen, "iat") > fetched + LEEWAY:
+                if not oldest <= fetched <= at or read_time(seen, "iat") > fetched + LEEWAY:
                     raise _refused("the status list was too old, or not there yet")
                 # record-4-status-ended
-                if seen.get("exp") is not None and _time(seen, "exp") <= at:
+                if seen.get("exp") is not None and read_time(seen, "exp") <= at:
                     raise _refused("the status list had ended")
-                return f"valid in {seen.get('uri')} of {_said(_time(seen, 'iat'))}"
+                return f"valid in {seen.get('uri')} of {_said(read_time(seen, 'iat'))}"
             case _:
                 raise _refused("the status of a credential is not one that is accepted")
 
-    def shown(self) -> str | None:
+    def shown(self) -> str | _Open:
+        # 9.
         # record-4-disclosures
         opened = open_disclosures(self.record.payload, self.record.disclosures)
-        credentials = _object(opened.claims, "credentials") if self.record.credentials else {}
+        credentials = read_object(opened.claims, "credentials") if self.record.credentials else {}
         shown: JsonObject = {}
         for name, several in credentials.items():
             query = self.record.query.credential(name)
-            claims = [_object(one, "claims") for one in _objects(several) if one.get("claims") is not None]
+            claims = [read_object(one, "claims") for one in read_objects(several) if one.get("claims") is not None]
             for each in claims if query is not None else ():
                 self._as_asked(query, each)
             shown[name] = [*claims]
         self.claims = shown
         count = len(self.record.disclosures)
-        return f"{count} claim(s) shown" if count else "- no claim is shown: the record has only their digests"
+        return f"{count} claim(s) shown" if count else _Open("no claim is shown: the record has only their digests")
 
     @staticmethod
     def _as_asked(query: CredentialQuery | None, claims: JsonObject) -> None:
@@ -414,13 +376,14 @@ class _Auditor:
             if exact and not any(value_matches(claim, value) for claim in exact):
                 raise _refused("a claim has a value that was not asked for")
 
-    def trust_list(self) -> str | None:
-        counted = _object(self.record.payload, "trust").get("list")
+    def trust_list(self) -> str | _Open:
+        # 10.
+        counted = read_object(self.record.payload, "trust").get("list")
         if not self.brought.trust_lists:
             if counted is None:
-                return "- no trust list was used"
-            number = _object(_object(self.record.payload, "trust"), "list").get("sequence_number")
-            return f"- list {number} counted; bring it (--trust) to look into it"
+                return _Open("no trust list was used")
+            number = read_object(read_object(self.record.payload, "trust"), "list").get("sequence_number")
+            return _Open(f"list {number} counted; bring it (--trust) to look into it")
         if not isinstance(counted, dict):
             raise _refused("no trust list counted then")
         digests = [base64url.encode(hashlib.sha256(_payload(text)).digest()) for text in self.brought.trust_lists]
@@ -441,9 +404,10 @@ class _Auditor:
                 )
         return f"list {counted.get('sequence_number')} counted, and permits the issuers"
 
-    def presentations(self) -> str | None:
+    def presentations(self) -> str | _Open:
+        # 11.
         if not self.brought.presentations:
-            return "- bring presentations that were kept (--presentation) to look into them"
+            return _Open("bring presentations that were kept (--presentation) to look into them")
         recorded = {(name, digest): name for name, several in self.record.presentations.items() for digest in several}
         answered: dict[QueryId, list[str]] = {}
         for text in self.brought.presentations:
@@ -510,41 +474,7 @@ def _leaves(claims: JsonObject, before: tuple[str, ...] = ()) -> Iterator[tuple[
 
 
 def _refused(description: str) -> VerificationError:
-    return VerificationError(description, clause=_CLAUSE)
-
-
-def _chain(value: Json) -> tuple[bytes, ...]:
-    return parse_x5c(value)
-
-
-def _object(members: JsonObject, name: str) -> JsonObject:
-    value = members.get(name)
-    if not isinstance(value, dict):
-        raise MalformedError(f"{name} of the record cannot be read", clause=_CLAUSE)
-    return value
-
-
-def _objects(value: Json) -> tuple[JsonObject, ...]:
-    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
-        raise MalformedError("a list of the record cannot be read", clause=_CLAUSE)
-    return tuple(each for each in value if isinstance(each, dict))
-
-
-def _texts(value: Json) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise MalformedError("the answer of the record cannot be read", clause=_CLAUSE)
-    return tuple(each for each in value if isinstance(each, str))
-
-
-def _number(members: JsonObject, name: str) -> int:
-    value = members.get(name)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LATEST:
-        raise MalformedError(f"{name} of the record is not a number", clause=_CLAUSE)
-    return value
-
-
-def _time(members: JsonObject, name: str) -> datetime:
-    return datetime.fromtimestamp(_number(members, name), UTC)
+    return VerificationError(description, clause=CLAUSE)
 
 
 def _said(time: datetime) -> str:

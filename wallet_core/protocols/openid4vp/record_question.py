@@ -39,8 +39,8 @@ def expectation_of(
     """
     asked: AuthorizationRequest | DcApiRequest
     if dc_api is None:
-        posted = parse_request_members(parameters)
-        asked, audience, transcript = posted, posted.client_id.full, request_transcript(posted)
+        linked = parse_request_members(parameters)
+        asked, audience, transcript = linked, linked.client_id.full, request_transcript(linked)
     else:
         called = parse_dc_api_members(parameters)
         origin, sealed_for = dc_api.get("origin"), dc_api.get("encryption_info")

@@ -67,8 +67,10 @@ def send_report(report: ErrorReport) -> Flow[Sent]:
         PeerRefusal: the Verifier did not accept it.
     """
     # vp-8.2-invalid-request
-    fields = {"error": report.error} if report.state is None else {"error": report.error, "state": report.state}
-    response = yield post_form(report.response_uri, fields)
+    fields = {"error": report.error, "state": report.state}
+    response = yield post_form(
+        report.response_uri, {name: value for name, value in fields.items() if value is not None}
+    )
     try:
         return Sent(parse_response_answer(response))
     except MalformedError:

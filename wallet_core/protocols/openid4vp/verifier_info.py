@@ -90,7 +90,7 @@ class OverAsked:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class VerifierJudgement:
     """What ``verifier_info`` makes of a request. ``uses`` are verified; with ``EXPIRED`` they no longer count."""
 
     standing: Standing = Standing.UNREGISTERED
@@ -153,7 +153,7 @@ def parse_verifier_info(value: Json, query: DcqlQuery) -> tuple[VerifierInfo, ..
 
 def judge_verifier(
     infos: Sequence[VerifierInfo], registered_as: Collection[str], anchors: TrustAnchors, *, now: datetime
-) -> Judgement:
+) -> VerifierJudgement:
     """Return what the registration certificates in ``verifier_info`` make of the Verifier.
 
     One that counts suffices. Unknown formats, registrars whom nobody here trusts, and certificates of a form that is
@@ -187,10 +187,10 @@ def judge_verifier(
     # reg-5.2.4-end
     valid = tuple(use for use in uses if now < use.registration.expires_at)
     if valid:
-        return Judgement(Standing.REGISTERED, valid)
+        return VerifierJudgement(Standing.REGISTERED, valid)
     if false is not None:
         raise false
-    return Judgement(Standing.EXPIRED, tuple(uses)) if uses else Judgement()
+    return VerifierJudgement(Standing.EXPIRED, tuple(uses)) if uses else VerifierJudgement()
 
 
 def _own_registration(token: str, registered_as: Collection[str], anchors: TrustAnchors, now: datetime) -> Registration:

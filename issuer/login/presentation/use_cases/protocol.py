@@ -62,7 +62,7 @@ def serve_request(
     ports: PresentationLoginPorts,
     agency: Agency,
     request_id: str,
-    posted: PostedToRequestUri = NOTHING_POSTED,
+    wallet_says: PostedToRequestUri = NOTHING_POSTED,
 ) -> str:
     """Return the Request Object, signed anew at each call with the same ``nonce``, ``state`` and keys (M24).
 
@@ -74,14 +74,14 @@ def serve_request(
     """
     now, stored = ports.clock.now(), _find(ports, agency, request_id)
     retrieved = states.retrieve(stored.state, now=now)
-    current, request = ports.keys.signing_key(ports.key_name), retrieved.terms.posted
+    current, request = ports.keys.signing_key(ports.key_name), retrieved.terms.linked_request
     key = find_access_key(request.client_id, current, lambda: ports.keys.signing_keys(ports.key_name))
-    validate_wallet_can_answer(request, posted.metadata, algorithm=key.signer.public_key.algorithm)
+    validate_wallet_can_answer(request, wallet_says.metadata, algorithm=key.signer.public_key.algorithm)
     if not isinstance(stored.state, Retrieved):
         storage = ports.storage()
         with storage.unit:
             _settle(storage, stored, lambda state: states.retrieve(state, now=now))
-    return sign_request(retrieved.terms, key, posted, now=now)
+    return sign_request(retrieved.terms, key, wallet_says, now=now)
 
 
 def judge_response(
@@ -101,14 +101,14 @@ def judge_response(
     now, code = ports.clock.now(), new_secret(ports.random)
     stored = _find(ports, agency, request_id)
     terms = states.require_open(stored.state, now=now).terms
-    response = read_response(terms.posted, media_type, body, open_key=lambda: _decryption_key(ports, stored))
+    response = read_response(terms.linked_request, media_type, body, open_key=lambda: _decryption_key(ports, stored))
     # M25: accepted error responses get a way back as well. Across devices the page there knows nothing (protocols 24).
     redirect_uri = way_back(terms.redirect_uri or f"{agency.credential_issuer}{PAGE_PATH}/elsewhere", code)
 
     def look(statuses: StatusLook) -> Verdict:
         judged = judge(
             response,
-            lambda vp_token: _validate(ports, terms.posted, vp_token, statuses, now),
+            lambda vp_token: _validate(ports, terms.linked_request, vp_token, statuses, now),
             response_code_digest=code_digest(code),
             now=now,
         )

@@ -80,7 +80,7 @@ def show(ports: PresentationLoginPorts, agency: Agency, login_id: str) -> LoginV
         _link(agency, across, spec.REQUEST_SCHEME),
         _link(agency, beside, ports.wallet_endpoint),
         # Once a wallet on this device has the request there is no other screen.
-        "" if _is_here(furthest) else match_number(across.state.terms.posted),
+        "" if _is_here(furthest) else match_number(across.state.terms.linked_request),
         furthest.terms.created_at,
         furthest.terms.expires_at,
         _problem(furthest) if isinstance(furthest, Refused) else "",
@@ -169,7 +169,7 @@ def _citizen_of(query: DcqlQuery, query_id: QueryId, credential: PresentedCreden
 def _link(agency: Agency, stored: LoginRequest, endpoint: str) -> str:
     terms = stored.state.terms
     uri = f"{agency.credential_issuer}/openid4vp/requests/{stored.id}"
-    return create_request_uri_link(endpoint, terms.posted.client_id, uri, method=terms.request_uri_method)
+    return create_request_uri_link(endpoint, terms.linked_request.client_id, uri, method=terms.request_uri_method)
 
 
 def _is_here(state: Presentation) -> bool:
