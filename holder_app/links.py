@@ -9,6 +9,7 @@ from enum import StrEnum
 from urllib.parse import parse_qsl, urlsplit
 
 from wallet_core.errors import MalformedError
+from wallet_core.protocols.oauth2.identifiers import parse_url
 
 MAX_LINK_CHARACTERS = 32 * 1024
 """Longest text that is looked at; an offer or request passed by value is about 4 kB."""
@@ -72,19 +73,20 @@ def query_of(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def host_of(url: str) -> str:
-    """Return the host of a URL for people to read, with its port if it is not the usual one; empty if there is none."""
+    """Return the host of a URL for people to read, with its port if it is not the usual one.
+
+    Empty if the protocols would not take the URL: readers of URLs disagree about what is wrong, and so about its host.
+    """
     try:
-        parts = urlsplit(url)
-        return parts.netloc.rpartition("@")[2].lower() if parts.hostname else ""
-    except ValueError:
+        return urlsplit(parse_url(url, what="a URL")).netloc.lower()
+    except MalformedError:
         return ""
 
 
 def origin_of(url: str) -> str:
     """Return ``scheme://host:port`` of a URL; empty if it has none, or one with characters a policy header reads."""
     try:
-        parts = urlsplit(url)
-    except ValueError:
+        parts = urlsplit(parse_url(url.partition("#")[0], what="a URL"))
+    except MalformedError:
         return ""
-    authority = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{authority}" if _AUTHORITY.fullmatch(authority) else ""
+    return f"{parts.scheme}://{parts.netloc}" if _AUTHORITY.fullmatch(parts.netloc) else ""

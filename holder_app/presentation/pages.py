@@ -11,7 +11,7 @@ from holder_app.credentials.status import check_cards_soon
 from holder_app.credentials.use_cases import show_record
 from holder_app.dependencies import CurrentAccount, CurrentWallet, Wallet
 from holder_app.issuance.use_cases import take_offer_link
-from holder_app.links import Link, LinkKind, UnsupportedLink, origin_of, parse_link
+from holder_app.links import Link, LinkKind, UnsupportedLink, parse_link
 from holder_app.presentation.sending import CopiesUsedUp
 from holder_app.presentation.states import (
     Answered,
@@ -171,7 +171,7 @@ def _next(presentation: Presentation, wallet: Wallet) -> str:
     state, here = presentation.state, f"/requests/{presentation.id}"
     if not presentation.same_device or not isinstance(state, Answered | Declined) or state.redirect_uri is None:
         return here
-    goes_back = _may_open(state.redirect_uri, wallet) and origin_of(state.redirect_uri) == presentation.origin
+    goes_back = _may_open(state.redirect_uri, wallet) and presentation.leads_back(state.redirect_uri)
     # vp-8.2-go-back
     return state.redirect_uri if goes_back else here
 

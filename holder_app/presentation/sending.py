@@ -77,6 +77,8 @@ def sign(ports: PresentationPorts, presentation: Presentation, answers: Mapping[
     """Approve the choice, sign it, and store it with its line in the history, before anything is sent.
 
     Raises:
+        MalformedError: a choice that was not offered, or a card that cannot be read.
+        QueryNotSatisfied: nothing in the wallet answers, or the choice leaves out what is required.
         CopiesUsedUp: a copy that others have seen would be sent, and the person was not asked about it.
         StateConflict: another window decided meanwhile.
     """

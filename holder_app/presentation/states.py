@@ -122,6 +122,10 @@ class Presentation:
             case _:
                 return ""
 
+    def leads_back(self, url: str) -> bool:
+        """Whether ``url`` is of the origin the answer went to. An origin that nobody knows is no one's."""
+        return self.origin != "" and origin_of(url) == self.origin
+
 
 def kind_of(state: PresentationState) -> str:
     """Return the name under which a state is stored."""

@@ -28,7 +28,7 @@ from wallet_core.errors import (
 )
 from wallet_core.protocols.openid4vp import wallet
 from wallet_core.protocols.openid4vp.reporting import report_of, send_report
-from wallet_core.spec_versions import SELF_ISSUED_AUDIENCE
+from wallet_core.spec_versions import PREFIX_REDIRECT_URI, SELF_ISSUED_AUDIENCE
 from wallet_core.types import JsonObject
 
 ID_BYTES = 16
@@ -65,13 +65,18 @@ def take_request_link(
 
 
 def request_host(text: str) -> str:
-    """Return the host that a request link leads to: where its Request Object lies, or where the answer would go."""
+    """Return the host that a request link leads to: where its Request Object lies, or where the answer would go.
+
+    Empty where the link does not tell: of a Request Object that came along nothing is verified yet, and what stands
+    beside it does not count (RFC 9101 6.3).
+    """
     parameters = dict(query_of(text))
-    client_id = parameters.get("client_id", "")
-    for url in (parameters.get("request_uri"), parameters.get("response_uri"), client_id.partition(":")[2]):
-        if url and (host := host_of(url)):
-            return host
-    return ""
+    if "request_uri" in parameters:
+        return host_of(parameters["request_uri"])
+    if "request" in parameters:
+        return ""
+    prefix, _, rest = parameters.get("client_id", "").partition(":")
+    return host_of(parameters.get("response_uri", rest)) if prefix == PREFIX_REDIRECT_URI else ""
 
 
 def show_presentation(ports: PresentationPorts, account_id: AccountId, presentation_id: str) -> Presentation:
@@ -144,7 +149,8 @@ async def answer_request(
         NotFound: as :func:`show_presentation`.
         StateConflict: another window decided meanwhile.
         MalformedError: a choice that was not offered.
-        QueryNotSatisfied: nothing in the wallet answers.
+        QueryNotSatisfied: nothing in the wallet answers, or the choice leaves out what is required.
+        CopiesUsedUp: as :func:`~.sending.sign`.
         FetchError: the verifier was not reached; it can be tried again.
     """
     presentation = show_presentation(ports, account_id, presentation_id)

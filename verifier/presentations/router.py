@@ -95,7 +95,7 @@ class PresentationBody(BaseModel):
     webhook: str | None = None
 
     def order(self) -> PresentationOrder:
-        """Return the order. Raises ``InvalidRequest`` for what is not supported yet."""
+        """Return the order. Raises ``InvalidRequest`` for parameters that do not go together."""
         if self.response_mode.startswith("dc_api") != (self.expected_origins is not None):
             raise InvalidRequest("expected_origins go with response_mode dc_api or dc_api.jwt, and only with them")
         if self.expected_origins is None and self.dc_api_protocols is not None:

@@ -20,6 +20,7 @@ from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from wallet_core.encoding import base64url
+from wallet_core.encoding.plain_text import one_line
 from wallet_core.errors import Expired, MalformedError, NotYetValid, UntrustedError
 from wallet_core.keys.algorithms import PublicKey, public_key
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
@@ -449,5 +450,5 @@ def _trusted(
 def _subject_name(certificate: x509.Certificate) -> str:
     for oid in (NameOID.ORGANIZATION_NAME, NameOID.COMMON_NAME):
         for attribute in certificate.subject.get_attributes_for_oid(oid):
-            return attribute.value if isinstance(attribute.value, str) else attribute.value.hex()
+            return one_line(attribute.value) if isinstance(attribute.value, str) else attribute.value.hex()
     return ""

@@ -1,5 +1,6 @@
 """Verifier Attestation JWTs that differ from a good one in one thing (OpenID4VP 5.9.3, 12)."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -32,6 +33,7 @@ from wallet_core.protocols.openid4vp.verifier_info import Standing
 from wallet_core.trust.profiles import CertificateRole
 
 REGISTER = register()
+TURNED = "Evil\u202eknaB"
 
 
 def request_object(attestation: Any, *, signer: SoftwareSigner | None = None, infos: Any = None) -> str:
@@ -233,3 +235,26 @@ def test_the_key_is_the_attested_one_also_after_a_rotation() -> None:
 def test_a_file_that_is_no_attestation(token: str) -> None:
     with pytest.raises(WalletError):
         read_own_attestation(token)
+
+
+def test_a_name_that_would_steer_the_reader_is_one_plain_line() -> None:
+    request = replace(
+        REGISTER.request(),
+        client_id=create_client_id(
+            ClientIdPrefix.VERIFIER_ATTESTATION, leaf=b"", response_uri=RESPONSE_URI, attested=TURNED
+        ),
+    )
+    token = create_request_object(
+        request,
+        signer=REGISTER.verifier.signer,
+        chain=(),
+        issued_at=NOW,
+        expires_at=NOW + timedelta(minutes=5),
+        attestation=REGISTER.attestation(sub=TURNED),
+    )
+    parameters = {"client_id": f"verifier_attestation:{TURNED}", "request": token}
+    flow = wallet.resolve_request(parameters, anchors=REGISTER.anchors, now=NOW, wallet_nonce="n")
+    with pytest.raises(StopIteration) as stop:
+        next(flow)
+    assert stop.value.value.verifier.name == "Evil knaB"
+    assert stop.value.value.verifier.client_id == f"verifier_attestation:{TURNED}"

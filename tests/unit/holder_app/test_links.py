@@ -49,9 +49,17 @@ def test_nothing_but_our_errors_leaves(text: str) -> None:
     ("url", "host", "origin"),
     [
         ("https://a.example/x?y", "a.example", "https://a.example"),
-        ("https://user@a.example:8443/", "a.example:8443", "https://a.example:8443"),
+        ("https://A.example:8443/#x", "", "https://A.example:8443"),
+        ("https://user@a.example:8443/", "", ""),
+        # A browser reads a backslash as a slash.
+        ("https://evil.example\\@bank.example/r", "", ""),
+        # Turned, the last part reads as the name of somebody else.
+        ("https://evil.example\u202eelpmaxe.knab/r", "", ""),
+        ("https://b\u0430nk.example/r", "", ""),
+        ("https://a_b.example/r", "a_b.example", ""),
         ("http://localhost:8200/", "localhost:8200", "http://localhost:8200"),
         ("https://a.example;script-src/x", "a.example;script-src", ""),
+        ("http://a.example/", "", ""),
         ("http://[::1]:8200/", "[::1]:8200", "http://[::1]:8200"),
         ("javascript:alert(1)", "", ""),
         ("https://[broken", "", ""),
@@ -65,3 +73,21 @@ def test_where_a_request_leads() -> None:
     assert request_host("openid4vp://?client_id=x509_hash:a&request_uri=https%3A%2F%2Fv.example%2Fr") == "v.example"
     assert request_host("openid4vp://?client_id=redirect_uri:https%3A%2F%2Fv.example%2Fr&dcql_query=x") == "v.example"
     assert request_host("openid4vp://?client_id=a&request=b") == ""
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        # What stands beside a Request Object does not count, and in it nothing is verified yet.
+        "client_id=x509_hash:a&request=b&response_uri=https%3A%2F%2Fbank.example%2Fr",
+        "client_id=redirect_uri:https%3A%2F%2Fbank.example%2Fr&request=b",
+        # This is fetched from nowhere.
+        "client_id=x509_hash:a&request_uri=https%3A%2F%2Fevil.example%5C%40bank.example%2Fr",
+        "client_id=x509_hash:a&request_uri=&response_uri=https%3A%2F%2Fbank.example%2Fr",
+        # This is not signed, and so refused.
+        "client_id=x509_hash:https%3A%2F%2Fbank.example%2Fr&dcql_query=x",
+        "client_id=x509_hash:a&dcql_query=x&response_uri=https%3A%2F%2Fbank.example%2Fr",
+    ],
+)
+def test_no_other_party_is_shown_before_the_request_is_fetched(query: str) -> None:
+    assert request_host(f"openid4vp://?{query}") == ""

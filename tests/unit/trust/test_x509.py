@@ -35,12 +35,15 @@ ISSUER_PURPOSE = AnchorPurpose.CREDENTIAL_ISSUER
 VERIFIER_PURPOSE = AnchorPurpose.VERIFIER_ACCESS
 
 
-def leaf_by(pki: Pki, **extensions: x509.ExtensionType) -> bytes:
+BY_HAND = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "By hand")])
+
+
+def leaf_by(pki: Pki, subject: x509.Name = BY_HAND, **extensions: x509.ExtensionType) -> bytes:
     """A leaf made by hand below the issuers' CA, with exactly these extensions."""
     key = extensions.pop("key", None) or ec.generate_private_key(ec.SECP256R1())
     builder = (
         x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "By hand")]))
+        .subject_name(subject)
         .issuer_name(pki.issuer_ca.certificate.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
@@ -63,6 +66,14 @@ def test_a_good_chain_gives_key_names_and_period(pki: Pki) -> None:
 
 def test_the_common_name_stands_in_for_a_missing_organization(pki: Pki) -> None:
     assert verify_chain([leaf_by(pki)], pki.anchors, purpose=ISSUER_PURPOSE, at=NOW).name == "By hand"
+
+
+def test_a_name_that_would_steer_the_reader_is_one_plain_line(pki: Pki) -> None:
+    named = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Evil\u202eknaB\nBank")])
+    assert (
+        verify_chain([leaf_by(pki, subject=named)], pki.anchors, purpose=ISSUER_PURPOSE, at=NOW).name
+        == "Evil knaB Bank"
+    )
 
 
 def test_x5c_round_trip(pki: Pki) -> None:

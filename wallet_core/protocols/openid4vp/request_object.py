@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from wallet_core import spec_versions as spec
+from wallet_core.encoding.plain_text import one_line
 from wallet_core.errors import (
     Expired,
     InvalidRequest,
@@ -182,7 +183,7 @@ def _vouched_for(
 ) -> VerifiedClient:
     if client_id.prefix is ClientIdPrefix.VERIFIER_ATTESTATION:
         found = verify_attested_client(client_id, header.get("jwt"), anchors, at=now)
-        return VerifiedClient(found.subject, found.key, None, found.subject, found.redirect_uris)
+        return VerifiedClient(one_line(found.subject), found.key, None, found.subject, found.redirect_uris)
     certificate = verify_client(client_id, parse_x5c(header.get("x5c")), anchors, at=now)
     return VerifiedClient(certificate.name, certificate.public_key, certificate.sha256, certificate.organization_id)
 
