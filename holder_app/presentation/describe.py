@@ -106,7 +106,8 @@ class RequestView:
 
     ``standing`` is what registers say of whoever asks, ``transactions`` what is agreed to with an answer.
 
-    ``match_number`` is what the screen with the QR code shows as well, if it is one of ours.
+    ``match_number`` is what another screen that led here shows as well, if it is one of ours. It is always said: whoever
+    makes a link chooses how it is opened, so that opening it here tells nothing of where it was meant to be read.
     """
 
     verifier: VerifierIdentity
