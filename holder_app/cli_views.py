@@ -118,7 +118,7 @@ class Words:
             over = f"  {self.say('over')}" if view.over_asked else ""
             yield f"    [extra-{place}={view.number}] {self.say('may_add')}: {self.labels(view.fields)}{over}"
         for number, other in enumerate(pick.others):
-            yield f"    [also-{place}-{number}] {self.say('may_add')}: {self._card(other)}"
+            yield f"    [also-{place}-{number}] {self.say('may_add')}: {self._card(other)} · {self.labels(other.shown)}"
         yield f"    {self.say('hidden')}: {self.labels(pick.hidden) or '-'}"
 
     def _card(self, pick: PickView) -> str:

@@ -1,6 +1,6 @@
 """Put a request into words: who asks, why, what would be sent, what stays hidden, how long it is kept. Pure."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,7 +22,7 @@ from holder_app.presentation.standing import OverPaths, StandingView, describe_s
 from wallet_core.catalogue import Catalogue, CredentialType, Policy
 from wallet_core.encoding.claims_path import ConcretePath, value_at
 from wallet_core.protocols.openid4vp.asking import match_number
-from wallet_core.protocols.openid4vp.matching import TECHNICAL_CLAIMS, Candidate, Matches
+from wallet_core.protocols.openid4vp.matching import Candidate, Matches
 from wallet_core.protocols.openid4vp.pending import ResolvedRequest, VerifierIdentity
 from wallet_core.protocols.openid4vp.transaction_data import understand
 from wallet_core.spec_versions import FORMAT_MDOC
@@ -58,7 +58,7 @@ class PickView:
     Attributes:
         received_at: what tells two cards of one kind apart.
         asked: what is asked for and sent.
-        always: what the card shows whenever it is used, asked for or not.
+        always: what is sent as well because this card cannot hide it, asked for or not.
         extras: what may be sent as well.
         hidden: what stays hidden.
         withdrawn: ``suspended`` or ``revoked`` if the issuer says so; empty otherwise.
@@ -80,6 +80,11 @@ class PickView:
     used_up: bool = False
     can_refresh: bool = False
     others: "tuple[PickView, ...]" = ()
+
+    @property
+    def shown(self) -> tuple[Field, ...]:
+        """All that is sent of the card unless the person adds something."""
+        return (*(asked.field for asked in self.asked), *self.always)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +220,7 @@ def divide_fields(
     anyway = tuple(_field_at(path, claims, known, card.display) for path in always if path not in selected)
     shown = {field.path for field in (*sent, *anyway)}
     every = describe_claims(claims, known, card.display, is_mdoc=card.format == FORMAT_MDOC)
-    hidden = tuple(field for field in every if not _is_covered(field.path, shown))
+    hidden = [each for field in every for each in _hidden_parts(field, shown, claims, known, card.display)]
     named = [entry.path[0] for entry in policy.not_asked if known and entry.type_id == known.id] if policy else []
     return sent, anyway, tuple(sorted(hidden, key=lambda field: claim_path(field.path, known)[0] not in named))
 
@@ -251,13 +256,6 @@ def describe_receipt(
     }
 
 
-def always_shown(candidate: Candidate) -> tuple[ConcretePath, ...]:
-    """Return the claims of a card that cannot be hidden, without those about the credential itself."""
-    # In an mdoc every data element hides by itself.
-    names = () if candidate.format == FORMAT_MDOC else candidate.claims
-    return tuple((name,) for name in names if (name,) not in candidate.hideable and name not in TECHNICAL_CLAIMS)
-
-
 def _group_view(
     number: int,
     group: Group,
@@ -288,7 +286,7 @@ def _pick_view(
     card, candidate = cards[pick.card_id], candidates[pick.card_id]
     known, claims = credential_type(catalogue, card.format, card.type), candidate.claims
     beyond = over.get(pick.query_id, ())
-    sent, anyway, hidden = divide_fields(card, claims, pick.selected, always_shown(candidate), catalogue, policy)
+    sent, anyway, hidden = divide_fields(card, claims, pick.selected, pick.besides, catalogue, policy)
     paths = {field.path for field in sent}
     return PickView(
         card.id,
@@ -305,6 +303,20 @@ def _pick_view(
         card.grant is not None,
         tuple(_pick_view(other, candidates, cards, catalogue, policy, over) for other in pick.others),
     )
+
+
+def _hidden_parts(
+    field: Field, shown: Collection[ConcretePath], claims: JsonObject, known: CredentialType | None, display: JsonObject
+) -> Iterator[Field]:
+    """Yield the field, if nothing of it is shown; else those parts of it of which nothing is shown."""
+    if _is_covered(field.path, shown):
+        return
+    if not any(path[: len(field.path)] == field.path for path in shown):
+        yield field
+        return
+    inside = value_at(claims, field.path)
+    for part in inside if isinstance(inside, dict) else range(len(inside)) if isinstance(inside, list) else ():
+        yield from _hidden_parts(_field_at((*field.path, part), claims, known, display), shown, claims, known, display)
 
 
 def _extra_view(

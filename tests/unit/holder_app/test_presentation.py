@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from holder_app.cli_views import Words
 from holder_app.credentials.ports import CardStatus, RecordKind
 from holder_app.credentials.use_cases import delete_card, list_cards, list_history
 from holder_app.presentation import held, sending, use_cases
@@ -99,6 +100,62 @@ def test_the_consent_screen_says_what_the_answer_then_holds(town: Town) -> None:
     assert view.policy is not None
     instead = {asked.field.path: asked.instead_of for asked in pick.asked}
     assert instead[("age_over_19",)] == {"ko": "생년월일", "en": "Date of birth"}
+
+
+WHOLE = {
+    "name": NAME,
+    "address": {"country": "KR", "street": "시험로 1", "resident_number": "000000-0000000"},
+    "children": [{"name": "홍하나"}, {"name": "홍두리"}],
+}
+
+
+def test_what_is_opened_together_with_what_was_asked_is_said_before_and_after(town: Town) -> None:
+    town.issuer.changes = {"claims": WHOLE, "selectively_disclosable": [(name,) for name in WHOLE]}
+    receive(town, LICENCE)
+    asked = [{"path": ["address", "country"]}, {"path": ["children", 0, "name"]}]
+    verifier = new_verifier(town, licence_query(claims=asked))
+    presentation = reviewed(town, verifier)
+    view = use_cases.review_request(town.wallet.presentation_ports(), presentation)
+    [pick] = view.groups[0].alternatives[0]
+    besides = {("address", "street"), ("address", "resident_number"), ("children", 1)}
+    assert {field.path for field in pick.always} == besides
+    assert {field.path for field in pick.hidden} == {("name",)}
+    printed = Words("en").request(view)
+    assert "address · resident number: 000000-0000000" in printed
+    answered(town, presentation)
+    claims = received(verifier)["licence"]
+    assert (claims["address"], claims["children"], claims.get("name")) == (WHOLE["address"], WHOLE["children"], None)
+    [card] = records(town)[0].body["cards"]
+    assert {tuple(entry["path"]) for entry in card["anyway"]} == besides
+    assert [entry["path"] for entry in card["hidden"]] == [["name"]]
+
+
+def test_an_extra_and_another_card_say_what_they_open(town: Town) -> None:
+    town.issuer.changes = {"claims": WHOLE, "selectively_disclosable": [(name,) for name in WHOLE]}
+    receive(town, LICENCE)
+    receive(town, LICENCE)
+    claims = [{"id": "n", "path": ["name"]}, {"id": "c", "path": ["address", "country"]}]
+    sets = [["n"], ["n", "c"]]
+    presentation = reviewed(town, new_verifier(town, licence_query(multiple=True, claims=claims, claim_sets=sets)))
+    view = use_cases.review_request(town.wallet.presentation_ports(), presentation)
+    [pick] = view.groups[0].alternatives[0]
+    opened = [("address", "country"), ("address", "street"), ("address", "resident_number")]
+    assert [[field.path for field in extra.fields] for extra in pick.extras] == [opened]
+    only_address = reviewed(town, new_verifier(town, licence_query(multiple=True, claims=claims[1:])))
+    view = use_cases.review_request(town.wallet.presentation_ports(), only_address)
+    [other] = view.groups[0].alternatives[0][0].others
+    assert [field.path for field in other.shown] == opened
+
+
+def test_a_part_that_stays_hidden_is_not_hidden_by_its_name(town: Town) -> None:
+    town.issuer.changes = {"claims": WHOLE, "selectively_disclosable": [("name",), ("address", "street")]}
+    receive(town, LICENCE)
+    presentation = reviewed(town, new_verifier(town, licence_query()))
+    view = use_cases.review_request(town.wallet.presentation_ports(), presentation)
+    [pick] = view.groups[0].alternatives[0]
+    always = {("address", "country"), ("address", "resident_number"), ("children",)}
+    assert {field.path for field in pick.always} == always
+    assert {field.path for field in pick.hidden} == {("address", "street")}
 
 
 def test_optional_cards_are_off_at_first(town: Town) -> None:
