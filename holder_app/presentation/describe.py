@@ -107,11 +107,12 @@ class GroupView:
 
 @dataclass(frozen=True, slots=True)
 class RequestView:
-    """A request in words. ``policy`` is the catalogue's, where it knows exactly this query.
+    """A request in words. ``policy`` is the catalogue's, where it knows exactly this query: no word of whoever asks.
 
     ``standing`` is what registers say of whoever asks, ``transactions`` what is agreed to with an answer.
 
-    ``match_number`` is what the screen with the QR code shows as well, if it is one of ours.
+    ``match_number`` is what another screen that led here shows as well, if it is one of ours. It is always said: whoever
+    makes a link chooses how it is opened, so that opening it here tells nothing of where it was meant to be read.
     """
 
     verifier: VerifierIdentity
@@ -182,10 +183,14 @@ def describe_transactions(resolved: ResolvedRequest, catalogue: Catalogue) -> tu
 
 
 def policy_of(resolved: ResolvedRequest, catalogue: Catalogue) -> Policy | None:
-    """Return the catalogue's policy with exactly this query: beside a registration, our only purpose.
+    """Return the catalogue's policy with exactly this query, if somebody whom we trust vouches for whoever asks.
 
-    Whose transactions do not go with it says something else than the policy does (decision 0085): then there is none.
+    The catalogue is public, so that whoever likes can ask with its query: the policy says what such requests are for,
+    and nothing of this one. Whose transactions do not go with it says something else than the policy does (decision
+    0085): then there is none.
     """
+    if not resolved.verifier.verified:
+        return None
     request = resolved.request
     agreed = {entry.type for entry in request.transaction_data}
     return next(
@@ -234,10 +239,10 @@ def describe_receipt(
             "id": verifier.client_id,
             "certificate_sha256": verifier.certificate_sha256,
         },
-        "policy": dict(texts(policy.name)) if policy else None,
         "purpose": dict(standing.purpose) if standing.purpose else None,
         "retention": dict(standing.retention) if standing.retention else None,
         "kept_until": standing.kept_until.isoformat() if standing.kept_until else None,
+        "usual": standing.usual.to_json() if standing.usual else None,
         "registration": standing.to_json(),
         "transactions": [
             {

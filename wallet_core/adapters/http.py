@@ -134,7 +134,7 @@ class HttpClient:
 
 async def _exchange(pool: httpcore2.AsyncConnectionPool, request: HttpRequest, target: _Target) -> HttpResponse:
     # vp-15.8-no-product
-    headers = {"Host": target.authority, "Accept-Encoding": "identity", **request.headers}
+    headers = {"Accept-Encoding": "identity", "Host": target.authority, **request.headers}
     if request.body or request.method == "POST":
         headers["Content-Length"] = str(len(request.body))
     url = httpcore2.URL(

@@ -30,10 +30,12 @@ def _fetch(request: HttpRequest) -> Flow[HttpResponse]:
 class Canned:
     """Answers every connection with the same bytes and keeps what it was sent."""
 
-    def __init__(self, answer: bytes, tls: ssl.SSLContext | None = None, drip: float = 0) -> None:
+    def __init__(
+        self, answer: bytes, tls: ssl.SSLContext | None = None, drip: float = 0, host: str = "127.0.0.1"
+    ) -> None:
         self.requests: list[bytes] = []
         self._answer, self._tls, self._drip = answer, tls, drip
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.port = self._socket.getsockname()[1]
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
@@ -107,7 +109,18 @@ def test_a_request_names_host_and_no_product(canned: Callable[..., Canned]) -> N
     sent = server.requests[0].decode().lower()
     assert sent.startswith("get /a?b=c http/1.1\r\n")
     assert f"host: localhost:{server.port}\r\n" in sent
+    assert "accept-encoding: identity\r\n" in sent
     assert "user-agent" not in sent
+
+
+def test_an_ipv6_host_stands_in_brackets(canned: Callable[..., Canned], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def found(host: str, *_ignored: object) -> list[str]:  # this address is never allowed
+        return [host]
+
+    monkeypatch.setattr(http_adapter, "checked_addresses", found)
+    server = canned(host="::1")
+    _run(f"http://[::1]:{server.port}/")
+    assert f"host: [::1]:{server.port}\r\n".encode() in server.requests[0].lower()
 
 
 def test_a_body_is_sent_with_its_length(canned: Callable[..., Canned]) -> None:

@@ -76,8 +76,8 @@ def test_only_what_was_asked_is_sent(town: Town) -> None:
     [record] = records(town)
     assert record.kind is RecordKind.SENT
     assert record.body["peer"]["name"] == "바람렌터카 (시험용)"
-    assert record.body["policy"] == {"ko": "비대면 계좌 개설", "en": "Account opening at a distance"}
-    assert record.body["kept_until"].startswith("2031-11-22")
+    assert record.body["usual"]["name"] == {"ko": "비대면 계좌 개설", "en": "Account opening at a distance"}
+    assert (record.body["purpose"], record.body["retention"], record.body["kept_until"]) == (None, None, None)
     sent = {tuple(entry["path"]) for entry in record.body["cards"][0]["sent"]}
     assert sent == {("name",), ("document_number",), ("age_over_19",)}
     assert ["birth_date"] in [entry["path"] for entry in record.body["cards"][0]["hidden"]]
@@ -608,7 +608,7 @@ def test_an_unknown_query_has_no_known_purpose(town: Town) -> None:
     query["credentials"][0]["claims"].append({"path": ["sex"]})
     view = use_cases.review_request(town.wallet.presentation_ports(), reviewed(town, new_verifier(town, query)))
     assert view.policy is None
-    assert view.standing.kept_until is None
+    assert view.standing.usual is None
 
 
 def _unreachable(_: Any) -> HttpResponse:

@@ -189,7 +189,7 @@ def test_only_wallet_errors_leave(token: str) -> None:
         assert jwe.decrypt(token, KEYS) == b"secret"
 
 
-@pytest.mark.clause("jose-7516.4.1.13-crit-zip")
+@pytest.mark.clause("jose-7516.4.1.13-crit-zip", "jose-7516.4.1.3-inflated-size")
 @pytest.mark.parametrize("size", [0, 1, 5_000, jwe.MAX_PLAINTEXT_BYTES])
 def test_what_is_compressed_inflates_where_that_was_offered(size: int) -> None:
     text = (b"x" * 50 + bytes(range(50))) * (size // 100) + b"y" * (size % 100)
