@@ -95,6 +95,10 @@ class Words:
             yield f"  {self.say('why')}: {self.local(known.purpose)}"
         if known.retention:
             yield f"  {self.say('kept')}: {self.local(known.retention)}"
+        if known.usual:
+            laws = ", ".join(map(self.local, known.usual.laws))
+            yield f"  {self.say('usual')}: {self.local(known.usual.purpose)}{f' ({laws})' if laws else ''}"
+            yield f"  {self.say('usual_kept')}: {self.local(known.usual.retention)}"
         if known.privacy_policy:
             yield f"  {self.say('privacy_policy')}: {known.privacy_policy}"
         if known.support:
@@ -114,7 +118,7 @@ class Words:
             over = f"  {self.say('over')}" if view.over_asked else ""
             yield f"    [extra-{place}={view.number}] {self.say('may_add')}: {self.labels(view.fields)}{over}"
         for number, other in enumerate(pick.others):
-            yield f"    [also-{place}-{number}] {self.say('may_add')}: {self._card(other)}"
+            yield f"    [also-{place}-{number}] {self.say('may_add')}: {self._card(other)} · {self.labels(other.shown)}"
         yield f"    {self.say('hidden')}: {self.labels(pick.hidden) or '-'}"
 
     def _card(self, pick: PickView) -> str:

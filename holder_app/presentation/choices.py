@@ -6,18 +6,21 @@ where a verifier takes several cards the others may go along; both are off at fi
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, product
 
 from wallet_core.encoding.claims_path import ConcretePath
 from wallet_core.errors import MalformedError
 from wallet_core.protocols.openid4vp.matching import (
+    Candidate,
+    ClaimOption,
     CredentialMatch,
     Matches,
     Selection,
     Weight,
     least_option,
     least_weight,
+    shown_besides,
     total,
 )
 from wallet_core.types import QueryId
@@ -25,13 +28,19 @@ from wallet_core.types import QueryId
 MAX_ALTERNATIVES = 12
 """Ways to answer one group that are shown; more are no choice a person can make."""
 
+_MAX_DIGITS = 4
+"""Digits of a choice in a form; no list of choices has a thousand."""
+
 _Rank = tuple[int, Weight]
 """How many withdrawn cards an answer has, and how much it shows: less comes first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """Elements that may be sent as well, with the option of the match that sends them."""
+    """Elements that may be sent as well, with the option of the match that sends them.
+
+    ``adds`` has also what then can no longer be hidden.
+    """
 
     option: int
     adds: tuple[ConcretePath, ...]
@@ -41,7 +50,8 @@ class Extra:
 class Pick:
     """One card in an alternative.
 
-    ``option`` is the least one that answers. ``others`` are cards that may be sent with it, where the verifier takes
+    ``option`` is the least one that answers; it shows what is ``selected``, and ``besides`` what then cannot be hidden.
+    ``others`` are cards that may be sent with it, where the verifier takes
     several (``multiple``); they have no extras.
     """
 
@@ -49,6 +59,7 @@ class Pick:
     card_id: str
     option: int
     selected: tuple[ConcretePath, ...]
+    besides: tuple[ConcretePath, ...]
     extras: tuple[Extra, ...]
     others: "tuple[Pick, ...]" = ()
 
@@ -116,25 +127,34 @@ def _alternatives(
 
 
 def _pick(matches: Matches, query_id: QueryId, found: CredentialMatch) -> Pick:
-    least = least_option(found)
-    shown = set(found.options[least].selected)
-    extras = tuple(
-        Extra(number, tuple(path for path in option.selected if path not in shown))
-        for number, option in enumerate(found.options)
-        if shown < set(option.selected)
-    )
+    least = _alone(query_id, found)
+    extras = [Extra(number, _added(found.candidate, option, least)) for number, option in enumerate(found.options)]
     query = matches.query.credential(query_id)
     several = matches.by_query[query_id] if query is not None and query.multiple else ()
     others = tuple(_alone(query_id, one) for one in several if one is not found)[:MAX_ALTERNATIVES]
-    return Pick(query_id, found.candidate.id, least, found.options[least].selected, extras, others)
+    return replace(least, extras=tuple(extra for extra in extras if extra.adds), others=others)
 
 
 def _alone(query_id: QueryId, found: CredentialMatch) -> Pick:
-    least = least_option(found)
-    return Pick(query_id, found.candidate.id, least, found.options[least].selected, ())
+    number = least_option(found)
+    selected = found.options[number].selected
+    return Pick(query_id, found.candidate.id, number, selected, shown_besides(found.candidate, selected), ())
+
+
+def _added(candidate: Candidate, option: ClaimOption, least: Pick) -> tuple[ConcretePath, ...]:
+    """Return what an option shows besides all that the least one does; nothing if it lacks something of that."""
+    if not set(least.selected) < set(option.selected):
+        return ()
+    readable = {*least.selected, *least.besides}
+    return tuple(
+        path
+        for path in (*option.selected, *shown_besides(candidate, option.selected))
+        if readable.isdisjoint(path[:end] for end in range(1, len(path) + 1))
+    )
 
 
 def _number(text: str, limit: int) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) >= limit:
+    # The length comes first: Python refuses to make a number of thousands of digits.
+    if len(text) > _MAX_DIGITS or not text.isascii() or not text.isdigit() or int(text) >= limit:
         raise MalformedError("the form holds a choice that was not offered")
     return int(text)

@@ -1,6 +1,6 @@
 """Put a request into words: who asks, why, what would be sent, what stays hidden, how long it is kept. Pure."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,11 +22,11 @@ from holder_app.presentation.standing import OverPaths, StandingView, describe_s
 from wallet_core.catalogue import Catalogue, CredentialType, Policy
 from wallet_core.encoding.claims_path import ConcretePath, value_at
 from wallet_core.protocols.openid4vp.asking import match_number
-from wallet_core.protocols.openid4vp.matching import TECHNICAL_CLAIMS, Candidate, Matches
+from wallet_core.protocols.openid4vp.matching import Candidate, Matches
 from wallet_core.protocols.openid4vp.pending import ResolvedRequest, VerifierIdentity
 from wallet_core.protocols.openid4vp.transaction_data import understand
 from wallet_core.spec_versions import FORMAT_MDOC
-from wallet_core.types import ClaimsPath, Json, JsonObject
+from wallet_core.types import Json, JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class PickView:
     Attributes:
         received_at: what tells two cards of one kind apart.
         asked: what is asked for and sent.
-        always: what the card shows whenever it is used, asked for or not.
+        always: what is sent as well because this card cannot hide it, asked for or not.
         extras: what may be sent as well.
         hidden: what stays hidden.
         withdrawn: ``suspended`` or ``revoked`` if the issuer says so; empty otherwise.
@@ -81,6 +81,11 @@ class PickView:
     can_refresh: bool = False
     others: "tuple[PickView, ...]" = ()
 
+    @property
+    def shown(self) -> tuple[Field, ...]:
+        """All that is sent of the card unless the person adds something."""
+        return (*(asked.field for asked in self.asked), *self.always)
+
 
 @dataclass(frozen=True, slots=True)
 class TransactionView:
@@ -102,11 +107,12 @@ class GroupView:
 
 @dataclass(frozen=True, slots=True)
 class RequestView:
-    """A request in words. ``policy`` is the catalogue's, where it knows exactly this query.
+    """A request in words. ``policy`` is the catalogue's, where it knows exactly this query: no word of whoever asks.
 
     ``standing`` is what registers say of whoever asks, ``transactions`` what is agreed to with an answer.
 
-    ``match_number`` is what the screen with the QR code shows as well, if it is one of ours.
+    ``match_number`` is what another screen that led here shows as well, if it is one of ours. It is always said: whoever
+    makes a link chooses how it is opened, so that opening it here tells nothing of where it was meant to be read.
     """
 
     verifier: VerifierIdentity
@@ -177,10 +183,14 @@ def describe_transactions(resolved: ResolvedRequest, catalogue: Catalogue) -> tu
 
 
 def policy_of(resolved: ResolvedRequest, catalogue: Catalogue) -> Policy | None:
-    """Return the catalogue's policy with exactly this query: beside a registration, our only purpose.
+    """Return the catalogue's policy with exactly this query, if somebody whom we trust vouches for whoever asks.
 
-    Whose transactions do not go with it says something else than the policy does (decision 0085): then there is none.
+    The catalogue is public, so that whoever likes can ask with its query: the policy says what such requests are for,
+    and nothing of this one. Whose transactions do not go with it says something else than the policy does (decision
+    0085): then there is none.
     """
+    if not resolved.verifier.verified:
+        return None
     request = resolved.request
     agreed = {entry.type for entry in request.transaction_data}
     return next(
@@ -210,7 +220,7 @@ def divide_fields(
     anyway = tuple(_field_at(path, claims, known, card.display) for path in always if path not in selected)
     shown = {field.path for field in (*sent, *anyway)}
     every = describe_claims(claims, known, card.display, is_mdoc=card.format == FORMAT_MDOC)
-    hidden = tuple(field for field in every if not _is_covered(field.path, shown))
+    hidden = [each for field in every for each in _hidden_parts(field, shown, claims, known, card.display)]
     named = [entry.path[0] for entry in policy.not_asked if known and entry.type_id == known.id] if policy else []
     return sent, anyway, tuple(sorted(hidden, key=lambda field: claim_path(field.path, known)[0] not in named))
 
@@ -229,10 +239,10 @@ def describe_receipt(
             "id": verifier.client_id,
             "certificate_sha256": verifier.certificate_sha256,
         },
-        "policy": dict(texts(policy.name)) if policy else None,
         "purpose": dict(standing.purpose) if standing.purpose else None,
         "retention": dict(standing.retention) if standing.retention else None,
         "kept_until": standing.kept_until.isoformat() if standing.kept_until else None,
+        "usual": standing.usual.to_json() if standing.usual else None,
         "registration": standing.to_json(),
         "transactions": [
             {
@@ -244,13 +254,6 @@ def describe_receipt(
         ],
         "cards": list(cards),
     }
-
-
-def always_shown(candidate: Candidate) -> tuple[ConcretePath, ...]:
-    """Return the claims of a card that cannot be hidden, without those about the credential itself."""
-    # In an mdoc every data element hides by itself.
-    names = () if candidate.format == FORMAT_MDOC else candidate.claims
-    return tuple((name,) for name in names if (name,) not in candidate.hideable and name not in TECHNICAL_CLAIMS)
 
 
 def _group_view(
@@ -282,8 +285,10 @@ def _pick_view(
 ) -> PickView:
     card, candidate = cards[pick.card_id], candidates[pick.card_id]
     known, claims = credential_type(catalogue, card.format, card.type), candidate.claims
-    beyond = over.get(pick.query_id, ())
-    sent, anyway, hidden = divide_fields(card, claims, pick.selected, always_shown(candidate), catalogue, policy)
+    # Many extras add the same claims: each is compared once.
+    named = {*pick.selected, *(path for extra in pick.extras for path in extra.adds)}
+    beyond = {path for path in named if is_over_asked(path, over.get(pick.query_id, ()))}
+    sent, anyway, hidden = divide_fields(card, claims, pick.selected, pick.besides, catalogue, policy)
     paths = {field.path for field in sent}
     return PickView(
         card.id,
@@ -291,7 +296,7 @@ def _pick_view(
         card.issuer_name,
         known.cloth if known else "jjok",
         card.received_at,
-        tuple(Asked(field, _instead_of(field, known, paths), is_over_asked(field.path, beyond)) for field in sent),
+        tuple(Asked(field, _instead_of(field, known, paths), field.path in beyond) for field in sent),
         anyway,
         tuple(_extra_view(number, extra, claims, known, card, beyond) for number, extra in enumerate(pick.extras)),
         hidden,
@@ -302,16 +307,30 @@ def _pick_view(
     )
 
 
+def _hidden_parts(
+    field: Field, shown: Collection[ConcretePath], claims: JsonObject, known: CredentialType | None, display: JsonObject
+) -> Iterator[Field]:
+    """Yield the field, if nothing of it is shown; else those parts of it of which nothing is shown."""
+    if _is_covered(field.path, shown):
+        return
+    if not any(path[: len(field.path)] == field.path for path in shown):
+        yield field
+        return
+    inside = value_at(claims, field.path)
+    for part in inside if isinstance(inside, dict) else range(len(inside)) if isinstance(inside, list) else ():
+        yield from _hidden_parts(_field_at((*field.path, part), claims, known, display), shown, claims, known, display)
+
+
 def _extra_view(
     number: int,
     extra: Extra,
     claims: JsonObject,
     known: CredentialType | None,
     card: Card,
-    beyond: Collection[ClaimsPath],
+    beyond: Collection[ConcretePath],
 ) -> ExtraView:
     fields = tuple(_field_at(path, claims, known, card.display) for path in extra.adds)
-    return ExtraView(number, fields, any(is_over_asked(path, beyond) for path in extra.adds))
+    return ExtraView(number, fields, any(path in beyond for path in extra.adds))
 
 
 def _field_at(path: ConcretePath, claims: JsonObject, known: CredentialType | None, display: JsonObject) -> Field:

@@ -30,7 +30,14 @@ WITHDRAWN = frozenset({CardStatus.SUSPENDED, CardStatus.REVOKED})
 class HeldCards:
     """The account's usable cards of the asked types: one copy of each, chosen for this answer.
 
-    ``indexed`` and ``candidates`` are what is in them, by the id of the card.
+    The maps are by the id of the card.
+
+    Attributes:
+        request: what is asked.
+        cards: the cards.
+        copies: the copy of each that would be shown, with the key that signs for it.
+        indexed: the credential in that copy, opened: what a presentation of it is made from.
+        candidates: the same as matching sees it: its type, claims and issuer.
     """
 
     request: AuthorizationRequest

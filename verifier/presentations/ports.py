@@ -172,7 +172,13 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class Periods:
-    """How long things live: the settings of the same names."""
+    """How long things live.
+
+    Attributes:
+        request: how long a wallet may answer (setting ``request_seconds``).
+        result: how long claims can be read where no policy keeps them for days (``result_seconds``).
+        record: how long a presentation is kept with its record where no policy says (``record_days``).
+    """
 
     request: timedelta
     result: timedelta

@@ -181,6 +181,60 @@ def test_nobody_else_makes_an_approval() -> None:
         ApprovedDisclosure((), object())
 
 
+# --- what one Disclosure holds is shown together ----------------------------------------------------------------------
+WHOLE = {
+    "name": "홍시험",
+    "address": {"country": "KR", "street": "시험로 1", "resident_number": "000000-0000000"},
+    "children": [{"name": "홍하나", "born": 2020}, {"name": "홍두리", "born": 2022}],
+    "place": {"city": "제주", "zip": "63000"},
+    "nested": {"open": 1, "box": {"a": 1, "b": {"c": 2}, "d": 3}},
+}
+WHOLES = [("name",), ("address",), ("children",), ("nested", "box"), ("nested", "box", "d")]
+
+
+def leaves(value, path=()):
+    if not isinstance(value, dict | list):
+        return {path}
+    parts = value.items() if isinstance(value, dict) else enumerate(value)
+    return {leaf for part, child in parts for leaf in leaves(child, (*path, part))}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        (),
+        (("name",),),
+        (("address", "country"), ("children", 0, "name")),
+        (("address",),),
+        (("children", None, "name"),),
+        (("place", "zip"),),
+        (("nested", "box", "b", "c"),),
+        (("nested", "box", "d"),),
+        (("nested", "open"),),
+    ],
+)
+def test_consent_knows_everything_that_becomes_readable(asked) -> None:
+    held = WORLD.held(claims=WHOLE, selectively_disclosable=WHOLES)
+    candidate = sd_jwt_candidate("card", held)
+    credential = only(approve(matches(query(*asked), candidate)))
+    sent = index_sd_jwt(held.select(credential.selected)).claims
+    readable = {leaf for leaf in leaves(sent) if leaf[0] in WHOLE}
+    said = (*credential.selected, *credential.always_shown)
+    assert {leaf for leaf in leaves(WHOLE) if any(leaf[: len(path)] == path for path in said)} == readable
+    # None of it is said twice.
+    assert not any(one[: len(other)] == other for one in credential.always_shown for other in said if one != other)
+    assert weight(candidate, ClaimOption(credential.selected)) == (0, len(readable))
+    for path in credential.hidden:
+        assert not any(leaf[: len(path)] == path for leaf in readable)
+
+
+def test_of_a_claim_about_the_card_only_what_was_opened_for_another_is_said() -> None:
+    status = {"list": 1, "more": {"asked": 1, "beside": 2}}
+    card = Candidate("card", "dc+sd-jwt", VCT, {"status": status, "exp": 1}, frozenset({("status", "more")}))
+    credential = only(approve(matches(query(("status", "more", "asked")), card)))
+    assert credential.always_shown == (("status", "more", "beside"),)
+
+
 # --- the least disclosing answer is proposed --------------------------------------------------------------------------
 def two_claims(*sets):
     claims = [{"id": name, "path": [name]} for name in ("name", "licence_no", "address")]
@@ -221,6 +275,13 @@ def test_of_two_cards_the_one_that_shows_less_besides() -> None:
     assert weight(bare, ClaimOption((("name",),))) == (0, 1)
     twin = replace(bare, id="twin")
     assert only(approve(matches(query(("name",)), twin, bare))).credential_id == "twin"
+
+
+def test_a_card_that_opens_more_than_was_asked_for_says_more() -> None:
+    claims = {"address": {"country": "KR", "street": "b"}}
+    whole = Candidate("whole", "dc+sd-jwt", VCT, claims, frozenset({("address",)}))
+    parts = Candidate("parts", "dc+sd-jwt", VCT, claims, frozenset({("address", "country"), ("address", "street")}))
+    assert only(approve(matches(query(("address", "country")), whole, parts))).credential_id == "parts"
 
 
 def test_of_two_options_of_a_set_the_one_that_shows_less() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from holder_app.cli_views import Words
 from holder_app.credentials.ports import CardStatus, RecordKind
 from holder_app.credentials.use_cases import delete_card, list_cards, list_history
 from holder_app.presentation import held, sending, use_cases
@@ -16,7 +17,7 @@ from tests.simulators.verifier import SimulatedVerifier, refusal
 from tests.support.presentations import der, new_ca
 from tests.support.transactions import DOCUMENT, digest, transaction
 from tests.support.wallets import CATALOGUE, LICENCE, NAME, Town, new_verifier, policy_query, receive, wait
-from wallet_core.encoding import base64url
+from wallet_core.encoding import base64url, strict_json
 from wallet_core.errors import FetchError, MalformedError, NotFound, QueryNotSatisfied, StateConflict
 from wallet_core.formats.sd_jwt.holder import index_sd_jwt
 from wallet_core.http import HttpResponse
@@ -75,8 +76,8 @@ def test_only_what_was_asked_is_sent(town: Town) -> None:
     [record] = records(town)
     assert record.kind is RecordKind.SENT
     assert record.body["peer"]["name"] == "바람렌터카 (시험용)"
-    assert record.body["policy"] == {"ko": "비대면 계좌 개설", "en": "Account opening at a distance"}
-    assert record.body["kept_until"].startswith("2031-11-22")
+    assert record.body["usual"]["name"] == {"ko": "비대면 계좌 개설", "en": "Account opening at a distance"}
+    assert (record.body["purpose"], record.body["retention"], record.body["kept_until"]) == (None, None, None)
     sent = {tuple(entry["path"]) for entry in record.body["cards"][0]["sent"]}
     assert sent == {("name",), ("document_number",), ("age_over_19",)}
     assert ["birth_date"] in [entry["path"] for entry in record.body["cards"][0]["hidden"]]
@@ -99,6 +100,62 @@ def test_the_consent_screen_says_what_the_answer_then_holds(town: Town) -> None:
     assert view.policy is not None
     instead = {asked.field.path: asked.instead_of for asked in pick.asked}
     assert instead[("age_over_19",)] == {"ko": "생년월일", "en": "Date of birth"}
+
+
+WHOLE = {
+    "name": NAME,
+    "address": {"country": "KR", "street": "시험로 1", "resident_number": "000000-0000000"},
+    "children": [{"name": "홍하나"}, {"name": "홍두리"}],
+}
+
+
+def test_what_is_opened_together_with_what_was_asked_is_said_before_and_after(town: Town) -> None:
+    town.issuer.changes = {"claims": WHOLE, "selectively_disclosable": [(name,) for name in WHOLE]}
+    receive(town, LICENCE)
+    asked = [{"path": ["address", "country"]}, {"path": ["children", 0, "name"]}]
+    verifier = new_verifier(town, licence_query(claims=asked))
+    presentation = reviewed(town, verifier)
+    view = use_cases.review_request(town.wallet.presentation_ports(), presentation)
+    [pick] = view.groups[0].alternatives[0]
+    besides = {("address", "street"), ("address", "resident_number"), ("children", 1)}
+    assert {field.path for field in pick.always} == besides
+    assert {field.path for field in pick.hidden} == {("name",)}
+    printed = Words("en").request(view)
+    assert "address · resident number: 000000-0000000" in printed
+    answered(town, presentation)
+    claims = received(verifier)["licence"]
+    assert (claims["address"], claims["children"], claims.get("name")) == (WHOLE["address"], WHOLE["children"], None)
+    [card] = records(town)[0].body["cards"]
+    assert {tuple(entry["path"]) for entry in card["anyway"]} == besides
+    assert [entry["path"] for entry in card["hidden"]] == [["name"]]
+
+
+def test_an_extra_and_another_card_say_what_they_open(town: Town) -> None:
+    town.issuer.changes = {"claims": WHOLE, "selectively_disclosable": [(name,) for name in WHOLE]}
+    receive(town, LICENCE)
+    receive(town, LICENCE)
+    claims = [{"id": "n", "path": ["name"]}, {"id": "c", "path": ["address", "country"]}]
+    sets = [["n"], ["n", "c"]]
+    presentation = reviewed(town, new_verifier(town, licence_query(multiple=True, claims=claims, claim_sets=sets)))
+    view = use_cases.review_request(town.wallet.presentation_ports(), presentation)
+    [pick] = view.groups[0].alternatives[0]
+    opened = [("address", "country"), ("address", "street"), ("address", "resident_number")]
+    assert [[field.path for field in extra.fields] for extra in pick.extras] == [opened]
+    only_address = reviewed(town, new_verifier(town, licence_query(multiple=True, claims=claims[1:])))
+    view = use_cases.review_request(town.wallet.presentation_ports(), only_address)
+    [other] = view.groups[0].alternatives[0][0].others
+    assert [field.path for field in other.shown] == opened
+
+
+def test_a_part_that_stays_hidden_is_not_hidden_by_its_name(town: Town) -> None:
+    town.issuer.changes = {"claims": WHOLE, "selectively_disclosable": [("name",), ("address", "street")]}
+    receive(town, LICENCE)
+    presentation = reviewed(town, new_verifier(town, licence_query()))
+    view = use_cases.review_request(town.wallet.presentation_ports(), presentation)
+    [pick] = view.groups[0].alternatives[0]
+    always = {("address", "country"), ("address", "resident_number"), ("children",)}
+    assert {field.path for field in pick.always} == always
+    assert {field.path for field in pick.hidden} == {("address", "street")}
 
 
 def test_optional_cards_are_off_at_first(town: Town) -> None:
@@ -224,7 +281,27 @@ def test_what_a_longer_set_adds_is_an_extra(town: Town) -> None:
     assert "sex" in received(again)["licence"]
 
 
-@pytest.mark.parametrize("answers", [{"group_0": "7"}, {"group_0": "x"}, {"group_0": "-1"}, {"extra_0_0_0": "3"}])
+def test_a_request_as_deep_as_one_may_be_is_shown_and_answered(town: Town) -> None:
+    receive(town, LICENCE)
+    query = policy_query("account-opening")
+    # The query stands one level inside the Request Object.
+    nested: Any = "x"
+    for _ in range(strict_json.MAX_DEPTH - 2):
+        nested = [nested]
+    verifier = new_verifier(town, claims={"dcql_query": {**query, "unknown": nested}})
+    presentation = reviewed(town, verifier)
+    ports, owner = town.wallet.presentation_ports(), town.owner.id
+    assert use_cases.review_request(ports, use_cases.show_presentation(ports, owner, presentation.id)).satisfiable
+    use_cases.show_presentation(ports, owner, sending.sign(ports, presentation, {}).id)
+    nested = [nested]
+    deeper = new_verifier(town, claims={"dcql_query": {**query, "unknown": nested}})
+    assert isinstance(reviewed(town, deeper).state, Blocked)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [{"group_0": "7"}, {"group_0": "x"}, {"group_0": "-1"}, {"extra_0_0_0": "3"}, {"group_0": "0" * 5000 + "1"}],
+)
 def test_a_choice_that_was_not_offered(town: Town, answers: dict[str, str]) -> None:
     receive(town, LICENCE)
     verifier = new_verifier(town)
@@ -531,7 +608,7 @@ def test_an_unknown_query_has_no_known_purpose(town: Town) -> None:
     query["credentials"][0]["claims"].append({"path": ["sex"]})
     view = use_cases.review_request(town.wallet.presentation_ports(), reviewed(town, new_verifier(town, query)))
     assert view.policy is None
-    assert view.standing.kept_until is None
+    assert view.standing.usual is None
 
 
 def _unreachable(_: Any) -> HttpResponse:

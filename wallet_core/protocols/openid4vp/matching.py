@@ -126,7 +126,7 @@ class ApprovedCredential:
         holder_binding: whether a proof of possession goes with it.
         selected: the elements that were asked for.
         disclosed: the hideable paths that are opened: the selected ones with their parents and all below them.
-        always_shown: what cannot be hidden, without the technical claims.
+        always_shown: what else becomes readable, see :func:`shown_besides`.
         hidden: the hideable paths that stay hidden.
     """
 
@@ -181,7 +181,7 @@ Weight: TypeAlias = tuple[int, int]
 
 def weight(candidate: Candidate, option: ClaimOption) -> Weight:
     """Return how much a credential shows with this option, in single values: what cannot be hidden counts too."""
-    roots = (*option.selected, *_always_shown(candidate))
+    roots = (*option.selected, *shown_besides(candidate, option.selected))
     leaves = {leaf for path in roots for leaf in _leaves(value_at(candidate.claims, path), path)}
     return sum(_is_special(candidate, leaf) for leaf in leaves), len(leaves)
 
@@ -295,8 +295,37 @@ def select(claim: ClaimsQuery, claims: JsonObject) -> tuple[ConcretePath, ...]:
 
 def disclosures_for(hideable: Iterable[ConcretePath], selected: Iterable[ConcretePath]) -> tuple[ConcretePath, ...]:
     """Return which hideable paths must be opened to show ``selected`` whole: parents, itself, everything below."""
-    wanted = tuple(selected)
-    return tuple(path for path in sorted(hideable, key=_order) if any(overlap(path, other) for other in wanted))
+    wanted = frozenset(selected)
+    above = {path[:end] for path in wanted for end in range(1, len(path))}
+    return tuple(
+        path
+        for path in sorted(hideable, key=_order)
+        if path in above or any(path[:end] in wanted for end in range(1, len(path) + 1))
+    )
+
+
+def shown_besides(candidate: Candidate, selected: Iterable[ConcretePath]) -> tuple[ConcretePath, ...]:
+    """Return what becomes readable when ``selected`` is shown, though nobody asked for it.
+
+    It is what cannot be hidden: in the credential itself, and in whatever must be opened to show ``selected``. Where
+    one Disclosure holds a whole address, asking for its country shows the street too. Technical claims are left out.
+    """
+    wanted = frozenset(selected)
+    # What contains one of these is opened to show it; what contains one, or something hideable, is shown part by part.
+    above = {path[:end] for path in wanted for end in range(1, len(path))}
+    divided = above | {path[:end] for path in candidate.hideable for end in range(1, len(path))}
+    opened, hidden = candidate.hideable & above, candidate.hideable - above
+
+    def walk(path: ConcretePath, value: Json) -> Iterator[ConcretePath]:
+        if path in wanted or path in hidden:
+            return
+        if path in divided:
+            for part, child in _children(value):
+                yield from walk((*path, part), child)
+        elif path[0] not in TECHNICAL_CLAIMS or not opened.isdisjoint(path[:end] for end in range(1, len(path))):
+            yield path
+
+    return tuple(path for name, value in candidate.claims.items() for path in walk((name,), value))
 
 
 def overlap(path: ConcretePath, other: ConcretePath) -> bool:
@@ -379,17 +408,8 @@ def _approve_credential(
         holder_binding=candidate.holder_bound,
         selected=selected,
         disclosed=disclosed,
-        always_shown=_always_shown(candidate),
-        hidden=tuple(path for path in sorted(candidate.hideable, key=_order) if path not in disclosed),
-    )
-
-
-def _always_shown(candidate: Candidate) -> tuple[ConcretePath, ...]:
-    return tuple(
-        path
-        for name, value in candidate.claims.items()
-        if name not in TECHNICAL_CLAIMS
-        for path in _never_hidden(candidate, (name,), value)
+        always_shown=shown_besides(candidate, selected),
+        hidden=tuple(sorted(candidate.hideable.difference(disclosed), key=_order)),
     )
 
 
@@ -397,25 +417,19 @@ def _leaves(value: Json, path: ConcretePath) -> Iterator[ConcretePath]:
     if not isinstance(value, dict | list) or not value:
         yield path
         return
-    for part, child in value.items() if isinstance(value, dict) else enumerate(value):
+    for part, child in _children(value):
         yield from _leaves(child, (*path, part))
+
+
+def _children(value: Json) -> Iterable[tuple[str | int, Json]]:
+    if isinstance(value, dict):
+        return value.items()
+    return enumerate(value) if isinstance(value, list) else ()
 
 
 def _is_special(candidate: Candidate, leaf: ConcretePath) -> bool:
     general = tuple(None if isinstance(part, int) else part for part in leaf)
     return any(general[:end] in candidate.special for end in range(1, len(general) + 1))
-
-
-def _never_hidden(candidate: Candidate, path: ConcretePath, value: Json) -> Iterator[ConcretePath]:
-    if path in candidate.hideable:
-        return
-    # A container with hideable parts is shown as far as its other parts are.
-    if isinstance(value, dict | list) and any(hidden[: len(path)] == path for hidden in candidate.hideable):
-        children = value.items() if isinstance(value, dict) else enumerate(value)
-        for part, child in children:
-            yield from _never_hidden(candidate, (*path, part), child)
-    else:
-        yield path
 
 
 def _order(path: ConcretePath) -> tuple[tuple[bool, int, str], ...]:

@@ -73,7 +73,7 @@ class RecordNotes:
 
 @dataclass(frozen=True, slots=True)
 class Disclosed:
-    """One disclosure of a record: whose, which claim (or ``("idx",)`` for the place in a status list), and its text."""
+    """One disclosure of a record: whose, which claim (no ``path``: the place in a status list), and its text."""
 
     place: Place
     path: tuple[str, ...]
@@ -257,6 +257,7 @@ def seal_record(
     Raises:
         MalformedError: the notes cannot be read.
         KeyUnavailable: the key cannot sign now.
+        ValueError: the presentation has not ended (a mistake of our own code).
     """
     caught = strict_json.loads_object(
         notes, what="the notes of a record", max_bytes=_MAX_PAYLOAD_BYTES, max_depth=MAX_STORED_DEPTH

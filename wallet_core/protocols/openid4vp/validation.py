@@ -59,7 +59,8 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
     is refused if it is not one (1), or if a presentation was not made for this request (6): a wrong nonce means that
     somebody injects what was shown elsewhere.
 
-    Steps (their names and clauses: :class:`CheckStep`; those of an mdoc are in ``openid4vp.mdoc``):
+    Steps (names and clauses: ``checks.CHECKS``, for mdocs ``checks._MDOC_CLAUSES``; to which of them each step of a
+    format belongs: ``validation_sd_jwt``, ``validation_mdoc``):
         1. The VP Token has an entry only for queries of the request, and one presentation unless ``multiple`` (8.1).
         2. Each issuer's certificate leads to an anchor, and speaks for ``iss`` (8.6).
         3. Each issuer's signature verifies (RFC 9901 7.1).
