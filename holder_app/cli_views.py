@@ -95,6 +95,10 @@ class Words:
             yield f"  {self.say('why')}: {self.local(known.purpose)}"
         if known.retention:
             yield f"  {self.say('kept')}: {self.local(known.retention)}"
+        if known.usual:
+            laws = ", ".join(map(self.local, known.usual.laws))
+            yield f"  {self.say('usual')}: {self.local(known.usual.purpose)}{f' ({laws})' if laws else ''}"
+            yield f"  {self.say('usual_kept')}: {self.local(known.usual.retention)}"
         if known.privacy_policy:
             yield f"  {self.say('privacy_policy')}: {known.privacy_policy}"
         if known.support:

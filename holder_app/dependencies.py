@@ -22,8 +22,8 @@ from holder_app.issuance.repository import SqlIssuances, SqlLogins, SqlReminders
 from holder_app.issuance.states import Waiting
 from holder_app.issuance.waiting import list_waiting
 from holder_app.ports import Fetch
+from holder_app.presentation.ports import PresentationPorts
 from holder_app.presentation.repository import SqlPresentations
-from holder_app.presentation.sending import PresentationPorts
 from holder_app.provider.ports import ProviderPorts, WalletProvider
 from holder_app.provider.use_cases import LocalWalletProvider, derive_instance_key
 from holder_app.settings import WalletSettings

@@ -11,8 +11,8 @@ import typer
 from verifier.app import run_workers
 from verifier.checks.cli import fill, verify
 from verifier.dependencies import Verifier, build_verifier
+from verifier.presentations.answers import created_json, result_json
 from verifier.presentations.cli import audit
-from verifier.presentations.router import created_json, result_json
 from verifier.presentations.use_cases.requests import PresentationOrder, create_presentation
 from verifier.presentations.use_cases.results import show_presentation
 from verifier.relying_parties.cli import app as key_app

@@ -26,7 +26,7 @@ from wallet_core.protocols.openid4vp.matching import Candidate, Matches
 from wallet_core.protocols.openid4vp.pending import ResolvedRequest, VerifierIdentity
 from wallet_core.protocols.openid4vp.transaction_data import understand
 from wallet_core.spec_versions import FORMAT_MDOC
-from wallet_core.types import ClaimsPath, Json, JsonObject
+from wallet_core.types import Json, JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +107,13 @@ class GroupView:
 
 @dataclass(frozen=True, slots=True)
 class RequestView:
-    """A request in words. ``policy`` is the catalogue's, where it knows exactly this query.
+    """A request in words. ``policy`` is the catalogue's, where it knows exactly this query: no word of whoever asks.
 
     ``standing`` is what registers say of whoever asks, ``transactions`` what is agreed to with an answer.
 
-    ``match_number`` is what the screen with the QR code shows as well, if it is one of ours.
+    ``match_number`` is what another screen that led here shows as well, if it is one of ours. It is always said:
+    whoever makes a link chooses how it is opened, so that opening it here tells nothing of where it was meant to be
+    read.
 
     ``shown`` is the digest of ``groups`` that an answer must bring along; see ``choices.digest_of``.
     """
@@ -192,10 +194,14 @@ def describe_transactions(resolved: ResolvedRequest, catalogue: Catalogue) -> tu
 
 
 def policy_of(resolved: ResolvedRequest, catalogue: Catalogue) -> Policy | None:
-    """Return the catalogue's policy with exactly this query: beside a registration, our only purpose.
+    """Return the catalogue's policy with exactly this query, if somebody whom we trust vouches for whoever asks.
 
-    Whose transactions do not go with it says something else than the policy does (decision 0085): then there is none.
+    The catalogue is public, so that whoever likes can ask with its query: the policy says what such requests are for,
+    and nothing of this one. Whose transactions do not go with it says something else than the policy does (decision
+    0085): then there is none.
     """
+    if not resolved.verifier.verified:
+        return None
     request = resolved.request
     agreed = {entry.type for entry in request.transaction_data}
     return next(
@@ -244,10 +250,10 @@ def describe_receipt(
             "id": verifier.client_id,
             "certificate_sha256": verifier.certificate_sha256,
         },
-        "policy": dict(texts(policy.name)) if policy else None,
         "purpose": dict(standing.purpose) if standing.purpose else None,
         "retention": dict(standing.retention) if standing.retention else None,
         "kept_until": standing.kept_until.isoformat() if standing.kept_until else None,
+        "usual": standing.usual.to_json() if standing.usual else None,
         "registration": standing.to_json(),
         "transactions": [
             {
@@ -290,7 +296,9 @@ def _pick_view(
 ) -> PickView:
     card, candidate = cards[pick.card_id], candidates[pick.card_id]
     known, claims = credential_type(catalogue, card.format, card.type), candidate.claims
-    beyond = over.get(pick.query_id, ())
+    # Many extras add the same claims: each is compared once.
+    named = {*pick.selected, *(path for extra in pick.extras for path in extra.adds)}
+    beyond = {path for path in named if is_over_asked(path, over.get(pick.query_id, ()))}
     sent, anyway, hidden = divide_fields(card, claims, pick.selected, pick.besides, catalogue, policy)
     paths = {field.path for field in sent}
     return PickView(
@@ -299,7 +307,7 @@ def _pick_view(
         card.issuer_name,
         known.cloth if known else "jjok",
         card.received_at,
-        tuple(Asked(field, _instead_of(field, known, paths), is_over_asked(field.path, beyond)) for field in sent),
+        tuple(Asked(field, _instead_of(field, known, paths), field.path in beyond) for field in sent),
         anyway,
         tuple(_extra_view(number, extra, claims, known, card, beyond) for number, extra in enumerate(pick.extras)),
         hidden,
@@ -330,10 +338,10 @@ def _extra_view(
     claims: JsonObject,
     known: CredentialType | None,
     card: Card,
-    beyond: Collection[ClaimsPath],
+    beyond: Collection[ConcretePath],
 ) -> ExtraView:
     fields = tuple(_field_at(path, claims, known, card.display) for path in extra.adds)
-    return ExtraView(number, fields, any(is_over_asked(path, beyond) for path in extra.adds))
+    return ExtraView(number, fields, any(path in beyond for path in extra.adds))
 
 
 def _field_at(path: ConcretePath, claims: JsonObject, known: CredentialType | None, display: JsonObject) -> Field:

@@ -5,30 +5,26 @@ The signed answer and its line in the history are stored before anything leaves;
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from holder_app.accounts.ports import AccountId
 from holder_app.credentials.describe import name_of
-from holder_app.credentials.ports import Card, CardCopy, Cards, History, RecordKind
+from holder_app.credentials.ports import Card, CardCopy, RecordKind
 from holder_app.credentials.refreshing import refill_time
 from holder_app.credentials.use_cases import card_summary, new_record, settled
 from holder_app.links import origin_of
-from holder_app.ports import Fetch
 from holder_app.presentation.choices import SHOWN_FIELD, choice_of, create_groups, digest_of
 from holder_app.presentation.describe import describe_receipt, divide_fields, policy_of
 from holder_app.presentation.held import HeldCards, held_cards
-from holder_app.presentation.ports import ErrorPosting, Presentations
+from holder_app.presentation.ports import PresentationPorts
 from holder_app.presentation.states import Answered, Answering, Failed, Presentation, PresentationState, Reviewed
-from wallet_core.catalogue import Catalogue, Policy
+from wallet_core.catalogue import Policy
 from wallet_core.errors import FetchError, MalformedError, PeerRefusal, StateConflict
-from wallet_core.ports import Clock, UnitOfWork
 from wallet_core.protocols.openid4vp import matching, wallet
 from wallet_core.protocols.openid4vp.matching import ApprovedCredential, ApprovedDisclosure
 from wallet_core.protocols.openid4vp.pending import ResolvedRequest
-from wallet_core.trust.anchors import TrustAnchors
-from wallet_core.trust.policy import IssuerPolicy
-from wallet_core.types import JsonObject, RandomBytes
+from wallet_core.types import JsonObject
 
 RETRY_AFTER = timedelta(seconds=30)
 """After this an answer that seems to be on its way is sent again: three times the client's time limit."""
@@ -51,30 +47,6 @@ class CopiesUsedUp(StateConflict):
 
 class ShownChanged(StateConflict):
     """What an answer would send is not what the person saw; the person looks again."""
-
-
-@dataclass(frozen=True, slots=True)
-class PresentationPorts:
-    """What the use cases of this package need.
-
-    ``issuer`` is this wallet's own identifier, an accepted ``aud``; ``issuers`` whom it trusts to issue;
-    ``post_errors`` what verifiers are told besides answers; ``haip`` whether only requests of the high-assurance
-    profile are taken.
-    """
-
-    unit: UnitOfWork
-    presentations: Presentations
-    cards: Cards
-    history: History
-    catalogue: Catalogue
-    anchors: TrustAnchors
-    fetch: Fetch
-    clock: Clock
-    random: RandomBytes
-    issuer: str
-    issuers: IssuerPolicy
-    post_errors: ErrorPosting = ErrorPosting.DECLINED
-    haip: bool = False
 
 
 def sign(ports: PresentationPorts, presentation: Presentation, answers: Mapping[str, str]) -> Presentation:

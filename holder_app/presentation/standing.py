@@ -18,6 +18,23 @@ OverPaths = Mapping[QueryId, Collection[ClaimsPath]]
 
 
 @dataclass(frozen=True, slots=True)
+class Usual:
+    """What requests like this one are usually for, as the catalogue has it: our guess, and no word of whoever asks.
+
+    ``laws`` are those that the catalogue names, ``retention`` is how long such answers are usually kept.
+    """
+
+    name: Text
+    purpose: Text
+    laws: tuple[Text, ...]
+    retention: Text
+
+    def to_json(self) -> JsonObject:
+        """Return what the history keeps of it."""
+        return {"name": dict(self.name), "purpose": dict(self.purpose), "retention": dict(self.retention)}
+
+
+@dataclass(frozen=True, slots=True)
 class StandingView:
     """What is known of whoever asks, for a person.
 
@@ -25,12 +42,13 @@ class StandingView:
         standing: registered, not any more, or not at all.
         name: the name in the register; None where none counts.
         until: until when the registration counts, or counted; None where there is none.
-        purpose: why it asks: as registered, else as the catalogue knows it; None where nobody whom we believe says it.
+        purpose: why it asks, as registered; None where nobody whom we believe says it.
         retention: how long it keeps what it gets; likewise.
         kept_until: the same as a day, where it can be said.
         privacy_policy: address of its privacy policy; None where there is none.
         support: address where it helps; likewise.
         over_asked: labels of all claims of the request that go beyond the registration.
+        usual: what such requests are usually for; None where nobody knows, or a registration says what this one is.
     """
 
     standing: Standing = Standing.UNREGISTERED
@@ -42,6 +60,7 @@ class StandingView:
     privacy_policy: str | None = None
     support: str | None = None
     over_asked: tuple[Text, ...] = ()
+    usual: Usual | None = None
 
     def to_json(self) -> JsonObject:
         """Return what the history keeps of it."""
@@ -58,20 +77,14 @@ def describe_standing(
 ) -> StandingView:
     """Return what is known of whoever asks.
 
-    Purpose and retention come from a registration that counts, and from nowhere else if there is one; without it from
-    the catalogue's ``policy``.
+    Purpose and retention come from a registration that counts, and from nowhere else. Without one the catalogue's
+    ``policy`` says what such requests are usually for.
     """
     judgement, registration = resolved.judgement, resolved.judgement.registration
     if registration is not None and judgement.standing is Standing.REGISTERED:
         return _registered(registration, _over_labels(resolved, catalogue), now)
-    days = policy.retention.claims_days if policy else 0
-    return StandingView(
-        judgement.standing,
-        until=registration.expires_at if registration else None,
-        purpose=texts(policy.purpose) if policy else None,
-        retention=texts(policy.retention.text) if policy else None,
-        kept_until=now + timedelta(days=days) if days else None,
-    )
+    until = registration.expires_at if registration else None
+    return StandingView(judgement.standing, until=until, usual=_usual(policy) if policy else None)
 
 
 def over_paths(resolved: ResolvedRequest) -> OverPaths:
@@ -89,6 +102,11 @@ def is_over_asked(path: ConcretePath, over: Collection[ClaimsPath]) -> bool:
         len(one) == len(path) and all(part in {None, here} for part, here in zip(one, path, strict=True))
         for one in over
     )
+
+
+def _usual(policy: Policy) -> Usual:
+    laws = {ground.law.ko: texts(ground.law) for ground in policy.legal_ground if ground.law}
+    return Usual(texts(policy.name), texts(policy.purpose), tuple(laws.values()), texts(policy.retention.text))
 
 
 def _registered(registration: Registration, over: tuple[Text, ...], now: datetime) -> StandingView:

@@ -9,8 +9,8 @@ from holder_app.credentials.ports import RecordKind
 from holder_app.credentials.use_cases import new_record
 from holder_app.links import LinkKind, host_of, origin_of, parse_link, query_of
 from holder_app.presentation.describe import RequestView, describe_receipt, describe_request
-from holder_app.presentation.ports import ErrorPosting
-from holder_app.presentation.sending import PresentationPorts, advance, claim_again, held_for, resolved_of, send, sign
+from holder_app.presentation.ports import ErrorPosting, PresentationPorts
+from holder_app.presentation.sending import advance, claim_again, held_for, resolved_of, send, sign
 from holder_app.presentation.states import Answered, Answering, Blocked, Declined, Given, Presentation, Reviewed
 from wallet_core.encoding import base64url
 from wallet_core.errors import (

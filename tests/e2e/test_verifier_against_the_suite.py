@@ -1,4 +1,4 @@
-"""What the conformance suite and HAIP look at in a verifier, and what pages of two requests must keep apart."""
+"""What the conformance suite and HAIP look at in a verifier, and what pages of several requests must keep apart."""
 
 import hashlib
 import os

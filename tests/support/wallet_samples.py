@@ -10,7 +10,7 @@ from holder_app.credentials.ports import HistoryRecord, RecordKind
 from holder_app.issuance.choosing import Choice, IssuerView, KnownIssuer
 from holder_app.issuance.describe import OfferedCard, OfferView
 from holder_app.presentation.describe import Asked, ExtraView, GroupView, PickView, RequestView, TransactionView
-from holder_app.presentation.standing import StandingView
+from holder_app.presentation.standing import StandingView, Usual
 from tests.support.page_samples import LICENCE, LONG_NAME, NOW, POLICE
 from wallet_core.adapters.config import load_catalogue
 from wallet_core.protocols.openid4vci.offer import TxCodeInput
@@ -65,6 +65,18 @@ OVER_ASKED = record(
 )
 
 
+GUESSED = record(
+    RecordKind.SENT,
+    peer={"name": "도담은행 (시험용)", "host": "verifier.example"},
+    cards=[{"name": LICENCE, "issuer_name": POLICE["ko"], "sent": [NAMED[3].to_json()]}],
+    usual={
+        "name": {"ko": "비대면 계좌 개설", "en": "Account opening at a distance"},
+        "retention": {"ko": "5년 동안 보관해요. 계좌를 열지 않으면 그날 바로 지워요.", "en": "Kept for five years."},
+    },
+    registration={"standing": "unregistered", "over_asked": []},
+)
+
+
 def blocked(reason: str) -> tuple[str, dict[str, Any]]:
     """Return the page of a request that the wallet stopped."""
     return "request_blocked.html", {"reason": reason, "detail": "of another verifier", "host": "verifier.example"}
@@ -102,6 +114,17 @@ REGISTERED = StandingView(
     "https://shop.example/help",
 )
 """A shop that is in the register."""
+
+USUAL = Usual(
+    {"ko": "비대면 계좌 개설", "en": "Account opening at a distance"},
+    {
+        "ko": "비대면으로 계좌를 열 때 본인인지 확인해야 해요.",
+        "en": "Banks must check who you are before opening an account online.",
+    },
+    ({"ko": "금융실명법", "en": "Real Name Financial Transactions Act"}, {"ko": "특정금융정보법", "en": "AML Act"}),
+    {"ko": "5년 동안 보관해요. 계좌를 열지 않으면 그날 바로 지워요.", "en": "Kept for five years."},
+)
+"""What the wallet guesses of somebody who is not in the register."""
 
 
 def over_asking() -> RequestView:
@@ -241,12 +264,14 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
     "consent-scanned": asked(consent(used_up=False), scanned=True),
     "consent-registered": asked(consent(used_up=False)),
     "consent-unregistered": asked(of_standing(StandingView())),
+    "consent-unregistered-usual": asked(of_standing(StandingView(usual=USUAL))),
     "consent-registration-expired": asked(of_standing(StandingView(Standing.EXPIRED, until=NOW))),
     "consent-unknown": asked(of_standing(StandingView(), verified=False)),
     "consent-over-asking": asked(over_asking()),
     "request-blocked-untrusted": blocked("untrusted"),
     "request-blocked-registration": blocked("registration"),
     "request-blocked-profile": blocked("profile"),
+    "record-usual": ("record.html", {"record": GUESSED, "kept_until": None, "back_to": ""}),
     "record-over-asked": ("record.html", {"record": OVER_ASKED, "kept_until": None, "back_to": ""}),
     "consent-used-up": asked(consent(used_up=True)),
     "consent-used-up-for-good": asked(consent(used_up=True, can_refresh=False)),

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from verifier.checks import shapes
 from verifier.checks.ports import CheckPorts
 from verifier.checks.use_cases import FileOrder, FileResult, check_file
-from verifier.presentations.router import credential_json
+from verifier.presentations.answers import credential_json
 from wallet_core.adapters.api_keys import ApiKey
 from wallet_core.adapters.qr import MAX_IMAGE_BYTES
 from wallet_core.adapters.web import protocol_json, require_api_key

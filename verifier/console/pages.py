@@ -20,9 +20,9 @@ from verifier.console.desk import (
 )
 from verifier.console.use_cases import find_call, list_checks, show_links
 from verifier.dependencies import verifier_of
+from verifier.presentations.answers import record_file
 from verifier.presentations.ports import Wanted
-from verifier.presentations.router import judge, record_file
-from verifier.presentations.use_cases.dc_api_answers import DcApiAnswer
+from verifier.presentations.use_cases.dc_api_answers import DcApiAnswer, judge_with_statuses
 from verifier.presentations.use_cases.protocol import ELSEWHERE_PATH, record_verdict
 from verifier.presentations.use_cases.records import show_record
 from verifier.presentations.use_cases.requests import start_check
@@ -202,7 +202,9 @@ async def take_answer(desk: Staff, check_id: str, answer: Annotated[str, Form(ma
     try:
         credential = strict_json.loads_object(answer, what="answer", max_bytes=MAX_ANSWER)
         given = DcApiAnswer(str(credential.get("protocol")), credential.get("data"), ports.public_url)
-        verdict = await judge(verifier, desk.party, presentation_id, given)
+        verdict = await judge_with_statuses(
+            ports, desk.party, presentation_id, given, verifier.status_lists, verifier.http
+        )
         await verifier.commit(lambda storage: record_verdict(storage, verdict, now=ports.clock.now()))
     except (MalformedError, VerificationError, RemoteProtocolError, StateConflict) as exc:
         # The page is shown again as it stands: with the result if there is one, with the code if not.

@@ -19,13 +19,13 @@ PROTOCOL_PATHS = (r"/openid4vp/(requests|responses)/[^/]+",)
 """Paths that wallets in a browser call."""
 
 
-async def fetch_request(request: Request) -> Response:
+async def get_request_object(request: Request) -> Response:
     """``request_uri`` by GET (RFC 9101 5.2.3)."""
     token = protocol.serve_request(verifier_of(request).presentations, request.path_params["request_id"])
     return _request_object(token)
 
 
-async def post_request(request: Request) -> Response:
+async def post_for_request_object(request: Request) -> Response:
     """``request_uri`` by POST (OpenID4VP 5.10)."""
     wallet_says = parse_request_uri_post(_media_type(request), await request.body())
     ports = verifier_of(request).presentations
@@ -68,8 +68,8 @@ def _media_type(request: Request) -> str:
 _REQUEST = "/openid4vp/requests/{request_id}"
 
 ROUTES = [
-    Route(_REQUEST, fetch_request),
-    Route(_REQUEST, post_request, methods=["POST"], max_body_size=MAX_REQUEST_FORM),
+    Route(_REQUEST, get_request_object),
+    Route(_REQUEST, post_for_request_object, methods=["POST"], max_body_size=MAX_REQUEST_FORM),
     # The hottest one: its size is bounded by the app and checked once more when the form is read.
     Route("/openid4vp/responses/{request_id}", receive_response, methods=["POST"]),
 ]

@@ -1,6 +1,5 @@
 """Our own API for relying parties. The endpoints of wallets are in ``endpoints.py``."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
@@ -8,27 +7,22 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from verifier.dependencies import Verifier, verifier_of
+from verifier.dependencies import verifier_of
 from verifier.presentations import shapes
+from verifier.presentations.answers import created_json, record_file, result_json
 from verifier.presentations.use_cases import records, requests, results
-from verifier.presentations.use_cases.dc_api_answers import DcApiAnswer, judge_dc_api_answer
+from verifier.presentations.use_cases.dc_api_answers import DcApiAnswer, judge_with_statuses
 from verifier.presentations.use_cases.protocol import Verdict, record_verdict
-from verifier.presentations.use_cases.requests import CreatedPresentation, PresentationOrder
-from verifier.presentations.use_cases.results import Result
-from verifier.relying_parties.ports import RelyingParty
-from verifier.status.use_cases import look_until_known
+from verifier.presentations.use_cases.requests import PresentationOrder
 from verifier.webhooks.use_cases import require_secret
 from wallet_core import spec_versions as spec
 from wallet_core.adapters.api_keys import ApiKey
 from wallet_core.adapters.idempotency import Answer
-from wallet_core.adapters.qr import qr_svg
 from wallet_core.adapters.web import answer_idempotently, idempotent, protocol_json, require_api_key
 from wallet_core.errors import InvalidRequest, NotFound, StateConflict, VerificationError
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix
 from wallet_core.protocols.openid4vp.dc_api import MAX_ORIGIN_CHARACTERS, DcApiProtocol
 from wallet_core.protocols.openid4vp.presentation import PresentationFlow
-from wallet_core.protocols.openid4vp.presented import PresentedCredential
-from wallet_core.types import Json, JsonObject
 
 router = APIRouter(prefix="/api/v1/presentations", tags=["presentations"])
 
@@ -207,7 +201,9 @@ async def receive_dc_api_response(
     verdict: Verdict | None = None
     conflict: StateConflict | None = None
     try:
-        verdict = await judge(verifier, party, presentation_id, answer)
+        verdict = await judge_with_statuses(
+            verifier.presentations, party, presentation_id, answer, verifier.status_lists, verifier.http
+        )
     except StateConflict as exc:
         conflict = exc
 
@@ -229,16 +225,6 @@ async def receive_dc_api_response(
     return protocol_json(result_json(results.show_presentation(verifier.presentations, party, presentation_id)))
 
 
-async def judge(verifier: Verifier, party: RelyingParty, presentation_id: str, answer: DcApiAnswer) -> Verdict:
-    """Return what an answer of the API means, with the status lists that it needs looked up."""
-    return await look_until_known(
-        verifier.status_lists,
-        verifier.http,
-        lambda look: judge_dc_api_answer(verifier.presentations, party, presentation_id, answer, look),
-        is_refused=lambda verdict: verdict.error is not None,
-    )
-
-
 @router.get("/{presentation_id}/record", response_class=Response, responses=_RECORD)
 async def show_record(
     request: Request, presentation_id: str, key: Reader, disclose: Annotated[bool, Query()] = False
@@ -251,70 +237,3 @@ async def show_record(
     party = verifier.party(key.owner)
     record = records.show_record(verifier.presentations, party, presentation_id, disclose=disclose)
     return record_file(presentation_id, record)
-
-
-def record_file(presentation_id: str, record: str) -> Response:
-    """Return a verification record as a file to be saved."""
-    headers = {
-        "Content-Disposition": f'attachment; filename="verification-record-{presentation_id}.jwt"',
-        "Cache-Control": "no-store",
-    }
-    return Response(f"{record}\n", 200, headers, spec.VERIFICATION_RECORD_MEDIA_TYPE)
-
-
-def created_json(made: CreatedPresentation) -> JsonObject:
-    """Return a new request as our API and the command line show it."""
-    return {
-        "id": made.id,
-        "authorization_request": made.authorization_request,
-        "request_uri": made.request_uri,
-        "qr_svg": None if made.authorization_request is None else qr_svg(made.authorization_request),
-        "dc_api_request": made.dc_api_request,
-        "expires_at": made.expires_at.isoformat(),
-    }
-
-
-def result_json(result: Result) -> JsonObject:
-    """Return what became of a presentation as our API and the command line show it."""
-    checks: list[Json] = [check.to_json() for check in result.checks]
-    credentials: Json = None
-    if result.credentials is not None:
-        credentials = {
-            query_id: [credential_json(one) for one in several] for query_id, several in result.credentials.items()
-        }
-    return {
-        "id": result.id,
-        "state": result.state,
-        "policy": result.policy_id,
-        "credentials": credentials,
-        "transaction_data": [
-            {"transaction": entry.members, "agreed_with": agreed} for entry, agreed in result.transactions
-        ],
-        "checks": checks,
-        "error": result.error,
-        "error_description": result.error_description,
-        "clause": result.clause,
-        "created_at": result.created_at.isoformat(),
-        "expires_at": result.expires_at.isoformat(),
-        "ended_at": _time(result.ended_at),
-        "claims_until": _time(result.claims_until),
-        "record_until": result.record_until.isoformat(),
-    }
-
-
-def credential_json(credential: PresentedCredential) -> JsonObject:
-    """Return a presented credential as our API shows it."""
-    return {
-        "format": credential.format,
-        "type": credential.type,
-        "claims": credential.claims,
-        "issuer": credential.issuer,
-        "issuer_name": credential.issuer_name,
-        "status": credential.status.status,
-        "status_checked_at": _time(credential.status.checked_at),
-        "valid_until": _time(credential.valid_until),
-    }
-
-
-def _time(value: datetime | None) -> str | None:
-    return None if value is None else value.isoformat()

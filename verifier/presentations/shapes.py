@@ -1,6 +1,6 @@
 """The shapes of what our API for relying parties answers: its OpenAPI document is made of them.
 
-The answers themselves are built in ``router.py``; a test compares every one with its shape, so a member that is new
+The answers themselves are built in ``answers.py``; a test compares every one with its shape, so a member that is new
 there is documented here.
 """
 

@@ -18,13 +18,13 @@ PROTOCOL_PATHS = (r"/agencies/[^/]+/openid4vp/(requests|responses)/[^/]+",)
 """Paths that wallets in a browser call."""
 
 
-async def fetch_request(request: Request) -> Response:
+async def get_request_object(request: Request) -> Response:
     """``request_uri`` by GET (RFC 9101 5.2.3)."""
     ports, agency = _tenant(request)
     return _request_object(protocol.serve_request(ports, agency, request.path_params["request_id"]))
 
 
-async def post_request(request: Request) -> Response:
+async def post_for_request_object(request: Request) -> Response:
     """``request_uri`` by POST (OpenID4VP 5.10)."""
     ports, agency = _tenant(request)
     wallet_says = parse_request_uri_post(_media_type(request), await request.body())
@@ -63,8 +63,8 @@ def _media_type(request: Request) -> str:
 _REQUEST = "/agencies/{agency_id}/openid4vp/requests/{request_id}"
 
 ROUTES = [
-    Route(_REQUEST, fetch_request),
-    Route(_REQUEST, post_request, methods=["POST"], max_body_size=MAX_REQUEST_FORM),
+    Route(_REQUEST, get_request_object),
+    Route(_REQUEST, post_for_request_object, methods=["POST"], max_body_size=MAX_REQUEST_FORM),
     Route(
         "/agencies/{agency_id}/openid4vp/responses/{request_id}",
         receive_response,

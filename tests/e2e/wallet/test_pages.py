@@ -170,18 +170,21 @@ def test_the_same_device_goes_back_by_itself(town: Town) -> None:
     assert (answer.status_code, answer.headers["location"]) == (303, "https://verifier.example/back")
 
 
-def test_a_scanned_request_shows_the_number_of_the_other_screen(town: Town) -> None:
+def test_every_request_shows_the_number_of_the_screen_it_may_come_from(town: Town) -> None:
     receive(town, LICENCE)
     person, verifier = browser(town), new_verifier(town)
     shown = f'class="match"><b>{match_number(verifier.request)}</b>'
     person.get("/scan")
     person.post("/scan", {"link": verifier.link})
-    assert shown in person.post(f"{person.path}/fetch").text
-    # On one device there is no other screen.
+    page = person.post(f"{person.path}/fetch").text
+    assert shown in page
+    assert "QR 코드를 보여 준 화면에" in page
+    # Whoever sends the link of somebody else's screen chooses that it opens here.
     link = f"/authorize?{urlsplit(verifier.link).query}"
     person.get(link)
     person.post("/requests", {"link": link})
-    assert 'class="match"' not in person.page.text
+    assert shown in person.page.text
+    assert "직접 시작한 일이 아니면 멈춰 주세요" in person.page.text
 
 
 @pytest.mark.parametrize("url", ["https://other.example/", "javascript:alert(1)", "http://verifier.example/back"])

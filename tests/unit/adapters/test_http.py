@@ -30,10 +30,12 @@ def _fetch(request: HttpRequest) -> Flow[HttpResponse]:
 class Canned:
     """Answers every connection with the same bytes and keeps what it was sent."""
 
-    def __init__(self, answer: bytes, tls: ssl.SSLContext | None = None, drip: float = 0) -> None:
+    def __init__(
+        self, answer: bytes, tls: ssl.SSLContext | None = None, drip: float = 0, host: str = "127.0.0.1"
+    ) -> None:
         self.requests: list[bytes] = []
         self._answer, self._tls, self._drip = answer, tls, drip
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.port = self._socket.getsockname()[1]
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
@@ -107,7 +109,18 @@ def test_a_request_names_host_and_no_product(canned: Callable[..., Canned]) -> N
     sent = server.requests[0].decode().lower()
     assert sent.startswith("get /a?b=c http/1.1\r\n")
     assert f"host: localhost:{server.port}\r\n" in sent
+    assert "accept-encoding: identity\r\n" in sent
     assert "user-agent" not in sent
+
+
+def test_an_ipv6_host_stands_in_brackets(canned: Callable[..., Canned], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def found(host: str, *_ignored: object) -> list[str]:  # this address is never allowed
+        return [host]
+
+    monkeypatch.setattr(http_adapter, "checked_addresses", found)
+    server = canned(host="::1")
+    _run(f"http://[::1]:{server.port}/")
+    assert f"host: [::1]:{server.port}\r\n".encode() in server.requests[0].lower()
 
 
 def test_a_body_is_sent_with_its_length(canned: Callable[..., Canned]) -> None:
@@ -204,6 +217,23 @@ def test_a_dripping_server_is_left_in_time(canned: Callable[..., Canned]) -> Non
 def test_urls_that_are_never_fetched(url: str) -> None:
     with pytest.raises(FetchError):
         parse_target(url, allow_loopback=False)
+
+
+NO_NAMES = [f"{'a' * 64}.example", ".example", "a..example", "a.example..", "."]
+
+
+@pytest.mark.parametrize("host", NO_NAMES)
+def test_a_host_that_is_no_name_is_a_fetch_error(host: str) -> None:
+    with pytest.raises(FetchError):
+        _run(f"https://{host}/", allow=False)
+    with pytest.raises(FetchError):
+        parse_target(f"https://{host}/", allow_loopback=False)
+
+
+@pytest.mark.parametrize("host", NO_NAMES[:4])
+def test_what_the_resolver_takes_for_no_name_is_a_fetch_error(host: str) -> None:
+    with pytest.raises(FetchError):
+        asyncio.run(http_adapter.checked_addresses(host, 443, lambda _address: True))
 
 
 @given(st.text(max_size=60) | st.from_regex(r"https?://[\w.:@\[\]/?#%-]{0,40}", fullmatch=True))

@@ -18,7 +18,7 @@ from tests.simulators.verifier import SimulatedVerifier, refusal
 from tests.support.presentations import der, new_ca
 from tests.support.transactions import DOCUMENT, digest, transaction
 from tests.support.wallets import CATALOGUE, LICENCE, NAME, Town, agree, new_verifier, policy_query, receive, wait
-from wallet_core.encoding import base64url
+from wallet_core.encoding import base64url, strict_json
 from wallet_core.errors import FetchError, MalformedError, NotFound, QueryNotSatisfied, StateConflict
 from wallet_core.formats.sd_jwt.holder import index_sd_jwt
 from wallet_core.http import HttpResponse
@@ -83,8 +83,8 @@ def test_only_what_was_asked_is_sent(town: Town) -> None:
     [record] = records(town)
     assert record.kind is RecordKind.SENT
     assert record.body["peer"]["name"] == "바람렌터카 (시험용)"
-    assert record.body["policy"] == {"ko": "비대면 계좌 개설", "en": "Account opening at a distance"}
-    assert record.body["kept_until"].startswith("2031-11-22")
+    assert record.body["usual"]["name"] == {"ko": "비대면 계좌 개설", "en": "Account opening at a distance"}
+    assert (record.body["purpose"], record.body["retention"], record.body["kept_until"]) == (None, None, None)
     sent = {tuple(entry["path"]) for entry in record.body["cards"][0]["sent"]}
     assert sent == {("name",), ("document_number",), ("age_over_19",)}
     assert ["birth_date"] in [entry["path"] for entry in record.body["cards"][0]["hidden"]]
@@ -288,7 +288,27 @@ def test_what_a_longer_set_adds_is_an_extra(town: Town) -> None:
     assert "sex" in received(again)["licence"]
 
 
-@pytest.mark.parametrize("answers", [{"group_0": "7"}, {"group_0": "x"}, {"group_0": "-1"}, {"extra_0_0_0": "3"}])
+def test_a_request_as_deep_as_one_may_be_is_shown_and_answered(town: Town) -> None:
+    receive(town, LICENCE)
+    query = policy_query("account-opening")
+    # The query stands one level inside the Request Object.
+    nested: Any = "x"
+    for _ in range(strict_json.MAX_DEPTH - 2):
+        nested = [nested]
+    verifier = new_verifier(town, claims={"dcql_query": {**query, "unknown": nested}})
+    presentation = reviewed(town, verifier)
+    ports, owner = town.wallet.presentation_ports(), town.owner.id
+    assert use_cases.review_request(ports, use_cases.show_presentation(ports, owner, presentation.id)).satisfiable
+    use_cases.show_presentation(ports, owner, sign(town, presentation).id)
+    nested = [nested]
+    deeper = new_verifier(town, claims={"dcql_query": {**query, "unknown": nested}})
+    assert isinstance(reviewed(town, deeper).state, Blocked)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [{"group_0": "7"}, {"group_0": "x"}, {"group_0": "-1"}, {"extra_0_0_0": "3"}, {"group_0": "0" * 5000 + "1"}],
+)
 def test_a_choice_that_was_not_offered(town: Town, answers: dict[str, str]) -> None:
     receive(town, LICENCE)
     verifier = new_verifier(town)
@@ -595,7 +615,7 @@ def test_an_unknown_query_has_no_known_purpose(town: Town) -> None:
     query["credentials"][0]["claims"].append({"path": ["sex"]})
     view = use_cases.review_request(town.wallet.presentation_ports(), reviewed(town, new_verifier(town, query)))
     assert view.policy is None
-    assert view.standing.kept_until is None
+    assert view.standing.usual is None
 
 
 def _unreachable(_: Any) -> HttpResponse:

@@ -13,11 +13,14 @@ from holder_app.credentials.ports import RecordKind
 from holder_app.credentials.use_cases import list_history
 from holder_app.presentation import use_cases
 from holder_app.presentation.describe import RequestView
+from holder_app.presentation.standing import StandingView
 from holder_app.presentation.states import Blocked, Declined, Presentation
 from tests.support.presentations import NOW, RESPONSE_URI, der, new_world
 from tests.support.registering import OTHER_ID, PARTY_ID, info, register, registration_claims
 from tests.support.wallets import CATALOGUE, LICENCE, Town, new_town, new_verifier, policy_query, receive, wait
 from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix, parse_client_id
+from wallet_core.protocols.openid4vp.request import create_unsigned_link
 from wallet_core.protocols.openid4vp.verifier_info import Standing
 from wallet_core.trust.certificates import create_verifier_certificate
 
@@ -135,15 +138,51 @@ def test_an_over_asked_extra_is_warned_of(town: Town) -> None:
     assert "[caution] not registered for this" in Words("en").request(view)
 
 
-def test_without_registration_the_catalogue_says_why(town: Town) -> None:
+def test_without_registration_the_wallet_guesses_from_the_catalogue_and_says_so(town: Town) -> None:
     known = seen(town, policy_query("account-opening"))
     assert known.standing.standing is Standing.UNREGISTERED
     assert known.policy is not None
-    assert known.standing.purpose == {"ko": known.policy.purpose.ko, "en": known.policy.purpose.en}
-    assert known.standing.kept_until == town.clock.now() + timedelta(days=1826)
+    assert (known.standing.purpose, known.standing.retention, known.standing.kept_until) == (None, None, None)
+    usual = known.standing.usual
+    assert usual is not None
+    assert usual.purpose == {"ko": known.policy.purpose.ko, "en": known.policy.purpose.en}
+    assert [law["ko"] for law in usual.laws] == ["금융실명법", "특정금융정보법"]
+    words = Words("en").request(known)
+    assert "guess): Banks must check who you are" in words
+    assert "guess): Kept for five years" in words
+    assert "Why: " not in words
     unknown = seen(town).standing
-    assert (unknown.purpose, unknown.retention, unknown.over_asked) == (None, None, ())
+    assert (unknown.purpose, unknown.retention, unknown.usual, unknown.over_asked) == (None, None, None, ())
     assert "[caution] not registered" in Words("en").request(seen(town))
+
+
+def test_nobody_whom_nobody_vouches_for_borrows_a_purpose(town: Town) -> None:
+    request = replace(
+        town.world.request(policy_query("account-opening"), prefix=ClientIdPrefix.REDIRECT_URI, encrypted=False),
+        client_id=parse_client_id("redirect_uri:https://evil.example/r"),
+        response_uri="https://evil.example/r",
+    )
+    ports = town.wallet.presentation_ports()
+    given = use_cases.take_request_link(ports, town.owner.id, create_unsigned_link("openid4vp:", request))
+    presentation = wait(use_cases.fetch_request(ports, town.owner.id, given.id))
+    view = use_cases.review_request(ports, presentation)
+    assert not view.verifier.verified
+    assert (view.policy, view.standing) == (None, StandingView())
+    words = Words("en").request(view)
+    assert "evil.example asks" in words
+    assert not [word for word in ("Banks", "five years", "Real Name") if word in words]
+    wait(use_cases.decline_request(ports, town.owner.id, presentation.id))
+    body = kept_of(town, RecordKind.REQUEST_DECLINED)
+    assert (body["purpose"], body["retention"], body["kept_until"], body["usual"]) == (None, None, None, None)
+
+
+def test_the_catalogue_does_not_speak_beside_a_registration(town: Town) -> None:
+    view = seen(town, policy_query("account-opening"), claims={"verifier_info": registered()})
+    assert view.standing.standing is Standing.REGISTERED
+    assert (view.standing.purpose, view.standing.usual) == (
+        {"ko": "술을 팔 때 나이를 확인해요.", "en": "To check ages."},
+        None,
+    )
 
 
 def test_a_registration_that_ended_gives_no_purpose(town: Town) -> None:

@@ -6,6 +6,8 @@ from verifier.presentations.ports import PresentationPorts, StoredPresentation
 from verifier.presentations.use_cases.dc_api_requests import asks_one_mdoc
 from verifier.presentations.use_cases.protocol import Verdict, give_verdict, private_keys, validate_answer
 from verifier.relying_parties.ports import RelyingParty
+from verifier.status.ports import RunFlow
+from verifier.status.use_cases import StatusLists, look_until_known
 from wallet_core.encoding import base64url, strict_json
 from wallet_core.errors import AccessDenied, NotFound, VerificationError
 from wallet_core.formats.mdoc.document import parse_device_response
@@ -47,6 +49,27 @@ class _Opened:
 
     response: Response
     transcript: SessionTranscript
+
+
+async def judge_with_statuses(
+    ports: PresentationPorts,
+    party: RelyingParty,
+    presentation_id: str,
+    answer: DcApiAnswer,
+    lists: StatusLists,
+    run: RunFlow,
+) -> Verdict:
+    """Return what :func:`judge_dc_api_answer` says with the status lists that it needs, of which ``run`` fetches more.
+
+    Raises:
+        NotFound, StateConflict, Expired, MalformedError, InvalidRequest, VerificationError: as there.
+    """
+    return await look_until_known(
+        lists,
+        run,
+        lambda look: judge_dc_api_answer(ports, party, presentation_id, answer, look),
+        is_refused=lambda verdict: verdict.error is not None,
+    )
 
 
 def judge_dc_api_answer(
