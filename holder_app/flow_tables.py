@@ -17,6 +17,9 @@ from wallet_core.types import JsonObject
 _MAX_BYTES: Final = 16 * 1024 * 1024
 """Bytes of a paused flow, which we wrote ourselves: ten copies with a portrait in two formats pass 256 KiB."""
 
+_MAX_DEPTH: Final = 2 * strict_json.MAX_DEPTH
+"""Levels of a paused flow: what a stranger sent was no deeper than ``MAX_DEPTH``, and stands inside states of ours."""
+
 
 class FlowRow(WalletBase):
     """Columns of a paused flow. ``body`` has one member, ``sealed``."""
@@ -89,7 +92,7 @@ class SealedFlows:
 
     def _open(self, row: Row[tuple[object, ...]], account_id: AccountId) -> JsonObject:
         opened = self._sealer.open(base64url.decode(str(row.body["sealed"])), self._context(row.id, account_id))
-        return strict_json.loads_object(opened, what="paused flow", max_bytes=_MAX_BYTES)
+        return strict_json.loads_object(opened, what="paused flow", max_bytes=_MAX_BYTES, max_depth=_MAX_DEPTH)
 
     def _context(self, flow_id: str, account_id: AccountId) -> str:
         return f"{self._table.name}/{account_id}/{flow_id}"

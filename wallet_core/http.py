@@ -12,6 +12,9 @@ from urllib.parse import urlencode
 T = TypeVar("T")
 Flow: TypeAlias = Generator["HttpRequest", "HttpResponse", T]
 
+_MAX_LABEL_CHARACTERS = 63
+"""RFC 1035 2.3.4."""
+
 DEFAULT_RESPONSE_LIMIT = 1 << 20
 """Bytes of a response body that a flow accepts when it says nothing: metadata of a large issuer is about 200 kB."""
 
@@ -68,6 +71,14 @@ class ReceivedRequest:
         """The media type of the only ``Content-Type`` in lower case, without parameters; empty otherwise."""
         values = self.all("content-type")
         return values[0].partition(";")[0].strip().lower() if len(values) == 1 else ""
+
+
+def has_sound_labels(host: str) -> bool:
+    """Return whether each label of a host has 1 to 63 characters (RFC 1035 2.3.4); a final dot may stand for the root.
+
+    What resolves names raises a ``UnicodeError`` for any other.
+    """
+    return all(0 < len(label) <= _MAX_LABEL_CHARACTERS for label in host.removesuffix(".").split("."))
 
 
 def get(url: str, *, accept: str, response_limit: int = DEFAULT_RESPONSE_LIMIT) -> HttpRequest:

@@ -28,6 +28,9 @@ from wallet_core.types import QueryId
 MAX_ALTERNATIVES = 12
 """Ways to answer one group that are shown; more are no choice a person can make."""
 
+_MAX_DIGITS = 4
+"""Digits of a choice in a form; no list of choices has a thousand."""
+
 _Rank = tuple[int, Weight]
 """How many withdrawn cards an answer has, and how much it shows: less comes first."""
 
@@ -151,6 +154,7 @@ def _added(candidate: Candidate, option: ClaimOption, least: Pick) -> tuple[Conc
 
 
 def _number(text: str, limit: int) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) >= limit:
+    # The length comes first: Python refuses to make a number of thousands of digits.
+    if len(text) > _MAX_DIGITS or not text.isascii() or not text.isdigit() or int(text) >= limit:
         raise MalformedError("the form holds a choice that was not offered")
     return int(text)

@@ -26,7 +26,7 @@ from wallet_core.protocols.openid4vp.matching import Candidate, Matches
 from wallet_core.protocols.openid4vp.pending import ResolvedRequest, VerifierIdentity
 from wallet_core.protocols.openid4vp.transaction_data import understand
 from wallet_core.spec_versions import FORMAT_MDOC
-from wallet_core.types import ClaimsPath, Json, JsonObject
+from wallet_core.types import Json, JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +283,9 @@ def _pick_view(
 ) -> PickView:
     card, candidate = cards[pick.card_id], candidates[pick.card_id]
     known, claims = credential_type(catalogue, card.format, card.type), candidate.claims
-    beyond = over.get(pick.query_id, ())
+    # Many extras add the same claims: each is compared once.
+    named = {*pick.selected, *(path for extra in pick.extras for path in extra.adds)}
+    beyond = {path for path in named if is_over_asked(path, over.get(pick.query_id, ()))}
     sent, anyway, hidden = divide_fields(card, claims, pick.selected, pick.besides, catalogue, policy)
     paths = {field.path for field in sent}
     return PickView(
@@ -292,7 +294,7 @@ def _pick_view(
         card.issuer_name,
         known.cloth if known else "jjok",
         card.received_at,
-        tuple(Asked(field, _instead_of(field, known, paths), is_over_asked(field.path, beyond)) for field in sent),
+        tuple(Asked(field, _instead_of(field, known, paths), field.path in beyond) for field in sent),
         anyway,
         tuple(_extra_view(number, extra, claims, known, card, beyond) for number, extra in enumerate(pick.extras)),
         hidden,
@@ -323,10 +325,10 @@ def _extra_view(
     claims: JsonObject,
     known: CredentialType | None,
     card: Card,
-    beyond: Collection[ClaimsPath],
+    beyond: Collection[ConcretePath],
 ) -> ExtraView:
     fields = tuple(_field_at(path, claims, known, card.display) for path in extra.adds)
-    return ExtraView(number, fields, any(is_over_asked(path, beyond) for path in extra.adds))
+    return ExtraView(number, fields, any(path in beyond for path in extra.adds))
 
 
 def _field_at(path: ConcretePath, claims: JsonObject, known: CredentialType | None, display: JsonObject) -> Field:

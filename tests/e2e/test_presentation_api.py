@@ -219,17 +219,20 @@ def test_without_a_key_nothing_is_told(sqlite_verifier: VerifierUnderTest) -> No
         assert answer.json()["error"] == "invalid_token"
 
 
-def test_the_list_is_paged_and_has_no_claims(sqlite_verifier: VerifierUnderTest) -> None:
+def test_the_list_is_paged_and_has_no_claims(verifier: VerifierUnderTest) -> None:
     ids = []
     for _ in range(52):
-        sqlite_verifier.clock.advance(0.01)
-        ids.append(sqlite_verifier.ask()["id"])
-    first = sqlite_verifier.api("GET").json()
+        verifier.clock.advance(0.01)
+        ids.append(verifier.ask()["id"])
+    first = verifier.api("GET").json()
     assert [one["id"] for one in first["presentations"]] == ids[:1:-1]
-    second = sqlite_verifier.api("GET", f"?cursor={first['next_cursor']}").json()
+    second = verifier.api("GET", f"?cursor={first['next_cursor']}").json()
     assert [one["id"] for one in second["presentations"]] == ids[1::-1]
     assert second["next_cursor"] is None
-    assert sqlite_verifier.api("GET", party="dodam-bank").json()["presentations"] == []
+    searched = verifier.api("GET", "?state=requested").json()
+    assert searched["presentations"] == first["presentations"]
+    assert verifier.api("GET", f"?state=requested&cursor={searched['next_cursor']}").json() == second
+    assert verifier.api("GET", party="dodam-bank").json()["presentations"] == []
 
 
 def test_a_policy_is_asked_whole_in_every_format(sqlite_verifier: VerifierUnderTest) -> None:
@@ -437,3 +440,41 @@ def test_the_cards_of_one_answer_belong_to_one_person(sqlite_verifier: VerifierU
     result = sqlite_verifier.result(made["id"])
     assert (result["state"], len(result["checks"])) == (state, 10)
     assert [check["step"] for check in result["checks"] if check["ok"] is False] == ([] if state == "verified" else [9])
+
+
+@pytest.mark.parametrize(
+    ("children", "vaccinated", "state"),
+    [
+        (["홍일번", "홍이번"], "홍이번", "verified"),
+        (["홍일번", "홍이번"], None, "verified"),
+        (["홍일번", "홍이번"], "남의아이", "refused"),
+    ],
+)
+def test_a_card_that_names_several_people_matches_by_one(
+    sqlite_verifier: VerifierUnderTest, children, vaccinated, state
+) -> None:
+    made = sqlite_verifier.ask(policy="school-admission")
+    resolved = sqlite_verifier.resolve(made["authorization_request"])
+    resident = {
+        "name": "홍시험",
+        "resident_of": {"sigungu_code": "50110"},
+        "address": {"town": "시험동"},
+        "minor_children": [{"name": name, "birth_date": "2020-01-02"} for name in children],
+    }
+    cards = {
+        "resident_certificate": sqlite_verifier.world.held(
+            claims=resident, selectively_disclosable=[], vct="urn:jigap:vct:resident-certificate:1"
+        )
+    }
+    if vaccinated:
+        cards["child_vaccination"] = sqlite_verifier.world.held(
+            claims={"name": vaccinated, "school_entry_complete": True},
+            selectively_disclosable=[],
+            vct="urn:jigap:vct:vaccination-certificate:1",
+        )
+    matches = match(resolved.request.dcql_query, [sd_jwt_candidate(name, card) for name, card in cards.items()])
+    approved = approve(matches, {name: [Selection(name)] for name in cards})
+    pending = wallet.create_presentation(resolved, approved, cards, now=sqlite_verifier.clock.now())
+    answer = sqlite_verifier.post(resolved, sqlite_verifier.vp_token(pending))
+    assert answer.status_code == (200 if state == "verified" else 400), answer.text
+    assert sqlite_verifier.result(made["id"])["state"] == state

@@ -1,11 +1,13 @@
 """Verification records: noted with the verdict, sealed by a job, given out, kept as the policy says, audited."""
 
+import io
 import json
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from typer.testing import CliRunner
 
 from tests.e2e.test_presentation_status import URI, Provider, connect
@@ -17,6 +19,7 @@ from verifier.presentations.tables import PresentationRow
 from verifier.presentations.use_cases import records
 from verifier.presentations.use_cases.results import delete_old_presentations, move_on_in_time
 from verifier.tables import table_of
+from wallet_core.adapters import log
 from wallet_core.encoding import base64url
 from wallet_core.errors import KeyUnavailable
 from wallet_core.jose import jws
@@ -144,6 +147,89 @@ def test_more_than_one_batch_is_sealed_past_those_that_cannot_be(
     monkeypatch.setattr(records, "_seal", away_for_one)
     create_worker(sqlite_verifier.verifier).run_due()
     assert [row(sqlite_verifier, one).record is None for one in made] == [True, False, False]
+
+
+def test_a_key_that_is_away_is_tried_once_and_said_once(sqlite_verifier: VerifierUnderTest, monkeypatch) -> None:
+    made = [sqlite_verifier.ask(party=party) for party in (PARTY, PARTY, PARTY, "dodam-bank")]
+    for one in made:
+        sqlite_verifier.present(one["authorization_request"])
+    honest, tried = records.signing_key, []
+
+    def away_for_one(ports, party_id, client_id):
+        tried.append(party_id)
+        if party_id == PARTY:
+            raise KeyUnavailable("the token is away")
+        return honest(ports, party_id, client_id)
+
+    monkeypatch.setattr(records, "signing_key", away_for_one)
+    sealed = records.seal_waiting(sqlite_verifier.verifier.presentations)
+    assert tried == [PARTY, "dodam-bank"]
+    assert [one for one, _ in sealed.records] == [made[3]["id"]]
+    assert sealed.problems == ("the token is away",) * 3
+    said = io.StringIO()
+    log.configure(stream=said)
+    create_worker(sqlite_verifier.verifier).run_due()
+    warned = [line for line in map(json.loads, said.getvalue().splitlines()) if line["level"] == "warning"]
+    assert [(line["count"], line["reasons"]) for line in warned] == [(3, ["the token is away"])]
+
+
+# --- what cannot be read is in nobody else's way ----------------------------------------------------------------------
+def deep(levels: int) -> dict[str, Any]:
+    value: Any = "x"
+    for _ in range(levels - 1):
+        value = [value]
+    return {"deep": value}
+
+
+def test_claims_as_deep_as_any_are_read_again(sqlite_verifier: VerifierUnderTest) -> None:
+    sqlite_verifier.held = sqlite_verifier.world.held(claims=deep(31), selectively_disclosable=[("deep",)])
+    made = sqlite_verifier.ask(("deep",))
+    sqlite_verifier.present(made["authorization_request"])
+    assert sqlite_verifier.result(made["id"])["credentials"]["licence"][0]["claims"] == deep(31)
+    create_worker(sqlite_verifier.verifier).run_due()
+    assert row(sqlite_verifier, made).record is not None
+
+
+def test_claims_that_grew_when_they_were_stored_are_read_again(sqlite_verifier: VerifierUnderTest) -> None:
+    made = sqlite_verifier.ask()
+    sqlite_verifier.present(made["authorization_request"])
+    with sqlite_verifier.verifier.database.unit() as unit:
+        presentations = sqlite_verifier.verifier.storage(unit).presentations
+        stored = presentations.by_id(PARTY, made["id"])
+        (one,) = stored.state.credentials["licence"]
+        # Of 512 kB that were posted.
+        grown = {"licence": (replace(one, claims={"control": "\x01" * (512 << 10)}),)}
+        presentations.advance(stored, replace(stored.state, credentials=grown))
+    assert len(sqlite_verifier.result(made["id"])["credentials"]["licence"][0]["claims"]["control"]) == 512 << 10
+
+
+@pytest.mark.parametrize("damage", ["sealed_claims", "body"])
+def test_a_row_that_cannot_be_read_stops_nobody_and_loses_its_claims_in_time(
+    verifier: VerifierUnderTest, damage
+) -> None:
+    policies = ("mobile-contract", None)
+    verifier.held = verifier.world.held(claims=CONTRACT, selectively_disclosable=[(name,) for name in CONTRACT])
+    broken, good = [verifier.ask(policy=policies[0]), verifier.ask(policy=policies[0])]
+    for one in (broken, good):
+        verifier.present(one["authorization_request"])
+    worth = {
+        "sealed_claims": b"\x00\x00\x00\x09 sealed under a key that was removed",
+        "body": {"of": "a later version"},
+    }
+    with verifier.verifier.database.unit() as unit:
+        unit.connection.execute(update(TABLE).where(TABLE.c.id == broken["id"]).values({damage: worth[damage]}))
+    sealed = records.seal_waiting(verifier.verifier.presentations)
+    wanted = {good["id"]} if damage == "body" else {good["id"], broken["id"]}
+    assert {one for one, _ in sealed.records} == wanted
+    if damage == "sealed_claims":
+        assert len(verifier.api("GET").json()["presentations"]) == 2
+    else:
+        assert sealed.problems == (f"{broken['id']} cannot be read: KeyError",)
+    verifier.clock.advance(timedelta(days=184).total_seconds())
+    upkeep(verifier)
+    for one in (broken, good):
+        gone = row(verifier, one)
+        assert (gone.sealed_claims, gone.record_secrets, gone.changes_at) == (None, None, None)
 
 
 def test_a_policy_decides_which_claims_lie_beside_the_record_and_for_how_long(verifier: VerifierUnderTest) -> None:

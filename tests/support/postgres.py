@@ -1,6 +1,7 @@
 """A private PostgreSQL cluster for one test run: its own folder and a free loopback port."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -15,6 +16,9 @@ _PLACES = ("/usr/lib/postgresql", "/usr/local/pgsql", "/opt/homebrew/opt/postgre
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
 _ROOM = 4 << 30
+
+_ICU_SINCE = 15
+"""The first PostgreSQL whose databases can order text by ICU."""
 
 
 def find_programs() -> Path | None:
@@ -41,7 +45,7 @@ class Cluster:
         if self._user:
             shutil.chown(self._folder, self._user)
         data = self._folder / "data"
-        self._run("initdb", "-D", str(data), "-U", "jigap", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        self._run("initdb", "-D", str(data), "-U", "jigap", "-A", "trust", "-E", "UTF8", *self._locale(), "--no-sync")
         settings = {"listen_addresses": "127.0.0.1", "max_connections": "200", "fsync": self._fsync}
         chosen = " ".join(f"-c {name}={value}" for name, value in settings.items())
         options = f"-p {self.port} -k {self._folder} {chosen}"
@@ -64,6 +68,14 @@ class Cluster:
         """Drop a database, ending what still uses it."""
         with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+    def _locale(self) -> tuple[str, ...]:
+        """Order text as an ordinary installation does, by language, where that needs no locale of the system."""
+        said = subprocess.run([self._programs / "initdb", "--version"], capture_output=True, check=True)
+        version = re.search(rb"(\d+)", said.stdout)
+        if version is None or int(version[1]) < _ICU_SINCE:
+            return ("--locale=C",)
+        return "--locale=C", "--locale-provider=icu", "--icu-locale=en-US"
 
     def _url(self, name: str) -> str:
         return f"postgresql://jigap@127.0.0.1:{self.port}/{name}"

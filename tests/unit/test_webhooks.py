@@ -1,10 +1,16 @@
 """Standard Webhooks: the signature, the headers, the schedule."""
 
+import asyncio
 import base64
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from verifier.webhooks.use_cases import send_delivery
+from wallet_core.adapters.http import HttpClient
 from wallet_core.http import HttpResponse
 from wallet_core.protocols.webhooks import (
     MOST_ASKED,
@@ -85,3 +91,19 @@ def test_who_says_gone_is_not_asked_again() -> None:
 )
 def test_a_receiver_may_ask_for_time(value, wait) -> None:
     assert wait_after(1, HttpResponse(503, {"retry-after": value}), no_jitter) == wait
+
+
+@pytest.mark.parametrize("host", [f"{'a' * 64}.example", ".example", "a..example"])
+def test_an_address_that_is_no_name_is_a_failed_try(host: str) -> None:
+    delivery = SimpleNamespace(party_id="p", turn=0, dead_at=None, url=f"https://{host}/", id="msg_1", body=b"{}")
+    endpoint = SimpleNamespace(secrets=lambda _now: (new_webhook_secret(no_jitter),))
+    webhooks = SimpleNamespace(find=lambda _id: delivery, endpoint=lambda _id: endpoint)
+    ports: Any = SimpleNamespace(
+        reading=lambda: SimpleNamespace(unit=nullcontext(), webhooks=webhooks),
+        clock=SimpleNamespace(now=lambda: NOW),
+        send=lambda request: asyncio.run(HttpClient(allow_loopback=False).fetch(request)),
+    )
+    attempt = send_delivery(ports, "msg_1", 0)
+    assert attempt is not None
+    assert attempt.response is None
+    assert attempt.problem

@@ -68,6 +68,14 @@ class RecordParts:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A stored presentation that cannot be read, and why; no text of its own is in ``problem``."""
+
+    id: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """Which presentations a list shows; "" means any.
 
@@ -101,8 +109,11 @@ class Presentations(Protocol):
         """Return what there is of the verification record of a party's presentation."""
         ...
 
-    def unsealed(self, *, after: str, limit: int) -> Sequence[RecordParts]:
-        """Return what waits to be sealed: presentations that ended, by id, from the one after ``after``."""
+    def unsealed(self, *, after: str, limit: int) -> Sequence[RecordParts | Unreadable]:
+        """Return what waits to be sealed: presentations that ended, by id, from the one after ``after``.
+
+        Without claims and secrets: a seal needs neither.
+        """
         ...
 
     def keep_record(self, presentation_id: str, record: str) -> str | None:
@@ -132,11 +143,18 @@ class Presentations(Protocol):
         ...
 
     def latest(self, party_id: PartyId, *, before: str, limit: int) -> Sequence[StoredPresentation]:
-        """Return a party's presentations, newest first, from the one before ``before`` (empty: from the newest)."""
+        """Return a party's presentations, newest first, from the one before ``before`` (empty: from the newest).
+
+        Without claims.
+        """
         ...
 
-    def changing(self, *, now: datetime, limit: int) -> Sequence[StoredPresentation]:
-        """Return presentations that time alone has moved on."""
+    def changing(self, *, now: datetime, limit: int) -> Sequence[StoredPresentation | Unreadable]:
+        """Return presentations that time alone has moved on. Without claims: none of them may be read any more."""
+        ...
+
+    def forget_claims(self, presentation_id: str) -> None:
+        """Delete what is personal of a presentation whose time is over and that cannot be read; the row stays."""
         ...
 
     def delete_old(self, *, now: datetime, limit: int) -> int:

@@ -4,13 +4,13 @@ A move that its relying party is told of is announced to its webhook in the tran
 can move a presentation and forget to tell (decision 0095).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Row, String, and_, bindparam, delete, func, insert, not_, or_, select, update
 
-from verifier.presentations.ports import RecordParts, StoredPresentation, Wanted
+from verifier.presentations.ports import RecordParts, StoredPresentation, Unreadable, Wanted
 from verifier.presentations.tables import PresentationRow
 from verifier.relying_parties.ports import PartyId
 from verifier.tables import table_of
@@ -18,6 +18,7 @@ from verifier.webhooks.repository import WEBHOOK, announce
 from wallet_core.adapters import sql
 from wallet_core.adapters.sql import UnitOfWork
 from wallet_core.encoding import strict_json
+from wallet_core.errors import WalletError
 from wallet_core.ports import Seal
 from wallet_core.protocols.openid4vp.presentation import (
     Answered,
@@ -31,17 +32,19 @@ from wallet_core.protocols.openid4vp.presentation import (
 )
 from wallet_core.protocols.openid4vp.record import RecordNotes
 from wallet_core.protocols.openid4vp.stored import (
+    MAX_STORED_DEPTH,
     credentials_of,
     credentials_to_json,
     state_from_json,
     state_to_json,
 )
+from wallet_core.types import JsonObject
 
 ENDED = (Verified.kind, Refused.kind, Expired.kind)
 """Kinds of the states that nothing but time leaves."""
 
-MAX_CLAIMS_BYTES = 1 << 20
-"""Bytes of the claims of one presentation when read again; what came in was smaller."""
+MAX_CLAIMS_BYTES = 16 << 20
+"""Bytes of the claims of one presentation when read again: an answer of what JSON escapes can grow sixfold."""
 
 _TABLE = table_of(PresentationRow)
 _RECORD = ("record_notes", "record_secrets", "record")
@@ -54,10 +57,9 @@ _BY_REQUEST_ID = _STATE.where(_TABLE.c.request_id == bindparam("request_id"))
 _BY_CODE = _STATE.where(_TABLE.c.code_digest == bindparam("digest"))
 _OF_CHECK = _STATE.where(_TABLE.c.check_id == bindparam("check_id")).order_by(_TABLE.c.id)
 _LATEST = (
-    _STATE.where(_TABLE.c.party_id == bindparam("party_id"), _TABLE.c.id < bindparam("before"))
-    .order_by(_TABLE.c.id.desc())
-    .limit(bindparam("limit"))
+    _STATE.where(_TABLE.c.party_id == bindparam("party_id")).order_by(_TABLE.c.id.desc()).limit(bindparam("limit"))
 )
+_LATEST_BEFORE = _LATEST.where(_TABLE.c.id < bindparam("before"))
 _CHANGING = (
     _STATE.where(_TABLE.c.changes_at <= bindparam("now")).order_by(_TABLE.c.changes_at).limit(bindparam("limit"))
 )
@@ -79,9 +81,15 @@ _INSERT = insert(_TABLE).values(
     {column.name: bindparam(column.name) for column in _TABLE.c if column.name not in {*_RECORD, "webhook"}}
     | {"webhook": func.coalesce(bindparam("told_at", type_=String), _DEFAULT_WEBHOOK)}
 )
+_FORGET_CLAIMS = (
+    update(_TABLE)
+    .where(_TABLE.c.id == bindparam("row_id"))
+    .values(sealed_claims=None, record_secrets=None, sealed_key=None, code_digest=None, changes_at=None)
+)
 _OPEN = (Requested.kind, Retrieved.kind, Answered.kind)
 _USED = (Answered.kind, Verified.kind, Refused.kind)
-_AFTER_EVERY_ID = "\x7f"
+
+_Read = TypeVar("_Read")
 
 
 class SqlPresentations:
@@ -129,10 +137,10 @@ class SqlPresentations:
         row = self._unit.connection.execute(_RECORD_OF, {"row_id": presentation_id, "party_id": party_id}).one_or_none()
         return None if row is None else self._parts(row)
 
-    def unsealed(self, *, after: str, limit: int) -> Sequence[RecordParts]:
-        """Return what waits to be sealed."""
+    def unsealed(self, *, after: str, limit: int) -> Sequence[RecordParts | Unreadable]:
+        """Return what waits to be sealed, without claims and secrets."""
         rows = self._unit.connection.execute(_UNSEALED, {"after": after, "limit": limit})
-        return [self._parts(row) for row in rows]
+        return [_or_unreadable(row, _sealable) for row in rows]
 
     def keep_record(self, presentation_id: str, record: str) -> str | None:
         """Store a sealed record and return the one that is stored."""
@@ -158,24 +166,33 @@ class SqlPresentations:
 
     def latest(self, party_id: PartyId, *, before: str, limit: int) -> Sequence[StoredPresentation]:
         """Return a party's presentations, newest first."""
-        return self._all(_LATEST, party_id=party_id, before=before or _AFTER_EVERY_ID, limit=limit)
+        if not before:
+            return self._listed(_LATEST, party_id=party_id, limit=limit)
+        return self._listed(_LATEST_BEFORE, party_id=party_id, before=before, limit=limit)
 
     def search(
         self, party_id: PartyId, wanted: Wanted, *, before: str, limit: int, now: datetime
     ) -> Sequence[StoredPresentation]:
         """Return those of a party's presentations that are wanted, newest first."""
-        conditions = [_TABLE.c.party_id == party_id, _TABLE.c.id < (before or _AFTER_EVERY_ID)]
+        conditions = [_TABLE.c.party_id == party_id]
+        if before:
+            conditions.append(_TABLE.c.id < before)
         if wanted.state:
             conditions.append(_stands(wanted.state, now))
         if wanted.policy_id:
             conditions.append(_TABLE.c.policy_id == wanted.policy_id)
         if wanted.own_query:
             conditions.append(_TABLE.c.policy_id.is_(None))
-        return self._all(_STATE.where(*conditions).order_by(_TABLE.c.id.desc()).limit(limit))
+        return self._listed(_STATE.where(*conditions).order_by(_TABLE.c.id.desc()).limit(limit))
 
-    def changing(self, *, now: datetime, limit: int) -> Sequence[StoredPresentation]:
-        """Return presentations that time alone has moved on."""
-        return self._all(_CHANGING, now=now, limit=limit)
+    def changing(self, *, now: datetime, limit: int) -> Sequence[StoredPresentation | Unreadable]:
+        """Return presentations that time alone has moved on, without claims."""
+        rows = self._unit.connection.execute(_CHANGING, {"now": now, "limit": limit})
+        return [_or_unreadable(row, _without_claims) for row in rows]
+
+    def forget_claims(self, presentation_id: str) -> None:
+        """Delete what is personal of a presentation that cannot be read, and look at it no more."""
+        self._unit.connection.execute(_FORGET_CLAIMS, {"row_id": presentation_id})
 
     def delete_old(self, *, now: datetime, limit: int) -> int:
         """Delete presentations whose record may no longer be kept."""
@@ -188,6 +205,9 @@ class SqlPresentations:
 
     def _all(self, statement: Any, **parameters: Any) -> list[StoredPresentation]:
         return [self._stored(row) for row in self._unit.connection.execute(statement, parameters)]
+
+    def _listed(self, statement: Any, **parameters: Any) -> list[StoredPresentation]:
+        return [_without_claims(row) for row in self._unit.connection.execute(statement, parameters)]
 
     def _columns(self, presentation: StoredPresentation, state: Presentation) -> dict[str, Any]:
         return {
@@ -241,20 +261,43 @@ class SqlPresentations:
         claims = None
         if row.sealed_claims is not None:
             text = self._seal.open(row.sealed_claims, _claims_context(row.id))
-            claims = strict_json.loads_object(text, what="stored claims", max_bytes=MAX_CLAIMS_BYTES)
-        return StoredPresentation(
-            id=row.id,
-            request_id=row.request_id,
-            party_id=PartyId(row.party_id),
-            policy_id=row.policy_id,
-            check_id=row.check_id,
-            version=row.version,
-            state=state_from_json(row.kind, row.body, claims),
-            sealed_key=row.sealed_key,
-            session_digest=row.session_digest,
-            delete_at=row.delete_at,
-            webhook=row.webhook,
-        )
+            claims = strict_json.loads_object(
+                text, what="stored claims", max_bytes=MAX_CLAIMS_BYTES, max_depth=MAX_STORED_DEPTH
+            )
+        return _presentation(row, claims)
+
+
+def _presentation(row: Row[Any], claims: JsonObject | None) -> StoredPresentation:
+    return StoredPresentation(
+        id=row.id,
+        request_id=row.request_id,
+        party_id=PartyId(row.party_id),
+        policy_id=row.policy_id,
+        check_id=row.check_id,
+        version=row.version,
+        state=state_from_json(row.kind, row.body, claims),
+        sealed_key=row.sealed_key,
+        session_digest=row.session_digest,
+        delete_at=row.delete_at,
+        webhook=row.webhook,
+    )
+
+
+def _without_claims(row: Row[Any]) -> StoredPresentation:
+    """Return a presentation with none of the claims it has: no key is needed, and none can be in the way."""
+    return _presentation(row, None if row.sealed_claims is None else {})
+
+
+def _sealable(row: Row[Any]) -> RecordParts:
+    return RecordParts(_without_claims(row), row.record_notes, None, row.record)
+
+
+def _or_unreadable(row: Row[Any], read: Callable[[Row[Any]], _Read]) -> _Read | Unreadable:
+    """Return what a row holds. One that cannot be read, as after an update of ours, is in nobody else's way."""
+    try:
+        return read(row)
+    except WalletError as exc:
+        return Unreadable(row.id, exc.detail)
 
 
 def _told_time(state: Presentation) -> datetime | None:

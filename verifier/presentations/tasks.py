@@ -19,6 +19,11 @@ FORGET = "presentations.forget_answers"
 SEAL = "presentations.seal_records"
 FORGET_LISTS = "status.delete_old_lists"
 
+_LOG = "verifier.presentations"
+
+_REASONS = 5
+"""Different reasons that one line of the log names."""
+
 CRONS = (
     Cron(MOVE_ON, every=timedelta(seconds=5)),
     Cron(SEAL, every=timedelta(seconds=5)),
@@ -31,10 +36,14 @@ CRONS = (
 
 def tasks(verifier: Verifier) -> dict[str, Task]:
     """Return the tasks of presentations by name."""
+    logger = log.get_logger(_LOG)
 
     # More may be due than one batch: another job at once, so that no transaction grows with the backlog.
     def move_on(_job: Job, unit: UnitOfWork, _prepared: Any) -> None:
-        if move_on_in_time(verifier.storage(unit), now=verifier.clock.now()) == BATCH:
+        moved = move_on_in_time(verifier.storage(unit), now=verifier.clock.now())
+        if moved.unreadable:
+            logger.warning("presentations that cannot be read lost their claims in time", ids=moved.unreadable)
+        if moved.count == BATCH:
             enqueue(unit.connection, APP_TABLES, MOVE_ON)
 
     def delete_old(_job: Job, unit: UnitOfWork, _prepared: Any) -> None:
@@ -57,7 +66,7 @@ def tasks(verifier: Verifier) -> dict[str, Task]:
 
 
 def _sealing(verifier: Verifier) -> Task:
-    logger = log.get_logger("verifier.presentations")
+    logger = log.get_logger(_LOG)
 
     # Signing is outside of the transaction: a key in an HSM takes its time.
     def seal(job: Job) -> Sealed:
@@ -65,8 +74,9 @@ def _sealing(verifier: Verifier) -> Task:
 
     def keep(_job: Job, unit: UnitOfWork, sealed: Sealed) -> None:
         keep_sealed(verifier.storage(unit), sealed)
-        for problem in sealed.problems:
-            logger.warning("a verification record could not be sealed", detail=problem)
+        if sealed.problems:
+            reasons = [*dict.fromkeys(sealed.problems)][:_REASONS]
+            logger.warning("verification records could not be sealed", count=len(sealed.problems), reasons=reasons)
         if sealed.following is not None:
             enqueue(unit.connection, APP_TABLES, SEAL, {"after": sealed.following})
 

@@ -23,7 +23,6 @@ DELIVER: Final = "webhooks.deliver"
 WEBHOOK: Final = table_of(WebhookRow)
 _DELIVERY = table_of(WebhookDeliveryRow)
 _ADD = insert(_DELIVERY)
-_AFTER_EVERY_ID = "\x7f"
 
 
 def announce(
@@ -105,11 +104,13 @@ class SqlWebhooks:
         """Return a party's deliveries that failed at least once, newest first."""
         found = (
             select(_DELIVERY)
-            .where(_DELIVERY.c.party_id == party_id, _DELIVERY.c.id < (before or _AFTER_EVERY_ID))
+            .where(_DELIVERY.c.party_id == party_id)
             .where(or_(_DELIVERY.c.tries > 0, _DELIVERY.c.problem != ""))
             .order_by(_DELIVERY.c.id.desc())
             .limit(limit)
         )
+        if before:
+            found = found.where(_DELIVERY.c.id < before)
         return [_delivery(row) for row in self._unit.connection.execute(found)]
 
     def heard(self, delivery: Delivery) -> None:

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import httpcore2
 
 from wallet_core.errors import FetchError
-from wallet_core.http import Flow, HttpRequest, HttpResponse
+from wallet_core.http import Flow, HttpRequest, HttpResponse, has_sound_labels
 
 T = TypeVar("T")
 IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -172,8 +172,8 @@ def parse_target(url: str, *, allow_loopback: bool) -> _Target:
     """Return the parts of a URL we may fetch.
 
     Raises:
-        FetchError: not https (or http with ``allow_loopback``), or it has user information, a fragment, no host, or
-            characters a URL does not have.
+        FetchError: not https (or http with ``allow_loopback``), or it has user information, a fragment, no host, a host
+            that is no name, or characters a URL does not have.
     """
     if len(url) > MAX_URL_CHARACTERS or any(not "!" <= character <= "~" for character in url) or "\\" in url:
         raise FetchError("a URL is too long or holds a character that a URL does not have")
@@ -186,6 +186,8 @@ def parse_target(url: str, *, allow_loopback: bool) -> _Target:
         raise FetchError("only https URLs are fetched")
     if not host or parts.username is not None or parts.password is not None or "#" in url:
         raise FetchError("a URL has no host, or has user information or a fragment")
+    if not has_sound_labels(host):
+        raise FetchError("the host of a URL is not a name")
     secure = parts.scheme == "https"
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return _Target(secure, host, port or (443 if secure else 80), path)
@@ -243,10 +245,13 @@ async def checked_addresses(host: str, port: int, is_allowed: Callable[[IpAddres
     """Return the addresses of ``host``, all of them allowed.
 
     Raises:
-        FetchError: it has none, or one that is not allowed.
+        FetchError: it has none, or one that is not allowed, or ``host`` is no name.
         OSError: the name does not resolve.
     """
-    answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as exc:  # what Python's own codec for names refuses is a ValueError to it
+        raise FetchError("the host of a URL is not a name") from exc
     # A scope id ("fe80::1%eth0") belongs to link-local addresses, which are refused anyway.
     addresses = list(dict.fromkeys(str(answer[4][0]).partition("%")[0] for answer in answers))
     # Every address, not the first: a name with one public and one private address is an attack, not a server.

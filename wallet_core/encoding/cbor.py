@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 import cbor2
 
 from wallet_core.encoding import base64url
+from wallet_core.encoding.strict_json import MAX_INTEGER
 from wallet_core.errors import MalformedError
 from wallet_core.types import Json, JsonObject
 
@@ -330,13 +331,15 @@ def parse_full_date(value: Any, *, what: str) -> date:
 def to_json(value: Any, *, what: str = "CBOR") -> Json:
     """Return parsed CBOR as JSON (RFC 8949 6.1), as DCQL compares the values of an mdoc (OpenID4VP B.2).
 
-    A byte string becomes base64url without padding, a tagged date its text, an integer key its digits; what JSON does
-    not have (undefined, NaN, infinities, other simple values) becomes null.
+    A byte string becomes base64url without padding, a tagged date its text, an integer key its digits, an integer that
+    JSON readers would round (RFC 7493 2.2) the text of a bignum; what JSON does not have (undefined, NaN, infinities,
+    other simple values) becomes null.
 
     Raises:
         MalformedError: a map with a key that is neither text nor integer, or with two that become one.
     """
-    # No integer is beyond 64 bits: what is larger comes as tag 2 or 3.
+    if isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
+        return _bignum_to_json(value)
     if isinstance(value, bool | str | int) or (isinstance(value, float) and isfinite(value)):
         return value
     if isinstance(value, bytes):
@@ -346,6 +349,13 @@ def to_json(value: Any, *, what: str = "CBOR") -> Json:
     if isinstance(value, Tagged):
         return _tagged_to_json(value, what)
     return _map_to_json(value, what) if isinstance(value, dict) else None
+
+
+def _bignum_to_json(value: int) -> str:
+    """Return a large integer as tag 2 or 3 with the same number becomes, which may be written without its tag."""
+    content = value if value >= 0 else -1 - value
+    digits = base64url.encode(content.to_bytes((content.bit_length() + 7) // 8, "big"))
+    return digits if value >= 0 else f"~{digits}"
 
 
 def _tagged_to_json(value: Tagged, what: str) -> Json:

@@ -210,6 +210,9 @@ def is_usable(value: Json) -> bool:
     # vp-8.3-key-alg
     if not isinstance(value, dict) or value.get("alg") != ALG or value.get("use", "enc") != "enc":
         return False
+    # 8.3: the JWE must carry the kid, and RFC 7516 4.1.6 knows none but text.
+    if not isinstance(value.get("kid", ""), str):
+        return False
     try:
         _recipient_key(value, "jwk")
     except MalformedError:

@@ -16,6 +16,7 @@ from wallet_core.errors import (
     FalseRegistration,
     InvalidRequest,
     MalformedError,
+    QueryNotSatisfied,
     UntrustedError,
     VerificationError,
     WalletError,
@@ -26,6 +27,7 @@ from wallet_core.protocols.openid4vp import dc_api
 from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, ClientIdPrefix, create_client_id
 from wallet_core.protocols.openid4vp.dc_api_wallet import ResolvedDcApiRequest, answer_to_error, resolve_dc_api_request
 from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
+from wallet_core.protocols.openid4vp.matching import approve, match
 from wallet_core.protocols.openid4vp.verifier_info import VerifierInfo
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.trust.x509 import format_x5c
@@ -245,15 +247,18 @@ def test_without_an_origin_there_is_no_request(protocol: str) -> None:
 
 @pytest.mark.clause("dcapi-15.9.2-nothing-before-the-person", "dcapi-A.4-error-alone")
 def test_the_page_learns_nothing_before_the_person_acted() -> None:
-    wrong, nothing = InvalidRequest("the request is for another origin"), AccessDenied("nothing matches")
+    wrong = InvalidRequest("the request is for another origin")
     assert answer_to_error(SIGNED, wrong, person_acted=False) is None
     assert answer_to_error(SIGNED, wrong, person_acted=True) == {
         "protocol": SIGNED,
         "data": {"error": "invalid_request"},
     }
+    with pytest.raises(QueryNotSatisfied) as nothing:
+        approve(match(REQUEST.dcql_query, ()))
     # Whether nothing matches or the person says no, the platform cancels.
-    assert answer_to_error(SIGNED, nothing, person_acted=False) is None
-    assert answer_to_error(SIGNED, nothing, person_acted=True) is None
+    for error in (nothing.value, AccessDenied("declined")):
+        assert answer_to_error(SIGNED, error, person_acted=False) is None
+        assert answer_to_error(SIGNED, error, person_acted=True) is None
 
 
 @pytest.mark.clause("dcapi-A.2-encrypted")

@@ -5,7 +5,7 @@ from copy import deepcopy
 import pytest
 
 from wallet_core.errors import InvalidRequest
-from wallet_core.protocols.openid4vp.dcql import MAX_KEPT_BYTES, parse_dcql_query, validate_own_query
+from wallet_core.protocols.openid4vp.dcql import MAX_CLAIMS, MAX_KEPT_BYTES, parse_dcql_query, validate_own_query
 
 GOOD = {
     "credentials": [
@@ -156,8 +156,10 @@ def test_our_own_query_asks_for_a_claim_twice() -> None:
     [
         lambda query, _: query.update(credentials=[{**GOOD["credentials"][1], "id": f"q{n}"} for n in range(65)]),
         lambda _, credential: credential.update(claims=[{"id": f"c{n}", "path": [f"c{n}"]} for n in range(10_000)]),
+        lambda _, credential: credential["claims"].extend({"id": f"c{n}", "path": [f"c{n}"]} for n in range(255)),
         lambda _, credential: credential.update(claim_sets=[["a"]] * 65),
-        lambda _, credential: credential.update(claim_sets=[["a"] * 65]),
+        lambda _, credential: credential.update(claim_sets=[["a"] * 257]),
+        lambda _, credential: credential.update(claim_sets=[["a"] * 256] * 17),
         lambda query, _: query.update(credential_sets=[{"options": [["licence"]]}] * 65),
         lambda query, _: query["credential_sets"][0].update(options=[["licence"]] * 65),
         lambda query, _: query["credential_sets"][0].update(options=[["licence"] * 65]),
@@ -169,6 +171,17 @@ def test_our_own_query_asks_for_a_claim_twice() -> None:
 )
 def test_a_query_with_more_than_anybody_asks(change) -> None:
     refused(change)
+
+
+def test_a_query_for_everything_of_an_mdl() -> None:
+    query = deepcopy(GOOD)
+    query["credentials"][1]["claims"] = [
+        {"id": f"c{n}", "path": ["org.iso.18013.5.1", f"element_{n}"]} for n in range(MAX_CLAIMS)
+    ]
+    query["credentials"][1]["claim_sets"] = [[f"c{n}" for n in range(MAX_CLAIMS)]] * 16
+    parsed = parse_dcql_query(query)
+    assert len(parsed.credentials[1].claims) == MAX_CLAIMS
+    validate_own_query(parsed)
 
 
 @pytest.mark.clause("dcql-6.1-authorities-shape")

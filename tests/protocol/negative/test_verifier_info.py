@@ -277,6 +277,13 @@ def test_each_claim_that_the_registration_does_not_cover(registered: Any, asked:
     assert {one.query_id for one in found} <= {"licence"}
 
 
+def test_a_registration_for_everything_of_an_mdl() -> None:
+    paths = [(f"element_{n}",) for n in range(70)]
+    judgement = judged(registration_claims(*paths))
+    assert judgement.standing is Standing.REGISTERED
+    assert judgement.over_asked(parse_dcql_query(query(*paths))) == ()
+
+
 def test_another_type_or_format_is_over_asked_whole() -> None:
     judgement = judged(registration_claims(("name",)))
     both = query(("name",), meta={"vct_values": [VCT, "urn:other"]})

@@ -161,8 +161,9 @@ def test_server_metadata_that_are_refused(change):
 
 
 @pytest.mark.parametrize(
-    "url", ["https://a.example", "https://a.example:8443/x?y=z", "http://localhost:8100/a", "http://[::1]/"]
-)
+    "url", ["https://a.example", "https://a.example:8443/x?y=z", "http://localhost:8100/a", "http://[::1]/",
+     f"https://{'a' * 63}.example./"],
+)  # fmt: skip
 def test_urls(url):
     assert parse_url(url, what="url") == url
 
@@ -172,7 +173,7 @@ def test_urls(url):
     "url",
     [None, 1, "", "a", "http://a.example", "https://", "https://u@a.example", "https://a.example#f", "https://a b",
      "https://a.example:port", "https://[", "//a.example", "https://a.example/\n", "javascript:alert(1)",
-     "https://" + "a" * 3000],
+     "https://" + "a" * 3000, f"https://{'a' * 64}.example/", "https://.example/", "https://a..example/", "https://./"],
 )  # fmt: skip
 def test_what_is_no_url_here(url):
     with pytest.raises(MalformedError):

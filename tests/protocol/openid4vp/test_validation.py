@@ -330,6 +330,14 @@ def test_any_claim_set_will_do() -> None:
     assert validated.credentials["licence"][0].claims == {"name": CLAIMS["name"]}
 
 
+def test_what_answers_an_id_is_found_by_the_index_that_was_signed() -> None:
+    asked = expectation(query({"id": "second", "path": ["classes", 1]}, {"id": "named", "path": ["name"]}))
+    shown = present([("classes", 1), ("name",)])
+    (credential,) = validate_vp_token({"licence": [shown]}, asked, now=NOW).credentials["licence"]
+    assert credential.claims == {"classes": [CLAIMS["classes"][1]], "name": CLAIMS["name"]}
+    assert credential.answers == {"second": (CLAIMS["classes"][1],), "named": (CLAIMS["name"],)}
+
+
 def test_an_index_is_that_of_the_signed_array() -> None:
     asked = expectation(query(("classes", 1)))
     second = present([("classes", 1)])

@@ -219,6 +219,23 @@ def test_urls_that_are_never_fetched(url: str) -> None:
         parse_target(url, allow_loopback=False)
 
 
+NO_NAMES = [f"{'a' * 64}.example", ".example", "a..example", "a.example..", "."]
+
+
+@pytest.mark.parametrize("host", NO_NAMES)
+def test_a_host_that_is_no_name_is_a_fetch_error(host: str) -> None:
+    with pytest.raises(FetchError):
+        _run(f"https://{host}/", allow=False)
+    with pytest.raises(FetchError):
+        parse_target(f"https://{host}/", allow_loopback=False)
+
+
+@pytest.mark.parametrize("host", NO_NAMES[:4])
+def test_what_the_resolver_takes_for_no_name_is_a_fetch_error(host: str) -> None:
+    with pytest.raises(FetchError):
+        asyncio.run(http_adapter.checked_addresses(host, 443, lambda _address: True))
+
+
 @given(st.text(max_size=60) | st.from_regex(r"https?://[\w.:@\[\]/?#%-]{0,40}", fullmatch=True))
 def test_any_text_is_a_target_or_a_fetch_error(url: str) -> None:
     try:

@@ -17,7 +17,7 @@ from tests.simulators.verifier import SimulatedVerifier, refusal
 from tests.support.presentations import der, new_ca
 from tests.support.transactions import DOCUMENT, digest, transaction
 from tests.support.wallets import CATALOGUE, LICENCE, NAME, Town, new_verifier, policy_query, receive, wait
-from wallet_core.encoding import base64url
+from wallet_core.encoding import base64url, strict_json
 from wallet_core.errors import FetchError, MalformedError, NotFound, QueryNotSatisfied, StateConflict
 from wallet_core.formats.sd_jwt.holder import index_sd_jwt
 from wallet_core.http import HttpResponse
@@ -281,7 +281,27 @@ def test_what_a_longer_set_adds_is_an_extra(town: Town) -> None:
     assert "sex" in received(again)["licence"]
 
 
-@pytest.mark.parametrize("answers", [{"group_0": "7"}, {"group_0": "x"}, {"group_0": "-1"}, {"extra_0_0_0": "3"}])
+def test_a_request_as_deep_as_one_may_be_is_shown_and_answered(town: Town) -> None:
+    receive(town, LICENCE)
+    query = policy_query("account-opening")
+    # The query stands one level inside the Request Object.
+    nested: Any = "x"
+    for _ in range(strict_json.MAX_DEPTH - 2):
+        nested = [nested]
+    verifier = new_verifier(town, claims={"dcql_query": {**query, "unknown": nested}})
+    presentation = reviewed(town, verifier)
+    ports, owner = town.wallet.presentation_ports(), town.owner.id
+    assert use_cases.review_request(ports, use_cases.show_presentation(ports, owner, presentation.id)).satisfiable
+    use_cases.show_presentation(ports, owner, sending.sign(ports, presentation, {}).id)
+    nested = [nested]
+    deeper = new_verifier(town, claims={"dcql_query": {**query, "unknown": nested}})
+    assert isinstance(reviewed(town, deeper).state, Blocked)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [{"group_0": "7"}, {"group_0": "x"}, {"group_0": "-1"}, {"extra_0_0_0": "3"}, {"group_0": "0" * 5000 + "1"}],
+)
 def test_a_choice_that_was_not_offered(town: Town, answers: dict[str, str]) -> None:
     receive(town, LICENCE)
     verifier = new_verifier(town)

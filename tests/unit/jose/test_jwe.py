@@ -130,11 +130,29 @@ def test_an_x25519_point_of_low_order_is_refused() -> None:
         (P384_JWK, False),
         ({"d": "AA"}, False),
         ({"x": "AA"}, False),
+        ({"kid": None}, True),
+        ({"kid": ""}, True),
+        ({"kid": 5}, False),
+        ({"kid": {}}, False),
+        ({"kid": []}, False),
+        ({"kid": True}, False),
     ],
 )
 def test_only_keys_we_can_use_are_usable(change: Any, usable: Any) -> None:
     assert jwe.is_usable({k: v for k, v in {**JWK, **change}.items() if v is not None}) is usable
     assert not jwe.is_usable("key")
+
+
+def test_a_kid_of_null_is_no_kid() -> None:
+    assert not jwe.is_usable({**JWK, "kid": None})
+
+
+@pytest.mark.parametrize("length", [0, 1, 1000, 5000])
+def test_a_usable_key_can_be_encrypted_to(length: int) -> None:
+    for key in (JWK, OKP_JWK):
+        named = {**key, "kid": "k" * length}
+        if jwe.is_usable(named):
+            assert jwe.encrypt(b"secret", named, enc="A128GCM")
 
 
 @pytest.mark.clause("x509-HAIP5-key")

@@ -13,7 +13,7 @@ from verifier.presentations.use_cases.access_keys import attestation_of, signing
 from verifier.presentations.use_cases.records import note
 from verifier.presentations.use_cases.requests import key_context
 from wallet_core import spec_versions as spec
-from wallet_core.encoding.claims_path import resolve, value_at
+from wallet_core.encoding import strict_json
 from wallet_core.errors import (
     InvalidRequest,
     NotFound,
@@ -38,7 +38,7 @@ from wallet_core.protocols.openid4vp.checks import CheckStep
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery
 from wallet_core.protocols.openid4vp.mdoc import request_transcript
 from wallet_core.protocols.openid4vp.presentation import Retrieved
-from wallet_core.protocols.openid4vp.presented import Expectation
+from wallet_core.protocols.openid4vp.presented import Expectation, PresentedCredential
 from wallet_core.protocols.openid4vp.record import RecordNotes
 from wallet_core.protocols.openid4vp.response import VpToken
 from wallet_core.protocols.openid4vp.statuses import DEFAULT_RULE, StatusLook
@@ -49,7 +49,7 @@ from wallet_core.protocols.openid4vp.wallet_metadata import (
     validate_wallet_can_answer,
 )
 from wallet_core.trust.status_list.judging import refuse_status
-from wallet_core.types import ClientId, Json, JsonObject, QueryId, SessionTranscript
+from wallet_core.types import ClientId, JsonObject, SessionTranscript
 
 ELSEWHERE_PATH: Final = "/continue"
 """Path of our page that says: go on at the other screen (protocols 24)."""
@@ -225,7 +225,7 @@ def validate_answer(
     )
     validated = validate_vp_token(vp_token, expected, now=now)
     if policy is not None:
-        _validate_same_person(request.dcql_query, policy.must_match, validated)
+        _validate_same_person(policy.must_match, validated)
     return validated
 
 
@@ -233,24 +233,22 @@ def _asks_for_mdoc(query: DcqlQuery) -> bool:
     return any(entry.format == spec.FORMAT_MDOC for entry in query.credentials)
 
 
-def _validate_same_person(query: DcqlQuery, groups: Sequence[Sequence[str]], validated: ValidatedResponse) -> None:
+def _validate_same_person(groups: Sequence[Sequence[str]], validated: ValidatedResponse) -> None:
+    """Check that the credentials share a value of each group: one may name several people, a parent's all children."""
+    presented = [one for several in validated.credentials.values() for one in several]
     for group in groups:
-        values = {str(value) for claim_id in group for value in _values_of(query, claim_id, validated)}
-        if len(values) > 1:
+        named = [found for one in presented if (found := _values(one, group))]
+        if named and not frozenset.intersection(*named):
             raise QueryNotSatisfied(
                 "the credentials belong to different people", step=CheckStep.QUERY_ANSWERED, detail="must_match"
             )
 
 
-def _values_of(query: DcqlQuery, claim_id: str, validated: ValidatedResponse) -> list[Json]:
-    found: list[Json] = []
-    for entry in query.credentials:
-        paths = [claim.path for claim in entry.claims if claim.id == claim_id]
-        for credential in validated.credentials.get(QueryId(entry.id), ()):
-            found += [
-                value_at(credential.claims, concrete) for path in paths for concrete in resolve(credential.claims, path)
-            ]
-    return found
+def _values(credential: PresentedCredential, claim_ids: Sequence[str]) -> frozenset[bytes]:
+    """Return what a credential shows of these claims, each value as its JSON: ``1`` is neither ``"1"`` nor ``true``."""
+    return frozenset(
+        strict_json.dumps_sorted(value) for claim_id in claim_ids for value in credential.answers.get(claim_id, ())
+    )
 
 
 def private_keys(ports: PresentationPorts, stored: StoredPresentation) -> list[ec.EllipticCurvePrivateKey]:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from verifier.presentations.ports import PresentationPorts, RecordParts, Storage, StoredPresentation
+from verifier.presentations.ports import PresentationPorts, RecordParts, Storage, StoredPresentation, Unreadable
 from verifier.presentations.use_cases.access_keys import signing_key
 from verifier.relying_parties.ports import PartyId, RelyingParty
-from wallet_core.errors import NotFound, StateConflict, WalletError
+from wallet_core.errors import KeyUnavailable, NotFound, StateConflict, WalletError
 from wallet_core.protocols.openid4vp import presentation as states
+from wallet_core.protocols.openid4vp.client_id import ClientIdentifier
 from wallet_core.protocols.openid4vp.presentation import Answered
 from wallet_core.protocols.openid4vp.record import (
     SALT_BYTES,
@@ -40,7 +41,7 @@ class Sealed:
 
     Attributes:
         records: id of the presentation and sealed record.
-        problems: why others could not be sealed.
+        problems: why others could not be sealed, one text for each.
         following: the id after which more may wait; None if nothing does.
     """
 
@@ -84,20 +85,35 @@ def _extended(ports: PresentationPorts, validated: ValidatedResponse) -> dict[st
 def seal_waiting(ports: PresentationPorts, *, after: str = "") -> Sealed:
     """Seal what waits, at most :data:`SEAL_BATCH`. No transaction is open meanwhile, and nothing is stored yet.
 
-    What cannot be sealed now (the key is away) waits on.
+    What cannot be sealed now (the key is away) waits on; of many under one key, one tries.
     """
     storage, now = ports.reading(), ports.clock.now()
     with storage.unit:
         waiting = storage.presentations.unsealed(after=after, limit=SEAL_BATCH)
     records: list[tuple[str, str]] = []
     problems: list[str] = []
+    away: dict[tuple[PartyId, ClientIdentifier | None], str] = {}
     for parts in waiting:
+        if isinstance(parts, Unreadable):
+            problems.append(f"{parts.id} cannot be read: {parts.problem}")
+            continue
+        # A party's next key may be there where its last one is gone for good.
+        key = parts.stored.party_id, parts.stored.state.terms.request.client_id
+        if key in away:
+            problems.append(away[key])
+            continue
         try:
             records.append((parts.stored.id, _seal(ports, parts, now)))
         except WalletError as exc:
             problems.append(exc.detail)
-    following = waiting[-1].stored.id if len(waiting) == SEAL_BATCH else None
+            if isinstance(exc, KeyUnavailable):
+                away[key] = exc.detail
+    following = _id(waiting[-1]) if len(waiting) == SEAL_BATCH else None
     return Sealed(tuple(records), tuple(problems), following)
+
+
+def _id(parts: RecordParts | Unreadable) -> str:
+    return parts.id if isinstance(parts, Unreadable) else parts.stored.id
 
 
 def keep_sealed(storage: Storage, sealed: Sealed) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from verifier.presentations.ports import PresentationPorts, Storage, StoredPresentation, Wanted
+from verifier.presentations.ports import PresentationPorts, Storage, StoredPresentation, Unreadable, Wanted
 from verifier.relying_parties.ports import RelyingParty
 from wallet_core.errors import NotFound, StateConflict
 from wallet_core.protocols.openid4vp import presentation as states
@@ -78,6 +78,14 @@ class CheckResult:
 
     id: str
     result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class MovedOn:
+    """How many presentations time has moved on, and the ids of those of them that could not be read."""
+
+    count: int
+    unreadable: tuple[str, ...]
 
 
 def show_presentation(ports: PresentationPorts, party: RelyingParty, presentation_id: str) -> Result:
@@ -176,19 +184,26 @@ def redeem_in_browser(ports: PresentationPorts, response_code: str, *, session_d
     return _result(stored.moved(moved), now)
 
 
-def move_on_in_time(storage: Storage, *, now: datetime) -> int:
-    """Store what time alone has done: expired requests, claims that may no longer be kept. Returns how many.
+def move_on_in_time(storage: Storage, *, now: datetime) -> MovedOn:
+    """Store what time alone has done: expired requests, claims that may no longer be kept.
 
-    At most :data:`BATCH`, in the caller's unit of work.
+    At most :data:`BATCH`, in the caller's unit of work. Of one that cannot be read the claims go all the same.
     """
     found = storage.presentations.changing(now=now, limit=BATCH)
     for one in found:
+        if isinstance(one, Unreadable):
+            storage.presentations.forget_claims(one.id)
+            continue
+        moved = states.observe(one.state, now=now)
+        # It was read without claims: to store it as it is would delete them before their time.
+        if moved is one.state:
+            continue
         try:
-            storage.presentations.advance(one, states.observe(one.state, now=now))
+            storage.presentations.advance(one, moved)
         except StateConflict:
             # Somebody moved it meanwhile; if it is still due, the next run finds it.
             continue
-    return len(found)
+    return MovedOn(len(found), tuple(one.id for one in found if isinstance(one, Unreadable)))
 
 
 def delete_old_presentations(storage: Storage, *, now: datetime) -> int:

@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from wallet_core.errors import MalformedError
+from wallet_core.http import has_sound_labels
 from wallet_core.types import Json
 
 MAX_URL_CHARACTERS: Final = 2048
@@ -71,6 +72,8 @@ def _split(value: Json, what: str) -> tuple[str, SplitResult]:
         raise MalformedError(f"{what} is not a URL", clause="RFC 3986 3") from exc
     if not host or "@" in parts.netloc or "#" in value:
         raise MalformedError(f"{what} has no host, or has user information or a fragment", clause="RFC 3986 3.2")
+    if not has_sound_labels(host):
+        raise MalformedError(f"the host of {what} is not a name", clause="RFC 1035 2.3.4")
     # vci-12.2.1-https
     if parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK_HOSTS):
         raise MalformedError(f"{what} is not https", clause="OpenID4VCI 12.2.1")

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from wallet_core import spec_versions as spec
 from wallet_core.encoding import base64url
-from wallet_core.errors import AccessDenied, MalformedError, WalletError
+from wallet_core.errors import AccessDenied, MalformedError, QueryNotSatisfied, WalletError
 from wallet_core.protocols.openid4vp.candidates import HeldCredential
 from wallet_core.protocols.openid4vp.client_id import VerifiedClient
 from wallet_core.protocols.openid4vp.dc_api import (
@@ -190,7 +190,7 @@ def answer_to_error(protocol: str, error: WalletError, *, person_acted: bool) ->
     That nothing matches and that the person said no look the same, and like any other cancelled call.
     """
     # dcapi-15.9.2-nothing-before-the-person
-    if not person_acted or isinstance(error, AccessDenied):
+    if not person_acted or isinstance(error, AccessDenied | QueryNotSatisfied):
         return None
     # A.4: "This object has a single property with the name error".
     # dcapi-A.4-error-alone

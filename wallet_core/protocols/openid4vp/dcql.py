@@ -19,7 +19,13 @@ T = TypeVar("T")
 ClaimValue: TypeAlias = str | int | bool
 
 MAX_ENTRIES: Final = 64
-"""Entries of any array of a query; the largest honest one here asks for about 20 claims."""
+"""Entries of any array of a query but those of claims; the largest honest one has a handful."""
+
+MAX_CLAIMS: Final = 256
+"""Claims of one Credential Query, and of one of its claim sets; an mDL with everything has about 70."""
+
+MAX_CLAIM_REFERENCES: Final = 4096
+"""Claims that all claim sets of one Credential Query name together: each is looked for in each card of the type."""
 
 MAX_KEPT_BYTES: Final = 4096
 """Bytes of a query whose parsed form is kept: everybody who is asked for the same is asked by the same query."""
@@ -202,7 +208,7 @@ def _parse_query(source: JsonObject) -> DcqlQuery:
 def _parse_credential(value: Json) -> CredentialQuery:
     entry = _object(value, "a Credential Query")
     name = _string(entry, "format")
-    claims = _entries(entry, "claims", lambda claim: _parse_claim(claim, name)) or ()
+    claims = _entries(entry, "claims", lambda claim: _parse_claim(claim, name), MAX_CLAIMS) or ()
     return CredentialQuery(
         id=QueryId(_identifier(entry.get("id"), "id of a Credential Query")),
         format=name,
@@ -261,9 +267,11 @@ def _parse_claim_sets(entry: JsonObject, claims: tuple[ClaimsQuery, ...]) -> tup
     # 6.3: "Within the particular claims array, the same id MUST NOT be present more than once."
     # dcql-6.3-claim-id-once
     _require_distinct([claim.id for claim in claims if claim.id is not None], "id of a Claims Query", "OpenID4VP 6.3")
-    sets = _entries(entry, "claim_sets", lambda value: _references(value, "claim_sets"))
+    sets = _entries(entry, "claim_sets", lambda value: _references(value, "claim_sets", MAX_CLAIMS))
     if sets is None:
         return (claims,) if claims else ()
+    if sum(map(len, sets)) > MAX_CLAIM_REFERENCES:
+        raise MalformedError(f"claim_sets name more than {MAX_CLAIM_REFERENCES} claims", clause="OpenID4VP 6.1")
     # 6.4.1: "claim_sets MUST NOT be present if claims is absent." 6.3: with claim_sets, id is REQUIRED.
     # dcql-6.3-claim-ids
     if not claims or len(by_id) != len(claims):
@@ -296,19 +304,21 @@ def _claim_value(value: Json) -> ClaimValue:
     raise MalformedError("values holds something else than strings, integers and booleans", clause="OpenID4VP 6.3")
 
 
-def _references(value: Json, what: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not 0 < len(value) <= MAX_ENTRIES:
+def _references(value: Json, what: str, limit: int = MAX_ENTRIES) -> tuple[str, ...]:
+    if not isinstance(value, list) or not 0 < len(value) <= limit:
         raise MalformedError(f"{what} holds something else than arrays of identifiers", clause="OpenID4VP 6.2")
     return tuple(_identifier(item, f"an entry of {what}") for item in value)
 
 
-def _entries(source: Mapping[str, Json], member: str, parse: Callable[[Json], T]) -> tuple[T, ...] | None:
+def _entries(
+    source: Mapping[str, Json], member: str, parse: Callable[[Json], T], limit: int = MAX_ENTRIES
+) -> tuple[T, ...] | None:
     if member not in source:
         return None
     value = source[member]
     # dcql-6-non-empty
-    if not isinstance(value, list) or not 0 < len(value) <= MAX_ENTRIES:
-        raise MalformedError(f"{member} is not an array of 1 to {MAX_ENTRIES} entries", clause="OpenID4VP 6")
+    if not isinstance(value, list) or not 0 < len(value) <= limit:
+        raise MalformedError(f"{member} is not an array of 1 to {limit} entries", clause="OpenID4VP 6")
     return tuple(parse(entry) for entry in value)
 
 

@@ -74,6 +74,7 @@ class PresentedCredential:
         certificate: under which it is signed; not stored. Without one, nothing says that its issuer may issue it.
         status: what is known of its status.
         key_binding: payload of the verified Key Binding JWT; not stored; None for an mdoc, and without one.
+        answers: what answers each Claims Query that has an id; not stored.
     """
 
     format: str
@@ -86,6 +87,7 @@ class PresentedCredential:
     certificate: TrustedCertificate | None = field(default=None, compare=False, repr=False)
     status: StatusFinding = NO_STATUS
     key_binding: JsonObject | None = field(default=None, compare=False, repr=False)
+    answers: Mapping[str, tuple[Json, ...]] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from wallet_core.protocols.openid4vp.presentation import (
 )
 from wallet_core.protocols.openid4vp.presented import PresentedCredential
 from wallet_core.protocols.openid4vp.response import VpToken
+from wallet_core.protocols.openid4vp.stored import MAX_STORED_DEPTH
 from wallet_core.protocols.openid4vp.validation import ValidatedResponse
 from wallet_core.trust.status_list.judging import StatusFinding
 from wallet_core.trust.x509 import format_x5c
@@ -258,7 +259,9 @@ def seal_record(
         KeyUnavailable: the key cannot sign now.
         ValueError: the presentation has not ended (a mistake of our own code).
     """
-    caught = strict_json.loads_object(notes, what="the notes of a record", max_bytes=_MAX_PAYLOAD_BYTES)
+    caught = strict_json.loads_object(
+        notes, what="the notes of a record", max_bytes=_MAX_PAYLOAD_BYTES, max_depth=MAX_STORED_DEPTH
+    )
     terms = state.terms
     refused = state.checks if isinstance(state, Refused) else ()
     payload: JsonObject = {
@@ -335,7 +338,9 @@ def parse_record(text: str) -> ParsedRecord:
     if not disclosed or disclosed.pop() or len(disclosed) > MAX_RECORD_DISCLOSURES:
         raise MalformedError("this is not a verification record", clause="specs/verification-record.md 1")
     unverified = jws.parse(token, what="verification record", max_characters=MAX_RECORD_CHARACTERS)
-    payload = strict_json.loads_object(unverified.payload, what="verification record", max_bytes=_MAX_PAYLOAD_BYTES)
+    payload = strict_json.loads_object(
+        unverified.payload, what="verification record", max_bytes=_MAX_PAYLOAD_BYTES, max_depth=MAX_STORED_DEPTH
+    )
     return ParsedRecord(unverified, payload, tuple(disclosed))
 
 

@@ -21,7 +21,7 @@ from wallet_core.errors import MalformedError, VerificationError
 from wallet_core.jose import jws
 from wallet_core.keys.signer import CertifiedSigner
 from wallet_core.protocols.oauth2.identifiers import parse_url
-from wallet_core.protocols.openid4vp.dcql import CredentialQuery, parse_dcql_query
+from wallet_core.protocols.openid4vp.dcql import MAX_CLAIMS, CredentialQuery, parse_dcql_query
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
 from wallet_core.trust.x509 import format_x5c, parse_x5c, verify_chain
 from wallet_core.types import ClaimsPath, Json, JsonObject
@@ -39,7 +39,7 @@ MAX_TEXT: Final = 1000
 """Characters of a text for people: a purpose is one sentence, a screen holds no more."""
 
 MAX_ENTRIES: Final = 64
-"""Entries of any array in one: registered credentials, their claims, languages of a text."""
+"""Entries of any array in one but those of claims: registered credentials, languages of a text."""
 
 SERVICE_PROVIDER: Final = "https://uri.etsi.org/19475/Entitlement/Service_Provider"
 """What we register relying parties as (ETSI TS 119 475 annex A)."""
@@ -275,7 +275,7 @@ def _credential(value: Json) -> RegisteredCredential:
     return RegisteredCredential(
         format_,
         tuple(_words(one, "a type") for one in types),
-        tuple(_path(entry) for entry in _array(claims, "claim", empty=True)),
+        tuple(_path(entry) for entry in _array(claims, "claim", empty=True, limit=MAX_CLAIMS)),
     )
 
 
@@ -304,9 +304,9 @@ def _address(value: Json) -> str | None:
         return None
 
 
-def _array(value: Json, what: str, *, empty: bool = False) -> Sequence[Json]:
+def _array(value: Json, what: str, *, empty: bool = False, limit: int = MAX_ENTRIES) -> Sequence[Json]:
     # reg-5.2.4-members
-    if not isinstance(value, list) or len(value) > MAX_ENTRIES or not (value or empty):
+    if not isinstance(value, list) or len(value) > limit or not (value or empty):
         raise MalformedError(f"{what} of a registration is not an array", clause=_CLAUSE)
     return value
 

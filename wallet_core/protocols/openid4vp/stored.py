@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from wallet_core.encoding import base64url
+from wallet_core.encoding import base64url, strict_json
 from wallet_core.errors import MalformedError
 from wallet_core.protocols.openid4vp.checks import Check
 from wallet_core.protocols.openid4vp.dc_api import DcApiOffer, DcApiProtocol, parse_dc_api_members
@@ -24,6 +24,9 @@ from wallet_core.protocols.openid4vp.presented import PresentedCredential
 from wallet_core.protocols.openid4vp.request import parse_request_members
 from wallet_core.trust.status_list.judging import NO_STATUS, StatusFinding
 from wallet_core.types import Json, JsonObject, QueryId
+
+MAX_STORED_DEPTH: Final = strict_json.MAX_DEPTH + 8
+"""Levels of what we made of claims, which may be as deep as any JSON here and then stand some levels further down."""
 
 
 def state_to_json(state: Presentation) -> JsonObject:

@@ -51,6 +51,20 @@ def validate_found(
     return tuple(dict.fromkeys([path for paths in answers.values() for path in paths]))
 
 
+def values_by_id(
+    query: CredentialQuery, claims: JsonObject, found: Mapping[int, tuple[ConcretePath, ...]]
+) -> dict[str, tuple[Json, ...]]:
+    """Return what answers each Claims Query of ``query`` that has an id, of what :func:`find_claims` found.
+
+    Of the claims as they were presented: once they are projected, an index no longer counts what was signed.
+    """
+    return {
+        claim.id: tuple(value_at(claims, path) for path in _accepted(claim, found[id(claim)], claims))
+        for claim in query.claims
+        if claim.id
+    }
+
+
 def presented_paths(
     claims: JsonObject, path: ClaimsPath, gaps: Mapping[ConcretePath, Sequence[int]]
 ) -> tuple[ConcretePath, ...]:

@@ -18,7 +18,7 @@ from wallet_core.protocols.openid4vp.presented import (
     find_status,
     validate_authorities,
 )
-from wallet_core.protocols.openid4vp.validation_claims import project, validate_claims
+from wallet_core.protocols.openid4vp.validation_claims import find_claims, project, validate_found, values_by_id
 from wallet_core.types import DocType, JsonObject
 
 _STEPS: Final[Mapping[int | None, CheckStep]] = {
@@ -58,16 +58,18 @@ def validate_presented_mdoc(
     chain = [presented.certificate.leaf.public_bytes(Encoding.DER)] if query.trusted_authorities else ()
     validate_authorities(query, chain, presented.certificate, expected, now)
     _validate_elements(presented.mdoc, expected.query)
+    found = find_claims([query], claims, {})
     return PresentedCredential(
         format=query.format,
         type=presented.mdoc.doc_type,
-        claims=project(claims, validate_claims(query, claims, {})),
+        claims=project(claims, validate_found(query, claims, found)),
         issuer=None,
         issuer_name=presented.certificate.name,
         valid_until=presented.mdoc.validity.valid_until,
         holder_bound=True,
         certificate=presented.certificate,
         status=finding,
+        answers=values_by_id(query, claims, found),
     )
 
 

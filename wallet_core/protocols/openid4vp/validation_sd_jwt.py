@@ -27,7 +27,7 @@ from wallet_core.protocols.openid4vp.presented import (
     find_status,
     validate_authorities,
 )
-from wallet_core.protocols.openid4vp.validation_claims import find_claims, project, validate_found
+from wallet_core.protocols.openid4vp.validation_claims import find_claims, project, validate_found, values_by_id
 from wallet_core.trust.x509 import TrustedCertificate, validate_issuer_name
 from wallet_core.types import ClientId, Nonce
 
@@ -76,6 +76,7 @@ def validate_presented_sd_jwt(
         certificate=certificate,
         status=finding,
         key_binding=credential.key_binding,
+        answers=values_by_id(query, credential.claims, found),
     )
 
 
