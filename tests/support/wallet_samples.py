@@ -207,9 +207,8 @@ def agreed() -> HistoryRecord:
 
 def asked(view: RequestView, **changes: Any) -> tuple[str, dict[str, Any]]:
     """Return the consent page of a request."""
-    return "consent.html", {"view": view, "at": "/requests/r-1", "failed": False, "scanned": False, "used": False} | (
-        changes
-    )
+    notes = {"failed": False, "scanned": False, "used": False, "large": False}
+    return "consent.html", {"view": view, "at": "/requests/r-1", **notes, **changes}
 
 
 def card(shown: CardView, refreshed: str = "", **changes: Any) -> tuple[str, dict[str, Any]]:
@@ -312,6 +311,7 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
     "consent-used-up": asked(consent(used_up=True)),
     "consent-used-up-for-good": asked(consent(used_up=True, can_refresh=False)),
     "consent-used-meanwhile": asked(consent(used_up=True), used=True),
+    "consent-too-large": asked(consent(used_up=False), large=True),
     "blocked-report": ("request_blocked.html", BLOCKED | {"report": True, "back_to": ""}),
     "blocked-reported": (
         "request_blocked.html",
