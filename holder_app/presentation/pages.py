@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import File, Form, Request, Response, UploadFile
 
 from holder_app.accounts.ports import Account
-from holder_app.credentials.pages import kept_until
+from holder_app.credentials.pages import registered_uses
 from holder_app.credentials.refreshing import refresh_card
 from holder_app.credentials.status import check_cards_soon
 from holder_app.credentials.use_cases import show_record
@@ -222,4 +222,4 @@ def _page(
 def _receipt(request: Request, wallet: Wallet, presentation: Presentation, record_id: str, url: str) -> Response:
     record = show_record(wallet.card_ports(read_only=True), presentation.account_id, record_id)
     link = url if _may_open(url, wallet) else ""
-    return html(request, "record.html", record=record, kept_until=kept_until(record), back_to=link)
+    return html(request, "record.html", record=record, uses=registered_uses(record), back_to=link)

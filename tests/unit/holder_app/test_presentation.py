@@ -78,7 +78,7 @@ def test_only_what_was_asked_is_sent(town: Town) -> None:
     assert record.kind is RecordKind.SENT
     assert record.body["peer"]["name"] == "바람렌터카 (시험용)"
     assert record.body["usual"]["name"] == {"ko": "비대면 계좌 개설", "en": "Account opening at a distance"}
-    assert (record.body["purpose"], record.body["retention"], record.body["kept_until"]) == (None, None, None)
+    assert record.body["uses"] == []
     sent = {tuple(entry["path"]) for entry in record.body["cards"][0]["sent"]}
     assert sent == {("name",), ("document_number",), ("age_over_19",)}
     assert ["birth_date"] in [entry["path"] for entry in record.body["cards"][0]["hidden"]]
