@@ -213,6 +213,33 @@ def test_a_changed_session_cookie_is_as_none(client: TestClient) -> None:
     assert client.get("/note").json() == {"note": None}
 
 
+@pytest.mark.parametrize("is_old", [True, False])
+def test_a_browser_whose_cookie_does_not_open_can_send_forms(client: TestClient, app: FastAPI, is_old: bool) -> None:
+    if is_old:
+        _token(client)
+        app.state.web.clock.time += timedelta(hours=9)
+    else:
+        client.cookies.set("__Host-jigap-wallet", "AAAA", domain="sample.example", path="/")
+    token = _token(client)
+    assert client.post("/form", data={"note": "hi", "csrf_token": token}).status_code == 303
+    assert client.get("/note").json() == {"note": "hi"}
+
+
+def test_a_session_that_opens_is_sent_once(client: TestClient) -> None:
+    assert "set-cookie" in client.get("/form").headers
+    assert "set-cookie" not in client.get("/form").headers
+
+
+def test_signing_in_gives_a_new_id_and_all_the_time_again(client: TestClient, app: FastAPI) -> None:
+    before = _token(client)
+    app.state.web.clock.time += timedelta(hours=7)
+    answer = client.post("/sign-in", data={"csrf_token": before})
+    assert "Max-Age=28800" in answer.headers["set-cookie"]
+    assert _token(client) != before
+    app.state.web.clock.time += timedelta(hours=7)
+    assert client.get("/note").json() == {"note": "in"}
+
+
 def test_language_comes_from_query_then_cookie_then_browser_then_korean(client: TestClient) -> None:
     assert '<html lang="ko"' in client.get("/docs").text
     assert '<html lang="en"' in client.get("/docs", headers={"Accept-Language": "en-US,ko;q=0.5"}).text
