@@ -41,7 +41,14 @@ from holder_app.settings import WalletSettings
 from wallet_core.adapters import log
 from wallet_core.adapters.cli import JsonFlag, out, say
 from wallet_core.adapters.migrations import migrate as run_migrations
-from wallet_core.errors import AccessDenied, MalformedError, QueryNotSatisfied, UntrustedError, WalletError
+from wallet_core.errors import (
+    AccessDenied,
+    AnswerTooLarge,
+    MalformedError,
+    QueryNotSatisfied,
+    UntrustedError,
+    WalletError,
+)
 from wallet_core.protocols.oauth2.authorization_response import parse_callback
 from wallet_core.protocols.oauth2.identifiers import parse_identifier
 from wallet_core.types import CredentialIssuerId
@@ -354,6 +361,8 @@ async def _present(desk: _Desk, uri: str, answers: dict[str, str], *, ask: bool,
         done = await answer_request(ports, owner, presentation.id, {**answers, SHOWN_FIELD: view.shown})
     except ShownChanged as exc:
         raise PresentationFailed("what was shown has changed", detail=desk.words.say("changed")) from exc
+    except AnswerTooLarge as exc:
+        raise AnswerTooLarge(exc.description, detail=desk.words.say("too_large")) from exc
     if isinstance(done.state, presentation_states.Failed):
         raise PresentationFailed(done.state.detail)
     return done

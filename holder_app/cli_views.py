@@ -7,6 +7,7 @@ from holder_app.credentials.describe import CardState, CardView, Field, Text
 from holder_app.credentials.ports import HistoryRecord
 from holder_app.issuance.describe import OfferView
 from holder_app.presentation.describe import PickView, RequestView
+from holder_app.presentation.standing import UseView
 from wallet_core.adapters.ui.masking import words
 from wallet_core.adapters.ui.messages import Messages, load_messages
 from wallet_core.adapters.ui.text import Language
@@ -91,18 +92,22 @@ class Words:
             yield f"  {self.say('match_number', number=view.match_number)}"
         if known.over_asked:
             yield f"  {self.say('over_asked', labels=', '.join(map(self.local, known.over_asked)))}"
-        if known.purpose:
-            yield f"  {self.say('why')}: {self.local(known.purpose)}"
-        if known.retention:
-            yield f"  {self.say('kept')}: {self.local(known.retention)}"
+        for use in known.uses:
+            yield from self._use(use, divided=known.divided)
         if known.usual:
             laws = ", ".join(map(self.local, known.usual.laws))
             yield f"  {self.say('usual')}: {self.local(known.usual.purpose)}{f' ({laws})' if laws else ''}"
             yield f"  {self.say('usual_kept')}: {self.local(known.usual.retention)}"
-        if known.privacy_policy:
-            yield f"  {self.say('privacy_policy')}: {known.privacy_policy}"
-        if known.support:
-            yield f"  {self.say('support')}: {known.support}"
+
+    def _use(self, use: UseView, *, divided: bool) -> Iterator[str]:
+        about = f" ({', '.join(map(self.local, use.claims))})" if divided else ""
+        kept = self.local(use.retention) if use.retention else self.say("kept_unknown")
+        yield f"  {self.say('why')}{about}: {self.local(use.purpose)}"
+        yield f"  {self.say('kept')}{about}: {kept}"
+        if use.privacy_policy:
+            yield f"  {self.say('privacy_policy')}: {use.privacy_policy}"
+        if use.support:
+            yield f"  {self.say('support')}: {use.support}"
 
     def _pick(self, pick: PickView, mark: str, place: str) -> Iterator[str]:
         yield f"  {mark}{self._card(pick)}"

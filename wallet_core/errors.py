@@ -3,6 +3,7 @@
 ```text
 WalletError                     code: the registered error name
 ├─ MalformedError               does not parse
+│  └─ AnswerTooLarge            an answer of ours that nobody would read
 ├─ VerificationError            parsed, but a check failed; has .step
 │  ├─ InvalidSignature
 │  ├─ UntrustedError            no path to an anchor, or an anchor for another purpose
@@ -83,6 +84,10 @@ class MalformedError(WalletError):
     code = "invalid_request"
     http_status = 400
     fault = "you"
+
+
+class AnswerTooLarge(MalformedError):
+    """What would be answered is larger than what is read on the other side. Nothing was sent."""
 
 
 class VerificationError(WalletError):

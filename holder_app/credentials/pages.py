@@ -14,6 +14,7 @@ from holder_app.credentials.use_cases import delete_card, list_cards, list_histo
 from holder_app.dependencies import CurrentAccount, CurrentWallet
 from wallet_core.adapters.web import html, page_router, see_other
 from wallet_core.catalogue import SEOUL
+from wallet_core.types import JsonObject
 
 router = page_router()
 
@@ -88,13 +89,22 @@ async def history_page(request: Request, account: CurrentAccount, wallet: Curren
 async def record_page(request: Request, record_id: str, account: CurrentAccount, wallet: CurrentWallet) -> Response:
     """Show one line of the history as a receipt."""
     record = show_record(wallet.card_ports(read_only=True), account.id, record_id)
-    return html(request, "record.html", record=record, kept_until=kept_until(record), back_to="")
+    return html(request, "record.html", record=record, uses=registered_uses(record), back_to="")
 
 
-def kept_until(record: HistoryRecord) -> datetime | None:
-    """Return until when the other side keeps what it got, if the receipt says so."""
-    until = record.body.get("kept_until")
-    return datetime.fromisoformat(until) if isinstance(until, str) else None
+def registered_uses(record: HistoryRecord) -> list[dict[str, Any]]:
+    """Return why the other side asked for what and how long it keeps it, as registered; empty where nothing is."""
+    body, known = record.body, record.body.get("registration")
+    uses = body.get("uses")
+    # Receipts of earlier versions have one use, and one of the catalogue's where nobody was registered.
+    if uses is None and isinstance(known, dict) and known.get("standing") == "registered" and body.get("purpose"):
+        uses = [{"claims": [], **{name: body.get(name) for name in ("purpose", "retention", "kept_until")}}]
+    return [_with_day(use) for use in uses if isinstance(use, dict)] if isinstance(uses, list) else []
+
+
+def _with_day(use: JsonObject) -> dict[str, Any]:
+    until = use.get("kept_until")
+    return {**use, "kept_until": datetime.fromisoformat(until) if isinstance(until, str) else None}
 
 
 def _names(record: HistoryRecord, card_id: str) -> bool:

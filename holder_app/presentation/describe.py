@@ -111,9 +111,8 @@ class RequestView:
 
     ``standing`` is what registers say of whoever asks, ``transactions`` what is agreed to with an answer.
 
-    ``match_number`` is what another screen that led here shows as well, if it is one of ours. It is always said:
-    whoever makes a link chooses how it is opened, so that opening it here tells nothing of where it was meant to be
-    read.
+    ``match_number`` is what another screen that led here shows as well, if it is one of ours. Always said: whoever
+    makes a link chooses how it is opened, so that one that was followed may stem from another screen too.
 
     ``shown`` is the digest of ``groups`` that an answer must bring along; see ``choices.digest_of``.
     """
@@ -250,9 +249,7 @@ def describe_receipt(
             "id": verifier.client_id,
             "certificate_sha256": verifier.certificate_sha256,
         },
-        "purpose": dict(standing.purpose) if standing.purpose else None,
-        "retention": dict(standing.retention) if standing.retention else None,
-        "kept_until": standing.kept_until.isoformat() if standing.kept_until else None,
+        "uses": [use.to_json() for use in standing.uses],
         "usual": standing.usual.to_json() if standing.usual else None,
         "registration": standing.to_json(),
         "transactions": [

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import File, Form, Request, Response, UploadFile
 
 from holder_app.accounts.ports import Account
-from holder_app.credentials.pages import kept_until
+from holder_app.credentials.pages import registered_uses
 from holder_app.credentials.refreshing import refresh_card
 from holder_app.credentials.status import check_cards_soon
 from holder_app.credentials.use_cases import show_record
@@ -35,7 +35,7 @@ from holder_app.presentation.use_cases import (
 )
 from wallet_core.adapters import qr
 from wallet_core.adapters.web import html, page_router, see_other
-from wallet_core.errors import FetchError, MalformedError
+from wallet_core.errors import AnswerTooLarge, FetchError, MalformedError
 
 router = page_router()
 
@@ -126,6 +126,8 @@ async def answer_form(
         done = await answer_request(wallet.presentation_ports(), account.id, presentation_id, answers)
     except FetchError:
         return see_other(f"/requests/{presentation_id}?unreachable")
+    except AnswerTooLarge:
+        return see_other(f"/requests/{presentation_id}?large")
     except CopiesUsedUp:
         return see_other(f"/requests/{presentation_id}?used")
     except ShownChanged:
@@ -203,6 +205,7 @@ def _page(request: Request, wallet: Wallet, presentation: Presentation) -> Respo
                 scanned=not presentation.same_device,
                 used="used" in request.query_params,
                 changed="changed" in request.query_params,
+                large="large" in request.query_params,
             )
         case Answering():
             return html(request, "answer_waiting.html", at=here, failed=unreachable)
@@ -219,4 +222,4 @@ def _page(request: Request, wallet: Wallet, presentation: Presentation) -> Respo
 def _receipt(request: Request, wallet: Wallet, presentation: Presentation, record_id: str, url: str) -> Response:
     record = show_record(wallet.card_ports(read_only=True), presentation.account_id, record_id)
     link = url if _may_open(url, wallet) else ""
-    return html(request, "record.html", record=record, kept_until=kept_until(record), back_to=link)
+    return html(request, "record.html", record=record, uses=registered_uses(record), back_to=link)

@@ -56,6 +56,7 @@ def sign(ports: PresentationPorts, presentation: Presentation, answers: Mapping[
         MalformedError: a choice that was not offered, or a card that cannot be read.
         QueryNotSatisfied: nothing in the wallet answers, or the choice leaves out what is required.
         ShownChanged: the answers are about something else than what would be sent now.
+        AnswerTooLarge: the verifier could not read it all; nothing was stored and no copy used.
         CopiesUsedUp: a copy that others have seen would be sent, and the person was not asked about it.
         StateConflict: another window decided meanwhile.
     """
@@ -82,6 +83,7 @@ def _sign(ports: PresentationPorts, presentation: Presentation, answers: Mapping
     signatures = tuple(
         held.copies[item.credential_id].signer.sign(_bytes(item.signing_input)) for item in pending.to_sign
     )
+    wallet.validate_answer(pending, signatures)
     record = new_record(
         ports.random, account_id, RecordKind.SENDING, now, _receipt(ports, resolved, approved, held, now)
     )

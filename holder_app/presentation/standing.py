@@ -1,5 +1,6 @@
 """Put into words what registers say of whoever asks, and which claims go beyond it. Pure."""
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,10 +8,10 @@ from datetime import datetime, timedelta
 from holder_app.credentials.describe import Text, claim_at, credential_type, plain_label, texts
 from wallet_core.catalogue import Catalogue, Policy
 from wallet_core.encoding.claims_path import ConcretePath
-from wallet_core.protocols.openid4vp.dcql import CredentialQuery
+from wallet_core.protocols.openid4vp.dcql import CredentialQuery, DcqlQuery
 from wallet_core.protocols.openid4vp.pending import ResolvedRequest
 from wallet_core.protocols.openid4vp.registration import LocalText, Registration
-from wallet_core.protocols.openid4vp.verifier_info import Standing, VerifierJudgement
+from wallet_core.protocols.openid4vp.verifier_info import AskedClaim, CoveringUse, Standing
 from wallet_core.types import ClaimsPath, JsonObject, QueryId
 
 OverPaths = Mapping[QueryId, Collection[ClaimsPath]]
@@ -35,18 +36,45 @@ class Usual:
 
 
 @dataclass(frozen=True, slots=True)
+class UseView:
+    """One registered use that covers something of what is asked.
+
+    Attributes:
+        claims: labels of what it covers.
+        purpose: why that is asked.
+        retention: how long it is kept; None where the register does not say.
+        kept_until: the same as a day, where it can be said.
+        privacy_policy: address of the privacy policy; None where there is none.
+        support: address where people get help; likewise.
+    """
+
+    claims: tuple[Text, ...]
+    purpose: Text
+    retention: Text | None = None
+    kept_until: datetime | None = None
+    privacy_policy: str | None = None
+    support: str | None = None
+
+    def to_json(self) -> JsonObject:
+        """Return what the history keeps of it."""
+        return {
+            "claims": [dict(label) for label in self.claims],
+            "purpose": dict(self.purpose),
+            "retention": None if self.retention is None else dict(self.retention),
+            "kept_until": None if self.kept_until is None else self.kept_until.isoformat(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class StandingView:
     """What is known of whoever asks, for a person.
 
     Attributes:
         standing: registered, not any more, or not at all.
         name: the name in the register; None where none counts.
-        until: until when the registration counts, or counted; None where there is none.
-        purpose: why it asks, as registered; None where nobody whom we believe says it.
-        retention: how long it keeps what it gets; likewise.
-        kept_until: the same as a day, where it can be said.
-        privacy_policy: address of its privacy policy; None where there is none.
-        support: address where it helps; likewise.
+        until: until when all that is shown here is registered, or was; None where nothing is.
+        uses: why it asks for what, as registered; what is kept longest stands first. Empty where nobody whom we believe
+            says it.
         over_asked: labels of all claims of the request that go beyond the registration.
         usual: what such requests are usually for; None where nobody knows, or a registration says what this one is.
     """
@@ -54,13 +82,14 @@ class StandingView:
     standing: Standing = Standing.UNREGISTERED
     name: Text | None = None
     until: datetime | None = None
-    purpose: Text | None = None
-    retention: Text | None = None
-    kept_until: datetime | None = None
-    privacy_policy: str | None = None
-    support: str | None = None
+    uses: tuple[UseView, ...] = ()
     over_asked: tuple[Text, ...] = ()
     usual: Usual | None = None
+
+    @property
+    def divided(self) -> bool:
+        """Whether no use speaks for all that is asked, so that it is said what each is about."""
+        return len(self.uses) > 1 or bool(self.over_asked)
 
     def to_json(self) -> JsonObject:
         """Return what the history keeps of it."""
@@ -77,12 +106,14 @@ def describe_standing(
 ) -> StandingView:
     """Return what is known of whoever asks.
 
-    Purpose and retention come from a registration that counts, and from nowhere else. Without one the catalogue's
-    ``policy`` says what such requests are usually for.
+    Purposes and retention come from registrations that count, and from nowhere else: of each that covers something of
+    what is asked, since of two that come along the harmless one must not speak for the other. Without any the
+    catalogue's ``policy`` says what such requests are usually for.
     """
-    judgement, registration = resolved.judgement, resolved.judgement.registration
-    if registration is not None and judgement.standing is Standing.REGISTERED:
-        return _registered(registration, _over_labels(resolved, catalogue), now)
+    judgement = resolved.judgement
+    if judgement.standing is Standing.REGISTERED:
+        return _registered(resolved, catalogue, now)
+    registration = judgement.registration
     until = registration.expires_at if registration else None
     return StandingView(judgement.standing, until=until, usual=_usual(policy) if policy else None)
 
@@ -90,9 +121,9 @@ def describe_standing(
 def over_paths(resolved: ResolvedRequest) -> OverPaths:
     """Return the claims that no registration covers, by Credential Query."""
     found: dict[QueryId, list[ClaimsPath]] = {}
-    for one in _over_asked(resolved.judgement, resolved):
-        if one[1] is not None:
-            found.setdefault(one[0].id, []).append(one[1])
+    for one in resolved.judgement.over_asked(resolved.request.dcql_query):
+        if one.path is not None:
+            found.setdefault(one.query_id, []).append(one.path)
     return found
 
 
@@ -109,35 +140,41 @@ def _usual(policy: Policy) -> Usual:
     return Usual(texts(policy.name), texts(policy.purpose), tuple(laws.values()), texts(policy.retention.text))
 
 
-def _registered(registration: Registration, over: tuple[Text, ...], now: datetime) -> StandingView:
-    retention = registration.retention
-    days = retention.days if retention else None
+def _registered(resolved: ResolvedRequest, catalogue: Catalogue, now: datetime) -> StandingView:
+    judgement, query = resolved.judgement, resolved.request.dcql_query
+    covering = sorted(judgement.covering(query), key=_kept_longest)
+    shown = [each.use.registration for each in covering] or [use.registration for use in judgement.uses]
     return StandingView(
         Standing.REGISTERED,
-        _both(registration.name),
-        registration.expires_at,
+        _both(shown[0].name),
+        min(one.expires_at for one in shown),
+        tuple(_use_view(each.use.registration, _labels(each.claims, query, catalogue), now) for each in covering),
+        _labels(judgement.over_asked(query), query, catalogue),
+    )
+
+
+def _kept_longest(covering: CoveringUse) -> float:
+    retention = covering.use.registration.retention
+    return -math.inf if retention is None or retention.days is None else -retention.days
+
+
+def _use_view(registration: Registration, claims: tuple[Text, ...], now: datetime) -> UseView:
+    retention = registration.retention
+    days = retention.days if retention else None
+    return UseView(
+        claims,
         _both(registration.purpose),
         _both(retention.text) if retention else None,
         now + timedelta(days=days) if days else None,
         registration.privacy_policy,
         registration.support,
-        over,
     )
 
 
-def _over_asked(
-    judgement: VerifierJudgement, resolved: ResolvedRequest
-) -> list[tuple[CredentialQuery, ClaimsPath | None]]:
-    query = resolved.request.dcql_query
-    return [
-        (credential, one.path)
-        for one in judgement.over_asked(query)
-        if (credential := query.credential(one.query_id)) is not None
-    ]
-
-
-def _over_labels(resolved: ResolvedRequest, catalogue: Catalogue) -> tuple[Text, ...]:
-    labels = [_label(credential, path, catalogue) for credential, path in _over_asked(resolved.judgement, resolved)]
+def _labels(claims: Collection[AskedClaim], query: DcqlQuery, catalogue: Catalogue) -> tuple[Text, ...]:
+    """Return what claims are called, each name once."""
+    asked = ((query.credential(one.query_id), one.path) for one in claims)
+    labels = [_label(credential, path, catalogue) for credential, path in asked if credential is not None]
     return tuple({label["ko"]: label for label in labels}.values())
 
 

@@ -149,6 +149,7 @@ async def answer_request(
         NotFound: as :func:`show_presentation`.
         StateConflict: another window decided meanwhile.
         MalformedError: a choice that was not offered.
+        AnswerTooLarge: more than can be sent at once; the request still waits.
         QueryNotSatisfied: nothing in the wallet answers, or the choice leaves out what is required.
         CopiesUsedUp, ShownChanged: as :func:`~.sending.sign`.
         FetchError: the verifier was not reached; it can be tried again.

@@ -10,7 +10,7 @@ from holder_app.credentials.ports import HistoryRecord, RecordKind
 from holder_app.issuance.choosing import Choice, IssuerView, KnownIssuer
 from holder_app.issuance.describe import OfferedCard, OfferView
 from holder_app.presentation.describe import Asked, ExtraView, GroupView, PickView, RequestView, TransactionView
-from holder_app.presentation.standing import StandingView, Usual
+from holder_app.presentation.standing import StandingView, UseView, Usual
 from tests.support.page_samples import LICENCE, LONG_NAME, NOW, POLICE
 from wallet_core.adapters.config import load_catalogue
 from wallet_core.protocols.openid4vci.offer import TxCodeInput
@@ -60,11 +60,24 @@ OVER_ASKED = record(
     RecordKind.REQUEST_DECLINED,
     peer={"name": "동네가게 (시험용)", "host": "verifier.example"},
     cards=[],
-    purpose={"ko": "술과 담배를 팔 때 나이를 확인해야 해요.", "en": "Shops must check ages."},
     registration={"standing": "registered", "over_asked": [field.label for field in NAMED[:2]]},
 )
 
 
+KEPT_USES = [
+    {
+        "claims": [NAMED[2].label],
+        "purpose": {"ko": "새 상품과 할인을 알려 드려요.", "en": "To tell you of discounts."},
+        "retention": None,
+        "kept_until": NOW + timedelta(days=3650),
+    },
+    {
+        "claims": [NAMED[3].label],
+        "purpose": {"ko": "술과 담배를 팔 때 나이를 확인해야 해요.", "en": "Shops must check ages."},
+        "retention": {"ko": "보관하지 않아요.", "en": "Not kept."},
+        "kept_until": None,
+    },
+]
 GUESSED = record(
     RecordKind.SENT,
     peer={"name": "도담은행 (시험용)", "host": "verifier.example"},
@@ -100,10 +113,8 @@ def consent(*, used_up: bool, can_refresh: bool = True) -> RequestView:
     return RequestView(shop, policy, REGISTERED, groups, satisfiable=True, match_number="47")
 
 
-REGISTERED = StandingView(
-    Standing.REGISTERED,
-    {"ko": "동네가게 (시험용)", "en": "Corner Shop (test)"},
-    NOW + timedelta(days=200),
+AGE_CHECK = UseView(
+    (NAMED[3].label,),
     {
         "ko": "술과 담배를 팔 때 나이를 확인해야 해요.",
         "en": "Shops must check ages before they sell alcohol or tobacco.",
@@ -112,6 +123,20 @@ REGISTERED = StandingView(
     None,
     "https://shop.example/privacy",
     "https://shop.example/help",
+)
+MARKETING = UseView(
+    (NAMED[0].label, NAMED[2].label),
+    {"ko": "새 상품과 할인을 알려 드려요.", "en": "To tell you of new products and discounts."},
+    {"ko": "10년 동안 보관해요.", "en": "Kept for ten years."},
+    NOW + timedelta(days=3650),
+    "https://shop.example/advertising",
+    "https://shop.example/help",
+)
+REGISTERED = StandingView(
+    Standing.REGISTERED,
+    {"ko": "동네가게 (시험용)", "en": "Corner Shop (test)"},
+    NOW + timedelta(days=200),
+    (AGE_CHECK,),
 )
 """A shop that is in the register."""
 
@@ -140,6 +165,15 @@ def over_asking() -> RequestView:
         standing=replace(REGISTERED, over_asked=labels),
         groups=(GroupView(0, True, ((pick,),)),),
     )
+
+
+def two_uses() -> RequestView:
+    """Return a request of a shop with two registrations, each of which covers something."""
+    view = over_asking()
+    ((pick,),) = view.groups[0].alternatives
+    pick = replace(pick, asked=tuple(replace(asked, over_asked=False) for asked in pick.asked), extras=())
+    standing = replace(REGISTERED, uses=(MARKETING, AGE_CHECK))
+    return replace(view, standing=standing, groups=(GroupView(0, True, ((pick,),)),))
 
 
 def of_standing(standing: StandingView, *, verified: bool = True) -> RequestView:
@@ -173,8 +207,8 @@ def agreed() -> HistoryRecord:
 
 def asked(view: RequestView, **changes: Any) -> tuple[str, dict[str, Any]]:
     """Return the consent page of a request."""
-    flags = dict.fromkeys(("failed", "scanned", "used", "changed"), False)
-    return "consent.html", {"view": view, "at": "/requests/r-1", **flags, **changes}
+    notes = dict.fromkeys(("failed", "scanned", "used", "changed", "large"), False)
+    return "consent.html", {"view": view, "at": "/requests/r-1", **notes, **changes}
 
 
 def card(shown: CardView, refreshed: str = "", **changes: Any) -> tuple[str, dict[str, Any]]:
@@ -257,13 +291,14 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
             "kind": "",
         },
     ),
-    "record-updated": ("record.html", {"record": CHANGED, "kept_until": None, "back_to": ""}),
-    "record-renewed": ("record.html", {"record": RENEWED, "kept_until": None, "back_to": ""}),
+    "record-updated": ("record.html", {"record": CHANGED, "uses": [], "back_to": ""}),
+    "record-renewed": ("record.html", {"record": RENEWED, "uses": [], "back_to": ""}),
     "consent-transaction": asked(replace(consent(used_up=False), transactions=transactions())),
-    "record-agreed": ("record.html", {"record": agreed(), "kept_until": None, "back_to": ""}),
+    "record-agreed": ("record.html", {"record": agreed(), "uses": [], "back_to": ""}),
     "consent-scanned": asked(consent(used_up=False), scanned=True),
     "consent-registered": asked(consent(used_up=False)),
     "consent-unregistered": asked(of_standing(StandingView())),
+    "consent-two-uses": asked(two_uses()),
     "consent-unregistered-usual": asked(of_standing(StandingView(usual=USUAL))),
     "consent-registration-expired": asked(of_standing(StandingView(Standing.EXPIRED, until=NOW))),
     "consent-unknown": asked(of_standing(StandingView(), verified=False)),
@@ -271,12 +306,13 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
     "request-blocked-untrusted": blocked("untrusted"),
     "request-blocked-registration": blocked("registration"),
     "request-blocked-profile": blocked("profile"),
-    "record-usual": ("record.html", {"record": GUESSED, "kept_until": None, "back_to": ""}),
-    "record-over-asked": ("record.html", {"record": OVER_ASKED, "kept_until": None, "back_to": ""}),
+    "record-usual": ("record.html", {"record": GUESSED, "uses": [], "back_to": ""}),
+    "record-over-asked": ("record.html", {"record": OVER_ASKED, "uses": KEPT_USES, "back_to": ""}),
     "consent-used-up": asked(consent(used_up=True)),
     "consent-used-up-for-good": asked(consent(used_up=True, can_refresh=False)),
     "consent-changed-meanwhile": asked(consent(used_up=False), changed=True),
     "consent-used-meanwhile": asked(consent(used_up=True), used=True),
+    "consent-too-large": asked(consent(used_up=False), large=True),
     "blocked-report": ("request_blocked.html", BLOCKED | {"report": True, "back_to": ""}),
     "blocked-reported": (
         "request_blocked.html",

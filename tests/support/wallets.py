@@ -276,6 +276,17 @@ def new_verifier(
     return verifier
 
 
+def issue_large(town: Town) -> dict[str, Any]:
+    """Let the agency issue licences with a large portrait; return a query for it four times, twice of them optional."""
+    portrait = {"portrait": "data:image/jpeg;base64," + base64url.encode(bytes(40_000))}
+    town.issuer.changes = {"claims": portrait, "selectively_disclosable": [("portrait",)]}
+    entry = {"format": FORMAT_SD_JWT_VC, "meta": {"vct_values": [LICENCE.vct]}, "claims": [{"path": ["portrait"]}]}
+    return {
+        "credentials": [{"id": f"q{number}", **entry} for number in range(4)],
+        "credential_sets": [{"options": [["q0", "q1"]]}, {"options": [["q2", "q3"]], "required": False}],
+    }
+
+
 def receive(town: Town, *types: CredentialType, formats: tuple[str, ...] = (FORMAT_SD_JWT_VC,)) -> None:
     """Put cards into the owner's wallet."""
     issuer = town.issuer

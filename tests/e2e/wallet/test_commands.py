@@ -17,8 +17,8 @@ from holder_app.credentials.ports import CardStatus
 from holder_app.dependencies import create_wallet
 from holder_app.settings import WalletSettings
 from tests.support.transactions import transaction
-from tests.support.wallets import LICENCE, NAME, Town, licence_offer, new_verifier, policy_query
-from wallet_core.errors import AccessDenied, QueryNotSatisfied, UntrustedError, WalletError
+from tests.support.wallets import LICENCE, NAME, Town, issue_large, licence_offer, new_verifier, policy_query
+from wallet_core.errors import AccessDenied, AnswerTooLarge, QueryNotSatisfied, UntrustedError, WalletError
 from wallet_core.protocols.openid4vp.asking import match_number
 from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC, NAMESPACE_MDL
 
@@ -264,6 +264,17 @@ def test_people_are_for_demos(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     code = json.loads(runner.invoke(app, ["person", "code", "hana", "--json"]).stdout)["code"]
     assert len(code.replace("-", "")) == 12
     assert json.loads(runner.invoke(app, ["person", "list", "--json"]).stdout)["people"] == [added]
+
+
+def test_an_answer_that_is_too_large_is_said_in_words(terminal: Terminal) -> None:
+    town = terminal.town
+    query = issue_large(town)
+    terminal.json("accept", town.issuer.link, "--tx-code", "123456", "--yes")
+    verifier = new_verifier(town, query)
+    refused = terminal.error("present", verifier.link, "--yes", "--choose", "send-1")
+    assert isinstance(refused, AnswerTooLarge)
+    assert "너무 많아요" in refused.detail
+    assert terminal.run("present", verifier.link, "--yes").exit_code == 0
 
 
 def test_a_request_below_the_profile_that_is_demanded(terminal: Terminal) -> None:

@@ -13,6 +13,7 @@ from tests.support.registering import Register, info
 from wallet_core.encoding import base64url, strict_json
 from wallet_core.errors import (
     AccessDenied,
+    AnswerTooLarge,
     FalseRegistration,
     InvalidRequest,
     MalformedError,
@@ -268,6 +269,14 @@ def test_an_answer_is_encrypted_exactly_where_that_was_asked(*, encrypted: bool)
     request = replace(REQUEST, encryption=WORLD.encryption if encrypted else None)
     credential = wallet.answer(UNSIGNED, dc_api.create_unsigned_data(request))
     assert list(credential["data"]) == (["response"] if encrypted else ["vp_token"])
+
+
+def test_an_answer_that_is_too_large_to_be_encrypted_is_a_wallet_error() -> None:
+    wallet = PlatformWallet(WORLD.anchors, WORLD.holder, NOW, {"card": WORLD.held(claims={"name": "a" * 150_000})})
+    with pytest.raises(AnswerTooLarge):
+        wallet.answer(UNSIGNED, dc_api.create_unsigned_data(REQUEST))
+    plain = wallet.answer(UNSIGNED, dc_api.create_unsigned_data(replace(REQUEST, encryption=None)))
+    assert list(plain["data"]) == ["vp_token"]
 
 
 @pytest.mark.clause("dcapi-A.4-audience")

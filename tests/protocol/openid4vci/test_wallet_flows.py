@@ -3,12 +3,13 @@ import json
 import pytest
 
 from tests.simulators import run_flow
-from tests.simulators.issuer import GRANT, ISSUER, NOW, SimulatedIssuer, configuration
+from tests.simulators.issuer import GRANT, ISSUER, NOW, SimulatedIssuer, configuration, metadata
 from wallet_core.errors import MalformedError, PeerRefusal
 from wallet_core.http import HttpResponse
 from wallet_core.keys.jwk import thumbprint
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
+from wallet_core.protocols.openid4vci.resolving import resolve_today
 from wallet_core.protocols.openid4vci.wallet import (
     IssuedCredentials,
     ProofsToSign,
@@ -336,3 +337,13 @@ def test_signatures_must_fit_the_proofs():
     pending = start(issuer)
     with pytest.raises(ValueError, match="one signature"):
         run_flow(receive_credentials(pending, [], now=NOW), issuer)
+
+
+@pytest.mark.clause("vci-10-current-key")
+def test_what_an_offer_promised_is_kept_when_the_metadata_lack_it_by_now() -> None:
+    issuer = SimulatedIssuer()
+    then = resolve(issuer)
+    issuer.metadata = metadata() | {"batch_credential_issuance": {"batch_size": 2}}
+    assert run_flow(resolve_today(then), issuer).issuer.batch_size == 2
+    issuer.metadata["credential_configurations_supported"].pop("record")
+    assert run_flow(resolve_today(then), issuer) == then

@@ -15,11 +15,23 @@ from holder_app.presentation import held, sending, use_cases
 from holder_app.presentation.choices import SHOWN_FIELD
 from holder_app.presentation.states import Answered, Answering, Blocked, Declined, Failed, Given, Presentation
 from tests.simulators.verifier import SimulatedVerifier, refusal
+from tests.support.browsing import browser
 from tests.support.presentations import der, new_ca
 from tests.support.transactions import DOCUMENT, digest, transaction
-from tests.support.wallets import CATALOGUE, LICENCE, NAME, Town, agree, new_verifier, policy_query, receive, wait
+from tests.support.wallets import (
+    CATALOGUE,
+    LICENCE,
+    NAME,
+    Town,
+    agree,
+    issue_large,
+    new_verifier,
+    policy_query,
+    receive,
+    wait,
+)
 from wallet_core.encoding import base64url, strict_json
-from wallet_core.errors import FetchError, MalformedError, NotFound, QueryNotSatisfied, StateConflict
+from wallet_core.errors import AnswerTooLarge, FetchError, MalformedError, NotFound, QueryNotSatisfied, StateConflict
 from wallet_core.formats.sd_jwt.holder import index_sd_jwt
 from wallet_core.http import HttpResponse
 from wallet_core.protocols.openid4vp.response import PresentationResponse
@@ -84,7 +96,7 @@ def test_only_what_was_asked_is_sent(town: Town) -> None:
     assert record.kind is RecordKind.SENT
     assert record.body["peer"]["name"] == "바람렌터카 (시험용)"
     assert record.body["usual"]["name"] == {"ko": "비대면 계좌 개설", "en": "Account opening at a distance"}
-    assert (record.body["purpose"], record.body["retention"], record.body["kept_until"]) == (None, None, None)
+    assert record.body["uses"] == []
     sent = {tuple(entry["path"]) for entry in record.body["cards"][0]["sent"]}
     assert sent == {("name",), ("document_number",), ("age_over_19",)}
     assert ["birth_date"] in [entry["path"] for entry in record.body["cards"][0]["hidden"]]
@@ -316,6 +328,38 @@ def test_a_choice_that_was_not_offered(town: Town, answers: dict[str, str]) -> N
     with pytest.raises(MalformedError):
         answered(town, presentation, **answers)
     assert len(verifier.seen) == 1
+
+
+def test_an_answer_that_is_too_large_uses_no_copy_and_can_be_made_smaller(town: Town) -> None:
+    query = issue_large(town)
+    receive(town, LICENCE)
+    verifier = new_verifier(town, query)
+    presentation = reviewed(town, verifier)
+    with pytest.raises(AnswerTooLarge):
+        answered(town, presentation, send_1="on")
+    ports, owner = town.wallet.presentation_ports(), town.owner.id
+    assert use_cases.show_presentation(ports, owner, presentation.id) == presentation
+    assert records(town) == []
+    with ports.unit:
+        assert [copy.uses for card in ports.cards.of_account(owner) for copy in card.copies] == [0, 0, 0]
+    assert len(verifier.seen) == 1
+    assert isinstance(answered(town, presentation).state, Answered)
+    # What is not encrypted has no such limit.
+    verifier = new_verifier(town, query)
+    verifier.request = replace(verifier.request, encryption=None)
+    assert isinstance(answered(town, reviewed(town, verifier), send_1="on").state, Answered)
+
+
+def test_the_page_says_that_an_answer_is_too_large(town: Town) -> None:
+    query = issue_large(town)
+    receive(town, LICENCE)
+    presentation, person = reviewed(town, new_verifier(town, query)), browser(town)
+    person.get(f"/requests/{presentation.id}?lang=en")
+    assert "Too much to send at once" not in person.text
+    person.post(f"/requests/{presentation.id}/answer", {"send-1": "on"})
+    assert "Too much to send at once" in person.text
+    person.post(f"/requests/{presentation.id}/answer")
+    assert "Shared" in person.text
 
 
 def test_each_answer_takes_the_least_used_copy(town: Town) -> None:

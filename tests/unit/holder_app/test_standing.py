@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from holder_app.accounts.ports import AccountId
 from holder_app.cli_views import Words
-from holder_app.credentials.ports import RecordKind
+from holder_app.credentials.pages import registered_uses
+from holder_app.credentials.ports import HistoryRecord, RecordKind
 from holder_app.credentials.use_cases import list_history
 from holder_app.presentation import use_cases
 from holder_app.presentation.describe import RequestView
@@ -36,6 +38,9 @@ UNREGISTERED_QUERY: dict[str, Any] = {
         }
     ]
 }
+
+
+ADULT = {"ko": "청소년 보호법의 성인 나이", "en": "Adult by calendar year (Youth Protection Act)"}
 
 
 @pytest.fixture
@@ -103,12 +108,13 @@ def test_a_registered_verifier_shows_purpose_retention_and_addresses(town: Town)
     standing = seen(town, claims={"verifier_info": infos}).standing
     assert standing.standing is Standing.REGISTERED
     assert standing.name == {"ko": "가온편의점 (시험용)", "en": "Gaon Store (test)"}
-    assert standing.purpose == {"ko": "술을 팔 때 나이를 확인해요.", "en": "To check ages."}
+    [use] = standing.uses
+    assert use.purpose == {"ko": "술을 팔 때 나이를 확인해요.", "en": "To check ages."}
     # One language stands in for the other.
-    assert standing.retention == {"ko": "Thirty days.", "en": "Thirty days."}
-    assert standing.kept_until == town.clock.now() + timedelta(days=30)
-    assert (standing.privacy_policy, standing.support) == ("https://gaon.example/privacy", "https://gaon.example/help")
-    assert standing.over_asked == ()
+    assert use.retention == {"ko": "Thirty days.", "en": "Thirty days."}
+    assert use.kept_until == town.clock.now() + timedelta(days=30)
+    assert (use.privacy_policy, use.support) == ("https://gaon.example/privacy", "https://gaon.example/help")
+    assert (standing.over_asked, standing.divided) == ((), False)
 
 
 def test_each_over_asked_claim_is_warned_of_by_name(town: Town) -> None:
@@ -142,7 +148,7 @@ def test_without_registration_the_wallet_guesses_from_the_catalogue_and_says_so(
     known = seen(town, policy_query("account-opening"))
     assert known.standing.standing is Standing.UNREGISTERED
     assert known.policy is not None
-    assert (known.standing.purpose, known.standing.retention, known.standing.kept_until) == (None, None, None)
+    assert known.standing.uses == ()
     usual = known.standing.usual
     assert usual is not None
     assert usual.purpose == {"ko": known.policy.purpose.ko, "en": known.policy.purpose.en}
@@ -152,7 +158,7 @@ def test_without_registration_the_wallet_guesses_from_the_catalogue_and_says_so(
     assert "guess): Kept for five years" in words
     assert "Why: " not in words
     unknown = seen(town).standing
-    assert (unknown.purpose, unknown.retention, unknown.usual, unknown.over_asked) == (None, None, None, ())
+    assert (unknown.uses, unknown.usual, unknown.over_asked) == ((), None, ())
     assert "[caution] not registered" in Words("en").request(seen(town))
 
 
@@ -173,22 +179,78 @@ def test_nobody_whom_nobody_vouches_for_borrows_a_purpose(town: Town) -> None:
     assert not [word for word in ("Banks", "five years", "Real Name") if word in words]
     wait(use_cases.decline_request(ports, town.owner.id, presentation.id))
     body = kept_of(town, RecordKind.REQUEST_DECLINED)
-    assert (body["purpose"], body["retention"], body["kept_until"], body["usual"]) == (None, None, None, None)
+    assert (body["uses"], body["usual"]) == ([], None)
 
 
 def test_the_catalogue_does_not_speak_beside_a_registration(town: Town) -> None:
     view = seen(town, policy_query("account-opening"), claims={"verifier_info": registered()})
     assert view.standing.standing is Standing.REGISTERED
-    assert (view.standing.purpose, view.standing.usual) == (
-        {"ko": "술을 팔 때 나이를 확인해요.", "en": "To check ages."},
-        None,
+    assert view.standing.usual is None
+    # The registration is about another claim than the query of account opening.
+    assert view.standing.uses == ()
+    assert "Why" not in Words("en").request(view)
+
+
+def age_and_marketing(**changes: Any) -> list[dict[str, Any]]:
+    """Two registrations of one party: a harmless one, and after it a wide one."""
+    days = {"days": 3650, "text": [{"lang": "ko", "value": "10년 보관해요."}, {"lang": "en", "value": "Ten years."}]}
+    purpose = [{"lang": "ko", "value": "광고를 보내요."}, {"lang": "en", "value": "To send advertising."}]
+    changes = {
+        "purpose": purpose,
+        "jigap_retention": days,
+        "exp": int((NOW + timedelta(days=9)).timestamp()),
+        **changes,
+    }
+    return [*registered(), *registered(("name",), ("address",), **changes)]
+
+
+def test_of_two_registrations_the_one_that_covers_what_is_asked_speaks(town: Town) -> None:
+    claims = [{"path": ["name"]}, {"path": ["address", "full"]}]
+    query = {"credentials": [{**UNREGISTERED_QUERY["credentials"][0], "claims": claims}]}
+    view = seen(town, query, claims={"verifier_info": age_and_marketing()})
+    [use] = view.standing.uses
+    assert (use.purpose["en"], use.retention and use.retention["en"]) == ("To send advertising.", "Ten years.")
+    assert use.kept_until == town.clock.now() + timedelta(days=3650)
+    assert (view.standing.over_asked, view.standing.until) == ((), NOW + timedelta(days=9))
+    words = Words("en").request(view)
+    assert "To send advertising." in words
+    assert "To check ages." not in words
+
+
+def test_each_registration_is_shown_with_what_it_covers_and_the_rest_warned_of(town: Town) -> None:
+    claims = [*UNREGISTERED_QUERY["credentials"][0]["claims"], {"path": ["sex"]}]
+    query = {"credentials": [{**UNREGISTERED_QUERY["credentials"][0], "claims": claims}]}
+    presentation = fetched(town, query, claims={"verifier_info": age_and_marketing()})
+    ports = town.wallet.presentation_ports()
+    view = use_cases.review_request(ports, presentation)
+    shown = [(use.purpose["en"], [label["ko"] for label in use.claims]) for use in view.standing.uses]
+    # What is kept longest stands first.
+    assert shown == [("To send advertising.", ["이름", "주소 전체"]), ("To check ages.", [ADULT["ko"]])]
+    assert [label["en"] for label in view.standing.over_asked] == ["Sex"]
+    words = Words("en").request(view)
+    assert "Why (Name, Address, in full): To send advertising." in words
+    assert "How long it is kept (Name, Address, in full): Ten years." in words
+    assert f"Why ({ADULT['en']}): To check ages." in words
+    wait(use_cases.decline_request(ports, town.owner.id, presentation.id))
+    kept = kept_of(town, RecordKind.REQUEST_DECLINED)["uses"]
+    assert [(use["purpose"]["en"], len(use["claims"])) for use in kept] == [
+        ("To send advertising.", 2),
+        ("To check ages.", 1),
+    ]
+
+
+def test_who_does_not_say_how_long_stands_before_who_does(town: Town) -> None:
+    view = seen(
+        town, claims={"verifier_info": [*age_and_marketing(), *registered(("sex",), ("name",), jigap_retention=...)]}
     )
+    assert [use.retention and use.retention["en"] for use in view.standing.uses] == [None, "Ten years.", "Not kept."]
+    assert "How long it is kept (Name): they do not say" in Words("en").request(view)
 
 
 def test_a_registration_that_ended_gives_no_purpose(town: Town) -> None:
     ended = seen(town, claims={"verifier_info": registered(exp=int(NOW.timestamp()))})
     assert ended.standing.standing is Standing.EXPIRED
-    assert (ended.standing.until, ended.standing.purpose, ended.standing.name) == (NOW, None, None)
+    assert (ended.standing.until, ended.standing.uses, ended.standing.name) == (NOW, (), None)
     assert ended.name["ko"] == "모퉁이편의점 (시험용)"
     assert f"ended on {NOW:%Y-%m-%d}" in Words("en").request(ended)
 
@@ -208,7 +270,9 @@ def test_the_history_keeps_who_asked_for_too_much(town: Town) -> None:
     kept: Any = body["registration"]
     assert (kept["standing"], kept["name"]["en"]) == ("registered", "Gaon Store (test)")
     assert [label["ko"] for label in kept["over_asked"]] == ["이름", "주소 전체"]
-    assert body["purpose"] == {"ko": "술을 팔 때 나이를 확인해요.", "en": "To check ages."}
+    [use] = body["uses"]
+    assert use["purpose"] == {"ko": "술을 팔 때 나이를 확인해요.", "en": "To check ages."}
+    assert [label["ko"] for label in use["claims"]] == [ADULT["ko"]]
 
 
 @pytest.mark.parametrize(
@@ -227,3 +291,17 @@ def test_what_the_catalogue_does_not_know_is_named_all_the_same(town: Town, quer
     whole = {"credentials": [{"id": "c", "format": "dc+sd-jwt", **query}]}
     standing = seen(town, whole, claims={"verifier_info": registered()}).standing
     assert [label["en"] for label in standing.over_asked] == labels
+
+
+@pytest.mark.parametrize("standing", ["registered", "unregistered"])
+def test_an_old_receipt_says_why_only_where_a_register_said_it(standing: str) -> None:
+    body = {
+        "purpose": {"ko": "술을 팔 때 나이를 확인해요.", "en": "To check ages."},
+        "retention": None,
+        "kept_until": NOW.isoformat(),
+        "registration": {"standing": standing},
+    }
+    found = registered_uses(HistoryRecord("r-1", AccountId("a-1"), RecordKind.SENT, NOW, body))
+    assert [(use["purpose"], use["kept_until"]) for use in found] == (
+        [(body["purpose"], NOW)] if standing == "registered" else []
+    )

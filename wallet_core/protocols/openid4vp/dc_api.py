@@ -279,6 +279,7 @@ def create_dc_api_response(request: DcApiRequest, vp_token: VpToken) -> JsonObje
     """Return ``data`` of an answer (A.4): the VP Token, or all of it encrypted.
 
     Raises:
+        AnswerTooLarge: it is to be encrypted, and too long for that.
         MalformedError: the Verifier's key cannot be encrypted to.
     """
     members = vp_token_members(vp_token)

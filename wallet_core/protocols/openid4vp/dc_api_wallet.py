@@ -176,6 +176,7 @@ def create_dc_api_answer(pending: DcApiPresentationToSign, signatures: Sequence[
 
     Raises:
         ValueError: not one signature for each.
+        AnswerTooLarge: the answer is to be encrypted, and too long for that.
         MalformedError: the Verifier's key cannot be encrypted to.
     """
     resolved = pending.resolved

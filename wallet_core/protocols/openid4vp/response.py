@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 from wallet_core.encoding import strict_json
-from wallet_core.errors import InvalidRequest, MalformedError, peer_text
+from wallet_core.errors import AnswerTooLarge, InvalidRequest, MalformedError, peer_text
 from wallet_core.http import HttpResponse
 from wallet_core.jose import jwe
 from wallet_core.protocols.oauth2.answers import parse_answer
@@ -60,9 +60,20 @@ def create_response(request: AuthorizationRequest, vp_token: VpToken) -> dict[st
     """Return the form fields that answer ``request`` (8.2, 8.3.1).
 
     Raises:
+        AnswerTooLarge: as :func:`validate_size`.
         MalformedError: the Verifier's key cannot be encrypted to.
     """
     return _fields(request, vp_token_members(vp_token))
+
+
+def validate_size(request: AuthorizationRequest, vp_token: VpToken) -> None:
+    """Check that an answer is no larger than what can be encrypted, before a copy of a card is used for it.
+
+    Raises:
+        AnswerTooLarge: it is.
+    """
+    if request.encryption is not None:
+        _plaintext(_with_state(request, vp_token_members(vp_token)))
 
 
 def vp_token_members(vp_token: VpToken) -> JsonObject:
@@ -74,9 +85,10 @@ def encrypt_members(members: JsonObject, encryption: ResponseEncryption) -> str:
     """Return the encrypted answer with these parameters inside (8.3).
 
     Raises:
+        AnswerTooLarge: they are longer than what is encrypted here.
         MalformedError: the Verifier's key cannot be encrypted to.
     """
-    return jwe.encrypt(strict_json.dumps(members), encryption.jwk, enc=encryption.enc)
+    return jwe.encrypt(_plaintext(members), encryption.jwk, enc=encryption.enc)
 
 
 def create_error_response(request: AuthorizationRequest, error: str) -> dict[str, str]:
@@ -153,11 +165,23 @@ def parse_response_answer(response: HttpResponse) -> str | None:
     return _absolute_uri(redirect_uri)
 
 
-def _fields(request: AuthorizationRequest, members: JsonObject) -> dict[str, str]:
+def _plaintext(members: JsonObject) -> bytes:
+    plaintext = strict_json.dumps(members)
+    if len(plaintext) > jwe.MAX_PLAINTEXT_BYTES:
+        raise AnswerTooLarge(f"the answer is longer than {jwe.MAX_PLAINTEXT_BYTES} bytes", clause="OpenID4VP 8.3")
+    return plaintext
+
+
+def _with_state(request: AuthorizationRequest, members: JsonObject) -> JsonObject:
     # 8.2, RFC 6749 4.1.2: state comes back exactly as it was received.
     # vp-8.2-state-back
     if request.state is not None:
-        members = {**members, "state": request.state}
+        return {**members, "state": request.state}
+    return members
+
+
+def _fields(request: AuthorizationRequest, members: JsonObject) -> dict[str, str]:
+    members = _with_state(request, members)
     # vp-8.3.1-response-only
     if request.encryption is None:
         return {

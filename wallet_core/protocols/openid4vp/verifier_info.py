@@ -3,7 +3,7 @@
 The invariant: nothing in it counts before its signature verified and it was found to be about the Verifier that asks.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -19,7 +19,7 @@ from wallet_core.errors import (
     UntrustedError,
     VerificationError,
 )
-from wallet_core.protocols.openid4vp.dcql import DcqlQuery
+from wallet_core.protocols.openid4vp.dcql import CredentialQuery, DcqlQuery
 from wallet_core.protocols.openid4vp.registration import Registration, verify_registration
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.types import ClaimsPath, Json, JsonObject, QueryId
@@ -64,6 +64,11 @@ class RegisteredUse:
     registration: Registration
     credential_ids: tuple[QueryId, ...] | None
 
+    def covers(self, credential: CredentialQuery, path: ClaimsPath | None) -> bool:
+        """Return whether a Credential Query may ask for ``path`` by this registration; None asks for no claim."""
+        about = self.credential_ids is None or credential.id in self.credential_ids
+        return about and self.registration.covers(credential, path)
+
     def to_json(self) -> JsonObject:
         """Return the value for storage."""
         ids: Json = None if self.credential_ids is None else [*self.credential_ids]
@@ -82,11 +87,19 @@ class RegisteredUse:
 
 
 @dataclass(frozen=True, slots=True)
-class OverAsked:
-    """A claim of a Credential Query that no registration covers; ``path`` is None where it is the credential."""
+class AskedClaim:
+    """A claim that a Credential Query asks for; ``path`` is None where it asks for the credential and no claim."""
 
     query_id: QueryId
     path: ClaimsPath | None
+
+
+@dataclass(frozen=True, slots=True)
+class CoveringUse:
+    """A registered use, and what of a request it covers: never nothing."""
+
+    use: RegisteredUse
+    claims: tuple[AskedClaim, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,27 +111,31 @@ class VerifierJudgement:
 
     @property
     def registration(self) -> Registration | None:
-        """The first registration, whose words a person reads."""
+        """The first registration. Of a request, ``covering`` tells what each covers: the first may cover nothing."""
         return self.uses[0].registration if self.uses else None
 
-    def over_asked(self, query: DcqlQuery) -> tuple[OverAsked, ...]:
+    def covering(self, query: DcqlQuery) -> tuple[CoveringUse, ...]:
+        """Return each use that covers something of ``query``, with that; none where nobody is registered."""
+        if self.standing is not Standing.REGISTERED:
+            return ()
+        found = (
+            CoveringUse(
+                use,
+                tuple(AskedClaim(one.id, path) for one, path in _asked_claims(query) if use.covers(one, path)),
+            )
+            for use in self.uses
+        )
+        return tuple(each for each in found if each.claims)
+
+    def over_asked(self, query: DcqlQuery) -> tuple[AskedClaim, ...]:
         """Return each claim of ``query`` that the registrations do not cover; none where nobody is registered."""
         if self.standing is not Standing.REGISTERED:
             return ()
-        found: list[OverAsked] = []
-        for credential in query.credentials:
-            registrations = [
-                use.registration
-                for use in self.uses
-                if use.credential_ids is None or credential.id in use.credential_ids
-            ]
-            asked: Sequence[ClaimsPath | None] = [claim.path for claim in credential.claims] or [None]
-            found += [
-                OverAsked(credential.id, path)
-                for path in asked
-                if not any(registration.covers(credential, path) for registration in registrations)
-            ]
-        return tuple(found)
+        return tuple(
+            AskedClaim(one.id, path)
+            for one, path in _asked_claims(query)
+            if not any(use.covers(one, path) for use in self.uses)
+        )
 
     def to_json(self) -> JsonObject:
         """Return the value for storage."""
@@ -191,6 +208,12 @@ def judge_verifier(
     if false is not None:
         raise false
     return VerifierJudgement(Standing.EXPIRED, tuple(uses)) if uses else VerifierJudgement()
+
+
+def _asked_claims(query: DcqlQuery) -> Iterator[tuple[CredentialQuery, ClaimsPath | None]]:
+    for credential in query.credentials:
+        paths: Sequence[ClaimsPath | None] = [claim.path for claim in credential.claims] or [None]
+        yield from ((credential, path) for path in paths)
 
 
 def _own_registration(token: str, registered_as: Collection[str], anchors: TrustAnchors, now: datetime) -> Registration:

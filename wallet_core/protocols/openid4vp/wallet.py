@@ -47,7 +47,12 @@ from wallet_core.protocols.openid4vp.request import (
     vp_formats_supported,
 )
 from wallet_core.protocols.openid4vp.request_object import verify_request_object
-from wallet_core.protocols.openid4vp.response import create_error_response, create_response, parse_response_answer
+from wallet_core.protocols.openid4vp.response import (
+    create_error_response,
+    create_response,
+    parse_response_answer,
+    validate_size,
+)
 from wallet_core.protocols.openid4vp.transaction_data import (
     NO_TYPES,
     BoundTransactions,
@@ -75,6 +80,7 @@ __all__ = [
     "decline",
     "resolve_request",
     "send_response",
+    "validate_answer",
     "wallet_metadata",
 ]
 
@@ -231,6 +237,16 @@ def create_items(
     )
 
 
+def validate_answer(pending: PresentationToSign, signatures: Sequence[bytes]) -> None:
+    """Check that a signed answer can be sent as large as it is. Call it before a copy of a card counts as used.
+
+    Raises:
+        ValueError: not one signature for each.
+        AnswerTooLarge: it is to be encrypted, and too long for that.
+    """
+    validate_size(pending.resolved.request, signed_vp_token(pending.items, signatures))
+
+
 def send_response(pending: PresentationToSign, signatures: Sequence[bytes]) -> Flow[Sent]:
     """Post the answer (OpenID4VP 8.2, 8.3.1).
 
@@ -241,6 +257,7 @@ def send_response(pending: PresentationToSign, signatures: Sequence[bytes]) -> F
     Raises:
         ValueError: not one signature for each.
         PeerRefusal: the Verifier did not accept the answer, which it has.
+        AnswerTooLarge: as :func:`validate_answer`; nothing was posted.
         MalformedError: the Verifier's key cannot be encrypted to; nothing was posted.
     """
     vp_token = signed_vp_token(pending.items, signatures)
