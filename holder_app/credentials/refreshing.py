@@ -128,18 +128,6 @@ async def refresh_card(
         return Refreshed.LATER
 
 
-def refill_soon(ports: CardPorts, account_id: AccountId, card_id: str) -> None:
-    """Have new copies fetched by the worker, as soon as it comes round.
-
-    Raises:
-        NotFound: the account has no such card.
-    """
-    with ports.unit:
-        if ports.cards.get(account_id, card_id) is None:
-            raise NotFound("no such card in this wallet")
-        ports.cards.refresh_soon(account_id, card_id, ports.clock.now())
-
-
 async def _refresh(
     open_ports: Callable[[], CardPorts], reissuer: Reissuer, card: Card, grant: Grant, *, asked: bool
 ) -> Refreshed:

@@ -118,7 +118,7 @@ Choice: TypeAlias = Mapping[QueryId, Sequence[Selection]]
 
 @dataclass(frozen=True, slots=True)
 class ApprovedCredential:
-    """What of one credential is shown to the verifier, and what is not.
+    """What of one credential is shown to the verifier, and nothing else is.
 
     Attributes:
         query_id: the Credential Query that is answered.
@@ -127,7 +127,6 @@ class ApprovedCredential:
         selected: the elements that were asked for.
         disclosed: the hideable paths that are opened: the selected ones with their parents and all below them.
         always_shown: what else becomes readable, see :func:`shown_besides`.
-        hidden: the hideable paths that stay hidden.
     """
 
     query_id: QueryId
@@ -136,7 +135,6 @@ class ApprovedCredential:
     selected: tuple[ConcretePath, ...]
     disclosed: tuple[ConcretePath, ...]
     always_shown: tuple[ConcretePath, ...]
-    hidden: tuple[ConcretePath, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,7 +407,6 @@ def _approve_credential(
         selected=selected,
         disclosed=disclosed,
         always_shown=shown_besides(candidate, selected),
-        hidden=tuple(sorted(candidate.hideable.difference(disclosed), key=_order)),
     )
 
 
