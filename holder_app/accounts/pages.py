@@ -5,7 +5,7 @@ from fastapi import Form, Request, Response
 from holder_app.accounts.ports import SignInRefused
 from holder_app.accounts.use_cases import sign_in, sign_out
 from holder_app.dependencies import CurrentWallet, MaybeAccount
-from wallet_core.adapters.web import html, page_router, see_other, session
+from wallet_core.adapters.web import html, page_router, renew_session, see_other, session
 from wallet_core.errors import AccessDenied
 
 router = page_router()
@@ -29,8 +29,7 @@ async def sign_in_form(
     """Open a session under a new id."""
     if not wallet.settings.demo:  # printed codes are for the demo's invented people
         raise AccessDenied("signing in by printed code is for demos")
-    browser = session(request)
-    browser.renew()
+    browser = renew_session(request)
     try:
         sign_in(wallet.account_ports(), code, browser.id)
     except SignInRefused:

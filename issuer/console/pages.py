@@ -15,7 +15,7 @@ from issuer.issuance.use_cases.offers import OfferOrder
 from issuer.records.use_cases import count_records
 from wallet_core.adapters.ui.claims import claim_lines
 from wallet_core.adapters.ui.masking import mask
-from wallet_core.adapters.web import html, page_router, protocol_json, see_other, session
+from wallet_core.adapters.web import html, page_router, protocol_json, renew_session, see_other, session
 from wallet_core.catalogue import seoul_day
 from wallet_core.errors import InvalidRequest, NotFound, RemoteProtocolError
 
@@ -52,8 +52,7 @@ async def sign_in_form(request: Request, api_key: Annotated[str, Form(max_length
         agency = sign_in(unit, issuer.agencies(unit), issuer.api_keys(unit), api_key.strip(), now=issuer.clock.now())
     except (RemoteProtocolError, NotFound):
         return html(request, "console/sign_in.html", status=401, error=True, demo=issuer.settings.demo)
-    current = session(request)
-    current.renew()
+    current = renew_session(request)
     current.set(SESSION_AGENCY, agency.id)
     return see_other("/console")
 

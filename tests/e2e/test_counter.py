@@ -6,12 +6,14 @@ from datetime import timedelta
 from html import unescape
 
 import pytest
+from sqlalchemy import update
 from starlette.testclient import TestClient
 
 from tests.e2e.test_verifier_console import PAGE, POLICY, WALLET, Staff, opened
 from tests.support.html import assert_whole
 from tests.support.presentations import CLAIMS, NOW
 from tests.support.verifying import HOST, PARTY, VerifierUnderTest
+from verifier.console import counter_pages
 from verifier.console.counter import SPOKEN_FOR, is_spoken, spoken_code
 from wallet_core.adapters.web import limits
 
@@ -32,7 +34,7 @@ def spoken(staff: Staff) -> str:
     """What the clerk reads on the desk."""
     page = staff.get(f"/console/counter?policy={POLICY}")
     assert LINK in page
-    code = re.search(r'class="match"><b>(\d{4})</b>', page)
+    code = re.search(r'class="match"><b>(\d{6})</b>', page)
     assert code
     return code[1]
 
@@ -40,14 +42,17 @@ def spoken(staff: Staff) -> str:
 class Customer:
     """A browser that opened the printed link."""
 
-    def __init__(self, staff: Staff) -> None:
-        self.client = TestClient(staff.client.app, base_url=HOST, follow_redirects=False)
+    def __init__(self, staff: Staff, address: str = "198.51.100.1") -> None:
+        self.client = TestClient(staff.client.app, base_url=HOST, follow_redirects=False, client=(address, 1))
 
-    def type(self, code: str):
+    def token(self) -> str:
         token = re.search(r'name="csrf_token" value="([^"]+)"', self.client.get(LINK, headers=PAGE).text)
         assert token
-        fields = {"csrf_token": token[1], "code": code}
-        return self.client.post(LINK, data=fields, headers={**PAGE, "Origin": HOST})
+        return token[1]
+
+    def type(self, code: str, link: str = LINK):
+        fields = {"csrf_token": self.token(), "code": code}
+        return self.client.post(link, data=fields, headers={**PAGE, "Origin": HOST})
 
     def begin(self, code: str) -> str:
         """Type the code and return the link to the wallet."""
@@ -106,7 +111,7 @@ def test_a_link_that_was_passed_on_comes_back_in_the_wrong_browser(staff: Staff)
 def test_without_the_clerks_number_nothing_is_made(staff: Staff, wrong: str) -> None:
     customer = Customer(staff)
     right = spoken(staff)
-    assert customer.type(wrong or f"{(int(right) + 1) % 10_000:04d}").status_code == 403
+    assert customer.type(wrong or f"{(int(right) + 1) % 1_000_000:06d}").status_code == 403
     assert staff.get("/console/checks").count('class="row"') == 6  # the menu
     customer.get("/counter/check", 404)
     customer.get("/counter/return?response_code=x", 404)
@@ -120,15 +125,51 @@ def test_guessing_is_rationed(staff: Staff, monkeypatch: pytest.MonkeyPatch) -> 
     assert 429 in {answer.status_code for answer in tries}
 
 
+def test_guessing_from_everywhere_is_rationed_too(staff: Staff, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counter_pages, "WRONG_AT_ONCE", 3)
+    right = spoken(staff)
+    # One more than at once: the first is given back in part by then.
+    tries = [Customer(staff, f"198.51.100.{number}").type("nonsense").status_code for number in range(6)]
+    assert tries == [403] * 4 + [429] * 2
+    # Nor does the right one say that it is right, until the wait is over; other counters go on.
+    late = Customer(staff, "198.51.100.9")
+    assert late.type(right).status_code == 429
+    assert late.type("nonsense", LINK.replace(POLICY, "car-rental")).status_code == 403
+    web = staff.client.app.state.web
+    with web.database.unit() as unit:
+        unit.connection.execute(update(web.tables.rate).values(next_at=web.tables.rate.c.next_at - 60))
+    assert late.type(right).status_code == 303
+
+
+def test_what_the_open_page_asks_is_no_guess(staff: Staff, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "FAILURES_AT_ONCE", 3)
+    customer = Customer(staff)
+    assert {customer.client.get("/counter/check/state").status_code for _ in range(10)} == {404}
+
+
+def test_where_no_desk_is_open_there_is_no_counter(sqlite_verifier: VerifierUnderTest) -> None:
+    closed = opened(sqlite_verifier, demo=False)
+    code = spoken_code(closed.under_test.verifier.sealer.derive(counter_pages._SECRET), PARTY, POLICY, now=NOW)
+    assert closed.client.get(LINK, headers=PAGE).status_code == 404
+    token = Customer(opened(sqlite_verifier, demo=True))
+    token.get(LINK)
+    closed.client.cookies = token.client.cookies
+    fields = {"csrf_token": token.token(), "code": code}
+    assert closed.client.post(LINK, data=fields, headers={**PAGE, "Origin": HOST}).status_code == 404
+    closed.client.close()
+
+
 def test_what_is_asked_nowhere(staff: Staff) -> None:
     customer = Customer(staff)
     for path in (f"/counter/{PARTY}/unheard-of", f"/counter/nobody/{POLICY}", f"/counter/{PARTY}/issuer-login"):
         customer.get(path, 404)
+    for page in ("counter", "ask"):
+        assert staff.client.get(f"/console/{page}?policy=issuer-login", headers=PAGE).status_code == 404
 
 
 def test_a_number_is_one_counters_for_some_minutes() -> None:
     code = spoken_code(SECRET, "shop", "adult-check", now=NOW)
-    assert re.fullmatch(r"\d{4}", code)
+    assert re.fullmatch(r"\d{6}", code)
     for seconds in (0, SPOKEN_FOR.total_seconds()):
         assert is_spoken(SECRET, "shop", "adult-check", f" {code} ", now=NOW + timedelta(seconds=seconds))
     assert not is_spoken(SECRET, "shop", "adult-check", code, now=NOW + 2 * SPOKEN_FOR)

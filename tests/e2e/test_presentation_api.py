@@ -15,6 +15,7 @@ from tests.support.transactions import BILL, DOCUMENT, transaction, transaction_
 from tests.support.verifying import BACK, HOST, PARTY, VerifierUnderTest, register, response_code, start_verifier
 from verifier import cli
 from verifier.app import create_app, create_worker
+from verifier.console.desk import asked_by_companies
 from verifier.dependencies import build_verifier
 from verifier.presentations.use_cases.requests import start_check
 from verifier.presentations.use_cases.results import redeem_in_browser, redeem_response_code, show_check
@@ -235,8 +236,22 @@ def test_the_list_is_paged_and_has_no_claims(verifier: VerifierUnderTest) -> Non
     assert verifier.api("GET", party="dodam-bank").json()["presentations"] == []
 
 
+def test_nobody_asks_as_an_agency_does_where_citizens_log_in(sqlite_verifier: VerifierUnderTest) -> None:
+    answer = sqlite_verifier.api("POST", json={"policy": "issuer-login"})
+    unknown = sqlite_verifier.api("POST", json={"policy": "unheard-of"})
+    assert (answer.status_code, answer.json()["error_description"]) == (404, unknown.json()["error_description"])
+    with pytest.raises(NotFound):
+        start_check(
+            sqlite_verifier.verifier.presentations,
+            sqlite_verifier.verifier.party(PARTY),
+            "issuer-login",
+            session_digest=OURS,
+            return_uri=f"{HOST}/back",
+        )
+
+
 def test_a_policy_is_asked_whole_in_every_format(sqlite_verifier: VerifierUnderTest) -> None:
-    for policy in sqlite_verifier.verifier.catalogue.policies.values():
+    for policy in asked_by_companies(sqlite_verifier.verifier.catalogue.policies.values()):
         made = sqlite_verifier.ask(policy=policy.id, transaction_data=agreed_under(policy))
         asked = sqlite_verifier.resolve(made["authorization_request"]).request.dcql_query
         assert asked.source == policy.dcql_query

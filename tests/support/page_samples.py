@@ -463,7 +463,7 @@ VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
     **{f"counter-{kind}": ("counter.html", {"kind": kind}) for kind in ("done", "ended")},
     "counter-sign": (
         "counter_sign.html",
-        {"policy": POLICY, "link": "https://verifier.example/counter/corner-store/adult-check", "code": "0472"},
+        {"policy": POLICY, "link": "https://verifier.example/counter/corner-store/adult-check", "code": "047261"},
     ),
     "result-elsewhere": (
         "result.html",

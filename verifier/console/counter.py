@@ -11,8 +11,14 @@ from typing import Final
 SPOKEN_FOR: Final = timedelta(minutes=10)
 """How long a code is the one to say; it is taken for as long again, for the customer who heard it last."""
 
-SPOKEN_DIGITS: Final = 4
-"""What can be said and typed at a counter; wrong ones are rationed by address."""
+SPOKEN_DIGITS: Final = 6
+"""What can be said and typed at a counter, as a one-time code is; wrong ones are rationed by address and by counter."""
+
+WRONG_AT_ONCE: Final = 100
+"""Wrong codes at one party's counter for one policy, whoever typed them, before everybody there has to wait."""
+
+WRONG_INTERVAL: Final = timedelta(seconds=20)
+"""In the long run one wrong code for each: of a million two are good, so a day of guessing finds one in a hundred."""
 
 
 def spoken_code(secret: bytes, party_id: str, policy_id: str, *, now: datetime) -> str:

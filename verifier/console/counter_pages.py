@@ -10,7 +10,7 @@ from fastapi import Depends, Form, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from verifier.console.counter import is_spoken, spoken_code
+from verifier.console.counter import WRONG_AT_ONCE, WRONG_INTERVAL, is_spoken, spoken_code
 from verifier.console.desk import Desk, session_digest, staff
 from verifier.console.use_cases import show_links
 from verifier.dependencies import Verifier, verifier_of
@@ -19,14 +19,16 @@ from verifier.presentations.use_cases.results import redeem_in_browser, show_che
 from verifier.relying_parties.ports import RelyingParty
 from wallet_core import spec_versions as spec
 from wallet_core.adapters.web import html, is_opened, page_router, protocol_json, see_other, session
+from wallet_core.adapters.web.context import context
+from wallet_core.adapters.web.limits import Failures
 from wallet_core.catalogue import Policy
 from wallet_core.errors import AccessDenied, NotFound, StateConflict
 
 router = page_router()
 
 Staff = Annotated[Desk, Depends(staff)]
-GUARDED = r"/counter/[^/]+/[^/]+"
-"""Where codes are tried."""
+GUARDED = r"/counter/(?!check/)[^/]+/[^/]+"
+"""Where codes are tried; not what the open page asks every other second."""
 
 _CHECK = "/counter/check"
 _RETURN = "/counter/return"
@@ -97,7 +99,12 @@ async def begin(request: Request, party_id: str, policy_id: str, code: Annotated
     """Make a fresh request for this customer."""
     verifier = verifier_of(request)
     party, policy = _asked(verifier, party_id, policy_id)
+    wrong = Failures(context(request), f"counter/{party.id}/{policy.id}", WRONG_INTERVAL, WRONG_AT_ONCE)
+    # Before the code is looked at: else a right one could still be told from a wrong one.
+    if not wrong.are_few():
+        return wrong.refusal(request, "too many wrong numbers were typed for this counter; wait a little")
     if not is_spoken(verifier.sealer.derive(_SECRET), party.id, policy.id, code, now=verifier.clock.now()):
+        wrong.count()
         return html(request, "console/counter.html", status=403, kind="ask", party=party, policy=policy, error=True)
     started = start_check(
         verifier.presentations,
@@ -112,8 +119,11 @@ async def begin(request: Request, party_id: str, policy_id: str, code: Annotated
 
 def _asked(verifier: Verifier, party_id: str, policy_id: str) -> tuple[RelyingParty, Policy]:
     policy = verifier.catalogue.policies.get(policy_id)
+    # Where no desk is open nobody says a code, or sees what became of a request.
+    if not verifier.settings.demo:
+        raise NotFound("this counter is closed")
     # What is to be agreed to is filled in by a clerk, for one customer: no printed link can hold it.
-    if policy is None or policy.channels == ("login",) or policy.transactions:
+    if policy is None or policy.is_for_logins or policy.transactions:
         raise NotFound("there is nothing to ask at this counter")
     return verifier.party(party_id), policy
 

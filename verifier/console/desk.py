@@ -53,7 +53,7 @@ class Desk:
     def policy(self, policy_id: str) -> Policy:
         """Return a policy. Raises ``NotFound``."""
         found = self.verifier.catalogue.policies.get(policy_id)
-        if found is None:
+        if found is None or found.is_for_logins:
             raise NotFound("there is no such policy")
         return found
 
@@ -212,7 +212,7 @@ def _typed(member: TransactionMember, text: str) -> Json:
 
 def asked_by_companies(policies: Iterable[Policy]) -> list[Policy]:
     """Return the policies of a catalogue without those of the agencies' own logins."""
-    return [policy for policy in policies if policy.channels != ("login",)]
+    return [policy for policy in policies if not policy.is_for_logins]
 
 
 def _status(credentials: Sequence[PresentedCredential], result: Result) -> Mapping[str, Any]:

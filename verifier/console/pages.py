@@ -29,7 +29,7 @@ from verifier.presentations.use_cases.requests import start_check
 from verifier.presentations.use_cases.results import redeem_in_browser, show_check
 from verifier.relying_parties.use_cases import sign_in
 from wallet_core.adapters import log
-from wallet_core.adapters.web import html, is_opened, page_router, protocol_json, see_other, session
+from wallet_core.adapters.web import html, is_opened, page_router, protocol_json, renew_session, see_other, session
 from wallet_core.encoding import strict_json
 from wallet_core.errors import (
     AccessDenied,
@@ -77,8 +77,7 @@ async def sign_in_form(request: Request, api_key: Annotated[str, Form(max_length
         )
     except (RemoteProtocolError, NotFound):
         return html(request, "console/sign_in.html", status=401, error=True, demo=verifier.settings.demo)
-    current = session(request)
-    current.renew()
+    current = renew_session(request)
     current.set(SESSION_PARTY, party.id)
     current.set(SESSION_KEY, key_id)
     return see_other("/console")

@@ -110,3 +110,8 @@ class Policy:
     notes: tuple[str, ...] = ()
     digest: bytes = b""
     transactions: tuple[str, ...] = ()
+
+    @property
+    def is_for_logins(self) -> bool:
+        """Whether only agencies ask with it, where citizens log in."""
+        return self.channels == ("login",)

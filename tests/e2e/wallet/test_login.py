@@ -122,7 +122,7 @@ def test_an_answer_works_once_and_in_one_browser_only(town: Town) -> None:
 
 
 @pytest.mark.clause("oauth-6749.10.12-session")
-@pytest.mark.parametrize("query", ["", "state=unknown&code=c", "state=a&state=b", "code=%FF", "state=%00"])
+@pytest.mark.parametrize("query", ["", "state=unknown&code=c", "state=a&state=b", "code=%FF", "state=%01"])
 def test_answers_to_nothing_that_was_asked(town: Town, query: str) -> None:
     person = browser(town)
     assert person.get(f"/callback?{query}").status_code == 403

@@ -328,9 +328,10 @@ def _handed_over(
 def _asked(ports: PresentationPorts, order: PresentationOrder) -> tuple[Policy | None, DcqlQuery]:
     if (order.policy is None) == (order.dcql_query is None):
         raise InvalidRequest("give either policy or dcql_query")
-    policy = ports.policies.get(order.policy) if order.policy is not None else None
+    policies = {name: each for name, each in ports.policies.items() if not each.is_for_logins}
+    policy = policies.get(order.policy) if order.policy is not None else None
     if order.policy is not None and policy is None:
-        raise NotFound("the catalogue has no such policy", detail=f"there are: {', '.join(ports.policies)}")
+        raise NotFound("the catalogue has no such policy", detail=f"there are: {', '.join(policies)}")
     query = parse_dcql_query(policy.dcql_query if policy else order.dcql_query)
     validate_own_query(query)
     return policy, query

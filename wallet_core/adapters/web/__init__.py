@@ -14,7 +14,7 @@ from wallet_core.adapters.web.app import create_app
 from wallet_core.adapters.web.callers import answer_idempotently, idempotent, require_api_key
 from wallet_core.adapters.web.context import CallLimit, WebContext, add_answer_header, context, is_opened
 from wallet_core.adapters.web.server import serve
-from wallet_core.adapters.web.sessions import Session, session
+from wallet_core.adapters.web.sessions import Session, renew_session, session
 
 __all__ = [
     "CallLimit",
@@ -30,6 +30,7 @@ __all__ = [
     "page_router",
     "protocol_answer",
     "protocol_json",
+    "renew_session",
     "require_api_key",
     "see_other",
     "serve",

@@ -83,7 +83,9 @@ def create_app(
     web = WebContext(
         name, settings, database, tables, sealer or settings.sealer(), clock or SystemClock(), pages, call_limit
     )
-    frame = Middleware(Frame, web=web, protocol_paths=protocol_paths, unexpected=errors.unexpected)
+    frame = Middleware(
+        Frame, web=web, protocol_paths=protocol_paths, unexpected=errors.unexpected, refused=errors.http_error
+    )
     app = _App(
         title=title,
         version="1",

@@ -6,7 +6,8 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -64,6 +65,7 @@ class Frame:
         web: the app's context.
         protocol_paths: regular expressions of paths that wallets in a browser call; a whole path must match.
         unexpected: makes the answer to an exception that is none of ours.
+        refused: makes the answer to a refusal of the framework.
     """
 
     def __init__(
@@ -72,11 +74,13 @@ class Frame:
         web: WebContext,
         protocol_paths: Sequence[str],
         unexpected: Callable[[Request, Exception], Awaitable[Response]],
+        refused: Callable[[Request, Exception], Awaitable[Response]],
     ) -> None:
         self._app = app
         self._web = web
         self._is_protocol = re.compile("|".join(f"(?:{path})" for path in protocol_paths) or r"(?!)").fullmatch
         self._unexpected = unexpected
+        self._refused = refused
         always = (*_ALWAYS, _STRICT_TRANSPORT) if web.settings.secure else _ALWAYS
         self._wanted = {
             (is_page, is_protocol): always + (_PAGE if is_page else _DATA) + (_CORS if is_protocol else ())
@@ -109,8 +113,16 @@ class Frame:
             await answer({"type": "http.response.start", "status": 204, "headers": list(_PREFLIGHT)})
             await answer({"type": "http.response.body", "body": b""})
             return
+        # No name or cursor of ours holds a NUL, and PostgreSQL takes none: it would be our error, not the caller's.
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            refusal = HTTPException(404) if "\0" in scope["path"] else HTTPException(400, "the query holds a NUL")
+            await (await self._refused(Request(scope), refusal))(scope, receive, answer)
+            return
         try:
             await self._app(scope, receive, answer)
+        except ClientDisconnect:
+            # Whoever broke off an upload hears no answer, and nobody has to mend anything.
+            return
         except Exception as exc:  # the last resort: whatever it is, the caller gets our shape of error
             if answer.status:
                 raise

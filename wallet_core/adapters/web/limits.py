@@ -9,10 +9,12 @@ import hmac
 import ipaddress
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wallet_core.adapters.config import Network
@@ -27,6 +29,41 @@ FAILURE_INTERVAL: Final = timedelta(seconds=2)
 """In the long run one refusal for each interval."""
 
 _KEY: Final = "refusals/"
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """What failed at a secret, counted in the app's database.
+
+    Attributes:
+        web: the app's context.
+        key: of whom, or of which secret; nothing personal.
+        interval: in the long run one failure for each.
+        at_once: failures after a pause before there is a wait.
+    """
+
+    web: WebContext
+    key: str
+    interval: timedelta
+    at_once: int
+
+    def are_few(self) -> bool:
+        """Return whether one more may be tried."""
+        with self.web.database.reader() as unit:
+            return is_free(
+                unit.connection, self.web.tables, _KEY + self.key, interval=self.interval, burst=self.at_once
+            )
+
+    def count(self) -> None:
+        """Count one."""
+        with self.web.database.unit() as unit:
+            forget_rates(unit.connection, self.web.tables, prefix=_KEY)
+            next_slot(unit.connection, self.web.tables, _KEY + self.key, interval=self.interval)
+
+    def refusal(self, request: Request, text: str) -> Response:
+        """Return the answer to what may not be tried now."""
+        wait = {"Retry-After": str(int(self.interval.total_seconds()))}
+        return error_answer(request, 429, "temporarily_unavailable", text, {"fault": "you"}, wait)
 
 
 class FailureLimit:
@@ -49,40 +86,22 @@ class FailureLimit:
         if scope["type"] != "http" or not self._is_door(scope["path"]):
             await self._app(scope, receive, send)
             return
-        key = _KEY + client_key(scope, self._web.settings.trusted_proxies, self._digest_key)
-        if not self._is_free(key):
-            await self._refuse(scope, receive, send)
+        caller = client_key(scope, self._web.settings.trusted_proxies, self._digest_key)
+        failures = Failures(self._web, caller, FAILURE_INTERVAL, FAILURES_AT_ONCE)
+        if not failures.are_few():
+            text = "too many requests of this address were refused; wait a little"
+            await failures.refusal(Request(scope), text)(scope, receive, send)
             return
-        status = 0
 
         async def watch(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
-                if 400 <= status < 500 and not scope.get(ASKED_AGAIN, False):
+                is_refusal = 400 <= message["status"] < 500
+                if is_refusal and not scope.get(ASKED_AGAIN, False):
                     # Before the answer leaves: whoever is refused twice at the same time is counted twice.
-                    self._count(key)
+                    failures.count()
             await send(message)
 
         await self._app(scope, receive, watch)
-
-    def _is_free(self, key: str) -> bool:
-        with self._web.database.reader() as unit:
-            return is_free(unit.connection, self._web.tables, key, interval=FAILURE_INTERVAL, burst=FAILURES_AT_ONCE)
-
-    def _count(self, key: str) -> None:
-        with self._web.database.unit() as unit:
-            forget_rates(unit.connection, self._web.tables, prefix=_KEY)
-            next_slot(unit.connection, self._web.tables, key, interval=FAILURE_INTERVAL)
-
-    @staticmethod
-    async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-        seconds = str(int(FAILURE_INTERVAL.total_seconds()))
-        text = "too many requests of this address were refused; wait a little"
-        answer = error_answer(
-            Request(scope), 429, "temporarily_unavailable", text, {"fault": "you"}, {"Retry-After": seconds}
-        )
-        await answer(scope, receive, send)
 
 
 def client_address(scope: Scope, trusted_proxies: Sequence[Network]) -> str:

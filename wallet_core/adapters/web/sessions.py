@@ -34,11 +34,15 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 @dataclass(slots=True)
 class Session:
-    """One browser's session. A change is sent back with the answer."""
+    """One browser's session. A change is sent back with the answer.
+
+    ``is_new``: the browser has no cookie of it yet; what it sent, if anything, does not open.
+    """
 
     id: str
     expires_at: int
     values: JsonObject = field(default_factory=dict)
+    is_new: bool = False
     changed: bool = False
     ended: bool = False
 
@@ -56,14 +60,10 @@ class Session:
         self.changed = self.changed or name in self.values
         return self.values.pop(name, None)
 
-    def renew(self) -> None:
-        """Take a new id: at every sign-in, so that an id planted before it is worth nothing."""
-        self.id = secrets.token_urlsafe(24)
-        self.changed = True
-
     def end(self) -> None:
         """Forget everything: at sign-out."""
-        self.renew()
+        self.id = secrets.token_urlsafe(24)
+        self.changed = True
         self.values.clear()
         self.ended = True
 
@@ -76,6 +76,16 @@ def session(request: HTTPConnection) -> Session:
         found = _open(web, request.cookies.get(web.session_cookie)) or _new(web)
         request.scope[_SCOPE_KEY] = found
     return found
+
+
+def renew_session(request: HTTPConnection) -> Session:
+    """Return the session of this request under a new id and with all its time ahead: at every sign-in.
+
+    So an id that was planted before it is worth nothing, and nobody is signed out after some minutes.
+    """
+    current, anew = session(request), _new(context(request))
+    current.id, current.expires_at, current.changed = anew.id, anew.expires_at, True
+    return current
 
 
 def session_cookie(scope: Scope, web: WebContext) -> str | None:
@@ -92,7 +102,7 @@ def session_cookie(scope: Scope, web: WebContext) -> str | None:
 def csrf_token(request: HTTPConnection) -> str:
     """Return the token that forms of this session carry. It starts a session if there is none."""
     current = session(request)
-    current.changed = current.changed or context(request).session_cookie not in request.cookies
+    current.changed = current.changed or current.is_new
     return _token(context(request), current)
 
 
@@ -128,7 +138,7 @@ def _token(web: WebContext, current: Session) -> str:
 
 
 def _new(web: WebContext) -> Session:
-    return Session(secrets.token_urlsafe(24), int((web.clock.now() + LIFETIME).timestamp()))
+    return Session(secrets.token_urlsafe(24), int((web.clock.now() + LIFETIME).timestamp()), is_new=True)
 
 
 def _seal(web: WebContext, current: Session) -> str:

@@ -59,6 +59,11 @@ def _pages() -> APIRouter:
     async def note(request: Request) -> Response:
         return web.protocol_json({"note": web.session(request).get("note")})
 
+    @pages.post("/sign-in")
+    async def sign_in(request: Request) -> Response:
+        web.renew_session(request).set("note", "in")
+        return web.see_other("/note")
+
     @pages.post("/leave")
     async def leave(request: Request) -> Response:
         web.session(request).end()

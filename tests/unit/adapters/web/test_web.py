@@ -1,10 +1,12 @@
 """Errors, headers, CSRF, sessions, CORS, API keys, repeated requests: through a small app."""
 
+import asyncio
 import io
 import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -106,6 +108,37 @@ def test_a_large_body_is_refused(client: TestClient, api_key: str) -> None:
     assert answer.json().keys() == {"error", "error_description", "trace_id", "fault"}
     assert answer.json()["trace_id"] == answer.headers["trace-id"]
     assert client.post("/form", content=b" " * 600_000).json().keys() == {"error", "error_description"}
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "error"),
+    [("/wire/%00", 404, "not_found"), ("/note?a=%00", 400, "invalid_request"), ("/api/v1/wire?b=1&%00", 400, None)],
+)
+def test_a_nul_in_an_address_is_the_caller_s_mistake(
+    client: TestClient, address: str, status: int, error: str | None
+) -> None:
+    answer = client.get(address)
+    assert answer.status_code == status
+    assert answer.json()["error"] == (error or "invalid_request")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert ("fault" in answer.json()) == address.startswith("/api/")
+
+
+def test_an_upload_that_breaks_off_is_no_error_of_ours(app: FastAPI, lines: io.StringIO) -> None:
+    async def upload(request: Request) -> Response:
+        return Response(await request.body())
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def send(_message: Any) -> None:
+        pytest.fail("nobody is there to be answered")
+
+    app.router.routes.append(Route("/upload", upload, methods=["POST"]))
+    scope = {"type": "http", "method": "POST", "path": "/upload", "query_string": b"", "headers": [], "app": app}
+    asyncio.run(app(scope, receive, send))
+    (line,) = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert (line["event"], line["level"], line["status"]) == ("request", "info", 0)
 
 
 # --- headers ----------------------------------------------------------------------------------------------------------
@@ -211,6 +244,33 @@ def test_a_session_ends_when_told_and_by_time(client: TestClient, app: FastAPI) 
 def test_a_changed_session_cookie_is_as_none(client: TestClient) -> None:
     client.cookies.set("__Host-jigap-wallet", "AAAA", domain="sample.example")
     assert client.get("/note").json() == {"note": None}
+
+
+@pytest.mark.parametrize("cookie", ["", "AAAA"], ids=["of yesterday", "sealed elsewhere"])
+def test_a_browser_whose_cookie_does_not_open_can_send_forms(client: TestClient, app: FastAPI, cookie: str) -> None:
+    if not cookie:
+        _token(client)
+        app.state.web.clock.time += timedelta(hours=9)
+    else:
+        client.cookies.set("__Host-jigap-wallet", cookie, domain="sample.example", path="/")
+    token = _token(client)
+    assert client.post("/form", data={"note": "hi", "csrf_token": token}).status_code == 303
+    assert client.get("/note").json() == {"note": "hi"}
+
+
+def test_a_session_that_opens_is_sent_once(client: TestClient) -> None:
+    assert "set-cookie" in client.get("/form").headers
+    assert "set-cookie" not in client.get("/form").headers
+
+
+def test_signing_in_gives_a_new_id_and_all_the_time_again(client: TestClient, app: FastAPI) -> None:
+    before = _token(client)
+    app.state.web.clock.time += timedelta(hours=7)
+    answer = client.post("/sign-in", data={"csrf_token": before})
+    assert "Max-Age=28800" in answer.headers["set-cookie"]
+    assert _token(client) != before
+    app.state.web.clock.time += timedelta(hours=7)
+    assert client.get("/note").json() == {"note": "in"}
 
 
 def test_language_comes_from_query_then_cookie_then_browser_then_korean(client: TestClient) -> None:
