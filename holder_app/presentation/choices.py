@@ -21,7 +21,6 @@ from wallet_core.protocols.openid4vp.matching import (
     Selection,
     Weight,
     least_option,
-    least_weight,
     shown_besides,
     total,
 )
@@ -68,6 +67,9 @@ class Pick:
     others: "tuple[Pick, ...]" = ()
 
 
+_Ranked = tuple[_Rank, Pick]
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """One thing that is asked for. If it is not required, it is off at first."""
@@ -83,7 +85,10 @@ def create_groups(matches: Matches, withdrawn: Collection[str] = ()) -> tuple[Gr
         matches: what could be answered.
         withdrawn: cards that are shown last, because their issuer has withdrawn them.
     """
-    groups = (Group(found.required, _alternatives(matches, found.options, withdrawn)) for found in matches.sets)
+    asked = {query_id for found in matches.sets for option in found.options for query_id in option}
+    # Once for each query, however many options name it: its cards are weighed and put in order.
+    ranked = {query_id: _ranked_picks(matches, query_id, withdrawn) for query_id in asked}
+    groups = (Group(found.required, _alternatives(found.options, ranked)) for found in matches.sets)
     return tuple(group for group in groups if group.alternatives)
 
 
@@ -143,33 +148,39 @@ def choice_of(groups: Sequence[Group], answers: Mapping[str, str]) -> dict[Query
 
 
 def _alternatives(
-    matches: Matches, options: Sequence[Sequence[QueryId]], withdrawn: Collection[str]
+    options: Sequence[Sequence[QueryId]], ranked: Mapping[QueryId, Sequence[_Ranked]]
 ) -> tuple[tuple[Pick, ...], ...]:
-    def rank(found: Sequence[CredentialMatch]) -> _Rank:
-        return sum(one.candidate.id in withdrawn for one in found), total([least_weight(one) for one in found])
-
-    ranked: list[tuple[_Rank, tuple[Pick, ...]]] = []
+    found: list[tuple[_Rank, tuple[Pick, ...]]] = []
     for option in options:
         # Of each option the least comes first, so that it is among those that are looked at.
-        by_query = [sorted(matches.by_query[query_id], key=lambda one: rank([one])) for query_id in option]
-        for combination in islice(product(*by_query), MAX_ALTERNATIVES):
-            picks = tuple(_pick(matches, query_id, one) for query_id, one in zip(option, combination, strict=True))
-            ranked.append((rank(combination), picks))
+        for combination in islice(product(*(ranked[query_id] for query_id in option)), MAX_ALTERNATIVES):
+            gone = sum(rank[0] for rank, _ in combination)
+            shows = total([rank[1] for rank, _ in combination])
+            found.append(((gone, shows), tuple(pick for _, pick in combination)))
     # The verifier's order stands between equals: sorting keeps it.
-    return tuple(picks for _, picks in sorted(ranked, key=lambda one: one[0])[:MAX_ALTERNATIVES])
+    return tuple(picks for _, picks in sorted(found, key=lambda one: one[0])[:MAX_ALTERNATIVES])
 
 
-def _pick(matches: Matches, query_id: QueryId, found: CredentialMatch) -> Pick:
-    least = _alone(query_id, found)
-    extras = [Extra(number, _added(found.candidate, option, least)) for number, option in enumerate(found.options)]
+def _ranked_picks(matches: Matches, query_id: QueryId, withdrawn: Collection[str]) -> tuple[_Ranked, ...]:
+    """Return the cards that answer a query, the least disclosing first: as many as are looked at, with their ranks."""
+    found = [(one, *least_option(one)) for one in matches.by_query[query_id]]
     query = matches.query.credential(query_id)
-    several = matches.by_query[query_id] if query is not None and query.multiple else ()
-    others = tuple(_alone(query_id, one) for one in several if one is not found)[:MAX_ALTERNATIVES]
-    return replace(least, extras=tuple(extra for extra in extras if extra.adds), others=others)
+    several = query is not None and query.multiple
+    looked_at = MAX_ALTERNATIVES + 1 if several else MAX_ALTERNATIVES
+    alone = [_alone(query_id, one, number) for one, _, number in found[:looked_at]] if several else []
+    ranks = [(int(one.candidate.id in withdrawn), shows) for one, shows, _ in found]
+    first = sorted(range(len(found)), key=ranks.__getitem__)[:MAX_ALTERNATIVES]
+    return tuple((ranks[place], _pick(query_id, found[place][0], found[place][2], alone)) for place in first)
 
 
-def _alone(query_id: QueryId, found: CredentialMatch) -> Pick:
-    number = least_option(found)
+def _pick(query_id: QueryId, found: CredentialMatch, number: int, several: Sequence[Pick]) -> Pick:
+    least = _alone(query_id, found, number)
+    extras = [Extra(number, _added(found.candidate, option, least)) for number, option in enumerate(found.options)]
+    others = [one for one in several if one.card_id != least.card_id][:MAX_ALTERNATIVES]
+    return replace(least, extras=tuple(extra for extra in extras if extra.adds), others=tuple(others))
+
+
+def _alone(query_id: QueryId, found: CredentialMatch, number: int) -> Pick:
     selected = found.options[number].selected
     return Pick(query_id, found.candidate.id, number, selected, shown_besides(found.candidate, selected), ())
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from holder_app.credentials.describe import (
     Field,
@@ -17,7 +18,7 @@ from holder_app.credentials.describe import (
     texts,
 )
 from holder_app.credentials.ports import Card, CardStatus
-from holder_app.presentation.choices import Extra, Group, Pick, create_groups, digest_of
+from holder_app.presentation.choices import Extra, Pick, create_groups, digest_of
 from holder_app.presentation.standing import OverPaths, StandingView, describe_standing, is_over_asked, over_paths
 from wallet_core.catalogue import Catalogue, CredentialType, Policy
 from wallet_core.encoding.claims_path import ConcretePath, value_at
@@ -161,8 +162,14 @@ def describe_request(
     candidates = {one.candidate.id: one.candidate for found in matches.by_query.values() for one in found}
     over = over_paths(resolved)
     found = create_groups(matches, withdrawn) if matches.satisfiable else ()
+
+    @cache  # one card may stand in many places of a query
+    def view(pick: Pick) -> PickView:
+        return _pick_view(pick, candidates, cards, catalogue, policy, over)
+
     groups = tuple(
-        _group_view(number, group, candidates, cards, catalogue, policy, over) for number, group in enumerate(found)
+        GroupView(number, group.required, tuple(tuple(map(view, picks)) for picks in group.alternatives))
+        for number, group in enumerate(found)
     )
     return RequestView(
         resolved.verifier,
@@ -262,25 +269,6 @@ def describe_receipt(
         ],
         "cards": list(cards),
     }
-
-
-def _group_view(
-    number: int,
-    group: Group,
-    candidates: Mapping[str, Candidate],
-    cards: Mapping[str, Card],
-    catalogue: Catalogue,
-    policy: Policy | None,
-    over: OverPaths,
-) -> GroupView:
-    return GroupView(
-        number,
-        group.required,
-        tuple(
-            tuple(_pick_view(pick, candidates, cards, catalogue, policy, over) for pick in picks)
-            for picks in group.alternatives
-        ),
-    )
 
 
 def _pick_view(

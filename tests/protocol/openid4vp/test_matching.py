@@ -84,6 +84,22 @@ def test_a_claim_that_is_not_there_is_no_match(claims) -> None:
         default_choice(found)
 
 
+def test_what_a_query_names_twice_is_there_once_in_its_order() -> None:
+    claims = [{"id": name, "path": [name]} for name in ("name", "licence_no")]
+    sets = [["licence_no", "name"], ["name"], ["name", "licence_no"], ["name"], ["name", "name"]]
+    number = query(*claims, claim_sets=sets)["credentials"][0]
+    one = {"options": [["licence"], ["b", "b"], ["licence"], ["b"]]}
+    parsed = parse_dcql_query({"credentials": [number, {**number, "id": "b"}], "credential_sets": [one, one]})
+    assert [credential_set.options for credential_set in parsed.credential_sets] == [(("licence",), ("b",))]
+    assert [[claim.id for claim in each] for each in parsed.credentials[0].claim_sets] == [
+        ["licence_no", "name"],
+        ["name"],
+        ["name", "licence_no"],
+    ]
+    [found] = match(parsed, (CARD,)).by_query["b"]
+    assert [option.selected for option in found.options] == [(("licence_no",), ("name",)), (("name",),)]
+
+
 def test_the_first_claim_set_that_fits_is_the_default_and_others_can_be_chosen() -> None:
     dcql = query(
         {"id": "x", "path": ["nothing"]},

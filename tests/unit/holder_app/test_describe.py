@@ -1,5 +1,6 @@
 """Cards and claims in words."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,13 +16,16 @@ from holder_app.credentials.describe import (
     published_display,
 )
 from holder_app.credentials.ports import Card, CardCopy
+from holder_app.presentation import describe
 from holder_app.presentation.choices import create_groups
-from tests.support.presentations import NOW
+from tests.support.presentations import NOW, world
 from tests.support.wallets import CATALOGUE, LICENCE
 from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.protocols.openid4vp import matching
 from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
 from wallet_core.protocols.openid4vp.matching import Candidate, match
-from wallet_core.types import CredentialConfigurationId, CredentialIssuerId
+from wallet_core.protocols.openid4vp.pending import ResolvedRequest, VerifierIdentity
+from wallet_core.types import ClientId, CredentialConfigurationId, CredentialIssuerId
 
 STRANGER: dict[str, Any] = {
     "credential_metadata": {
@@ -132,3 +136,50 @@ def test_the_least_is_the_default(sets: list[list[str]], option: int, extras: li
     [[pick]] = group.alternatives
     assert pick.option == option
     assert [list(extra.adds) for extra in pick.extras] == extras
+
+
+def busy_query(count: int) -> dict[str, Any]:
+    """Each of ``count`` queries is named by each of as many options of as many sets, in another order each."""
+    names = [f"q{number}" for number in range(count)]
+    claims = [{"id": name, "path": [name]} for name in ("a", "b", "c")]
+    meta = {"vct_values": ["t"]}
+    sets = [["a"], ["b"], ["a", "b"], ["b", "a"], ["a", "b"], ["a", "a"]]
+    return {
+        "credentials": [
+            {"id": name, "format": "dc+sd-jwt", "meta": meta, "claims": claims, "claim_sets": sets} for name in names
+        ],
+        "credential_sets": [
+            {"options": [[names[(start + step) % count], names[start]] for step in range(count)]}
+            for start in range(count)
+        ],
+    }
+
+
+def test_each_card_is_weighed_once_however_often_a_query_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    weighed: list[object] = []
+    real = matching.weight
+    monkeypatch.setattr(matching, "weight", lambda *each: weighed.append(each) or real(*each))
+    claims, hidden = {"a": 1, "b": 2, "c": 3}, frozenset({("a",), ("b",), ("c",)})
+    cards = [Candidate(f"card-{number}", "dc+sd-jwt", "t", claims, hidden) for number in range(5)]
+    query = busy_query(8)
+    groups = create_groups(match(parse_dcql_query(query), cards))
+    assert len(groups) == 8
+    # Eight queries, five cards, and three sets that differ in what they show.
+    assert len(weighed) == 8 * 5 * 3
+    weighed.clear()
+    matching.default_choice(match(parse_dcql_query(query), cards))
+    assert len(weighed) == 8 * 5 * 3
+
+
+def test_each_card_is_put_into_words_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    described: list[object] = []
+    real = describe.divide_fields
+    monkeypatch.setattr(describe, "divide_fields", lambda *each: described.append(each) or real(*each))
+    request = replace(world().request(), dcql_query=parse_dcql_query(busy_query(8)))
+    asks = VerifierIdentity(ClientId("x509_hash:a"), "verifier.example", None, None)
+    held = Candidate("card", "dc+sd-jwt", "t", {"a": 1, "b": 2}, frozenset({("a",), ("b",)}))
+    view = describe.describe_request(
+        ResolvedRequest(request, asks), match(request.dcql_query, [held]), {"card": card("t")}, CATALOGUE, NOW
+    )
+    assert sum(len(picks) for group in view.groups for picks in group.alternatives) > 60
+    assert len(described) == 8

@@ -4,7 +4,7 @@ The invariant: every identifier that a parsed query uses is defined in it, exact
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, TypeAlias, TypeVar
@@ -200,9 +200,9 @@ def _parse_query(source: JsonObject) -> DcqlQuery:
     # 6.1: "Within the Authorization Request, the same id MUST NOT be present more than once."
     # dcql-6.1-id-once
     _require_distinct(ids, "id of a Credential Query", "OpenID4VP 6.1")
-    sets = _entries(source, "credential_sets", lambda entry: _parse_set(entry, ids))
-    # 6.4.2: without credential_sets, all credentials are requested.
-    return DcqlQuery(credentials, sets or (CredentialSetQuery((ids,), required=True),), source)
+    sets = _entries(source, "credential_sets", lambda entry: _parse_set(entry, ids)) or ()
+    # 6.4.2: without credential_sets, all credentials are requested. One that is there twice asks for nothing more.
+    return DcqlQuery(credentials, _distinct(sets) or (CredentialSetQuery((ids,), required=True),), source)
 
 
 def _parse_credential(value: Json) -> CredentialQuery:
@@ -279,7 +279,7 @@ def _parse_claim_sets(entry: JsonObject, claims: tuple[ClaimsQuery, ...]) -> tup
     # dcql-6.3-claim-sets-known
     if not all(name in by_id for option in sets for name in option):
         raise MalformedError("claim_sets names a claim that is not listed", clause="OpenID4VP 6.1")
-    return tuple(tuple(by_id[name] for name in option) for option in sets)
+    return tuple(tuple(by_id[name] for name in option) for option in _distinct(sets))
 
 
 def _parse_set(value: Json, known: Collection[str]) -> CredentialSetQuery:
@@ -292,7 +292,8 @@ def _parse_set(value: Json, known: Collection[str]) -> CredentialSetQuery:
     if not all(name in known for option in options for name in option):
         raise MalformedError("options names a Credential Query that is not listed", clause="OpenID4VP 6.2")
     return CredentialSetQuery(
-        tuple(tuple(QueryId(name) for name in option) for option in options), _boolean(entry, "required", default=True)
+        tuple(tuple(QueryId(name) for name in option) for option in _distinct(options)),
+        _boolean(entry, "required", default=True),
     )
 
 
@@ -307,7 +308,12 @@ def _claim_value(value: Json) -> ClaimValue:
 def _references(value: Json, what: str, limit: int = MAX_ENTRIES) -> tuple[str, ...]:
     if not isinstance(value, list) or not 0 < len(value) <= limit:
         raise MalformedError(f"{what} holds something else than arrays of identifiers", clause="OpenID4VP 6.2")
-    return tuple(_identifier(item, f"an entry of {what}") for item in value)
+    return _distinct(_identifier(item, f"an entry of {what}") for item in value)
+
+
+def _distinct(entries: Iterable[T]) -> tuple[T, ...]:
+    """Return entries in the verifier's order, each once: 6 gives a second one that is equal no meaning of its own."""
+    return tuple(dict.fromkeys(entries))
 
 
 def _entries(

@@ -184,15 +184,12 @@ def weight(candidate: Candidate, option: ClaimOption) -> Weight:
     return sum(_is_special(candidate, leaf) for leaf in leaves), len(leaves)
 
 
-def least_option(found: CredentialMatch) -> int:
-    """Return the number of the option that shows least; of equals the first (6.4.1)."""
-    weights = [weight(found.candidate, option) for option in found.options]
-    return weights.index(min(weights))
+def least_option(found: CredentialMatch) -> tuple[Weight, int]:
+    """Return how much a credential shows with the option that shows least, and its number; of equals the first (6.4.1).
 
-
-def least_weight(found: CredentialMatch) -> Weight:
-    """Return how much a credential shows with the option that shows least."""
-    return min(weight(found.candidate, option) for option in found.options)
+    It looks at every option: ask once for each match.
+    """
+    return min((weight(found.candidate, option), number) for number, option in enumerate(found.options))
 
 
 def default_choice(matches: Matches) -> Choice:
@@ -205,8 +202,9 @@ def default_choice(matches: Matches) -> Choice:
     """
     if not matches.satisfiable:
         raise QueryNotSatisfied("no credential here answers the query", clause="OpenID4VP 6.4.2")
+    # How much is shown, by which credential, and by which of its options.
     least = {
-        query_id: min(((least_weight(one), place) for place, one in enumerate(found)))
+        query_id: min((shows, place, option) for place, (shows, option) in enumerate(map(least_option, found)))
         for query_id, found in matches.by_query.items()
         if found
     }
@@ -214,8 +212,8 @@ def default_choice(matches: Matches) -> Choice:
     for required in (found for found in matches.sets if found.required):
         option = min(required.options, key=lambda names: total([least[name][0] for name in names]))
         for query_id in option:
-            picked = matches.by_query[query_id][least[query_id][1]]
-            choice[query_id] = (Selection(picked.candidate.id, least_option(picked)),)
+            _, place, number = least[query_id]
+            choice[query_id] = (Selection(matches.by_query[query_id][place].candidate.id, number),)
     return choice
 
 
@@ -346,11 +344,15 @@ def _match_credentials(query: CredentialQuery, held: Holdings) -> Iterator[Crede
         # dcql-6.1.1-authorities
         if accepted and candidate.authorities.isdisjoint(accepted):
             continue
-        options = [option for each in wanted if (option := each.option(candidate.claims))]
+        # Sets that show the same elements are one option, where the first of them stands.
+        options: dict[frozenset[ConcretePath], ClaimOption] = {}
+        for each in wanted:
+            if option := each.option(candidate.claims):
+                options.setdefault(frozenset(option.selected), option)
         # 6.4.1: "If the Wallet cannot deliver all claims requested […], it MUST NOT return the respective Credential."
         # dcql-6.4.1-all-claims
         if options:
-            yield CredentialMatch(candidate, tuple(options))
+            yield CredentialMatch(candidate, tuple(options.values()))
 
 
 class _Wanted:
