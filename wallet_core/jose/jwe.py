@@ -29,6 +29,8 @@ MAX_PLAINTEXT_BYTES: Final = 192 * 1024
 
 _MAX_HEADER_BYTES: Final = 2048
 _X25519_BYTES: Final = 32
+_PROBE: Final = x25519.X25519PrivateKey.from_private_bytes(b"\x40" * _X25519_BYTES)
+"""No secret: a point of low order agrees with no key at all (RFC 7748 6.1), so any key finds it out."""
 
 DecryptionKey: TypeAlias = ec.EllipticCurvePrivateKey | x25519.X25519PrivateKey
 _JoseKey: TypeAlias = ECKey | OKPKey
@@ -214,8 +216,10 @@ def is_usable(value: Json) -> bool:
     if not isinstance(value.get("kid", ""), str):
         return False
     try:
-        _recipient_key(value, "jwk")
-    except MalformedError:
+        key = _recipient_key(value, "jwk").public_key
+        if isinstance(key, x25519.X25519PublicKey):
+            _PROBE.exchange(key)
+    except (MalformedError, ValueError):
         return False
     return True
 

@@ -188,6 +188,15 @@ def test_keys_that_are_no_array(keys) -> None:
         parse_request_members(members(client_metadata={"jwks": {"keys": keys}}))
 
 
+@pytest.mark.clause("vp-8.3-usable-key")
+@pytest.mark.parametrize("kid", [5, {}, [], True, None])
+def test_a_key_whose_kid_is_no_text_is_passed_over(kid) -> None:
+    (good,) = members()["client_metadata"]["jwks"]["keys"]
+    encryption = parse_request_members(with_keys({**good, "kid": kid}, good)).encryption
+    assert encryption is not None
+    assert encryption.jwk == good
+
+
 @pytest.mark.clause("vp-5.4-typ")
 @pytest.mark.parametrize("typ", ["JWT", "jwt", "application/oauth-authz-req+jwt", "openid4vci-proof+jwt", None])
 def test_a_request_object_of_another_type(typ) -> None:

@@ -143,6 +143,15 @@ def test_only_keys_we_can_use_are_usable(change: Any, usable: Any) -> None:
     assert not jwe.is_usable("key")
 
 
+@pytest.mark.parametrize("point", [bytes(32), b"\1" + bytes(31), (2**255 - 20).to_bytes(32, "little")])
+def test_a_point_of_low_order_is_not_usable(point: bytes) -> None:
+    low = {**OKP_JWK, "x": base64url.encode(point)}
+    with pytest.raises(MalformedError):
+        jwe.encrypt(b"", low, enc="A128GCM")
+    assert not jwe.is_usable(low)
+    assert jwe.is_usable(OKP_JWK)
+
+
 def test_a_kid_of_null_is_no_kid() -> None:
     assert not jwe.is_usable({**JWK, "kid": None})
 
