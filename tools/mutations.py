@@ -72,7 +72,10 @@ def _alternatives(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
 
 
 def _argument_alone(node: ast.AST, call: ast.Call) -> Iterator[tuple[str, ast.AST]]:
-    if call.args:
+    if call.args and isinstance(text := call.args[0], ast.JoinedStr):
+        # A name for a kind of text adds nothing to it.
+        yield "beginning left out", _replaced(node, call, ast.JoinedStr(text.values[1:]))
+    elif call.args:
         yield "argument taken as it is", _replaced(node, call, call.args[0])
 
 

@@ -21,6 +21,7 @@ from tests.support.verifying import HOST
 from wallet_core.encoding import base64url
 from wallet_core.errors import InvalidTransactionData
 from wallet_core.protocols.iso18013.reader_auth import VerifiedReader
+from wallet_core.protocols.openid4vp.dc_api_wallet import resolve_dc_api_request
 
 SIGNED, UNSIGNED = "openid4vp-v1-signed", "openid4vp-v1-unsigned"
 MULTISIGNED, ISO = "openid4vp-v1-multisigned", "org-iso-mdoc"
@@ -208,13 +209,13 @@ def refused_with_its_check(sqlite_scene: Scene, attack: str) -> None:
 @pytest.mark.clause("dcapi-8.4-transaction-data")
 def test_what_is_agreed_to_is_bound_over_the_api_too(sqlite_scene: Scene) -> None:
     bill, wallet = transaction(), wallet_of(sqlite_scene)
+    wallet.transaction_types = transaction_types()
     for protocol in ALL[:3]:
         made = ask(sqlite_scene, dcql_query=LICENCE, transaction_data=[bill], dc_api_protocols=[protocol])
         call = requests_of(made)[protocol]
-        wallet.transaction_types = {}
+        # Nobody is asked to agree to what the wallet cannot put into words.
         with pytest.raises(InvalidTransactionData):
-            wallet.answer(protocol, call)
-        wallet.transaction_types = transaction_types()
+            resolve_dc_api_request(protocol, call, origin=ORIGIN, anchors=wallet.anchors, now=wallet.now)
         found = give(sqlite_scene, made, wallet.answer(protocol, call)).json()
         assert found["state"] == "verified"
         assert found["transaction_data"] == [{"transaction": bill, "agreed_with": "licence"}]

@@ -66,13 +66,9 @@ def create_webhook_request(
         now: of this try.
     """
     timestamp = int(now.timestamp())
-    headers = {
-        "Content-Type": JSON,
-        "webhook-id": message_id,
-        "webhook-timestamp": str(timestamp),
-        # webhook-1-signature-list
-        "webhook-signature": " ".join(webhook_signature(each, message_id, timestamp, body) for each in secrets),
-    }
+    headers = {"Content-Type": JSON, "webhook-id": message_id, "webhook-timestamp": str(timestamp)}
+    # webhook-1-signature-list
+    headers["webhook-signature"] = " ".join(webhook_signature(each, message_id, timestamp, body) for each in secrets)
     return HttpRequest("POST", url, headers, body, response_limit=RESPONSE_LIMIT)
 
 

@@ -1,5 +1,6 @@
 """Requests over the Digital Credentials API that a wallet refuses, one rule broken each; what the page then learns."""
 
+import hashlib
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +11,7 @@ import pytest
 from tests.support.dc_api import ORIGIN, PlatformWallet
 from tests.support.presentations import NOW, new_world, query, world
 from tests.support.registering import Register, info
-from wallet_core.encoding import base64url, strict_json
+from wallet_core.encoding import base64url, cbor, strict_json
 from wallet_core.errors import (
     AccessDenied,
     AnswerTooLarge,
@@ -23,6 +24,7 @@ from wallet_core.errors import (
     WalletError,
 )
 from wallet_core.jose import jws
+from wallet_core.keys.jwk import jwk_thumbprint
 from wallet_core.keys.signer import CertifiedSigner, SoftwareSigner
 from wallet_core.protocols.openid4vp import dc_api
 from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, ClientIdPrefix, create_client_id
@@ -131,7 +133,7 @@ def test_somebody_elses_registration_in_one_header_makes_that_sender_false() -> 
     assert resolve(UNSIGNED, unsigned).request.verifier_info == ()
 
 
-@pytest.mark.clause("dcapi-A.3.2.2-own-headers")
+@pytest.mark.clause("dcapi-A.3.2.2-own-headers", "dcapi-A.3.2.2-verifier-info")
 def test_a_multi_signed_request_names_each_sender_in_its_own_header() -> None:
     senders = [dc_api.Sender(HASH, KEY), dc_api.Sender(SAN, KEY)]
     data = dc_api.create_multisigned_data(REQUEST, senders, **TIMES)
@@ -290,6 +292,18 @@ def test_the_audience_is_the_origin_whoever_signed(protocol: str) -> None:
     presentation = wallet.answer(protocol, data)["data"]["vp_token"]["licence"][0]
     proof = jws.parse(presentation.rpartition("~")[2]).claims()
     assert (proof["aud"], proof["nonce"]) == (f"origin:{ORIGIN}", REQUEST.nonce)
+
+
+@pytest.mark.clause("dcapi-B.2.6.2-handover")
+def test_the_handover_has_the_origin_the_nonce_and_the_thumbprint_of_the_key() -> None:
+    assert REQUEST.encryption is not None
+    for request, thumbprint in (
+        (REQUEST, jwk_thumbprint(REQUEST.encryption.jwk)),
+        (replace(REQUEST, encryption=None), None),
+    ):
+        info = cbor.dumps([ORIGIN, REQUEST.nonce, thumbprint])
+        handover = ["OpenID4VPDCAPIHandover", hashlib.sha256(info).digest()]
+        assert request.session_transcript(ORIGIN) == cbor.dumps([None, None, handover])
 
 
 @pytest.mark.clause("dcapi-A.2-own-origin")

@@ -405,6 +405,8 @@ def test_the_hash_is_over_the_text_that_came() -> None:
     (payload,) = payloads(resolved)
     assert payload["transaction_data_hashes"] == [digest(request.transaction_data[0].text)]
     assert "transaction_data_hashes_alg" not in payload
+    (payload,) = payloads(resolve(SimulatedVerifier(WORLD, WORLD.request())))
+    assert "transaction_data_hashes" not in payload
 
 
 @pytest.mark.clause("vp-B.3.3.1-alg-sent")

@@ -13,9 +13,11 @@ from tests.simulators.verifier import SimulatedVerifier, refusal
 from tests.support.browsing import browser
 from tests.support.presentations import RESPONSE_URI, World, query
 from tests.support.transactions import encoded, transaction
-from tests.support.wallets import LICENCE, Town, new_town, new_verifier, policy_query, receive, wait
+from tests.support.wallets import LICENCE, Town, agree, new_town, new_verifier, policy_query, receive, wait
 from wallet_core.errors import StateConflict
 from wallet_core.http import HttpRequest, HttpResponse
+from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, ClientIdPrefix
+from wallet_core.protocols.openid4vp.reporting import reply_address
 
 BROKEN: dict[str, dict[str, Any]] = {
     "invalid_request": {"claims": {"redirect_uri": "https://verifier.example/"}},
@@ -86,7 +88,7 @@ def test_no_match_and_no_are_the_same_to_the_verifier(
     assert heard[0][1].error == "access_denied"
 
 
-@pytest.mark.clause("vp-8.2-invalid-request")
+@pytest.mark.clause("vp-8.2-invalid-request", "vp-8.2-report-address")
 @pytest.mark.parametrize("error", BROKEN)
 def test_a_broken_rule_is_told_if_the_wallet_is_set_so_and_the_person_agrees(town: Town, error: str) -> None:
     verifier = new_verifier(with_errors(town, "all"), **BROKEN[error])
@@ -162,7 +164,7 @@ def test_no_redirect_of_a_verifier_is_followed(town: Town, status: int) -> None:
     assert len(moved.seen) == 1
     answering = new_verifier(town, policy_query("account-opening"), answer=elsewhere)
     presentation = fetched(town, answering)
-    failed = wait(use_cases.answer_request(town.wallet.presentation_ports(), town.owner.id, presentation.id, {}))
+    failed = agree(town, presentation)
     assert type(failed.state).__name__ == "Failed"
     assert {request.url.split("/")[2] for request in town.network.seen} <= {"verifier.example", "issuer.example"}
 
@@ -187,3 +189,12 @@ def test_a_code_of_a_kind_that_this_wallet_has_not(town: Town) -> None:
     page = person.post("/scan", {"link": "mdoc:owBjMS4wAYIB"})
     assert page.status_code == 400
     assert "이 지갑에서 쓸 수 없어요" in person.text
+
+
+@pytest.mark.clause("vp-8.2-report-address")
+def test_only_who_proved_to_ask_is_answered() -> None:
+    uri = {"response_uri": RESPONSE_URI, "state": "s"}
+    proven = ClientIdentifier(ClientIdPrefix.X509_SAN_DNS, "verifier.example")
+    assert reply_address(proven, uri) == (RESPONSE_URI, "s")
+    # Nobody signed this one: anybody's link can name that address.
+    assert reply_address(ClientIdentifier(ClientIdPrefix.REDIRECT_URI, RESPONSE_URI), uri) is None

@@ -36,6 +36,7 @@ def outcomes(source: str, line: int = 2) -> list[str]:
         ("c = members.string(m, 'x', clause='y')", ["c = m.get('x')"]),
         ("c = members.strings(m, 'x', clause='y')", ["c = tuple(m.get('x') or ())"]),
         ("return withdraw(a, b)", ["return a"]),
+        ("return Name(f'{a}:{b}')", ["return f':{b}'"]),
         ("a.b = clean(b)", ["a.b = b"]),
         ("return g(a if b else m)", ["return g(a)"]),
     ],

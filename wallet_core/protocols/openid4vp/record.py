@@ -151,7 +151,7 @@ def dc_api_members(protocol: str, origin: str, encryption_info: str | None) -> J
 
 
 def policy_members(policy: Policy) -> JsonObject:
-    """Return what a record says of the policy that was followed: which version, and what the person was told."""
+    """Return what a record says of the policy that was followed: which version, and what it tells people."""
     return {
         "id": policy.id,
         "sha256": base64url.encode(policy.digest),

@@ -193,8 +193,8 @@ def verify_registration(token: str, anchors: TrustAnchors, *, at: datetime) -> R
 
     Steps:
         1. ``x5c`` leads to an anchor for registrars (OpenID4VP 5.1: the signature is validated).
-        2. It is a JWT of type ``rc-wrp+jwt`` (5.2.2).
-        3. The key of that certificate signed it.
+        2. The key of that certificate signed it.
+        3. It is a JWT of type ``rc-wrp+jwt`` (5.2.2).
         4. Its members have the form of 5.2.4, and it lives at most twelve months.
         5. It was not made in the future.
 
@@ -207,10 +207,8 @@ def verify_registration(token: str, anchors: TrustAnchors, *, at: datetime) -> R
     unverified = jws.parse(token, what="registration certificate", max_characters=MAX_CHARACTERS)
     # vp-5.1-info-trust
     registrar = verify_chain(parse_x5c(unverified.header.get("x5c")), anchors, purpose=AnchorPurpose.REGISTRAR, at=at)
-    # reg-5.2.2-typ
-    if unverified.header.get("typ") != spec.TYP_REGISTRATION:
-        raise VerificationError("that is no registration certificate", step=2, clause=_CLAUSE)
     # vp-5.1-info-signature
+    # reg-5.2.2-typ
     verified = jws.verify(unverified, registrar.public_key, typ=spec.TYP_REGISTRATION)
     registration = _within_life(Registration.from_json(verified.claims()))
     # reg-5.2.4-future

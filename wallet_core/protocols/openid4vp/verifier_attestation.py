@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from wallet_core import spec_versions as spec
-from wallet_core.errors import Expired, MalformedError, NotYetValid, UntrustedError, VerificationError
+from wallet_core.errors import Expired, MalformedError, NotYetValid, UntrustedError
 from wallet_core.jose import jws
 from wallet_core.keys.algorithms import PublicKey
 from wallet_core.keys.jwk import parse_public_jwk, public_jwk
@@ -88,9 +88,9 @@ def verify_verifier_attestation(token: Json, anchors: TrustAnchors, *, at: datet
     """Return what a trusted attester says in the ``jwt`` header of a Request Object (5.9.3, 12).
 
     Steps:
-        1. It is a JWT of type ``verifier-attestation+jwt`` (12).
+        1. It is a JWT.
         2. ``x5c`` leads to an anchor for attesters of verifiers. How keys are found is left open by 12.
-        3. The key of that certificate signed it (5.9.3).
+        3. The key of that certificate signed it (5.9.3), as a JWT of type ``verifier-attestation+jwt`` (12).
         4. ``iss`` is a URI name of that certificate: it "MUST identify a party the Wallet trusts" (5.9.3).
         5. ``exp`` is there and has not passed; ``nbf`` and ``iat``, if there, admit now (12).
         6. ``sub``, ``cnf`` with a JWK, and ``redirect_uris``, if there, have their form (12).
@@ -104,14 +104,12 @@ def verify_verifier_attestation(token: Json, anchors: TrustAnchors, *, at: datet
     if not isinstance(token, str):
         raise MalformedError("the request has no verifier attestation in its header", clause="OpenID4VP 5.9.3")
     unverified = jws.parse(token, what="verifier attestation", max_characters=MAX_CHARACTERS)
-    # vp-12-typ
-    if unverified.header.get("typ") != spec.TYP_VERIFIER_ATTESTATION:
-        raise VerificationError("that is no verifier attestation", step=1, clause=_CLAUSE)
     # vp-5.9.3-attester
     attester = verify_chain(
         parse_x5c(unverified.header.get("x5c")), anchors, purpose=AnchorPurpose.VERIFIER_ATTESTER, at=at
     )
     # vp-5.9.3-attestation-signature
+    # vp-12-typ
     claims = jws.verify(unverified, attester.public_key, typ=spec.TYP_VERIFIER_ATTESTATION).claims()
     # vp-5.9.3-attester-iss
     if claims.get("iss") not in attester.uris:
