@@ -54,7 +54,9 @@ class HeldCards:
     def matches(self) -> Matches:
         """Return what of these cards answers the request."""
         # What cannot agree to a transaction that comes with the request is not offered.
-        return narrow(matching.match(self.request.dcql_query, self.candidates.values()), self.request.transaction_data)
+        request = self.request
+        found = matching.match(request.dcql_query, self.candidates.values(), request.formats)
+        return narrow(found, request.transaction_data)
 
 
 def held_cards(

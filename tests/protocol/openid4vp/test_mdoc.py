@@ -16,7 +16,6 @@ from wallet_core.errors import (
     QueryNotSatisfied,
     UntrustedError,
     VerificationError,
-    VpFormatsNotSupported,
 )
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.openid4vp.candidates import candidate_of
@@ -26,8 +25,9 @@ from wallet_core.protocols.openid4vp.matching import approve, match
 from wallet_core.protocols.openid4vp.mdoc import request_transcript
 from wallet_core.protocols.openid4vp.pending import MdocItem, PresentationToSign, ResolvedRequest, VerifierIdentity
 from wallet_core.protocols.openid4vp.presented import Expectation
-from wallet_core.protocols.openid4vp.request import parse_request_members, vp_formats_supported
+from wallet_core.protocols.openid4vp.request import parse_request_members
 from wallet_core.protocols.openid4vp.validation import ValidatedResponse, validate_vp_token
+from wallet_core.protocols.openid4vp.vp_formats import vp_formats_supported
 from wallet_core.protocols.openid4vp.wallet import create_presentation
 from wallet_core.spec_versions import NAMESPACE_MDL
 from wallet_core.trust.anchors import AnchorPurpose
@@ -243,16 +243,55 @@ def test_both_formats_are_offered() -> None:
     assert set(formats) == {"dc+sd-jwt", "mso_mdoc"}
 
 
-@pytest.mark.clause("vp-B.3.4-algorithms")
+@pytest.mark.clause("vp-B.3.4-algorithms", "vp-B.3.4-holder-algorithms")
+@pytest.mark.parametrize("name", ["issuerauth_alg_values", "deviceauth_alg_values"])
 @pytest.mark.parametrize(
-    "formats",
-    [{"mso_mdoc": {"issuerauth_alg_values": [-257]}}, {"mso_mdoc": {"deviceauth_alg_values": "ES256"}}, {"ldp_vc": {}}],
+    ("values", "fits"),
+    [
+        ([-7], True),
+        ([-9], True),
+        ([-257, -9], True),
+        ([-257], False),
+        ([-35, -51], False),
+        ([], False),
+        ("ES256", False),
+    ],
 )
-def test_a_verifier_that_takes_nothing_of_ours(formats) -> None:
+def test_an_mdoc_answers_where_its_algorithms_are_taken(name, values, fits) -> None:
+    members = request_for().to_json()
+    members["client_metadata"]["vp_formats_supported"] = {"mso_mdoc": {name: values}}
+    request = parse_request_members(members)
+    assert match(request.dcql_query, [candidate_of("card", HELD)], request.formats).satisfiable is fits
+
+
+@pytest.mark.clause("vp-B.3.4-algorithms")
+def test_a_number_that_names_the_curve_is_no_general_one() -> None:
+    # B.2.2: the number in the header itself, or a fully-specified one that it fulfils with its curve.
+    specific = candidate_of("card", replace(HELD, algorithm=-9))
+    assert specific.issuer_algorithms == {-9}
+    assert candidate_of("card", replace(HELD, algorithm=-8)).issuer_algorithms == {-8, -19}
+    assert candidate_of("card", replace(HELD, algorithm=-257)).issuer_algorithms == {-257}
+    assert candidate_of("card", replace(HELD, algorithm=None)).issuer_algorithms == frozenset()
+
+
+@pytest.mark.clause("vp-5.1-formats-asked")
+def test_a_format_that_the_verifier_does_not_name_finds_no_match() -> None:
+    members = request_for().to_json()
+    members["client_metadata"]["vp_formats_supported"] = {"dc+sd-jwt": {}}
+    request = parse_request_members(members)
+    assert not match(request.dcql_query, [candidate_of("card", HELD)], request.formats).satisfiable
+
+
+@pytest.mark.parametrize("formats", [None, [], "all", {"mso_mdoc": {}}, {"mso_mdoc": 5, "ldp_vc": {}}])
+def test_what_a_verifier_does_not_restrict_is_open(formats) -> None:
     members = request_for().to_json()
     members["client_metadata"]["vp_formats_supported"] = formats
-    with pytest.raises(VpFormatsNotSupported):
-        parse_request_members(members)
+    if formats is None:
+        del members["client_metadata"]["vp_formats_supported"]
+    request = parse_request_members(members)
+    assert match(request.dcql_query, [candidate_of("card", HELD)], request.formats).satisfiable
+    # What a wallet keeps between two steps says the same.
+    assert parse_request_members(request.to_json()) == request
 
 
 def test_a_verifier_that_takes_mdocs_only() -> None:

@@ -177,6 +177,29 @@ def test_a_part_that_stays_hidden_is_not_hidden_by_its_name(town: Town) -> None:
     assert {field.path for field in pick.hidden} == {("address", "street")}
 
 
+@pytest.mark.clause("vp-B.3.4-algorithms", "vp-5.1-formats-asked")
+@pytest.mark.parametrize(
+    "formats",
+    [
+        {"dc+sd-jwt": {"sd-jwt_alg_values": ["ES512"]}},
+        {"dc+sd-jwt": {"kb-jwt_alg_values": ["EdDSA"]}},
+        {"mso_mdoc": {}},
+    ],
+)
+def test_a_card_that_the_verifier_cannot_read_is_no_match_after_a_restart_too(
+    town: Town, formats: dict[str, Any]
+) -> None:
+    receive(town, LICENCE)
+    verifier = new_verifier(town)
+    metadata: Any = verifier.request.to_json()["client_metadata"]
+    verifier.claims = {"client_metadata": {**metadata, "vp_formats_supported": formats}}
+    presentation = reviewed(town, verifier)
+    ports = town.reopened().wallet.presentation_ports()
+    stored = use_cases.show_presentation(ports, town.owner.id, presentation.id)
+    assert not use_cases.review_request(ports, stored).satisfiable
+    assert len(verifier.seen) == 1
+
+
 def test_optional_cards_are_off_at_first(town: Town) -> None:
     receive(town, LICENCE, RESIDENT)
     verifier = new_verifier(town)

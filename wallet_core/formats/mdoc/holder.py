@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from wallet_core.cose import mac0, sign1
+from wallet_core.cose import headers, mac0, sign1
 from wallet_core.encoding import cbor
 from wallet_core.formats.mdoc.document import ElementErrors, encode_device_response
 from wallet_core.formats.mdoc.session_transcript import EMPTY_DEVICE_NAME_SPACES, device_authentication_bytes
@@ -44,6 +44,7 @@ class HeldMdoc:
         x5chain: the issuer's certificates as DER, leaf first.
         issuer_auth: IssuerAuth, encoded.
         encoded: the IssuerSigned as the issuer sent it.
+        algorithm: ``alg`` of IssuerAuth; None where it is no number.
     """
 
     doc_type: DocType
@@ -53,6 +54,7 @@ class HeldMdoc:
     x5chain: tuple[bytes, ...]
     issuer_auth: bytes
     encoded: bytes
+    algorithm: int | None
 
     def select(self, disclose: Collection[tuple[str, str]]) -> bytes:
         """Return the encoded IssuerSigned with only these elements, each given as namespace and identifier.
@@ -118,6 +120,7 @@ def index_mdoc(data: bytes) -> HeldMdoc:
     mso = parse_mso(issuer_signed.issuer_auth.payload)
     claims = check_digests(issuer_signed, mso)
     auth = issuer_signed.issuer_auth
+    algorithm = auth.protected.get(headers.ALG)
     return HeldMdoc(
         doc_type=mso.doc_type,
         items=_items_as_received(issuer_signed),
@@ -127,6 +130,7 @@ def index_mdoc(data: bytes) -> HeldMdoc:
         # The signature is over protected header and payload, both kept as they came.
         issuer_auth=cbor.dumps([auth.protected_bytes, dict(auth.unprotected), auth.payload, auth.signature]),
         encoded=data,
+        algorithm=algorithm if isinstance(algorithm, int) else None,
     )
 
 

@@ -9,11 +9,21 @@ from wallet_core.errors import MalformedError
 from wallet_core.formats.mdoc.holder import HeldMdoc
 from wallet_core.formats.mdoc.verifier import claims_to_json
 from wallet_core.formats.sd_jwt.holder import HeldSdJwt
+from wallet_core.keys.algorithms import SignatureAlgorithm, cose_identifiers
 from wallet_core.protocols.openid4vp.authorities import authorities_of
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery
 from wallet_core.protocols.openid4vp.matching import Candidate
+from wallet_core.protocols.openid4vp.vp_formats import AlgorithmName
 from wallet_core.trust.x509 import parse_x5c
 from wallet_core.types import ClaimsPath, Json
+
+# RFC 7518 3.4, RFC 8037: each curve has one algorithm, so that no key needs to be read for its name.
+_CURVES: Final = {
+    "P-256": SignatureAlgorithm.ES256,
+    "P-384": SignatureAlgorithm.ES384,
+    "P-521": SignatureAlgorithm.ES512,
+    "Ed25519": SignatureAlgorithm.EDDSA,
+}
 
 HeldCredential: TypeAlias = HeldSdJwt | HeldMdoc
 """A credential that the wallet holds, indexed."""
@@ -76,6 +86,9 @@ def mdoc_candidate(credential_id: str, held: HeldMdoc, knowledge: Knowledge = NO
         holder_bound=True,
         authorities=authorities_of(held.x5chain, knowledge.trust_lists(held.x5chain, spec.FORMAT_MDOC)),
         special=knowledge.special.get((spec.FORMAT_MDOC, held.doc_type), frozenset()),
+        issuer_algorithms=_cose_names(held.algorithm),
+        # What the wallet writes into the DeviceSignature, and the number that names its curve as well.
+        holder_algorithms=frozenset(cose_identifiers(held.mso.device_key.algorithm)),
     )
 
 
@@ -93,6 +106,31 @@ def sd_jwt_candidate(credential_id: str, held: HeldSdJwt, knowledge: Knowledge =
         # dcql-B.3.5-extends-wallet
         supertypes=knowledge.supertypes.get(vct, frozenset()),
         special=knowledge.special.get((spec.FORMAT_SD_JWT_VC, vct), frozenset()),
+        issuer_algorithms=_jose_names(held.header.get("alg")),
+        holder_algorithms=_key_binding_names(held.claims.get("cnf")),
+    )
+
+
+def _jose_names(alg: Json) -> frozenset[AlgorithmName]:
+    # B.3.4: the alg header as it stands is compared.
+    return frozenset({alg}) if isinstance(alg, str) else frozenset()
+
+
+def _key_binding_names(cnf: Json) -> frozenset[AlgorithmName]:
+    jwk = cnf.get("jwk") if isinstance(cnf, dict) else None
+    algorithm = _CURVES.get(str(jwk.get("crv"))) if isinstance(jwk, dict) else None
+    return frozenset() if algorithm is None else frozenset({str(algorithm)})
+
+
+def _cose_names(alg: int | None) -> frozenset[AlgorithmName]:
+    """Return what an ``alg`` fulfils (B.2.2): itself, and the fully-specified number with the curve of its keys.
+
+    Each of our curves has one algorithm, so that the number tells the curve.
+    """
+    if alg is None:
+        return frozenset()
+    return frozenset({alg}).union(
+        cose_identifiers(each)[-1] for each in SignatureAlgorithm if alg in cose_identifiers(each)
     )
 
 

@@ -34,6 +34,7 @@ from wallet_core.protocols.openid4vp.response import (
 )
 from wallet_core.protocols.openid4vp.transaction_data import TransactionData
 from wallet_core.protocols.openid4vp.verifier_info import VerifierInfo
+from wallet_core.protocols.openid4vp.vp_formats import OUR_FORMATS, AcceptedFormats
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.trust.x509 import format_x5c
 from wallet_core.types import ClientId, Json, JsonObject, Nonce, SessionTranscript
@@ -77,6 +78,7 @@ class DcApiRequest:
         expected_origins: where the request may be made; empty in a request that nobody signed.
         transaction_data: what is to be agreed to.
         verifier_info: what others attest of the Verifier; of no use in a request that nobody signed.
+        formats: what the Verifier accepts; None where it does not say.
     """
 
     client_id: ClientIdentifier | None
@@ -86,6 +88,7 @@ class DcApiRequest:
     expected_origins: tuple[str, ...]
     transaction_data: tuple[TransactionData, ...] = ()
     verifier_info: tuple[VerifierInfo, ...] = ()
+    formats: AcceptedFormats | None = OUR_FORMATS
 
     @property
     def response_mode(self) -> str:
@@ -103,7 +106,9 @@ class DcApiRequest:
 
     def to_json(self) -> JsonObject:
         """Return the request as its parameters, which :func:`parse_dc_api_members` reads."""
-        asked = Asked(self.nonce, self.dcql_query, self.encryption, self.transaction_data, self.verifier_info)
+        asked = Asked(
+            self.nonce, self.dcql_query, self.encryption, self.transaction_data, self.verifier_info, self.formats
+        )
         members: JsonObject = {**asked.to_json(), "response_mode": self.response_mode}
         if self.client_id is not None:
             members |= {"client_id": self.client_id.full, "expected_origins": list(self.expected_origins)}
@@ -272,6 +277,7 @@ def parse_dc_api_members(members: Mapping[str, Json]) -> DcApiRequest:
         expected_origins=() if unsigned else _parse_expected_origins(members.get("expected_origins")),
         transaction_data=asked.transaction_data,
         verifier_info=asked.verifier_info,
+        formats=asked.formats,
     )
 
 

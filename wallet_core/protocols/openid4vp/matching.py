@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 from wallet_core.encoding.claims_path import ConcretePath, resolve, value_at
 from wallet_core.errors import MalformedError, QueryNotSatisfied
 from wallet_core.protocols.openid4vp.dcql import ClaimsQuery, CredentialQuery, DcqlQuery
+from wallet_core.protocols.openid4vp.vp_formats import AcceptedFormats, AlgorithmName
 from wallet_core.types import ClaimsPath, Json, JsonObject, QueryId
 
 _SEAL: Final = object()
@@ -38,6 +39,8 @@ class Candidate:
         authorities: what certifies the issuer, as (type, value) of 6.1.1; ("aki", …) per certificate of its chain.
         supertypes: the types that ``type`` extends, as this wallet knows (B.3.5); never as the credential says.
         special: paths of claims that say more than others, null for any element: see :func:`weight`.
+        issuer_algorithms: every name that the algorithm of the issuer's signature answers to (B.2.2, B.3.4).
+        holder_algorithms: the same of what the holder signs with.
     """
 
     id: str
@@ -49,6 +52,8 @@ class Candidate:
     authorities: frozenset[tuple[str, str]] = frozenset()
     supertypes: frozenset[str] = frozenset()
     special: frozenset[ClaimsPath] = frozenset()
+    issuer_algorithms: frozenset[AlgorithmName] = frozenset()
+    holder_algorithms: frozenset[AlgorithmName] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +164,15 @@ def index_candidates(candidates: Iterable[Candidate]) -> Holdings:
     return Holdings(by_type)
 
 
-def match(query: DcqlQuery, candidates: Iterable[Candidate] | Holdings) -> Matches:
-    """Return what of ``candidates`` answers ``query``. Order: the query's for options, the caller's for credentials."""
+def match(
+    query: DcqlQuery, candidates: Iterable[Candidate] | Holdings, formats: AcceptedFormats | None = None
+) -> Matches:
+    """Return what of ``candidates`` answers ``query``. Order: the query's for options, the caller's for credentials.
+
+    ``formats`` is what the Verifier accepts, where it says so.
+    """
     held = candidates if isinstance(candidates, Holdings) else index_candidates(candidates)
-    by_query = {credential.id: tuple(_match_credentials(credential, held)) for credential in query.credentials}
+    by_query = {credential.id: tuple(_match_credentials(credential, held, formats)) for credential in query.credentials}
     sets = tuple(
         SetMatch(
             tuple(option for option in credential_set.options if all(by_query[query_id] for query_id in option)),
@@ -330,7 +340,14 @@ def overlap(path: ConcretePath, other: ConcretePath) -> bool:
     return path[:shared] == other[:shared]
 
 
-def _match_credentials(query: CredentialQuery, held: Holdings) -> Iterator[CredentialMatch]:
+def _match_credentials(
+    query: CredentialQuery, held: Holdings, formats: AcceptedFormats | None
+) -> Iterator[CredentialMatch]:
+    algorithms = formats.by_format.get(query.format) if formats else None
+    # 5.1: vp_formats_supported lists what the Verifier supports; of another format it takes nothing.
+    # vp-5.1-formats-asked
+    if formats and algorithms is None:
+        return
     accepted = {(authority.type, value) for authority in query.trusted_authorities for value in authority.matched}
     # 6.4.1: without claims nothing selectively disclosable is requested.
     # dcql-6.4.1-no-claims
@@ -339,6 +356,13 @@ def _match_credentials(query: CredentialQuery, held: Holdings) -> Iterator[Crede
         # 6.1: a proof of holder binding is required unless the query waives it.
         # dcql-6.1-holder-binding
         if query.holder_binding and not candidate.holder_bound:
+            continue
+        # B.3.4, B.2.2: the algorithm of what is presented "MUST match one of the array values".
+        # vp-B.3.4-algorithms
+        if algorithms and not algorithms.takes_issuer(candidate.issuer_algorithms):
+            continue
+        # vp-B.3.4-holder-algorithms
+        if algorithms and candidate.holder_bound and not algorithms.takes_holder(candidate.holder_algorithms):
             continue
         # 6.1: "Every Credential returned by the Wallet SHOULD match at least one of the conditions".
         # dcql-6.1.1-authorities

@@ -5,7 +5,7 @@ answered by ``request_object``.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlencode
@@ -21,7 +21,6 @@ from wallet_core.errors import (
     WalletError,
 )
 from wallet_core.jose import jwe
-from wallet_core.keys.algorithms import SignatureAlgorithm, cose_identifiers
 from wallet_core.protocols.oauth2.identifiers import parse_url
 from wallet_core.protocols.openid4vp.client_id import (
     ClientIdentifier,
@@ -31,23 +30,13 @@ from wallet_core.protocols.openid4vp.client_id import (
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery, parse_dcql_query
 from wallet_core.protocols.openid4vp.transaction_data import TransactionData, parse_transaction_data
 from wallet_core.protocols.openid4vp.verifier_info import VerifierInfo, parse_verifier_info
+from wallet_core.protocols.openid4vp.vp_formats import OUR_FORMATS, AcceptedFormats, parse_vp_formats
 from wallet_core.types import Json, JsonObject, Nonce
 
 RequestUriMethod: TypeAlias = Literal["get", "post"]
 
 MAX_REQUEST_CHARACTERS: Final = 64 * 1024
 """Longest Authorization Request by value; one by reference is about 300 characters."""
-
-SIGNATURE_ALGORITHMS: Final = ("ES256", "ES384", "ES512", "Ed25519", "EdDSA")
-"""B.3.4 asks for fully-specified names (RFC 9864); ``EdDSA`` stays for those who know Ed25519 by that name only."""
-
-COSE_ALGORITHMS: Final = tuple(number for each in SignatureAlgorithm for number in cose_identifiers(each))
-"""B.2.2: the same algorithms for mdocs."""
-
-_ALGORITHM_MEMBERS: Final[Mapping[str, tuple[tuple[str, ...], Sequence[str | int]]]] = {
-    spec.FORMAT_SD_JWT_VC: (("sd-jwt_alg_values", "kb-jwt_alg_values"), SIGNATURE_ALGORITHMS),
-    spec.FORMAT_MDOC: (("issuerauth_alg_values", "deviceauth_alg_values"), COSE_ALGORITHMS),
-}
 
 # 5.2: nonce and state "MUST only contain ASCII URL safe characters".
 _URL_SAFE = re.compile(r"[A-Za-z0-9._~-]+\Z")
@@ -70,17 +59,21 @@ class ResponseEncryption:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request asks for, however it travels: the members that requests of every kind share."""
+    """What a request asks for, however it travels: the members that requests of every kind share.
+
+    ``formats`` is what the Verifier accepts; None where it does not say.
+    """
 
     nonce: Nonce
     dcql_query: DcqlQuery
     encryption: ResponseEncryption | None
     transaction_data: tuple[TransactionData, ...] = ()
     verifier_info: tuple[VerifierInfo, ...] = ()
+    formats: AcceptedFormats | None = OUR_FORMATS
 
     def to_json(self) -> JsonObject:
         """Return the members (5.1, 5.2) but for ``response_mode``; :func:`parse_asked` reads them."""
-        metadata: JsonObject = {"vp_formats_supported": vp_formats_supported()}
+        metadata: JsonObject = {} if self.formats is None else {"vp_formats_supported": self.formats.to_json()}
         if self.encryption is not None:
             metadata["jwks"] = {"keys": [self.encryption.jwk]}
             # 5.1: MUST be present for anything but the default.
@@ -101,7 +94,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
-    """What a Verifier asks for (5). ``encryption`` is there exactly with the response mode ``direct_post.jwt``."""
+    """What a Verifier asks for (5).
+
+    ``encryption`` is there exactly with the response mode ``direct_post.jwt``; ``formats`` as in :class:`Asked`.
+    """
 
     client_id: ClientIdentifier
     response_uri: str
@@ -111,6 +107,7 @@ class AuthorizationRequest:
     encryption: ResponseEncryption | None
     transaction_data: tuple[TransactionData, ...] = ()
     verifier_info: tuple[VerifierInfo, ...] = ()
+    formats: AcceptedFormats | None = OUR_FORMATS
 
     @property
     def response_mode(self) -> str:
@@ -119,8 +116,11 @@ class AuthorizationRequest:
 
     def to_json(self) -> JsonObject:
         """Return the request as its parameters (5.1, 5.2), which :func:`parse_request_members` reads."""
+        asked = Asked(
+            self.nonce, self.dcql_query, self.encryption, self.transaction_data, self.verifier_info, self.formats
+        )
         members: JsonObject = {
-            **Asked(self.nonce, self.dcql_query, self.encryption, self.transaction_data, self.verifier_info).to_json(),
+            **asked.to_json(),
             "client_id": self.client_id.full,
             "response_mode": self.response_mode,
             "response_uri": self.response_uri,
@@ -153,17 +153,6 @@ class UnsignedRequest:
 
 
 ParsedRequest: TypeAlias = RequestReference | RequestObject | UnsignedRequest
-
-
-def vp_formats_supported() -> JsonObject:
-    """Return the formats and algorithms that both our sides understand (11.1, B.3.4)."""
-    algorithms: list[Json] = list(SIGNATURE_ALGORITHMS)
-    # B.2.2: numbers of COSE there; M28: old and fully-specified ones, since both are in use for the same keys.
-    numbers: list[Json] = list(COSE_ALGORITHMS)
-    return {
-        spec.FORMAT_SD_JWT_VC: {"sd-jwt_alg_values": algorithms, "kb-jwt_alg_values": algorithms},
-        spec.FORMAT_MDOC: {"issuerauth_alg_values": numbers, "deviceauth_alg_values": numbers},
-    }
 
 
 def create_request_uri_link(
@@ -247,6 +236,7 @@ def parse_request_members(members: Mapping[str, Json]) -> AuthorizationRequest:
         asked.encryption,
         asked.transaction_data,
         asked.verifier_info,
+        asked.formats,
     )
 
 
@@ -276,7 +266,8 @@ def parse_asked(members: Mapping[str, Json], *, plain: str, encrypted: str) -> A
     metadata = _parse_metadata(members)
     encryption = _parse_encryption(metadata) if mode == encrypted else None
     given = parse_verifier_info(members["verifier_info"], query) if "verifier_info" in members else ()
-    return Asked(nonce, query, encryption, _parse_transactions(members, query), given)
+    formats = parse_vp_formats(metadata.get("vp_formats_supported"))
+    return Asked(nonce, query, encryption, _parse_transactions(members, query), given, formats)
 
 
 def _parse_reference(client_id: ClientIdentifier, parameters: Mapping[str, str]) -> RequestReference:
@@ -329,28 +320,12 @@ def _parse_metadata(members: Mapping[str, Json]) -> JsonObject:
     metadata = members.get("client_metadata", {})
     if not isinstance(metadata, dict):
         raise InvalidRequest("client_metadata is not a JSON object", clause="OpenID4VP 5.1")
-    formats = metadata.get("vp_formats_supported")
+    formats = parse_vp_formats(metadata.get("vp_formats_supported"))
     # 5.1: REQUIRED when not available otherwise. Some verifiers leave it out; the query names the format anyway.
     # vp-5.1-formats
-    if isinstance(formats, dict) and _ALGORITHM_MEMBERS.keys().isdisjoint(formats):
+    if formats is not None and not formats.by_format:
         raise VpFormatsNotSupported("no format of the verifier is supported here", clause="OpenID4VP 8.5")
-    # B.3.4, B.2.2: what is presented is signed with one of these algorithms, where they are named.
-    # vp-B.3.4-algorithms
-    if isinstance(formats, dict) and not any(is_format_shared(name, accepted) for name, accepted in formats.items()):
-        raise VpFormatsNotSupported("no algorithm of the verifier is supported here", clause="OpenID4VP B.3.4")
     return metadata
-
-
-def is_format_shared(format_: str, accepted: Json) -> bool:
-    """Return whether both sides know a Credential Format and, where the peer names algorithms of it, one of those."""
-    if format_ not in _ALGORITHM_MEMBERS:
-        return False
-    members, ours = _ALGORITHM_MEMBERS[format_]
-    return not isinstance(accepted, dict) or all(
-        isinstance(named := accepted[member], list) and any(name in ours for name in named)
-        for member in members
-        if member in accepted
-    )
 
 
 def _parse_encryption(metadata: JsonObject) -> ResponseEncryption:

@@ -39,12 +39,10 @@ from wallet_core.protocols.openid4vp.pending import (
     signed_vp_token,
 )
 from wallet_core.protocols.openid4vp.request import (
-    SIGNATURE_ALGORITHMS,
     AuthorizationRequest,
     RequestReference,
     UnsignedRequest,
     parse_authorization_request,
-    vp_formats_supported,
 )
 from wallet_core.protocols.openid4vp.request_object import verify_request_object
 from wallet_core.protocols.openid4vp.response import (
@@ -61,6 +59,7 @@ from wallet_core.protocols.openid4vp.transaction_data import (
     understand,
 )
 from wallet_core.protocols.openid4vp.verifier_info import judge_verifier
+from wallet_core.protocols.openid4vp.vp_formats import SIGNATURE_ALGORITHMS, vp_formats_supported
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.types import Json, JsonObject, Nonce, SessionTranscript
 

@@ -13,7 +13,8 @@ from wallet_core.errors import InvalidRequest, MalformedError, VpFormatsNotSuppo
 from wallet_core.jose import jwe
 from wallet_core.keys.algorithms import SignatureAlgorithm
 from wallet_core.protocols.oauth2.form import parse_form
-from wallet_core.protocols.openid4vp.request import AuthorizationRequest, is_format_shared
+from wallet_core.protocols.openid4vp.request import AuthorizationRequest
+from wallet_core.protocols.openid4vp.vp_formats import is_format_shared
 from wallet_core.types import Json, JsonObject
 
 MAX_WALLET_NONCE: Final = 512
