@@ -25,6 +25,7 @@ from holder_app.issuance.states import Issuance
 from holder_app.issuance.use_cases import accept_offer, fetch_offer, keep_cards, take_offer_link
 from holder_app.issuance.waiting import ask_again
 from holder_app.presentation import states as presenting
+from holder_app.presentation.choices import SHOWN_FIELD
 from holder_app.presentation.describe import RequestView
 from holder_app.presentation.sending import CopiesUsedUp
 from holder_app.presentation.use_cases import (
@@ -174,7 +175,7 @@ class Citizen:
         if not view.satisfiable:
             raise WalletRefusal("no card answers the request")
         try:
-            chosen = {**self._in_form(view, form), **answers}
+            chosen = {**self._in_form(view, form), **answers, SHOWN_FIELD: view.shown}
             done = await answer_request(ports, self.owner.id, presentation.id, chosen)
         except CopiesUsedUp as exc:
             raise WalletRefusal("every copy was shown before", detail=exc.code) from exc

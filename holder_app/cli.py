@@ -26,8 +26,9 @@ from holder_app.issuance.use_cases import accept_offer, decline_offer, fetch_off
 from holder_app.issuance.waiting import ask_again, list_waiting
 from holder_app.loopback import LoopbackListener
 from holder_app.presentation import states as presentation_states
+from holder_app.presentation.choices import SHOWN_FIELD
 from holder_app.presentation.describe import RequestView
-from holder_app.presentation.sending import reuse_field
+from holder_app.presentation.sending import ShownChanged, reuse_field
 from holder_app.presentation.states import Answered, Blocked, Presentation
 from holder_app.presentation.use_cases import (
     answer_request,
@@ -357,7 +358,9 @@ async def _present(desk: _Desk, uri: str, answers: dict[str, str], *, ask: bool,
             await decline_request(ports, owner, presentation.id)
             raise AccessDenied("declined")
     try:
-        done = await answer_request(ports, owner, presentation.id, answers)
+        done = await answer_request(ports, owner, presentation.id, {**answers, SHOWN_FIELD: view.shown})
+    except ShownChanged as exc:
+        raise PresentationFailed("what was shown has changed", detail=desk.words.say("changed")) from exc
     except AnswerTooLarge as exc:
         raise AnswerTooLarge(exc.description, detail=desk.words.say("too_large")) from exc
     if isinstance(done.state, presentation_states.Failed):

@@ -15,7 +15,8 @@ What it takes off your hands:
 
 * Every POST carries an ``Idempotency-Key``, made once and kept on each retry, so nothing is done twice.
 * A call that got no answer, or 429, 502, 503 or 504, is made again after a pause, as long as ``Retry-After`` says.
-* No redirect is followed: your API key goes to the address you gave and to no other.
+* No redirect is followed: your API key goes to the address you gave and to no other. A proxy of your environment
+  (``https_proxy``) passes on what is encrypted between you and that address, and cannot read it.
 * Errors are typed, and say whose fault it is and which clause was broken.
 * :func:`verify_webhook` checks the signature of a notice that the verifier sent you (Standard Webhooks).
 
@@ -225,7 +226,9 @@ class VerifierClient:
         self._tries = tries
         self._sleep = sleep
         https = urllib.request.HTTPSHandler(context=ssl_context or ssl.create_default_context())
-        self._opener = urllib.request.build_opener(https, _EveryAnswer)
+        # Without TLS, on this machine, a proxy would read the key.
+        proxy = urllib.request.ProxyHandler({} if address.scheme == "http" else None)
+        self._opener = urllib.request.build_opener(https, proxy, _EveryAnswer)
 
     def create(
         self,
@@ -404,7 +407,8 @@ def _error(status: int, retry_after: str | None, content: bytes) -> VerifierErro
     except ValueError:
         body = {"error_description": "no JSON"}
     kind = _ERRORS.get(status) or (ServerFailed if status >= 500 else BadRequest)
-    wait = float(retry_after) if retry_after and retry_after.isdigit() else None
+    # isdigit() alone takes "²", of which no number can be made.
+    wait = float(retry_after) if retry_after and retry_after.isascii() and retry_after.isdigit() else None
     return kind(status, body, wait)
 
 

@@ -215,7 +215,6 @@ def _webhook_ports(
 ) -> WebhookPorts:
     client = HttpClient(allow_loopback=settings.insecure_allow_loopback, timeout=WEBHOOK_TIMEOUT)
     return WebhookPorts(
-        storage=lambda: _webhook_storage(database.unit(), sealer),
         reading=lambda: _webhook_storage(database.reader(), sealer),
         send=lambda request: asyncio.run(client.fetch(request)),
         clock=clock,

@@ -7,9 +7,11 @@ where a verifier takes several cards the others may go along; both are off at fi
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from itertools import islice, product
 
-from wallet_core.encoding.claims_path import ConcretePath
+from wallet_core.encoding import strict_json
+from wallet_core.encoding.claims_path import ConcretePath, value_at
 from wallet_core.errors import MalformedError
 from wallet_core.protocols.openid4vp.matching import (
     Candidate,
@@ -23,10 +25,13 @@ from wallet_core.protocols.openid4vp.matching import (
     shown_besides,
     total,
 )
-from wallet_core.types import QueryId
+from wallet_core.types import Json, QueryId
 
 MAX_ALTERNATIVES = 12
 """Ways to answer one group that are shown; more are no choice a person can make."""
+
+SHOWN_FIELD = "shown"
+"""Field of a form with :func:`digest_of` what it shows."""
 
 _MAX_DIGITS = 4
 """Digits of a choice in a form; no list of choices has a thousand."""
@@ -51,8 +56,7 @@ class Pick:
     """One card in an alternative.
 
     ``option`` is the least one that answers; it shows what is ``selected``, and ``besides`` what then cannot be hidden.
-    ``others`` are cards that may be sent with it, where the verifier takes
-    several (``multiple``); they have no extras.
+    ``others`` are cards that may be sent with it, where the verifier takes several (``multiple``); they have no extras.
     """
 
     query_id: QueryId
@@ -81,6 +85,35 @@ def create_groups(matches: Matches, withdrawn: Collection[str] = ()) -> tuple[Gr
     """
     groups = (Group(found.required, _alternatives(matches, found.options, withdrawn)) for found in matches.sets)
     return tuple(group for group in groups if group.alternatives)
+
+
+def digest_of(groups: Sequence[Group], candidates: Mapping[str, Candidate], withdrawn: Collection[str] = ()) -> str:
+    """Return a SHA-256 over what a person sees to decide about: cards, claims and values, in their places.
+
+    An answer names places ("the second card, with its first extra"). It is good only for what stood there.
+    """
+    shown = [
+        [group.required, [[_shown(pick, candidates, withdrawn) for pick in picks] for picks in group.alternatives]]
+        for group in groups
+    ]
+    return sha256(strict_json.dumps_sorted(shown)).hexdigest()
+
+
+def _shown(pick: Pick, candidates: Mapping[str, Candidate], withdrawn: Collection[str]) -> Json:
+    claims = candidates[pick.card_id].claims
+
+    def values(paths: Sequence[ConcretePath]) -> Json:
+        return [[list(path), value_at(claims, path)] for path in paths]
+
+    return [
+        pick.query_id,
+        pick.card_id,
+        pick.card_id in withdrawn,
+        values(pick.selected),
+        values(pick.besides),
+        [values(extra.adds) for extra in pick.extras],
+        [_shown(other, candidates, withdrawn) for other in pick.others],
+    ]
 
 
 def choice_of(groups: Sequence[Group], answers: Mapping[str, str]) -> dict[QueryId, tuple[Selection, ...]]:

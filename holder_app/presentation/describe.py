@@ -17,7 +17,7 @@ from holder_app.credentials.describe import (
     texts,
 )
 from holder_app.credentials.ports import Card, CardStatus
-from holder_app.presentation.choices import Extra, Group, Pick, create_groups
+from holder_app.presentation.choices import Extra, Group, Pick, create_groups, digest_of
 from holder_app.presentation.standing import OverPaths, StandingView, describe_standing, is_over_asked, over_paths
 from wallet_core.catalogue import Catalogue, CredentialType, Policy
 from wallet_core.encoding.claims_path import ConcretePath, value_at
@@ -113,6 +113,8 @@ class RequestView:
 
     ``match_number`` is what another screen that led here shows as well, if it is one of ours. Always said: whoever
     makes a link chooses how it is opened, so that one that was followed may stem from another screen too.
+
+    ``shown`` is the digest of ``groups`` that an answer must bring along; see ``choices.digest_of``.
     """
 
     verifier: VerifierIdentity
@@ -122,6 +124,7 @@ class RequestView:
     satisfiable: bool
     match_number: str = ""
     transactions: tuple[TransactionView, ...] = ()
+    shown: str = ""
 
     @property
     def name(self) -> Text:
@@ -157,13 +160,20 @@ def describe_request(
     policy = policy_of(resolved, catalogue)
     candidates = {one.candidate.id: one.candidate for found in matches.by_query.values() for one in found}
     over = over_paths(resolved)
+    found = create_groups(matches, withdrawn) if matches.satisfiable else ()
     groups = tuple(
-        _group_view(number, group, candidates, cards, catalogue, policy, over)
-        for number, group in enumerate(create_groups(matches, withdrawn) if matches.satisfiable else ())
+        _group_view(number, group, candidates, cards, catalogue, policy, over) for number, group in enumerate(found)
     )
-    number = match_number(resolved.request)
-    standing, agreed = describe_standing(resolved, policy, catalogue, now), describe_transactions(resolved, catalogue)
-    return RequestView(resolved.verifier, policy, standing, groups, matches.satisfiable, number, agreed)
+    return RequestView(
+        resolved.verifier,
+        policy,
+        describe_standing(resolved, policy, catalogue, now),
+        groups,
+        matches.satisfiable,
+        match_number(resolved.request),
+        describe_transactions(resolved, catalogue),
+        digest_of(found, candidates, withdrawn),
+    )
 
 
 def describe_transactions(resolved: ResolvedRequest, catalogue: Catalogue) -> tuple[TransactionView, ...]:

@@ -12,7 +12,7 @@ from holder_app.credentials.use_cases import show_record
 from holder_app.dependencies import CurrentAccount, CurrentWallet, Wallet
 from holder_app.issuance.use_cases import take_offer_link
 from holder_app.links import Link, LinkKind, UnsupportedLink, parse_link
-from holder_app.presentation.sending import CopiesUsedUp
+from holder_app.presentation.sending import CopiesUsedUp, ShownChanged
 from holder_app.presentation.states import (
     Answered,
     Answering,
@@ -107,9 +107,7 @@ async def request_page(
 ) -> Response:
     """Show how far the presentation has come."""
     presentation = show_presentation(wallet.presentation_ports(), account.id, presentation_id)
-    asked = request.query_params
-    notes = {"unreachable": "unreachable" in asked, "used": "used" in asked, "large": "large" in asked}
-    return _page(request, wallet, presentation, **notes)
+    return _page(request, wallet, presentation)
 
 
 @router.post("/requests/{presentation_id}/fetch")
@@ -132,6 +130,8 @@ async def answer_form(
         return see_other(f"/requests/{presentation_id}?large")
     except CopiesUsedUp:
         return see_other(f"/requests/{presentation_id}?used")
+    except ShownChanged:
+        return see_other(f"/requests/{presentation_id}?changed")
     return see_other(_next(done, wallet))
 
 
@@ -184,10 +184,9 @@ def _may_open(url: str, wallet: Wallet) -> bool:
     return url.startswith("https://") or (url.startswith("http://") and wallet.settings.insecure_allow_loopback)
 
 
-def _page(
-    request: Request, wallet: Wallet, presentation: Presentation, *, unreachable: bool, used: bool, large: bool
-) -> Response:
-    """Return the page of a state."""
+def _page(request: Request, wallet: Wallet, presentation: Presentation) -> Response:
+    """Return the page of a state; the query says what went wrong before."""
+    unreachable = "unreachable" in request.query_params
     here = f"/requests/{presentation.id}"
     match presentation.state:
         case Given(_, host):
@@ -204,8 +203,9 @@ def _page(
                 at=here,
                 failed=unreachable,
                 scanned=not presentation.same_device,
-                used=used,
-                large=large,
+                used="used" in request.query_params,
+                changed="changed" in request.query_params,
+                large="large" in request.query_params,
             )
         case Answering():
             return html(request, "answer_waiting.html", at=here, failed=unreachable)

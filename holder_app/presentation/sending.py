@@ -14,7 +14,7 @@ from holder_app.credentials.ports import Card, CardCopy, RecordKind
 from holder_app.credentials.refreshing import refill_time
 from holder_app.credentials.use_cases import card_summary, new_record, settled
 from holder_app.links import origin_of
-from holder_app.presentation.choices import choice_of, create_groups
+from holder_app.presentation.choices import SHOWN_FIELD, choice_of, create_groups, digest_of
 from holder_app.presentation.describe import describe_receipt, divide_fields, policy_of
 from holder_app.presentation.held import HeldCards, held_cards
 from holder_app.presentation.ports import PresentationPorts
@@ -45,12 +45,17 @@ class CopiesUsedUp(StateConflict):
     """Every copy of a card was shown before; the person decides whether one is shown again."""
 
 
+class ShownChanged(StateConflict):
+    """What an answer would send is not what the person saw; the person looks again."""
+
+
 def sign(ports: PresentationPorts, presentation: Presentation, answers: Mapping[str, str]) -> Presentation:
     """Approve the choice, sign it, and store it with its line in the history, before anything is sent.
 
     Raises:
         MalformedError: a choice that was not offered, or a card that cannot be read.
         QueryNotSatisfied: nothing in the wallet answers, or the choice leaves out what is required.
+        ShownChanged: the answers are about something else than what would be sent now.
         AnswerTooLarge: the verifier could not read it all; nothing was stored and no copy used.
         CopiesUsedUp: a copy that others have seen would be sent, and the person was not asked about it.
         StateConflict: another window decided meanwhile.
@@ -67,6 +72,9 @@ def _sign(ports: PresentationPorts, presentation: Presentation, answers: Mapping
     held = held_for(ports, account_id, resolved)
     matches = held.matches()
     groups = create_groups(matches, held.withdrawn) if matches.satisfiable else ()
+    # A card may have been renewed, revoked or removed since: the answer names places of the list that was shown.
+    if answers.get(SHOWN_FIELD) != digest_of(groups, held.candidates, held.withdrawn):
+        raise ShownChanged("what would be sent has changed since it was shown")
     approved = matching.approve(matches, choice_of(groups, answers))
     _check_reuse(held, approved, answers)
     pending = wallet.create_presentation(

@@ -143,7 +143,7 @@ async def answer_request(
         ports: what is needed.
         account_id: whose.
         presentation_id: which.
-        answers: the choices, as ``choices.choice_of`` reads them.
+        answers: the choices, as ``choices.choice_of`` reads them, with ``RequestView.shown`` of what was shown.
 
     Raises:
         NotFound: as :func:`show_presentation`.
@@ -151,7 +151,7 @@ async def answer_request(
         MalformedError: a choice that was not offered.
         AnswerTooLarge: more than can be sent at once; the request still waits.
         QueryNotSatisfied: nothing in the wallet answers, or the choice leaves out what is required.
-        CopiesUsedUp: as :func:`~.sending.sign`.
+        CopiesUsedUp, ShownChanged: as :func:`~.sending.sign`.
         FetchError: the verifier was not reached; it can be tried again.
     """
     presentation = show_presentation(ports, account_id, presentation_id)

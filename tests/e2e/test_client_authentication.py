@@ -176,6 +176,9 @@ def test_where_public_clients_are_served_a_wallet_of_an_unknown_provider_is_one(
         "proofs": {"jwt": [wallet.key_proof(KEYS[0], wallet.c_nonce())]},
     }
     assert wallet.authorized(CREDENTIAL, answer.json()["access_token"], body).status_code == 200
+    # An agency that keeps to the profile says what is wrong: nobody here knows the provider.
+    answer = Instance(sqlite_haip, provider=stranger).learn().push()
+    assert refusal(answer) == (401, "invalid_client_attestation")
     # It gets nowhere that the provider's word would be needed for: neither to a registered redirect URI,
     assert refusal(wallet.push(client_id="https://stranger.example/client")) == (401, "invalid_client")
     # nor, with a wrong signature under a root that is trusted, to any answer at all.

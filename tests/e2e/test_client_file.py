@@ -220,6 +220,21 @@ def test_a_retry_keeps_its_idempotency_key_and_waits_longer_each_time(bank: Bank
     assert slept == [0.5, 1.0, 7.0]
 
 
+def test_a_pause_that_is_no_number_is_none(bank: Bank) -> None:
+    slept: list[float] = []
+    with failing((429, {"Retry-After": "\xb2"}, b"{}"), (201, {}, MADE)) as server:
+        bank.module.VerifierClient(server.url, "jgk_x", sleep=slept.append).create(policy="adult-check")
+    assert slept == [0.5]
+
+
+def test_no_proxy_sees_the_key_without_tls(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    with failing((201, {}, MADE)) as server, failing((201, {}, MADE)) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        bank.module.VerifierClient(server.url, "jgk_x").create(policy="adult-check")
+    assert (len(server.seen), proxy.seen) == (1, [])
+
+
 def test_two_calls_have_two_keys(bank: Bank) -> None:
     with failing((201, {}, MADE), (201, {}, MADE)) as server:
         client = bank.module.VerifierClient(server.url, "jgk_x")

@@ -212,6 +212,36 @@ FAILURES = [
 ]
 
 
+def test_a_try_that_fails_in_a_way_nobody_foresaw_is_put_off_and_listed(receiver: Receiver) -> None:
+    verifier = receiver.under_test
+    receiver.answers = [UnicodeError("label too long")]
+    made = verifier.ask()
+    verifier.present(made["authorization_request"])
+    receiver.work()
+    (told,) = failed(verifier)
+    assert (told["tries"], told["problem"]) == (1, "it could not be sent (UnicodeError)")
+    assert waiting_jobs(verifier) == 1
+    receiver.work()
+    assert deliveries(verifier) == []
+
+
+def test_a_secret_that_cannot_be_opened_puts_a_try_off(receiver: Receiver) -> None:
+    verifier, webhook = receiver.under_test, table_of(WebhookRow)
+    made = verifier.ask()
+    verifier.present(made["authorization_request"])
+    with verifier.verifier.database.unit() as unit:
+        kept = unit.connection.execute(select(webhook.c.sealed_secret)).scalar_one()
+        unit.connection.execute(update(webhook).values(sealed_secret=b"\x00\x00\x00\x09 under a key that is away"))
+    receiver.work()
+    (told,) = failed(verifier)
+    assert (told["tries"], told["problem"]) == (1, "a sealed value cannot be opened")
+    with verifier.verifier.database.unit() as unit:
+        unit.connection.execute(update(webhook).values(sealed_secret=kept))
+    receiver.work()
+    assert (len(receiver.heard), deliveries(verifier)) == (1, [])
+
+
+@pytest.mark.clause("webhook-1-heard")
 def test_failures_are_tried_again_under_one_id_later_and_later(verifier: VerifierUnderTest) -> None:
     receiver = connect(verifier)
     receiver.answers = list(FAILURES)

@@ -12,6 +12,7 @@ from holder_app.app import create_wallet_app
 from tests.support.wallets import Town
 
 TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
+SHOWN = re.compile(r'name="(shown)" value="([^"]+)"')
 ORIGIN = {"origin": "https://wallet.example", "sec-fetch-site": "same-origin", "accept": "text/html"}
 
 
@@ -30,7 +31,7 @@ class Person:
     def post(self, path: str, data: dict[str, str] | None = None, **options: Any) -> Any:
         """Send the form of the page that is open."""
         token = TOKEN.search(self.page.text)
-        fields = {"csrf_token": token[1] if token else "", **(data or {})}
+        fields = {"csrf_token": token[1] if token else "", **dict(SHOWN.findall(self.page.text)), **(data or {})}
         self.page = self.client.post(path, data=fields, headers=ORIGIN, **options)
         return self.page
 

@@ -13,8 +13,9 @@ for _ in range(40):
     DEEP = [DEEP]
 
 ODD_VALUES: list[Any] = [
-    None, True, False, 0, -1, 1, 3, 2**53, 2**64, 1.5, -0.0, 1e308, "", "A", "\0", "가", "_sd", "...", "none", "ES256",
-    "https://x.example", "urn:x", "A" * 3000, [], {}, [[]], [None] * 40, {"": None}, {"...": "x"}, {"_sd": ["x"]}, DEEP,
+    None, True, False, 0, -1, 1, 3, 10**8, 2**53, 2**64, 1.5, -0.0, 1e308, "", "A", "\0", "가", "_sd", "...", "none",
+    "ES256", "https://x.example", "urn:x", "A" * 3000, [], {}, [[]], [None] * 40, {"": None}, {"...": "x"},
+    {"_sd": ["x"]}, DEEP,
 ]  # fmt: skip
 ODD_TEXTS = [
     "",

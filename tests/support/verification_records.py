@@ -51,7 +51,7 @@ CIRCUMSTANCES = {
 class Answer:
     """One answer that was verified, and its record."""
 
-    def __init__(self, dcql=None, *, disclose=(("name",), ("age_over_19",)), status=None) -> None:
+    def __init__(self, dcql=None, *, disclose=(("name",), ("age_over_19",)), status=None, also="") -> None:
         self.request = WORLD.request(dcql)
         self.terms = Terms(
             self.request,
@@ -72,7 +72,7 @@ class Answer:
             algorithm=SignatureAlgorithm.ES256,
         )
         self.text = unsigned.attach(WORLD.holder.sign(unsigned.signing_input))
-        self.vp_token = {"licence": [self.text]}
+        self.vp_token = {"licence": [self.text]} | ({also: [self.text]} if also else {})
         validated = validate_vp_token(self.vp_token, self.expected(), now=NOW)
         if status is not None:
             credential = replace(validated.credentials["licence"][0], status=status)

@@ -207,7 +207,7 @@ def agreed() -> HistoryRecord:
 
 def asked(view: RequestView, **changes: Any) -> tuple[str, dict[str, Any]]:
     """Return the consent page of a request."""
-    notes = {"failed": False, "scanned": False, "used": False, "large": False}
+    notes = dict.fromkeys(("failed", "scanned", "used", "changed", "large"), False)
     return "consent.html", {"view": view, "at": "/requests/r-1", **notes, **changes}
 
 
@@ -318,6 +318,7 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
     "record-over-asked": ("record.html", {"record": OVER_ASKED, "uses": KEPT_USES, "back_to": ""}),
     "consent-used-up": asked(consent(used_up=True)),
     "consent-used-up-for-good": asked(consent(used_up=True, can_refresh=False)),
+    "consent-changed-meanwhile": asked(consent(used_up=False), changed=True),
     "consent-used-meanwhile": asked(consent(used_up=True), used=True),
     "consent-too-large": asked(consent(used_up=False), large=True),
     "blocked-report": ("request_blocked.html", BLOCKED | {"report": True, "back_to": ""}),

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import secrets
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -19,6 +19,9 @@ from holder_app.accounts.ports import Account
 from holder_app.accounts.use_cases import create_person
 from holder_app.dependencies import Wallet, create_wallet
 from holder_app.issuance import use_cases as issuance_use_cases
+from holder_app.presentation import use_cases as presentation_use_cases
+from holder_app.presentation.choices import SHOWN_FIELD
+from holder_app.presentation.states import Presentation, Reviewed
 from holder_app.settings import WalletSettings
 from tests.simulators.issuer import SimulatedIssuer, configuration, metadata, offer
 from tests.simulators.verifier import SimulatedVerifier
@@ -292,6 +295,15 @@ def receive(town: Town, *types: CredentialType, formats: tuple[str, ...] = (FORM
     issuer.nonces = [f"nonce-{number}" for number in range(20)]
     issuer.good_nonces = set(issuer.nonces)
     wait(_receive(town))
+
+
+def agree(town: Town, presentation: Presentation, answers: Mapping[str, str] | None = None) -> Presentation:
+    """Look at the request, if it waits for that, and send what the answers say of it."""
+    ports = town.wallet.presentation_ports()
+    told = dict(answers or {})
+    if isinstance(presentation.state, Reviewed):
+        told.setdefault(SHOWN_FIELD, presentation_use_cases.review_request(ports, presentation).shown)
+    return wait(presentation_use_cases.answer_request(ports, town.owner.id, presentation.id, told))
 
 
 async def _receive(town: Town) -> None:

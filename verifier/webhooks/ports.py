@@ -118,7 +118,6 @@ class WebhookStorage:
 class WebhookPorts:
     """Everything the use cases of webhooks need. ``send`` makes one request and raises ``FetchError``."""
 
-    storage: Callable[[], WebhookStorage]
     reading: Callable[[], WebhookStorage]
     send: Callable[[HttpRequest], HttpResponse]
     clock: Clock

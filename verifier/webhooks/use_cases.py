@@ -7,7 +7,7 @@ from typing import Final
 
 from verifier.relying_parties.ports import PartyId
 from verifier.webhooks.ports import Delivery, Endpoint, WebhookPorts, WebhookStorage
-from wallet_core.errors import FetchError, InvalidRequest, MalformedError, NotFound
+from wallet_core.errors import FetchError, InvalidRequest, KeyUnavailable, MalformedError, NotFound, StorageError
 from wallet_core.http import HttpResponse
 from wallet_core.protocols.oauth2.identifiers import parse_url
 from wallet_core.protocols.webhooks import create_webhook_request, new_webhook_secret, wait_after
@@ -101,17 +101,23 @@ def send_delivery(ports: WebhookPorts, delivery_id: str, turn: int) -> Attempt |
     storage, now = ports.reading(), ports.clock.now()
     with storage.unit:
         delivery = storage.webhooks.find(delivery_id)
-        endpoint = None if delivery is None else storage.webhooks.endpoint(delivery.party_id)
     # Sent again by hand meanwhile, or heard: another job is about it, or none.
     if delivery is None or delivery.turn != turn or delivery.dead_at is not None:
         return None
-    if endpoint is None:
-        return Attempt(delivery, None, "the relying party has no secret any more")
-    request = create_webhook_request(delivery.url, delivery.id, delivery.body, endpoint.secrets(now), now=now)
     try:
+        with storage.unit:
+            endpoint = storage.webhooks.endpoint(delivery.party_id)
+        if endpoint is None:
+            return Attempt(delivery, None, "the relying party has no secret any more")
+        request = create_webhook_request(delivery.url, delivery.id, delivery.body, endpoint.secrets(now), now=now)
         response = ports.send(request)
-    except FetchError as exc:
+    except (FetchError, KeyUnavailable) as exc:
         return Attempt(delivery, None, exc.description)
+    except StorageError:
+        # Of our own database: the job comes back, and nothing could be stored of an attempt.
+        raise
+    except Exception as exc:  # noqa: BLE001 - whatever an address or a secret does to us, it is tried again and listed
+        return Attempt(delivery, None, f"it could not be sent ({type(exc).__name__})")
     # "a 2xx status code (status codes 200-299), and it is considered a failure in any other scenario".
     return Attempt(delivery, response, "" if response.ok else f"answered {response.status}")
 

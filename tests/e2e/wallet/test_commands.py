@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+import holder_app.cli
 import holder_app.home
 from holder_app.cli import app
+from holder_app.credentials.ports import CardStatus
 from holder_app.dependencies import create_wallet
 from holder_app.settings import WalletSettings
 from tests.support.transactions import transaction
@@ -190,6 +192,23 @@ def test_the_number_of_the_other_screen_is_shown(terminal: Terminal) -> None:
     terminal.json("accept", terminal.town.issuer.link, "--tx-code", "123456", "--yes")
     asked = terminal.run("present", verifier.link, typed="n\n").stderr
     assert f"숫자가 있으면 {match_number(verifier.request)}여야" in asked
+
+
+def test_what_changed_after_it_was_printed_is_not_sent(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    town = terminal.town
+    card_id = terminal.json("accept", town.issuer.link, "--tx-code", "123456", "--yes")["cards"][0]["id"]
+    verifier, real = new_verifier(town), holder_app.cli.review_request
+
+    def review(ports: Any, presentation: Any) -> Any:
+        view = real(ports, presentation)
+        with ports.unit:
+            ports.cards.set_status(presentation.account_id, card_id, CardStatus.REVOKED, checked_at=ports.clock.now())
+        return view
+
+    monkeypatch.setattr(holder_app.cli, "review_request", review)
+    refused = terminal.error("present", verifier.link, "--yes")
+    assert (refused.code, refused.detail[:11]) == ("presentation_failed", "보여 드린 뒤에 보낼")
+    assert len(verifier.seen) == 1
 
 
 @pytest.mark.parametrize("command", ["accept", "present"])

@@ -1,5 +1,6 @@
 """Queries that break one rule of OpenID4VP 6 each."""
 
+from contextlib import nullcontext
 from copy import deepcopy
 
 import pytest
@@ -113,11 +114,16 @@ def test_a_value_of_another_type(value) -> None:
 @pytest.mark.clause("dcql-6.3-claim-id-once")
 def test_two_claims_of_one_id() -> None:
     refused(lambda _, credential: credential["claims"].append({"id": "a", "path": ["birth_date"]}))
-    # Without claim_sets nobody needs an id.
+    # Without claim_sets nobody needs an id, but two are still not the same.
     unnamed = deepcopy(GOOD)
-    unnamed["credentials"][0].update(claims=[{"path": ["a"]}, {"path": ["b"]}])
     del unnamed["credentials"][0]["claim_sets"]
-    assert parse_dcql_query(unnamed)
+    for claims, good in (
+        ([{"path": ["a"]}, {"path": ["b"]}], True),
+        ([{"id": "a", "path": [each]} for each in "ab"], False),
+    ):
+        unnamed["credentials"][0].update(claims=claims)
+        with nullcontext() if good else pytest.raises(InvalidRequest):
+            parse_dcql_query(unnamed)
 
 
 @pytest.mark.clause("dcql-6.3-claim-ids")

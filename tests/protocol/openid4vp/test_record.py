@@ -401,6 +401,11 @@ def test_a_status_list_that_was_too_old_or_not_there_yet_is_refused(member, seco
     refused_at(AuditStep.STATUS, changed(moved))
 
 
+@pytest.mark.parametrize("hours", [-1, 366 * 24 + 1, 10**8])
+def test_a_rule_of_more_than_a_year_is_refused(hours) -> None:
+    refused_at(AuditStep.STATUS, changed(lambda made: made["status_rule"].update(max_age_hours=hours)))
+
+
 @pytest.mark.clause("record-4-status-ended")
 def test_a_status_list_that_had_ended_is_refused() -> None:
     def ended(made):
@@ -482,6 +487,15 @@ def test_an_issuer_that_the_list_does_not_permit_is_refused() -> None:
 def test_a_presentation_of_another_answer_is_refused() -> None:
     refused_at(AuditStep.PRESENTATIONS, RECORD, presentations=[Answer().text])
     assert audit(RECORD, ACCESS_ONLY, presentations=[ANSWER.text]).refused_at is None
+
+
+def test_a_presentation_that_answered_two_queries_is_verified_again_for_both() -> None:
+    (licence,) = query(("name",), ("age_over_19",))["credentials"]
+    answer = Answer({"credentials": [licence, {**licence, "id": "again"}]}, also="again")
+    record = answer.record()
+    found = audit(record, presentations=[answer.text])
+    assert found.refused_at is None, found.findings
+    assert found.findings[-1].detail == "1 presentation(s) of this answer, verified again"
 
 
 @pytest.mark.clause("record-4-verified-again")

@@ -1,6 +1,7 @@
 """The wallet's flows against a verifier that is honest, and against one that is not."""
 
 import json
+from dataclasses import replace
 from urllib.parse import parse_qs
 
 import pytest
@@ -26,7 +27,7 @@ from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix
 from wallet_core.protocols.openid4vp.matching import approve, match
 from wallet_core.protocols.openid4vp.pending import PresentationToSign, ResolvedRequest
 from wallet_core.protocols.openid4vp.request import create_unsigned_link
-from wallet_core.protocols.openid4vp.response import ErrorResponse, PresentationResponse
+from wallet_core.protocols.openid4vp.response import ErrorResponse, PresentationResponse, create_response
 
 WORLD = world()
 HELD = WORLD.held()
@@ -65,6 +66,12 @@ def test_a_whole_presentation(prefix, encrypted, post) -> None:
     assert isinstance(received, PresentationResponse)
     assert received.state == "request-1"
     assert list(received.vp_token) == ["licence"]
+
+
+@pytest.mark.clause("vp-8.2-state-back")
+def test_no_state_comes_back_where_none_was_sent() -> None:
+    request = replace(WORLD.request(encrypted=False), state=None)
+    assert set(create_response(request, {"licence": ["x"]})) == {"vp_token"}
 
 
 @pytest.mark.clause("vp-5.10-post")

@@ -14,7 +14,7 @@ from tests.support.browsing import browser
 from tests.support.presentations import RESPONSE_URI
 from tests.support.refreshing import refreshing, the_card, use
 from tests.support.simultaneous import at_once
-from tests.support.wallets import LICENCE, Town, new_verifier, receive, wait
+from tests.support.wallets import LICENCE, Town, agree, new_verifier, receive, wait
 from wallet_core.errors import FetchError, StateConflict
 from wallet_core.protocols.openid4vp.response import PresentationResponse
 
@@ -26,8 +26,7 @@ def reviewed(town: Town, verifier: SimulatedVerifier) -> Presentation:
 
 
 def answer(town: Town, presentation: Presentation, **fields: str) -> Presentation:
-    ports = town.wallet.presentation_ports()
-    return wait(use_cases.answer_request(ports, town.owner.id, presentation.id, fields))
+    return agree(town, presentation, fields)
 
 
 def shown(verifier: SimulatedVerifier) -> str:

@@ -15,7 +15,7 @@ from holder_app.settings import WalletSettings
 from tests.simulators.verifier import SimulatedVerifier
 from tests.support.browsing import browser
 from tests.support.presentations import RESPONSE_URI, World
-from tests.support.wallets import LICENCE, Town, new_town, new_verifier, receive, wait
+from tests.support.wallets import LICENCE, Town, agree, new_town, new_verifier, receive, wait
 from wallet_core.protocols.openid4vp.client_id import ClientIdPrefix
 from wallet_core.protocols.openid4vp.wallet import wallet_metadata
 
@@ -55,7 +55,7 @@ def test_a_request_of_the_profile_is_answered(strict: Town) -> None:
     receive(strict, LICENCE)
     verifier = new_verifier(strict)
     presentation = fetched(strict, verifier.link)
-    done = wait(use_cases.answer_request(strict.wallet.presentation_ports(), strict.owner.id, presentation.id, {}))
+    done = agree(strict, presentation)
     assert isinstance(done.state, Answered)
     assert verifier.received().vp_token
 

@@ -17,7 +17,17 @@ from holder_app.presentation.states import Answered, Answering, Declined, Presen
 from tests.simulators.verifier import SimulatedVerifier, refusal
 from tests.support.mdoc_presentations import MdocAgency, mdoc_query
 from tests.support.presentations import NOW, query
-from tests.support.wallets import CATALOGUE, LICENCE, Town, licence_offer, new_verifier, policy_query, receive, wait
+from tests.support.wallets import (
+    CATALOGUE,
+    LICENCE,
+    Town,
+    agree,
+    licence_offer,
+    new_verifier,
+    policy_query,
+    receive,
+    wait,
+)
 from tests.unit.holder_app.test_describe import card
 from wallet_core.encoding import base64url
 from wallet_core.errors import FetchError, NotFound
@@ -261,7 +271,7 @@ def view_of(town: Town, presentation: Presentation) -> RequestView:
 
 def answered(town: Town, presentation: Presentation, **answers: str) -> Presentation:
     named = {name.replace("_", "-"): value for name, value in answers.items()}
-    return wait(use_cases.answer_request(town.wallet.presentation_ports(), town.owner.id, presentation.id, named))
+    return agree(town, presentation, named)
 
 
 def shown(town: Town, verifier: SimulatedVerifier, query_id: str = "mdl") -> VerifiedMdoc:

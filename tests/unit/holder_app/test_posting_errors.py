@@ -13,7 +13,7 @@ from tests.simulators.verifier import SimulatedVerifier, refusal
 from tests.support.browsing import browser
 from tests.support.presentations import RESPONSE_URI, World, query
 from tests.support.transactions import encoded, transaction
-from tests.support.wallets import LICENCE, Town, new_town, new_verifier, policy_query, receive, wait
+from tests.support.wallets import LICENCE, Town, agree, new_town, new_verifier, policy_query, receive, wait
 from wallet_core.errors import StateConflict
 from wallet_core.http import HttpRequest, HttpResponse
 from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, ClientIdPrefix
@@ -164,7 +164,7 @@ def test_no_redirect_of_a_verifier_is_followed(town: Town, status: int) -> None:
     assert len(moved.seen) == 1
     answering = new_verifier(town, policy_query("account-opening"), answer=elsewhere)
     presentation = fetched(town, answering)
-    failed = wait(use_cases.answer_request(town.wallet.presentation_ports(), town.owner.id, presentation.id, {}))
+    failed = agree(town, presentation)
     assert type(failed.state).__name__ == "Failed"
     assert {request.url.split("/")[2] for request in town.network.seen} <= {"verifier.example", "issuer.example"}
 

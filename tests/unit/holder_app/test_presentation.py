@@ -12,12 +12,24 @@ from holder_app.cli_views import Words
 from holder_app.credentials.ports import CardStatus, RecordKind
 from holder_app.credentials.use_cases import delete_card, list_cards, list_history
 from holder_app.presentation import held, sending, use_cases
+from holder_app.presentation.choices import SHOWN_FIELD
 from holder_app.presentation.states import Answered, Answering, Blocked, Declined, Failed, Given, Presentation
 from tests.simulators.verifier import SimulatedVerifier, refusal
 from tests.support.browsing import browser
 from tests.support.presentations import der, new_ca
 from tests.support.transactions import DOCUMENT, digest, transaction
-from tests.support.wallets import CATALOGUE, LICENCE, NAME, Town, issue_large, new_verifier, policy_query, receive, wait
+from tests.support.wallets import (
+    CATALOGUE,
+    LICENCE,
+    NAME,
+    Town,
+    agree,
+    issue_large,
+    new_verifier,
+    policy_query,
+    receive,
+    wait,
+)
 from wallet_core.encoding import base64url, strict_json
 from wallet_core.errors import AnswerTooLarge, FetchError, MalformedError, NotFound, QueryNotSatisfied, StateConflict
 from wallet_core.formats.sd_jwt.holder import index_sd_jwt
@@ -40,7 +52,13 @@ def reviewed(town: Town, verifier: SimulatedVerifier) -> Presentation:
 
 def answered(town: Town, presentation: Presentation, **answers: str) -> Presentation:
     named = {name.replace("_", "-"): value for name, value in answers.items()}
-    return wait(use_cases.answer_request(town.wallet.presentation_ports(), town.owner.id, presentation.id, named))
+    return agree(town, presentation, named)
+
+
+def sign(town: Town, presentation: Presentation) -> Presentation:
+    """Sign what the consent screen shows, as if the process died then."""
+    ports = town.wallet.presentation_ports()
+    return sending.sign(ports, presentation, {SHOWN_FIELD: use_cases.review_request(ports, presentation).shown})
 
 
 def received(verifier: SimulatedVerifier) -> dict[str, dict[str, Any]]:
@@ -293,7 +311,7 @@ def test_a_request_as_deep_as_one_may_be_is_shown_and_answered(town: Town) -> No
     presentation = reviewed(town, verifier)
     ports, owner = town.wallet.presentation_ports(), town.owner.id
     assert use_cases.review_request(ports, use_cases.show_presentation(ports, owner, presentation.id)).satisfiable
-    use_cases.show_presentation(ports, owner, sending.sign(ports, presentation, {}).id)
+    use_cases.show_presentation(ports, owner, sign(town, presentation).id)
     nested = [nested]
     deeper = new_verifier(town, claims={"dcql_query": {**query, "unknown": nested}})
     assert isinstance(reviewed(town, deeper).state, Blocked)
@@ -597,7 +615,7 @@ def test_a_second_sending_that_is_refused_stays_unsure(town: Town) -> None:
     receive(town, LICENCE)
     verifier = new_verifier(town)
     presentation = reviewed(town, verifier)
-    sending.sign(town.wallet.presentation_ports(), presentation, {})  # then the process died
+    sign(town, presentation)  # then the process died
     town.clock.pass_by(sending.RETRY_AFTER)
     verifier.answer = refusal(400, "invalid_request")
     assert isinstance(answered(town, presentation).state, Failed)
@@ -608,12 +626,12 @@ def test_two_windows_answer_once(town: Town) -> None:
     receive(town, LICENCE)
     verifier = new_verifier(town)
     presentation = reviewed(town, verifier)
-    signed = sending.sign(town.wallet.presentation_ports(), presentation, {})
+    signed = sign(town, presentation)
     assert isinstance(signed.state, Answering)
     with pytest.raises(StateConflict):
         answered(town, presentation)
     with pytest.raises(StateConflict):
-        sending.sign(town.wallet.presentation_ports(), presentation, {})
+        sign(town, presentation)
 
 
 def test_a_request_waits_half_an_hour(town: Town) -> None:

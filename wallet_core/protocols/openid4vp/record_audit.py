@@ -69,6 +69,10 @@ class AuditStep(IntEnum):
     PRESENTATIONS = 11
 
 
+_LONGEST_HOURS: Final = 366 * 24
+"""Hours: the oldest a status list may be by the rule of a record, a year; no policy that means something says more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What was found at one step: ``ok`` None means that it was not reached or that there was nothing to look into."""
@@ -336,7 +340,8 @@ class _Auditor:
                 return "the status was unknown, which the policy accepts"
             case "valid":
                 seen, fetched = read_object(status, "list"), read_time(status, "fetched_at")
-                oldest = at - timedelta(hours=read_number(rule, "max_age_hours"), seconds=1)
+                hours = read_number(rule, "max_age_hours", most=_LONGEST_HOURS)
+                oldest = at - timedelta(hours=hours, seconds=1)
                 # record-4-status-age
                 if not oldest <= fetched <= at or read_time(seen, "iat") > fetched + LEEWAY:
                     raise _refused("the status list was too old, or not there yet")
@@ -408,28 +413,27 @@ class _Auditor:
         # 11.
         if not self.brought.presentations:
             return _Open("bring presentations that were kept (--presentation) to look into them")
-        recorded = {(name, digest): name for name, several in self.record.presentations.items() for digest in several}
-        answered: dict[QueryId, list[str]] = {}
-        for text in self.brought.presentations:
-            digest = base64url.encode(hashlib.sha256(text.encode()).digest())
-            names = [name for (name, other) in recorded if other == digest]
-            # record-4-same-presentation
-            if not names:
-                raise _refused("a presentation is not of this answer")
-            answered.setdefault(QueryId(names[0]), []).append(text)
+        recorded = {digest for several in self.record.presentations.values() for digest in several}
+        brought = {
+            base64url.encode(hashlib.sha256(text.encode()).digest()): text for text in self.brought.presentations
+        }
+        # record-4-same-presentation
+        if not recorded.issuperset(brought):
+            raise _refused("a presentation is not of this answer")
         if self.record.state == "refused":
             return "of this answer, which was refused"
         purposes = {_PURPOSES.get(str(one.get("format"))) for _, _, one in self.record.places}
         if not all(each is not None and self._policy().anchors.certificates(each) for each in purposes):
             return "of this answer; bring the roots of issuers (--trust) to verify them again"
-        if {name: len(each) for name, each in answered.items()} != {
-            name: len(each) for name, each in self.record.presentations.items()
-        }:
+        if len(brought) != len(recorded):
             return "of this answer; bring every one of it to verify them again"
         # Records of an earlier version do not say how a page brought the answer.
         if self.record.dc_api is None and "response_uri" not in self.record.parameters:
             return "of this answer; the record does not say from which page it came, so it is not verified again"
-        self._verify_again(answered)
+        # One text may have answered several queries.
+        self._verify_again(
+            {QueryId(name): [brought[each] for each in several] for name, several in self.record.presentations.items()}
+        )
         return f"{len(self.brought.presentations)} presentation(s) of this answer, verified again"
 
     def _verify_again(self, answered: Mapping[QueryId, Sequence[str]]) -> None:

@@ -106,10 +106,10 @@ def read_texts(value: Json) -> tuple[str, ...]:
     return tuple(each for each in value if isinstance(each, str))
 
 
-def read_number(members: JsonObject, name: str) -> int:
-    """Return the member, which is a whole number and not negative. Raises ``MalformedError``."""
+def read_number(members: JsonObject, name: str, *, most: int = _LATEST) -> int:
+    """Return the member, which is a whole number, not negative and not beyond ``most``. Raises ``MalformedError``."""
     value = members.get(name)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LATEST:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
         raise MalformedError(f"{name} of the record is not a number", clause=CLAUSE)
     return value
 
