@@ -59,6 +59,7 @@ def test_both_languages_the_one_asked_for_first(sqlite_issuer: IssuerUnderTest) 
     ):
         answer = fetched(sqlite_issuer, **{"Accept-Language": asked})
         second = "ko" if first == "en" else "en"
+        assert answer.headers["content-type"] == "application/json"
         assert answer.headers["content-language"] == f"{first}, {second}"
         assert {"accept", "accept-language"} <= set(re.split(r"[,\s]+", answer.headers["vary"].lower()))
         document = answer.json()

@@ -241,6 +241,7 @@ def test_a_secret_that_cannot_be_opened_puts_a_try_off(receiver: Receiver) -> No
     assert (len(receiver.heard), deliveries(verifier)) == (1, [])
 
 
+@pytest.mark.clause("webhook-1-heard")
 def test_failures_are_tried_again_under_one_id_later_and_later(verifier: VerifierUnderTest) -> None:
     receiver = connect(verifier)
     receiver.answers = list(FAILURES)

@@ -303,6 +303,14 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
     "consent-registration-expired": asked(of_standing(StandingView(Standing.EXPIRED, until=NOW))),
     "consent-unknown": asked(of_standing(StandingView(), verified=False)),
     "consent-over-asking": asked(over_asking()),
+    "request-given-unknown": (
+        "request_given.html",
+        {"host": "", "link": "openid4vp://?request=x", "action": "/requests", "failed": False},
+    ),
+    "request-blocked-unknown": (
+        "request_blocked.html",
+        {"reason": "untrusted", "detail": "no path", "host": "", "at": "/requests/r-1", "report": None},
+    ),
     "request-blocked-untrusted": blocked("untrusted"),
     "request-blocked-registration": blocked("registration"),
     "request-blocked-profile": blocked("profile"),

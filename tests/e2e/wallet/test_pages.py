@@ -187,6 +187,7 @@ def test_every_request_shows_the_number_of_the_screen_it_may_come_from(town: Tow
     assert "직접 시작한 일이 아니면 멈춰 주세요" in person.page.text
 
 
+@pytest.mark.clause("vp-8.2-go-back")
 @pytest.mark.parametrize("url", ["https://other.example/", "javascript:alert(1)", "http://verifier.example/back"])
 def test_the_same_device_goes_nowhere_else(town: Town, url: str) -> None:
     receive(town, LICENCE)
