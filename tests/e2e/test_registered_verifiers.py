@@ -236,8 +236,9 @@ def test_only_an_attestation_of_the_access_key_is_kept(desk: VerifierUnderTest) 
 
 @pytest.mark.clause("vp-12-own")
 def test_nobody_asks_under_an_attestation_that_has_ended(desk: VerifierUnderTest) -> None:
-    file(desk, attested(desk, exp=int((NOW + timedelta(minutes=1)).timestamp())))
     body = {"dcql_query": query(("name",)), "client_id_prefix": "verifier_attestation"}
+    assert desk.api("POST", json=body).status_code == 400
+    file(desk, attested(desk, exp=int((NOW + timedelta(minutes=1)).timestamp())))
     assert desk.api("POST", json=body).status_code == 201
     desk.clock.time = NOW + timedelta(minutes=1)
     refused = desk.api("POST", json=body)

@@ -19,7 +19,16 @@ from wallet_core.catalogue.derivation import AGENCY, PARAMETERS, RULES, Derivati
 from wallet_core.catalogue.elements import CBOR_TYPES
 from wallet_core.catalogue.metadata import CLOTHS
 from wallet_core.catalogue.paths import parse_path_text
-from wallet_core.catalogue.policy import Ask, LegalGround, NotAsked, Policy, Retention, SampleParty, StatusRule
+from wallet_core.catalogue.policy import (
+    MAX_STATUS_AGE_HOURS,
+    Ask,
+    LegalGround,
+    NotAsked,
+    Policy,
+    Retention,
+    SampleParty,
+    StatusRule,
+)
 from wallet_core.catalogue.source import Node
 from wallet_core.catalogue.text import Text
 from wallet_core.catalogue.transaction import MAX_TEXT, MAX_URL, MemberType, TransactionMember, TransactionType
@@ -407,8 +416,11 @@ def _must_match(node: Node) -> tuple[tuple[str, ...], ...]:
 
 
 def _status(node: Node) -> StatusRule:
+    hours = node.number("max_age_hours")
+    if hours > MAX_STATUS_AGE_HOURS:
+        node.report("bounds", f"max_age_hours is more than {MAX_STATUS_AGE_HOURS}, a year", "max_age_hours")
     rule = StatusRule(
-        node.number("max_age_hours"),
+        hours,
         node.choice("unknown", ("refuse", "ask_the_clerk", "accept_and_say_age")),  # type: ignore[arg-type]
     )
     node.close()

@@ -1,7 +1,7 @@
 """A verifier policy of the catalogue: what is asked, why, on what ground, and how long it is kept."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from wallet_core.catalogue.text import Text
 from wallet_core.types import ClaimsPath, JsonObject
@@ -65,6 +65,10 @@ class NotAsked:
     label: Text
 
 
+MAX_STATUS_AGE_HOURS: Final = 366 * 24
+"""Hours: the oldest that a rule may let a status list be. A year: more says nothing but "whatever its age"."""
+
+
 @dataclass(frozen=True, slots=True)
 class StatusRule:
     """How fresh a status list must be, and what to do without one."""
@@ -88,7 +92,7 @@ class Policy:
 
     Attributes:
         dcql_query: what is sent (OpenID4VP 6), with alternatives in each format that a type has.
-        must_match: claim ids whose values must be equal across the cards of one answer.
+        must_match: claim ids of which the cards of one answer must share a value, those that show one.
         mixes_yes_no_and_identity: the consent screen says so where it is true.
         digest: SHA-256 of the file, which tells one version of the policy from another.
         transactions: ids of the transaction types that are agreed to with it; empty for most.

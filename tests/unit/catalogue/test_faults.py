@@ -123,6 +123,8 @@ FAULTS = [
     (ACCOUNT, '      {"options": [["licence"], ["licence_mdoc"], ["resident_card"]]},', 0,
      '      {"options": [["passport"], ["licence_mdoc"], ["resident_card"]]},', "dcql"),
     (ACCOUNT, '  "must_match": [["name", "address_name"]],', 0, '  "must_match": [["name", "nick"]],', "must-match"),
+    (ACCOUNT, '  "status": {"max_age_hours": 1, "unknown": "refuse"},', 0,
+     '  "status": {"max_age_hours": 8785, "unknown": "refuse"},', "bounds"),
     (PAYMENT, '  "transactions": ["bill-payment"],', 0, '  "transactions": ["bill"],', "transaction"),
     (PAYMENT, '  "transactions": ["bill-payment"],', 0, '  "transactions": "bill-payment",', "type"),
     (BILL, 'id = "bill-payment"', 0, 'id = "bill payment"', "id"),

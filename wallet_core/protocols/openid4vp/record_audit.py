@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import Final, TypeAlias
 
 from wallet_core import spec_versions as spec
+from wallet_core.catalogue.policy import MAX_STATUS_AGE_HOURS
 from wallet_core.encoding import base64url
 from wallet_core.errors import UntrustedError, VerificationError, WalletError
 from wallet_core.formats.sd_jwt.disclosure import open_disclosures
@@ -67,10 +68,6 @@ class AuditStep(IntEnum):
     SHOWN_CLAIMS = 9
     TRUST_LIST = 10
     PRESENTATIONS = 11
-
-
-_LONGEST_HOURS: Final = 366 * 24
-"""Hours: the oldest a status list may be by the rule of a record, a year; no policy that means something says more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +337,7 @@ class _Auditor:
                 return "the status was unknown, which the policy accepts"
             case "valid":
                 seen, fetched = read_object(status, "list"), read_time(status, "fetched_at")
-                hours = read_number(rule, "max_age_hours", most=_LONGEST_HOURS)
+                hours = read_number(rule, "max_age_hours", most=MAX_STATUS_AGE_HOURS)
                 oldest = at - timedelta(hours=hours, seconds=1)
                 # record-4-status-age
                 if not oldest <= fetched <= at or read_time(seen, "iat") > fetched + LEEWAY:
