@@ -96,6 +96,14 @@ def test_a_licence_logs_in_on_the_same_device(login: CardLogin, configuration: s
     assert rows(login) == 0
 
 
+@pytest.mark.clause("vp-13.3-opened")
+def test_a_browser_that_looks_ahead_spends_nothing(sqlite_login: CardLogin) -> None:
+    redirect_uri = sqlite_login.present(begin(sqlite_login).beside, sqlite_login.licence())
+    ahead = sqlite_login.under_test.client.get(redirect_uri, headers={"Sec-Purpose": "prefetch"})
+    assert ahead.status_code == 403
+    assert come_back(sqlite_login, redirect_uri)
+
+
 @pytest.mark.clause("vp-5.2-fresh-nonce")
 def test_the_request_is_what_haip_asks_for(sqlite_login: CardLogin) -> None:
     view = begin(sqlite_login)

@@ -83,11 +83,14 @@ def test_each_customer_gets_a_request_of_their_own(staff: Staff) -> None:
     assert staff.get("/console/checks").count('class="row"') == before
 
 
+@pytest.mark.clause("vp-13.3-opened")
 def test_the_answer_comes_back_and_the_clerk_sees_it(staff: Staff) -> None:
     customer = Customer(staff)
     sent = staff.under_test.present(customer.begin(spoken(staff)))
     assert sent.redirect_uri
     assert customer.client.get("/counter/check/state").json() == {"state": "answered"}
+    # A browser that only looks ahead spends nothing.
+    assert customer.client.get(sent.redirect_uri, headers={**PAGE, "Sec-Purpose": "prefetch"}).status_code == 403
     back = customer.client.get(sent.redirect_uri, headers=PAGE)
     assert (back.status_code, back.headers["location"]) == (303, "/counter/check")
     done = customer.get("/counter/check")

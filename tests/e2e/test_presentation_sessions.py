@@ -227,6 +227,7 @@ def test_what_our_request_holds(sqlite_verifier: VerifierUnderTest) -> None:
     made = sqlite_verifier.ask()
     answer = sqlite_verifier.client.get(made["request_uri"])
     assert answer.headers["content-type"] == "application/oauth-authz-req+jwt"
+    assert answer.headers["cache-control"] == "no-store"
     header, claims = (strict_json.loads_object(base64url.decode(part)) for part in answer.text.split(".")[:2])
     assert header["typ"] == "oauth-authz-req+jwt"
     assert claims["aud"] == "https://self-issued.me/v2"

@@ -38,6 +38,8 @@ def test_no_two_requests_share_nonce_state_or_key(sqlite_verifier: VerifierUnder
     # HAIP 5: both content encryptions are listed, and a key on P-256.
     assert all(request.encryption.enc_values == ("A128GCM", "A256GCM") for request in asked)
     assert all(request.encryption.jwk["crv"] == "P-256" for request in asked)
+    plain = sqlite_verifier.ask(response_mode="direct_post")
+    assert sqlite_verifier.resolve(plain["authorization_request"]).request.encryption is None
 
 
 @pytest.mark.clause("vp-5.9.3-not-by-reference")

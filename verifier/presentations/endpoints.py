@@ -54,7 +54,7 @@ async def receive_response(request: Request) -> Response:
 def _request_object(token: str) -> Response:
     # 5.10.1: "an HTTP response with the content type application/oauth-authz-req+jwt".
     # vp-5.10.1-own-media-type
-    return Response(token, 200, {"Cache-Control": "no-store"}, spec.REQUEST_OBJECT_MEDIA_TYPE)
+    return Response(token, media_type=spec.REQUEST_OBJECT_MEDIA_TYPE)
 
 
 def _media_type(request: Request) -> str:
