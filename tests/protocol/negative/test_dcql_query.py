@@ -165,7 +165,10 @@ def test_our_own_query_asks_for_a_claim_twice() -> None:
         lambda _, credential: credential["claims"].extend({"id": f"c{n}", "path": [f"c{n}"]} for n in range(255)),
         lambda _, credential: credential.update(claim_sets=[["a"]] * 65),
         lambda _, credential: credential.update(claim_sets=[["a"] * 257]),
-        lambda _, credential: credential.update(claim_sets=[["a"] * 256] * 17),
+        lambda _, credential: credential.update(
+            claims=[{"id": f"c{n}", "path": [f"c{n}"]} for n in range(MAX_CLAIMS)],
+            claim_sets=[[f"c{n}" for n in range(MAX_CLAIMS) if n != left] for left in range(17)],
+        ),
         lambda query, _: query.update(credential_sets=[{"options": [["licence"]]}] * 65),
         lambda query, _: query["credential_sets"][0].update(options=[["licence"]] * 65),
         lambda query, _: query["credential_sets"][0].update(options=[["licence"] * 65]),
