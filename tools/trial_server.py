@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import pytest
 
-LIMIT = 600
+LIMIT = 300
 """Seconds for one run; who takes longer has noticed."""
 
 # Not the plugins of pytest: it rewrites them as it loads them.

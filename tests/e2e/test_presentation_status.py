@@ -102,6 +102,7 @@ def step(result: dict[str, Any], number: int = 7) -> dict[str, Any]:
     return result["checks"][number - 1]
 
 
+@pytest.mark.clause("tsl-8.3-first-the-token")
 def test_a_valid_card_is_accepted_and_the_answer_says_when_it_was_checked(provider: Provider) -> None:
     held = card(provider)
     result = check(provider, held)
