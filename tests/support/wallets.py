@@ -276,6 +276,13 @@ def new_verifier(
     return verifier
 
 
+def reviewed(town: Town, verifier: SimulatedVerifier) -> Presentation:
+    """The verifier's request as the wallet has it when the person looks at it."""
+    ports = town.wallet.presentation_ports()
+    given = presentation_use_cases.take_request_link(ports, town.owner.id, verifier.link)
+    return wait(presentation_use_cases.fetch_request(ports, town.owner.id, given.id))
+
+
 def issue_large(town: Town) -> dict[str, Any]:
     """Let the agency issue licences with a large portrait; return a query for it four times, twice of them optional."""
     portrait = {"portrait": "data:image/jpeg;base64," + base64url.encode(bytes(40_000))}

@@ -16,7 +16,7 @@ from holder_app.presentation.states import Answered, Presentation, Reviewed
 from tests.simulators.verifier import SimulatedVerifier
 from tests.support.browsing import browser
 from tests.support.refreshing import refresh, refreshing
-from tests.support.wallets import CATALOGUE, LICENCE, Town, agree, new_verifier, receive, wait
+from tests.support.wallets import CATALOGUE, LICENCE, Town, agree, new_verifier, receive, reviewed, wait
 from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
 from wallet_core.protocols.openid4vp.matching import Candidate, match
 
@@ -31,12 +31,6 @@ EITHER: dict[str, Any] = {
         }
     ]
 }
-
-
-def reviewed(town: Town, verifier: SimulatedVerifier) -> Presentation:
-    ports = town.wallet.presentation_ports()
-    given = use_cases.take_request_link(ports, town.owner.id, verifier.link)
-    return wait(use_cases.fetch_request(ports, town.owner.id, given.id))
 
 
 def view_of(town: Town, presentation: Presentation) -> RequestView:

@@ -14,15 +14,9 @@ from tests.support.browsing import browser
 from tests.support.presentations import RESPONSE_URI
 from tests.support.refreshing import refreshing, the_card, use
 from tests.support.simultaneous import at_once
-from tests.support.wallets import LICENCE, Town, agree, new_verifier, receive, wait
+from tests.support.wallets import LICENCE, Town, agree, new_verifier, receive, reviewed, wait
 from wallet_core.errors import FetchError, StateConflict
 from wallet_core.protocols.openid4vp.response import PresentationResponse
-
-
-def reviewed(town: Town, verifier: SimulatedVerifier) -> Presentation:
-    ports = town.wallet.presentation_ports()
-    given = use_cases.take_request_link(ports, town.owner.id, verifier.link)
-    return wait(use_cases.fetch_request(ports, town.owner.id, given.id))
 
 
 def answer(town: Town, presentation: Presentation, **fields: str) -> Presentation:

@@ -26,6 +26,7 @@ from tests.support.wallets import (
     new_verifier,
     policy_query,
     receive,
+    reviewed,
     wait,
 )
 from tests.unit.holder_app.test_describe import card
@@ -259,12 +260,6 @@ def test_an_element_of_a_strangers_namespace_is_hidden_until_it_is_shown() -> No
 
 
 # --- presenting -------------------------------------------------------------------------------------------------------
-def reviewed(town: Town, verifier: SimulatedVerifier) -> Presentation:
-    ports = town.wallet.presentation_ports()
-    given = use_cases.take_request_link(ports, town.owner.id, verifier.link)
-    return wait(use_cases.fetch_request(ports, town.owner.id, given.id))
-
-
 def view_of(town: Town, presentation: Presentation) -> RequestView:
     return use_cases.review_request(town.wallet.presentation_ports(), presentation)
 

@@ -9,11 +9,11 @@ import pytest
 
 from holder_app.presentation import use_cases
 from holder_app.presentation.states import Blocked, Declined, Presentation
-from tests.simulators.verifier import SimulatedVerifier, refusal
+from tests.simulators.verifier import refusal
 from tests.support.browsing import browser
 from tests.support.presentations import RESPONSE_URI, World, query
 from tests.support.transactions import encoded, transaction
-from tests.support.wallets import LICENCE, Town, agree, new_town, new_verifier, policy_query, receive, wait
+from tests.support.wallets import LICENCE, Town, agree, new_town, new_verifier, policy_query, receive, reviewed, wait
 from wallet_core.errors import StateConflict
 from wallet_core.http import HttpRequest, HttpResponse
 from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, ClientIdPrefix
@@ -24,12 +24,6 @@ BROKEN: dict[str, dict[str, Any]] = {
     "invalid_transaction_data": {"claims": {"transaction_data": [encoded(transaction() | {"type": "other"})]}},
     "vp_formats_not_supported": {"claims": {"client_metadata": {"vp_formats_supported": {"ldp_vc": {}}}}},
 }
-
-
-def fetched(town: Town, verifier: SimulatedVerifier) -> Presentation:
-    ports = town.wallet.presentation_ports()
-    presentation = use_cases.take_request_link(ports, town.owner.id, verifier.link)
-    return wait(use_cases.fetch_request(town.wallet.presentation_ports(), town.owner.id, presentation.id))
 
 
 def decline(town: Town, presentation: Presentation) -> Presentation:
@@ -76,7 +70,7 @@ def test_no_match_and_no_are_the_same_to_the_verifier(
         verifier = new_verifier(town, dcql)
         if not encrypted:
             verifier.request = replace(verifier.request, encryption=None)
-        presentation = fetched(town, verifier)
+        presentation = reviewed(town, verifier)
         view = use_cases.review_request(town.wallet.presentation_ports(), presentation)
         assert view.satisfiable == (name == "refuses")
         # Looking is not acting: nothing is posted by itself in either case.
@@ -92,7 +86,7 @@ def test_no_match_and_no_are_the_same_to_the_verifier(
 @pytest.mark.parametrize("error", BROKEN)
 def test_a_broken_rule_is_told_if_the_wallet_is_set_so_and_the_person_agrees(town: Town, error: str) -> None:
     verifier = new_verifier(with_errors(town, "all"), **BROKEN[error])
-    blocked = fetched(town, verifier)
+    blocked = reviewed(town, verifier)
     assert isinstance(blocked.state, Blocked)
     assert len(verifier.seen) == 1
     told = report(town, blocked)
@@ -109,14 +103,14 @@ def test_a_broken_rule_is_told_if_the_wallet_is_set_so_and_the_person_agrees(tow
 def test_a_request_without_state_is_answered_without(town: Town) -> None:
     broken = BROKEN["invalid_request"]
     verifier = new_verifier(with_errors(town, "all"), **broken | {"without": (*broken.get("without", ()), "state")})
-    report(town, fetched(town, verifier))
+    report(town, reviewed(town, verifier))
     assert parse_qs(verifier.seen[-1].body.decode()) == {"error": ["invalid_request"]}
 
 
 @pytest.mark.parametrize("posting", ["never", "declined"])
 def test_otherwise_a_broken_rule_is_told_to_nobody(town: Town, posting: str) -> None:
     verifier = new_verifier(with_errors(town, posting), **BROKEN["invalid_request"])
-    blocked = fetched(town, verifier)
+    blocked = reviewed(town, verifier)
     with pytest.raises(StateConflict):
         report(town, blocked)
     assert len(verifier.seen) == 1
@@ -135,7 +129,7 @@ def test_otherwise_a_broken_rule_is_told_to_nobody(town: Town, posting: str) -> 
     ],
 )
 def test_what_nobody_proved_to_have_sent_is_answered_to_nobody(town: Town, misbehave: dict[str, Any]) -> None:
-    blocked = fetched(town, new_verifier(with_errors(town, "all"), **misbehave))
+    blocked = reviewed(town, new_verifier(with_errors(town, "all"), **misbehave))
     assert isinstance(blocked.state, Blocked)
     assert blocked.state.report is None
 
@@ -143,13 +137,13 @@ def test_what_nobody_proved_to_have_sent_is_answered_to_nobody(town: Town, misbe
 def test_a_wallet_that_never_posts_errors_posts_no_refusal(town: Town) -> None:
     receive(with_errors(town, "never"), LICENCE)
     verifier = new_verifier(town)
-    assert isinstance(decline(town, fetched(town, verifier)).state, Declined)
+    assert isinstance(decline(town, reviewed(town, verifier)).state, Declined)
     assert [request.method for request in verifier.seen] == ["GET"]
 
 
 def test_a_verifier_that_will_not_hear_is_not_asked_again(town: Town) -> None:
     verifier = new_verifier(with_errors(town, "all"), answer=refusal(500, "server_error"), **BROKEN["invalid_request"])
-    told = report(town, fetched(town, verifier))
+    told = report(town, reviewed(town, verifier))
     assert isinstance(told.state, Blocked)
     assert (told.state.report, told.state.redirect_uri) == (None, None)
 
@@ -160,10 +154,10 @@ def test_no_redirect_of_a_verifier_is_followed(town: Town, status: int) -> None:
     elsewhere = HttpResponse(status, {"location": "https://evil.example/"}, b"")
     receive(town, LICENCE)
     moved = new_verifier(town, status=status)
-    assert isinstance(fetched(town, moved).state, Blocked)
+    assert isinstance(reviewed(town, moved).state, Blocked)
     assert len(moved.seen) == 1
     answering = new_verifier(town, policy_query("account-opening"), answer=elsewhere)
-    presentation = fetched(town, answering)
+    presentation = reviewed(town, answering)
     failed = agree(town, presentation)
     assert type(failed.state).__name__ == "Failed"
     assert {request.url.split("/")[2] for request in town.network.seen} <= {"verifier.example", "issuer.example"}
