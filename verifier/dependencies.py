@@ -148,6 +148,7 @@ def build_verifier(
     ports = PresentationPorts(
         storage=lambda: _storage(database.unit(), sealer),
         reading=lambda: _storage(database.reader(), sealer),
+        looking=lambda: _storage(database.glance(), sealer),
         public_url=settings.public_url,
         policies=catalogue.policies,
         periods=Periods(

@@ -113,12 +113,12 @@ def _round(case: HttpCase, world: World, folder: Path, origin: str, port: int) -
     parts = (WARM_UP, SECONDS, HALF_SECONDS / 2)
     posts = world.posts(int(raw * case.ceiling * sum(parts)), in_memory=in_memory)
     warm, most = (int(len(posts) * seconds / sum(parts)) for seconds in (WARM_UP, WARM_UP + SECONDS))
-    write_posts(posts[:warm], folder / "warm-up.txt")
-    write_posts(posts[warm:most], folder / "posts.txt")
+    write_posts(posts[:warm], origin, folder / "warm-up")
+    write_posts(posts[warm:most], origin, folder / "posts")
     with served(world.factory_in_memory if in_memory else world.factory, port, world.environment):
-        send(origin, folder / "warm-up.txt", WARM_UP)
+        send(origin, folder / "warm-up", WARM_UP)
         before = _raw(case.unit)
-        answers = send(origin, folder / "posts.txt", SECONDS)
+        answers = send(origin, folder / "posts", SECONDS)
         raw = (before + _raw(case.unit)) / 2
         return answers, raw, at_half(posts[most:], answers.per_second, port)
 

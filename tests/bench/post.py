@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 SCRIPT = Path(__file__).with_name("post.lua")
 THREADS, CONNECTIONS = 2, 32
@@ -23,9 +24,14 @@ class Post:
     media_type: str
     body: str
 
-    def line(self) -> str:
-        """Return it as ``post.lua`` reads it."""
-        return f"{self.path}\t{self.authorization}\t{self.media_type}\t{self.body}" + "\n"
+    def on_the_wire(self, host: str) -> bytes:
+        """Return the bytes that are sent to ``host``."""
+        body = self.body.encode()
+        lines = [f"POST {self.path} HTTP/1.1", f"Host: {host}", f"Content-Type: {self.media_type}"]
+        if self.authorization:
+            lines.append(f"Authorization: {self.authorization}")
+        lines += [f"Content-Length: {len(body)}", "", ""]
+        return "\r\n".join(lines).encode() + body
 
 
 @dataclass(frozen=True)
@@ -46,16 +52,24 @@ def missing() -> str:
     )
 
 
-def write_posts(posts: Sequence[Post], path: Path) -> None:
-    """Write the file for :func:`send`."""
-    path.write_text("".join(post.line() for post in posts))
+def write_posts(posts: Sequence[Post], origin: str, path: Path) -> None:
+    """Write the files for :func:`send`, one for each of its threads."""
+    host = urlsplit(origin).netloc
+    for number in range(THREADS):
+        with _of_thread(path, number).open("wb") as file:
+            for request in (post.on_the_wire(host) for post in posts[number::THREADS]):
+                file.write(b"%d\n%b" % (len(request), request))
+
+
+def _of_thread(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.name}.{number}")
 
 
 def send(origin: str, requests: Path, seconds: float) -> Answers:
-    """Send the requests of a file for some seconds, over 32 connections."""
+    """Send the requests that :func:`write_posts` wrote for some seconds, over 32 connections."""
     options = [f"-t{THREADS}", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "--timeout", f"{TIMEOUT}s", "-s", str(SCRIPT)]
     finished = subprocess.run(
-        ["wrk", *options, origin, "--", str(requests), str(THREADS)],
+        ["wrk", *options, origin, "--", str(requests)],
         capture_output=True,
         text=True,
         timeout=60 + seconds,

@@ -200,7 +200,7 @@ def create_in_memory() -> FastAPI:
     gc.freeze()
     unit: Any = MemoryUnit()
     storage = Storage(unit, memory)
-    ports = replace(verifier.presentations, storage=lambda: storage, reading=lambda: storage)
+    ports = replace(verifier.presentations, storage=lambda: storage, reading=lambda: storage, looking=lambda: storage)
 
     async def commit(work: Any) -> None:
         work(storage)

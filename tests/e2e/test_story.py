@@ -153,7 +153,7 @@ SABOTAGES = [
         "record",
         "a record has no claim that the policy does not keep",
         "wallet_core/protocols/openid4vp/record.py",
-        ("        digests.append(_digest(text.encode()))", "        visible[name] = value"),
+        ("        digests.append(hashlib.sha256(text).digest())", "        visible[name] = value"),
     ),
     Sabotage(
         "verifier",

@@ -189,15 +189,16 @@ class Periods:
 class PresentationPorts:
     """Everything the use cases of presentations need.
 
-    ``storage`` opens a unit that writes, ``reading`` one that only reads and waits for no writer. ``verify_chain`` says
-    whom we trust to issue credentials, ``verify_mdoc_chain`` whom to issue mdocs, ``may_issue`` which types;
-    ``trust_version`` which roots and which list say so now, as a record shows it. ``program`` is our name and version.
-    ``trust_lists`` says on which lists an issuer stands, ``supertypes`` which types a ``vct`` extends.
-    ``transactions`` are the catalogue's transaction types by id.
+    ``storage`` opens a unit that writes, ``reading`` one that only reads and waits for no writer, ``looking`` one for a
+    single statement that reads. ``verify_chain`` says whom we trust to issue credentials, ``verify_mdoc_chain`` whom to
+    issue mdocs, ``may_issue`` which types; ``trust_version`` which roots and which list say so now, as a record shows
+    it. ``program`` is our name and version. ``trust_lists`` says on which lists an issuer stands, ``supertypes`` which
+    types a ``vct`` extends. ``transactions`` are the catalogue's transaction types by id.
     """
 
     storage: Callable[[], Storage]
     reading: Callable[[], Storage]
+    looking: Callable[[], Storage]
     public_url: str
     policies: Mapping[str, Policy]
     periods: Periods

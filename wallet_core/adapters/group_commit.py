@@ -1,11 +1,12 @@
 """Several requests of one worker in one commit: waiting for the disk is the dearest part of a short request.
 
-Each request runs in a savepoint, so one that is refused leaves the others as they are, and each is answered only after
-the commit. Nothing is kept beyond that: a crash before the commit loses all of them, and none was answered.
+Each is answered only after the commit. If one of them is refused, all are rolled back and run again, each in a
+savepoint, so that it leaves the others as they are: savepoints cost two statements a request, and hardly any is
+refused this late. Nothing is kept beyond that: a crash before the commit loses all of them, and none was answered.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -31,6 +32,10 @@ class _Entry:
     error: Exception | None = None
 
 
+class _RefusedError(Exception):
+    """One request of a group was refused."""
+
+
 class GroupCommit:
     """One for each worker process and database.
 
@@ -47,7 +52,8 @@ class GroupCommit:
     async def run(self, work: Callable[[UnitOfWork], T]) -> T:
         """Return what ``work`` returns, after it was committed; raise what it raises, after it was rolled back.
 
-        ``work`` may enter the unit itself: it then joins the group's transaction.
+        ``work`` may enter the unit itself: it then joins the group's transaction. It may run twice, and must do nothing
+        that is not rolled back.
 
         Raises:
             StorageError: the commit failed, and none of the group happened.
@@ -66,9 +72,13 @@ class GroupCommit:
         if not entries:
             return
         try:
-            with self._unit:
-                for entry in entries:
-                    self._run_one(entry)
+            try:
+                with self._unit:
+                    self._run_all(entries)
+            except _RefusedError:
+                with self._unit:
+                    for entry in entries:
+                        self._run_apart(entry)
         except StorageError as exc:
             for entry in entries:
                 entry.error = exc
@@ -80,7 +90,14 @@ class GroupCommit:
             else:
                 entry.future.set_result(entry.result)
 
-    def _run_one(self, entry: _Entry) -> None:
+    def _run_all(self, entries: Sequence[_Entry]) -> None:
+        for entry in entries:
+            try:
+                entry.result = entry.work(self._unit)
+            except Exception as exc:
+                raise _RefusedError from exc
+
+    def _run_apart(self, entry: _Entry) -> None:
         connection = self._unit.connection
         connection.exec_driver_sql("SAVEPOINT one")
         try:

@@ -131,6 +131,8 @@ class Database:
         if not self.is_sqlite:
             options |= {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
         self._reading = self.engine.execution_options(**options)
+        # SQLite asks nobody to begin, and has no such mode of reading only.
+        self._looking = self._reading if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @property
     def is_sqlite(self) -> bool:
@@ -144,6 +146,10 @@ class Database:
     def reader(self) -> "UnitOfWork":
         """Return a unit that sees one consistent state, cannot write, and waits for no writer."""
         return UnitOfWork(self._reading)
+
+    def glance(self) -> "UnitOfWork":
+        """Return a unit for one statement that reads: on PostgreSQL it spares the two that begin and end a reader."""
+        return UnitOfWork(self._looking)
 
     def close(self) -> None:
         """Close all connections; the next use opens new ones."""

@@ -124,7 +124,12 @@ def parse_x5c(value: Json) -> tuple[bytes, ...]:
 
 def format_x5c(chain: Sequence[bytes]) -> list[str]:
     """Return DER certificates, leaf first, as the ``x5c`` header member."""
-    return [base64.b64encode(der).decode("ascii") for der in chain]
+    return [_encode_certificate(der) for der in chain]
+
+
+@lru_cache(maxsize=256)
+def _encode_certificate(der: bytes) -> str:
+    return base64.b64encode(der).decode("ascii")
 
 
 def x509_hash(leaf_der: bytes) -> str:

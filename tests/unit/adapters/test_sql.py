@@ -5,8 +5,10 @@ import stat
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from psycopg.pq import TransactionStatus
 from sqlalchemy import func, insert, select
 from sqlmodel import JSON, Column, Field, SQLModel
 
@@ -141,6 +143,20 @@ def test_a_reader_cannot_write_and_sees_one_state(made: Database) -> None:
     with pytest.raises(StorageError), made.reader() as unit:
         unit.connection.execute(insert(Offer), {"id": "x", "version": 1, "kind": "k", "body": {}, "expires_at": NOW})
     _add(made, "writer-after-reader")
+
+
+def test_a_glance_sees_what_was_committed_before_it_and_begins_no_transaction(made: Database) -> None:
+    _add(made)
+    with made.glance() as glance:
+        assert glance.connection.execute(select(func.count()).select_from(Offer)).scalar_one() == 1
+        if not made.is_sqlite:
+            driver: Any = glance.connection.connection.dbapi_connection
+            assert driver.info.transaction_status == TransactionStatus.IDLE
+    with made.unit() as unit:  # the same connection, from the pool
+        assert unit.connection.execute(select(func.count()).select_from(Offer)).scalar_one() == 1
+        if not made.is_sqlite:
+            driver = unit.connection.connection.dbapi_connection
+            assert driver.info.transaction_status == TransactionStatus.INTRANS
 
 
 def test_errors_of_the_database_are_ours_and_quote_no_row(made: Database) -> None:

@@ -102,7 +102,7 @@ def judge_dc_api_answer(
         MalformedError, InvalidRequest: the answer cannot be read.
     """
     now = ports.clock.now()
-    storage = ports.reading()
+    storage = ports.looking()
     with storage.unit:
         stored = storage.presentations.by_id(party.id, presentation_id)
     offer = None if stored is None else stored.state.terms.dc_api

@@ -259,7 +259,7 @@ def private_keys(ports: PresentationPorts, stored: StoredPresentation) -> list[e
 
 
 def _find(ports: PresentationPorts, request_id: str) -> StoredPresentation:
-    storage = ports.reading()
+    storage = ports.looking()
     with storage.unit:
         found = storage.presentations.by_request_id(request_id)
     if found is None:

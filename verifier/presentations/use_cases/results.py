@@ -94,7 +94,7 @@ def show_presentation(ports: PresentationPorts, party: RelyingParty, presentatio
     Raises:
         NotFound: the party has no such presentation.
     """
-    storage = ports.reading()
+    storage = ports.looking()
     with storage.unit:
         # vp-14.3.3-own-only
         found = storage.presentations.by_id(party.id, presentation_id)
@@ -109,7 +109,7 @@ def show_check(ports: PresentationPorts, party: RelyingParty, check_id: str) -> 
     Raises:
         NotFound: the party has no such check.
     """
-    storage = ports.reading()
+    storage = ports.looking()
     with storage.unit:
         found = [one for one in storage.presentations.of_check(check_id) if one.party_id == party.id]
     if not found:

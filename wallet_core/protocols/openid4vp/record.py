@@ -13,7 +13,7 @@ import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.policy import Policy
@@ -125,11 +125,11 @@ def note_answer(
         answer["presentations"] = {
             str(query_id): [_digest(text.encode()) for text in texts] for query_id, texts in vp_token.items()
         }
-    body: JsonObject = {"answer": answer, **circumstances}
+    body: dict[str, Any] = {"answer": answer, **circumstances}
     if validated is None:
         return RecordNotes(strict_json.dumps(body), None)
-    # A state that expires before anybody redeemed it forgets its checks.
-    body["checks"] = [check.to_json() for check in validated.checks]
+    # A state that expires before anybody redeemed it forgets its checks. Their fields are their members in JSON.
+    body["checks"] = validated.checks
     credentials: JsonObject = {}
     indices: JsonObject = {}
     for query_id, several in validated.credentials.items():
@@ -197,45 +197,47 @@ def _status(finding: StatusFinding, place: Place, salt: bytes) -> JsonObject:
             "exp": None if seen.expires_at is None else _seconds(seen.expires_at),
             "sha256": base64url.encode(seen.token_sha256),
             # The place in the list tells one credential from another: it is hidden like a claim.
-            SD: [_digest(hidden.encode())],
+            SD: [_digest(hidden)],
         }
     return members
 
 
-def _conceal_claims(claims: JsonObject, place: Place, salt: bytes) -> tuple[JsonObject | None, list[Disclosed]]:
-    """Return claims with a digest in place of every value, and the disclosures."""
+def _conceal_claims(
+    claims: JsonObject, place: Place, salt: bytes
+) -> tuple[JsonObject | None, list[tuple[tuple[str, ...], bytes]]]:
+    """Return claims with a digest in place of every value, and the path and the disclosure of each."""
     try:
         refuse_reserved_names(claims)
     except ValueError:
         # An mdoc may use names that mean something else here; such claims cannot be recorded.
         return None, []
-    found: list[Disclosed] = []
+    found: list[tuple[tuple[str, ...], bytes]] = []
     return _conceal(claims, (), place, salt, found), found
 
 
 def _conceal(
-    claims: JsonObject, path: tuple[str, ...], place: Place, salt: bytes, found: list[Disclosed]
+    claims: JsonObject, path: tuple[str, ...], place: Place, salt: bytes, found: list[tuple[tuple[str, ...], bytes]]
 ) -> JsonObject:
     visible: JsonObject = {}
-    digests: list[str] = []
+    digests: list[bytes] = []
     for name, value in claims.items():
         here = (*path, name)
         if isinstance(value, dict) and value:
             visible[name] = _conceal(value, here, place, salt, found)
             continue
         text = _disclosure(place, here, name, value, salt)
-        found.append(Disclosed(place, here, text))
-        digests.append(_digest(text.encode()))
+        found.append((here, text))
+        digests.append(hashlib.sha256(text).digest())
     if digests:
         # RFC 9901 4.2.4.1: the order must not give away that of the claims.
-        visible[SD] = [*sorted(digests)]
+        visible[SD] = [*sorted(base64url.encode_each(digests))]
     return visible
 
 
-def _disclosure(place: Place, path: tuple[str, ...], name: str, value: Json, salt: bytes) -> str:
+def _disclosure(place: Place, path: tuple[str, ...], name: str, value: Json, salt: bytes) -> bytes:
     # One secret for all salts: it is small enough to be kept apart from the claims, and goes when they go.
     drawn = hmac.digest(salt, strict_json.dumps([*place, *path]), "sha256")
-    return base64url.encode(strict_json.dumps([base64url.encode(drawn)[:_SALT_CHARACTERS], name, value]))
+    return base64url.encode_to_bytes(strict_json.dumps([base64url.encode(drawn)[:_SALT_CHARACTERS], name, value]))
 
 
 # --- later ------------------------------------------------------------------------------------------------------------
@@ -307,9 +309,10 @@ def disclosures(credentials: Credentials, secrets: bytes) -> list[Disclosed]:
         numbers = indices.get(str(query_id)) if isinstance(indices, dict) else None
         for number, one in enumerate(several):
             place = (str(query_id), number)
-            found += _conceal_claims(one.claims, place, salt)[1]
+            hidden = _conceal_claims(one.claims, place, salt)[1]
             if isinstance(numbers, list) and isinstance(index := numbers[number], int):
-                found.append(Disclosed(place, (), _disclosure(place, (), _INDEX, index, salt)))
+                hidden.append(((), _disclosure(place, (), _INDEX, index, salt)))
+            found += [Disclosed(place, path, text.decode("ascii")) for path, text in hidden]
     return found
 
 

@@ -263,10 +263,9 @@ def parse_asked(members: Mapping[str, Json], *, plain: str, encrypted: str) -> A
         raise InvalidRequest(f"response_mode is neither {plain} nor {encrypted}", clause="OpenID4VP 5.2")
     query = _parse_query(members)
     nonce = Nonce(_url_safe(members.get("nonce"), "nonce"))
-    metadata = _parse_metadata(members)
+    metadata, formats = _parse_metadata(members)
     encryption = _parse_encryption(metadata) if mode == encrypted else None
     given = parse_verifier_info(members["verifier_info"], query) if "verifier_info" in members else ()
-    formats = parse_vp_formats(metadata.get("vp_formats_supported"))
     return Asked(nonce, query, encryption, _parse_transactions(members, query), given, formats)
 
 
@@ -316,7 +315,7 @@ def _parse_transactions(members: Mapping[str, Json], query: DcqlQuery) -> tuple[
     return parse_transaction_data(members["transaction_data"], query) if "transaction_data" in members else ()
 
 
-def _parse_metadata(members: Mapping[str, Json]) -> JsonObject:
+def _parse_metadata(members: Mapping[str, Json]) -> tuple[JsonObject, AcceptedFormats | None]:
     metadata = members.get("client_metadata", {})
     if not isinstance(metadata, dict):
         raise InvalidRequest("client_metadata is not a JSON object", clause="OpenID4VP 5.1")
@@ -325,7 +324,7 @@ def _parse_metadata(members: Mapping[str, Json]) -> JsonObject:
     # vp-5.1-formats
     if formats is not None and not formats.by_format:
         raise VpFormatsNotSupported("no format of the verifier is supported here", clause="OpenID4VP 8.5")
-    return metadata
+    return metadata, formats
 
 
 def _parse_encryption(metadata: JsonObject) -> ResponseEncryption:

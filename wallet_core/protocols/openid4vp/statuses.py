@@ -6,7 +6,7 @@ and the answer is looked at again. Whoever keeps copies for many answers brings 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, TypeVar
 
@@ -91,10 +91,9 @@ class StatusLook:
         if known is None:
             return _unknown(rule, None)
         validate_list_signer(known.signer, issuer)
-        found = judge_status(known.statuses, reference, checked_at=known.fetched_at)
-        if known.fetched_at < oldest:
-            found = _unknown(rule, known.fetched_at)
-        return replace(found, evidence=_evidence(known, reference))
+        evidence = _evidence(known, reference)
+        found = judge_status(known.statuses, reference, checked_at=known.fetched_at, evidence=evidence)
+        return _unknown(rule, known.fetched_at, evidence) if known.fetched_at < oldest else found
 
 
 @dataclass(slots=True)
@@ -154,9 +153,9 @@ def _evidence(known: FetchedStatusList, reference: StatusReference) -> StatusEvi
     return StatusEvidence(reference.uri, reference.idx, claims.issued_at, claims.expires_at, known.digest)
 
 
-def _unknown(rule: StatusRule, checked_at: datetime | None) -> StatusFinding:
+def _unknown(rule: StatusRule, checked_at: datetime | None, evidence: StatusEvidence | None = None) -> StatusFinding:
     # What to do without a list is the relying party's policy; refusing is what holds without one.
     # vp-8.6-status-unknown
     if rule.unknown == "refuse":
         raise StatusUnknown("the status of the credential cannot be looked up now", clause="OpenID4VP 8.6")
-    return StatusFinding("unknown", checked_at)
+    return StatusFinding("unknown", checked_at, evidence)

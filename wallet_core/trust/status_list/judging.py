@@ -74,8 +74,14 @@ def refuse_status(_status: Any, _issuer: TrustedCertificate, _media_type: str, _
     raise StatusUnknown("the status of the credential cannot be looked up", clause="OpenID4VP 8.6")
 
 
-def judge_status(status_list: VerifiedStatusList, reference: StatusReference, *, checked_at: datetime) -> StatusFinding:
-    """Return the finding for a credential that its list calls valid.
+def judge_status(
+    status_list: VerifiedStatusList,
+    reference: StatusReference,
+    *,
+    checked_at: datetime,
+    evidence: StatusEvidence | None = None,
+) -> StatusFinding:
+    """Return the finding for a credential that its list calls valid, and what it stands on.
 
     Raises:
         VerificationError: the reference is to another list, or its index is beyond this one.
@@ -88,7 +94,7 @@ def judge_status(status_list: VerifiedStatusList, reference: StatusReference, *,
         raise RevokedError(_WITHDRAWN[status], clause="Token Status List 7.1")
     if status != Status.VALID:
         raise StatusUnknown("the credential has a status that is not known here", clause="Token Status List 7.1")
-    return StatusFinding("valid", checked_at)
+    return StatusFinding("valid", checked_at, evidence)
 
 
 def validate_list_signer(signer: TrustedCertificate, issuer: TrustedCertificate) -> None:
