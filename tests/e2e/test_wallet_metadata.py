@@ -24,6 +24,11 @@ def opened(text: str) -> tuple[str, dict[str, Any]]:
     return token.payload.decode(), token.jose_header
 
 
+def bare_key() -> dict[str, Any]:
+    """The same key as the wallet library of the European Commission posts it: without ``alg`` and ``kid``."""
+    return {name: value for name, value in KEY.items() if name not in {"alg", "kid"}}
+
+
 @pytest.mark.clause("vp-5.10-encrypted-request")
 @pytest.mark.parametrize(("encs", "enc"), [(..., "A256GCM"), (["A128GCM", "A192GCM"], "A128GCM")])
 def test_a_wallet_gets_its_request_encrypted(sqlite_verifier: VerifierUnderTest, encs: Any, enc: str) -> None:
@@ -41,6 +46,18 @@ def test_a_wallet_gets_its_request_encrypted(sqlite_verifier: VerifierUnderTest,
     )
     # M24: encrypted or not, it is the same request.
     assert request == plain
+
+
+@pytest.mark.clause("vp-5.10-key-without-alg")
+@pytest.mark.parametrize("more", [{}, {"request_object_encryption_alg_values_supported": ["ECDH-ES"]}])
+def test_a_key_that_names_no_algorithm_is_encrypted_to(sqlite_verifier: VerifierUnderTest, more: Any) -> None:
+    made = sqlite_verifier.ask(request_uri_method="post")
+    metadata = {**wallet_metadata(), "jwks": {"keys": [bare_key()]}, **more}
+    answer = sqlite_verifier.client.post(made["request_uri"], data={"wallet_metadata": json.dumps(metadata)})
+    assert answer.headers["content-type"] == "application/oauth-authz-req+jwt", answer.text
+    token, header = opened(answer.text)
+    assert (header["alg"], header.get("kid")) == ("ECDH-ES", None)
+    assert token.count(".") == 2
 
 
 def test_a_wallet_that_cannot_answer_is_told_and_another_one_still_may(sqlite_verifier: VerifierUnderTest) -> None:

@@ -109,6 +109,7 @@ def test_both_names_of_one_signature_count() -> None:
         json.dumps({"jwks": {"keys": [{"kty": "AKP", "alg": "ML-KEM-768"}]}}),
         json.dumps({"jwks": {"keys": [KEY]}, "request_object_encryption_alg_values_supported": ["RSA-OAEP"]}),
         json.dumps({"jwks": {"keys": [KEY]}, "request_object_encryption_enc_values_supported": ["A192GCM"]}),
+        json.dumps({"jwks": {"keys": [KEY | {"alg": "ECDH-ES+A256KW"}]}}),
     ],
 )
 def test_metadata_that_are_none(text: str) -> None:
