@@ -21,6 +21,10 @@ COSE_SIGNING_ALGORITHMS: Final = (-7, -9)
 
 PROOF_ALGORITHMS: Final = (SignatureAlgorithm.ES256, SignatureAlgorithm.ES384, SignatureAlgorithm.EDDSA)
 
+_ISSUED_AT: Final[JsonObject] = {"path": ["iat"], "mandatory": True, "sd": "never"}
+"""Beside the content, the one claim that SD-JWT VC 2.2.2 would let an issuer hide. Readers who take the list of claims
+as whole need to find it there, and that it never hides (decision 0110)."""
+
 
 def credential_configuration(credential_type: "CredentialType", entry: "FormatEntry", *, haip: bool) -> JsonObject:
     """Return the entry of ``credential_configurations_supported`` for one form of a type (OpenID4VCI 12.2.4)."""
@@ -85,7 +89,7 @@ def type_metadata(credential_type: "CredentialType") -> JsonObject:
         "name": credential_type.name.en,
         "description": credential_type.description.en,
         "display": [_type_display(credential_type, language) for language in LANGUAGES],
-        "claims": [_claim_metadata(claim) for claim in credential_type.claims if claim.default_issue],
+        "claims": [*(_claim_metadata(claim) for claim in credential_type.claims if claim.default_issue), _ISSUED_AT],
     }
 
 

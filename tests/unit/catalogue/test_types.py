@@ -79,6 +79,15 @@ def test_type_metadata(catalogue: Catalogue) -> None:
         assert json.loads(json.dumps(metadata)) == metadata
 
 
+def test_type_metadata_name_every_claim_that_could_be_hidden(catalogue: Catalogue) -> None:
+    """The European Commission's library refuses a credential with a claim that its type metadata do not list."""
+    for each in catalogue.types.values():
+        listed = {tuple(claim["path"]): claim for claim in each.type_metadata()["claims"]}
+        assert (listed["iat",]["sd"], listed["iat",]["mandatory"]) == ("never", True)
+        # The rest of what we issue beside the content is never hidden in any credential (SD-JWT VC 2.2.2).
+        assert {path for path in listed if path[0] in {"iss", "exp", "cnf", "status", "vct"}} == set()
+
+
 def test_a_copy_ends_with_its_last_day_in_seoul(catalogue: Catalogue) -> None:
     certificate = catalogue.types["resident-certificate"]
     # 90 days after 22 November 2026 is 20 February 2027, which ends in Seoul at 15:00 UTC
