@@ -28,7 +28,6 @@ from wallet_core.encoding import base64url
 from wallet_core.errors import (
     CredentialRequestDenied,
     InvalidAuthorizationDetails,
-    InvalidCredentialRequest,
     InvalidGrant,
     InvalidNotificationId,
     InvalidRequest,
@@ -310,21 +309,17 @@ def validate_token(state: IssuanceState, *, now: datetime) -> Authorized | Issue
 def validate_configuration(
     state: Authorized | Issued, configuration_id: CredentialConfigurationId, *, by_identifier: bool = False
 ) -> None:
-    """Check that the configuration was granted with this token, and is named as it must be (OpenID4VCI 8.2).
+    """Check that the configuration was granted with this token (OpenID4VCI 8.2).
+
+    A configuration with an identifier may be named by its id as well: it has no other identifier (decision 0111).
 
     Raises:
         UnknownCredentialConfiguration: it was not granted.
         UnknownCredentialIdentifier: the token response returned no such identifier.
-        InvalidCredentialRequest: it is named by its id although the token response returned an identifier.
     """
-    identified = configuration_id in state.holder.identified
     # vci-8.3.1.2-identifier-not-given
-    if by_identifier and not identified:
+    if by_identifier and configuration_id not in state.holder.identified:
         raise UnknownCredentialIdentifier("no such credential identifier", clause="OpenID4VCI 8.3.1.2")
-    # OpenID4VCI 8.2: where identifiers were returned, they are used.
-    # vci-8.2-identifier-used
-    if identified and not by_identifier:
-        raise InvalidCredentialRequest("name it by its credential_identifier", clause="OpenID4VCI 8.2")
     # vci-8.3.1.2-unknown-configuration
     if configuration_id not in state.configuration_ids:
         raise UnknownCredentialConfiguration(
