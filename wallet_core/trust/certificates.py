@@ -326,8 +326,7 @@ def _leaf(
         .add_extension(_key_usage("digital_signature"), critical=True)
         .add_extension(issuer.extensions.get_extension_for_class(x509.IssuerAlternativeName).value, critical=False)
     )
-    if not PROFILES[role].iso:
-        builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+    # RFC 5280 4.2.1.9: who has no basicConstraints is no CA. Saying so in words trips others (decision 0112).
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
     return _sign(builder, ca.private_key)
