@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 import uvicorn
 
@@ -17,6 +18,11 @@ from wallet_core.adapters.http import TLS12_CIPHERS
 GRACE_SECONDS = 10
 """Seconds that requests in flight have to end when the server stops."""
 
+
+KEEP_ALIVE_SECONDS: Final = 75
+"""How long an idle connection stays open: longer than proxies (60 s) and wallets keep one that they send over again.
+
+Who closes should be the one that sends: a POST that meets a closing connection is not repeated (RFC 9112 9.3.1)."""
 
 _GC_THRESHOLDS = (20_000, 20, 20)
 """New objects before the collector looks: what some dozen requests have at hand. Cycles are rare and wait that long."""
@@ -96,6 +102,7 @@ def serve(
             server_header=False,
             proxy_headers=False,  # identifiers come from PUBLIC_URL, never from a header
             timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             ssl_certfile=certificate,
             ssl_keyfile=key,
             # protocols.md M8: Python offers nothing below TLS 1.2; of 1.2 only these, 1.3 is preferred.
