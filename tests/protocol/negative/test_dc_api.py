@@ -133,6 +133,15 @@ def test_somebody_elses_registration_in_one_header_makes_that_sender_false() -> 
     assert resolve(UNSIGNED, unsigned).request.verifier_info == ()
 
 
+@pytest.mark.clause("dcapi-A.3.2.2-bare")
+def test_a_multi_signed_request_may_be_the_data_itself() -> None:
+    """Multipaz sends and expects the serialization bare, the European Commission's library in ``request``."""
+    wrapped = multi((HASH, KEY))
+    assert resolve(MULTISIGNED, wrapped["request"]).request == resolve(MULTISIGNED, wrapped).request
+    with pytest.raises(InvalidRequest):
+        resolve(MULTISIGNED, {**wrapped["request"], "request": None})
+
+
 @pytest.mark.clause("dcapi-A.3.2.2-own-headers", "dcapi-A.3.2.2-verifier-info")
 def test_a_multi_signed_request_names_each_sender_in_its_own_header() -> None:
     senders = [dc_api.Sender(HASH, KEY), dc_api.Sender(SAN, KEY)]

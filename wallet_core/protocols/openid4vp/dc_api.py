@@ -353,7 +353,9 @@ def _verify_compact(data: JsonObject, anchors: TrustAnchors, now: datetime) -> _
 
 
 def _verify_general(data: JsonObject, anchors: TrustAnchors, now: datetime) -> _Verified:
-    request = data.get("request")
+    # A.3.2.2 does not say whether data is the serialization or has it as request: both are read (decision 0113).
+    # dcapi-A.3.2.2-bare
+    request = data.get("request", data)
     signatures = request.get("signatures") if isinstance(request, dict) else None
     # dcapi-A.3.2.2-general
     if not isinstance(request, dict) or not isinstance(signatures, list) or not 0 < len(signatures) <= MAX_SIGNATURES:
