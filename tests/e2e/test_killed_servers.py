@@ -130,8 +130,13 @@ def let_the_address_rest(deployment: Deployment) -> None:
         database.close()
 
 
-def test_killed_before_every_step(servers: dict[str, Server], deployment: Deployment, facts: dict[str, Any]) -> None:
-    story = Story.begin(deployment, facts)
+def test_killed_before_every_step(
+    servers: dict[str, Server],
+    deployment: Deployment,
+    facts: dict[str, Any],
+    record_property: Callable[[str, object], None],
+) -> None:
+    story, kills = Story.begin(deployment, facts), 0
     for number, step in enumerate(STEPS):
         if not LONG and number % 2:  # the short form: before every second step one of the servers, in turn
             tell_one(story, step)
@@ -142,6 +147,8 @@ def test_killed_before_every_step(servers: dict[str, Server], deployment: Deploy
             tell_one(story, step)
             servers[app].wait()
             assert servers[app].restarts > before
+            kills += 1
+    record_property("kills", kills)
 
 
 def moments() -> Iterator[tuple[Step, str, int, float]]:
