@@ -41,7 +41,7 @@ from wallet_core.trust.certificates import (
     create_wallet_provider_certificate,
     renew_certificate,
 )
-from wallet_core.trust.profiles import CertificateRole
+from wallet_core.trust.profiles import CertificateRole, extension_of
 from wallet_core.types import CredentialIssuerId
 
 app = typer.Typer(no_args_is_help=True, help="Signing keys and certificates.")
@@ -424,8 +424,9 @@ def _add_ca(
 def _authority(store: Path, name: str) -> CertificateAuthority:
     keys = KeyStore(store)
     certificate = x509.load_der_x509_certificate(keys.chain(name)[0])
-    constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-    if not constraints.ca:
+    constraints = extension_of(certificate, x509.BasicConstraints)
+    # RFC 5280 4.2.1.9: without the extension it is none either, as a document signer's.
+    if constraints is None or not constraints.ca:
         raise KeyUnavailable("that key is not a CA's", detail=f"{name} is not a CA: make one with jigap keys new-ca")
     return CertificateAuthority(certificate, keys.private_key(name))
 
