@@ -130,7 +130,7 @@ def encode_header(header: Mapping[str, Any]) -> str:
 
 def signing_input_for(encoded_header: str, payload: bytes) -> bytes:
     """Return the bytes to sign under an encoded header: ``header || "." || BASE64URL(payload)`` (RFC 7515 5.1)."""
-    return f"{encoded_header}.{base64url.encode(payload)}".encode("ascii")
+    return b"%b.%b" % (encoded_header.encode("ascii"), base64url.encode_to_bytes(payload))
 
 
 def signing_input(header: Mapping[str, Any], payload: bytes) -> bytes:

@@ -25,6 +25,8 @@ RESERVED_NAMES: Final = frozenset({SD, SD_ALG, DOTS})
 
 DEFAULT_DIGEST_ALGORITHM: Final = "sha-256"
 
+_CONTAINERS: Final[frozenset[type]] = frozenset({dict, list})
+
 
 class _Hash(Protocol):
     def digest(self) -> bytes: ...
@@ -122,6 +124,9 @@ def refuse_reserved_names(value: Json) -> None:
         elements = value.values()
     elif isinstance(value, list):
         elements = value
+    # One look for all of them first: most objects hold no other.
+    if _CONTAINERS.isdisjoint(map(type, elements)):
+        return
     for element in elements:
         if isinstance(element, (dict, list)):
             refuse_reserved_names(element)

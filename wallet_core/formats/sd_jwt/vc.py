@@ -105,7 +105,7 @@ def issue_sd_jwt_vc(
         raise ValueError("claims hold a registered claim that is set by this function")
     # SD-JWT VC 2.2.2.2: these and what is in them cannot be selectively disclosed.
     # sdjwtvc-2.2.2.2-never-hidden-issued
-    if any(path[0] in NEVER_HIDDEN for path in selectively_disclosable):
+    if not NEVER_HIDDEN.isdisjoint([path[0] for path in selectively_disclosable]):
         raise ValueError("a registered claim may not be selectively disclosable")
     payload: JsonObject = {"vct": vct, "iss": issuer, "iat": _seconds(issued_at), "exp": _seconds(expires_at)}
     # sdjwtvc-2.2.2-expiry-order
