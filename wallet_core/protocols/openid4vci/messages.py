@@ -455,7 +455,7 @@ def _proofs(proofs: JsonObject | None) -> tuple[str, tuple[str, ...]]:
         raise InvalidCredentialRequest("proofs has exactly one member, jwt or attestation", clause="OpenID4VCI 8.2")
     proof_type, jwts = next(iter(proofs.items()))
     # vci-8.2-proofs-array
-    if not isinstance(jwts, list) or not all(isinstance(jwt, str) for jwt in jwts):
+    if not isinstance(jwts, list) or not {str}.issuperset(map(type, jwts)):
         raise InvalidCredentialRequest("proofs holds something else than an array of strings", clause="OpenID4VCI 8.2")
     # vci-8.2-proofs-empty
     if not jwts:
@@ -464,4 +464,4 @@ def _proofs(proofs: JsonObject | None) -> tuple[str, tuple[str, ...]]:
     # vci-12.2.4-batch-limit
     if len(jwts) > BATCH_SIZE:
         raise InvalidCredentialRequest(f"at most {BATCH_SIZE} proofs in one request", clause="OpenID4VCI 12.2.4")
-    return proof_type, tuple(str(jwt) for jwt in jwts)
+    return proof_type, tuple(map(str, jwts))
