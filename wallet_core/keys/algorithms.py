@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, Pub
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from wallet_core.errors import InvalidSignature, KeyUnavailable, MalformedError
+from wallet_core.values import statically_frozen
 
 
 class SignatureAlgorithm(StrEnum):
@@ -56,7 +57,7 @@ _COSE_IDENTIFIERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class PublicKey:
     """A key to verify with, bound to the one algorithm it may be used with.
 

@@ -7,7 +7,6 @@ is never used and cannot be told from credentials that are valid.
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 from typing import Final
 
 from issuer.agencies.ports import Agency
@@ -16,6 +15,7 @@ from wallet_core.errors import StorageError
 from wallet_core.trust.status_list.array import new_array
 from wallet_core.trust.status_list.reference import StatusReference
 from wallet_core.types import AgencyId, RandomBytes
+from wallet_core.values import statically_frozen
 
 TRIES: Final = 16
 """Draws for one place before the list counts as full: it then is a little over half full."""
@@ -27,7 +27,7 @@ _LISTS_TRIED = 8
 _RANDOM_BYTES = 8
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class StatusPlace:
     """A place in a list, drawn for one credential; it is that credential's once :func:`take_places` is committed."""
 

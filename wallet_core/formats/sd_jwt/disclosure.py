@@ -6,13 +6,13 @@ by a chain of Digests, each met exactly once.
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias, cast
 
 from wallet_core.encoding import base64url, strict_json
 from wallet_core.encoding.claims_path import ConcretePath
 from wallet_core.errors import MalformedError, VerificationError
 from wallet_core.types import Json, JsonObject
+from wallet_core.values import statically_frozen
 
 MAX_DISCLOSURES: Final = 1000
 """Disclosures of one SD-JWT: the largest example of the catalogue has 71; long lists of family or grades have more."""
@@ -43,7 +43,7 @@ DIGEST_ALGORITHMS: Final[dict[str, HashFunction]] = {
 """Acceptable values of ``_sd_alg`` (names of the IANA registry "Named Information Hash Algorithm")."""
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class OpenedPayload:
     """A payload with every disclosed claim in its place and no trace of the rest.
 

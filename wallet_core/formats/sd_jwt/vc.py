@@ -5,7 +5,6 @@ The invariant: what says who issued what kind of credential to whom, and until w
 
 import binascii
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
@@ -20,6 +19,7 @@ from wallet_core.keys.jwk import parse_public_jwk, public_jwk
 from wallet_core.keys.signer import Signer
 from wallet_core.spec_versions import TYP_SD_JWT_VC
 from wallet_core.types import ClaimsPath, CredentialIssuerId, JsonObject, RandomBytes, Vct
+from wallet_core.values import statically_frozen
 
 NEVER_HIDDEN: Final = frozenset({"iss", "nbf", "exp", "cnf", "vct", "vct#integrity", "aka_vcts", "status"})
 """Claims that must not be selectively disclosable, nor anything inside them (SD-JWT VC 2.2.2.2)."""
@@ -27,7 +27,7 @@ NEVER_HIDDEN: Final = frozenset({"iss", "nbf", "exp", "cnf", "vct", "vct#integri
 _SET_HERE: Final = NEVER_HIDDEN | {"iat"}
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class SdJwtVc:
     """A verified SD-JWT that keeps the rules of SD-JWT VC.
 

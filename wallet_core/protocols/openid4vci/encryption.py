@@ -21,6 +21,7 @@ from wallet_core.keys.algorithms import PublicKey
 from wallet_core.keys.jwk import public_jwk, thumbprint
 from wallet_core.protocols.openid4vci import members
 from wallet_core.types import CredentialIssuerId, Json, JsonObject
+from wallet_core.values import statically_frozen
 
 MAX_REQUEST_BYTES: Final = 128 * 1024
 """Bytes of a Credential Request: ten proofs of about 500 bytes, with room for key attestations."""
@@ -88,7 +89,7 @@ class EncryptionParameters:
         return {"jwk": self.jwk, "enc": self.enc, **({} if self.zip is None else {"zip": self.zip})}
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class RequestDecryption:
     """An issuer's keys for encrypted requests by ``kid``; and whether requests and answers must be encrypted."""
 

@@ -39,6 +39,7 @@ from wallet_core.protocols.openid4vci.encryption import (
 )
 from wallet_core.protocols.openid4vci.metadata import BATCH_SIZE
 from wallet_core.types import CredentialConfigurationId, Json, JsonObject, Nonce
+from wallet_core.values import statically_frozen
 
 MAX_NOTIFICATION_BYTES: Final = 16 * 1024
 """Bytes of a Notification Request."""
@@ -64,7 +65,7 @@ class NotificationEvent(StrEnum):
     CREDENTIAL_DELETED = "credential_deleted"
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class CredentialRequest:
     """A Credential Request for one configuration, with the proofs it came with, of one type, not yet verified.
 

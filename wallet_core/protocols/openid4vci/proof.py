@@ -24,6 +24,7 @@ from wallet_core.protocols.openid4vci.key_attestation import (
 )
 from wallet_core.trust.wallet_providers import WalletProviders
 from wallet_core.types import CredentialIssuerId, Json, JsonObject, Nonce
+from wallet_core.values import statically_frozen
 
 MAX_AGE: Final = timedelta(minutes=5)
 """How old a proof may be: as old as a ``c_nonce``."""
@@ -52,7 +53,7 @@ class ProofPolicy:
     required: KeyAttestationRequirements | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class AcceptedKey:
     """A holder's key for this issuer: its possession was proven, or a wallet provider attested it with this nonce."""
 
@@ -254,7 +255,7 @@ def verify_key_proofs(
     return tuple(accepted.values())
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class _Check:
     """What the proofs of one request are compared with."""
 
