@@ -139,7 +139,8 @@ class _Opening:
 
     def __init__(self, texts: Sequence[str], hash_function: HashFunction) -> None:
         self._contents = _parse_disclosures(texts)
-        self._numbers = {digest_of(text.encode("ascii"), hash_function): number for number, text in enumerate(texts)}
+        digests = base64url.encode_each([hash_function(text.encode("ascii")).digest() for text in texts])
+        self._numbers = {digest: number for number, digest in enumerate(digests)}
         # RFC 9901 7.2: a Disclosure must not be sent more than once.
         # rfc9901-7.2-disclosure-once
         if len(self._numbers) != len(texts):
