@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64encode
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -47,6 +48,8 @@ def party_of(world: World) -> dict[str, Any]:
 
 def answer(town: Town, link: str) -> dict[str, str]:
     """Agree to a request as a person does, with a fresh card, and return what is posted."""
+    # The newest card is shown, and each is of a moment of its own.
+    town.clock.pass_by(timedelta(seconds=1))
     receive(town, LICENCE, formats=(FORMAT_SD_JWT_VC, FORMAT_MDOC))
     posted: list[HttpRequest] = []
 
@@ -65,8 +68,9 @@ def answer(town: Town, link: str) -> dict[str, str]:
 
 
 def test_our_answers_are_taken(node: NodePeer, town: Town) -> None:
-    party, now = party_of(town.world), town.clock.now()
-    asked = node("verifier", *({"task": "ask", "party": party, **each} for each in ASKED.values()), now=now)
+    party = party_of(town.world)
+    tasks = [{"task": "ask", "party": party, **each} for each in ASKED.values()]
+    asked = node("verifier", *tasks, now=town.clock.now())
     anchor = b64encode(der(town.issuer.mdocs.iaca.certificate)).decode()
     posted = [answer(town, each["link"]) for each in asked]
     tasks = [
@@ -74,7 +78,8 @@ def test_our_answers_are_taken(node: NodePeer, town: Town) -> None:
         for made, fields in zip(asked, posted, strict=True)
     ]
     record = LICENCE.example_record
-    for (name, wanted), found in zip(ASKED.items(), node("verifier", *tasks, now=now), strict=True):
+    answers = node("verifier", *tasks, now=town.clock.now())
+    for (name, wanted), found in zip(ASKED.items(), answers, strict=True):
         assert found["ok"], (name, found["why"])
         assert {*found["results"]} == {one["id"] for one in wanted["query"]["credentials"]}, name
         assert found.get("enc") == (None if wanted.get("mode") else wanted.get("encryption", ["A256GCM"])[0]), name
@@ -90,16 +95,16 @@ def test_our_answers_are_taken(node: NodePeer, town: Town) -> None:
 
 def test_an_answer_for_another_request_is_refused(node: NodePeer, town: Town) -> None:
     # What the package refuses tells that it looked.
-    party, now = party_of(town.world), town.clock.now()
+    party = party_of(town.world)
     tasks = [{"task": "ask", "party": party, "query": SD_JWT, "mode": "direct_post"}] * 2
-    first, second = node("verifier", *tasks, now=now)
+    first, second = node("verifier", *tasks, now=town.clock.now())
     fields = answer(town, first["link"])
     stolen = {**fields, "state": second["session"]["payload"]["state"]}
     good, replayed = node(
         "verifier",
         {"task": "check", "session": first["session"], "posted": fields},
         {"task": "check", "session": second["session"], "posted": stolen},
-        now=now,
+        now=town.clock.now(),
     )
     assert good["ok"], good["why"]
     assert not replayed["ok"]
