@@ -87,18 +87,21 @@ class IssuanceFailed(WalletError):
     """The card could not be received; ``detail`` says which server answered what."""
 
     code = "issuance_failed"
+    fault = "peer"
 
 
 class WrongCode(WalletError):
     """The transaction code was wrong."""
 
     code = "wrong_tx_code"
+    fault = "you"
 
 
 class PresentationFailed(WalletError):
-    """The verifier did not take the answer; ``detail`` says what it answered."""
+    """The request breaks a rule, or the verifier did not take the answer; ``detail`` says what it answered."""
 
     code = "presentation_failed"
+    fault = "peer"
 
 
 @app.callback()

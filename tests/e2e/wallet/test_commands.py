@@ -158,7 +158,7 @@ def test_saying_no(terminal: Terminal) -> None:
 
 def test_a_wrong_code_is_refused_with_the_tries_left(terminal: Terminal) -> None:
     error = terminal.error("accept", terminal.town.issuer.link, "--tx-code", "000000", "--yes")
-    assert error.code == "wrong_tx_code"
+    assert (error.code, error.fault) == ("wrong_tx_code", "you")
     assert "4" in error.detail
 
 
@@ -284,6 +284,8 @@ def test_a_request_below_the_profile_that_is_demanded(terminal: Terminal) -> Non
     verifier.request = replace(verifier.request, encryption=None)
     refused = terminal.error("present", verifier.link, "--yes", "--haip")
     assert (refused.code, refused.detail) == ("presentation_failed", "profile: the answer would not be encrypted")
+    # A script that is told so does not look for the fault on this side.
+    assert refused.fault == "peer"
     assert [request.method for request in verifier.seen] == ["GET"]
     assert terminal.run("present", verifier.link, "--yes").exit_code == 0
     of_the_profile = new_verifier(town)
