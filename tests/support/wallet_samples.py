@@ -41,7 +41,7 @@ LOGIN_OFFER = replace(OFFER, tx_code=None, has_code=False)
 
 def choice(name: str, card: OfferedCard, *, usable: bool = True) -> Choice:
     """Return one thing that an issuer offers."""
-    return Choice(CredentialConfigurationId(name), card, usable)
+    return Choice(CredentialConfigurationId(name), replace(card, usable=usable))
 
 
 def record(kind: RecordKind, **body: Any) -> HistoryRecord:

@@ -146,6 +146,19 @@ def test_english_by_option(terminal: Terminal) -> None:
     assert "No cards yet" in result.stderr
 
 
+def test_what_cannot_be_kept_is_said_before_the_rest_is_received(terminal: Terminal) -> None:
+    issuer = terminal.town.issuer
+    other = {"format": "ldp_vc", "credential_metadata": {"display": [{"name": "Diploma", "locale": "en"}]}}
+    issuer.metadata["credential_configurations_supported"]["diploma"] = other
+    issuer.offer["credential_configuration_ids"].append("diploma")
+    result = terminal.run("accept", issuer.link, "--tx-code", "123456", "--yes", "--lang", "en")
+    assert result.exit_code == 0, result.output
+    said = result.stderr
+    assert "Diploma" in said
+    assert said.count("cannot keep a card of this kind yet: it is left out") == 1
+    assert len(terminal.json("list")["cards"]) == 1
+
+
 def test_saying_no(terminal: Terminal) -> None:
     town = terminal.town
     assert isinstance(terminal.error("accept", town.issuer.link, typed="n\n"), AccessDenied)
