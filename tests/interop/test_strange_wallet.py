@@ -111,29 +111,32 @@ def test_the_type_metadata_are_what_the_package_reads(node: NodePeer) -> None:
         assert len(answer["read"]["claims"]) == len(each.type_metadata()["claims"]), each.id  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("encrypted", [False, True])
-def test_a_login_at_an_agency_of_the_high_assurance_profile(node: NodePeer, tmp_path: Path, encrypted: bool) -> None:  # noqa: FBT001 - a parameter of the test
+LOGINS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "plain": (HAIP_AGENCY, HAIP_CONFIGURATION, {}),
+    "encrypted": (HAIP_AGENCY, HAIP_CONFIGURATION, {"encrypted": True}),
+    "keys attested instead of proven": ("police", SD_JWT, {"proof": "attestation"}),
+}
+
+
+@pytest.mark.parametrize("case", LOGINS)
+def test_a_login_at_an_agency_of_the_high_assurance_profile(node: NodePeer, tmp_path: Path, case: str) -> None:
+    agency, configuration, wanted = LOGINS[case]
     country = start_country(tmp_path, f"sqlite:///{tmp_path}/issuer.db", f"sqlite:///{tmp_path}/wallet.db")
+    under_test = country.issuers.under_test
+    with under_test.issuer.database.unit() as unit:
+        unit.connection.exec_driver_sql("UPDATE issuer_agency SET haip = TRUE")
     store = KeyStore(tmp_path / "wallet-keys")
     key = private_jwk(SoftwareSigner.from_key(store.private_key("wallet-provider")))
     provider = {"name": WALLET_URL, "key": key, "x5c": base64(*store.chain("wallet-provider"))}
     facts = {"clientId": f"{WALLET_URL}/client", "redirectUri": f"{WALLET_URL}/callback", "provider": provider}
-    under_test = country.issuers.under_test
-    body = {"credential_configuration_ids": [HAIP_CONFIGURATION], "grant": "authorization_code"}
-    offered = under_test.api("POST", "/offers", agency=HAIP_AGENCY, json=body).json()
+    body = {"credential_configuration_ids": [configuration], "grant": "authorization_code"}
+    link = under_test.api("POST", "/offers", agency=agency, json=body).json()["uri"]
     with behind_a_port(under_test.app) as address:
-        (begun,) = node(
-            "wallet",
-            {"task": "authorize", "link": offered["uri"], "configuration": HAIP_CONFIGURATION, **facts},
-            roads={ISSUER: address},
-        )
-        back = country.log_in(begun["url"], agency=HAIP_AGENCY)
-        wanted = {"configuration": HAIP_CONFIGURATION, "copies": 2, "encrypted": encrypted, "refresh": True}
-        (taken,) = node(
-            "wallet",
-            {"task": "redeem", "session": begun["session"], "back": back, **facts, **wanted},
-            roads={ISSUER: address},
-        )
+        begin = {"task": "authorize", "link": link, "configuration": configuration, **facts}
+        (begun,) = node("wallet", begin, roads={ISSUER: address})
+        back = country.log_in(begun["url"], agency=agency)
+        finish = {"task": "redeem", **begun, "back": back, "configuration": configuration, **facts}
+        (taken,) = node("wallet", {**finish, "copies": 2, "refresh": True, **wanted}, roads={ISSUER: address})
     assert len(taken["credentials"]) == 2
     assert (taken["token"]["token_type"], taken["refreshed"]["token_type"]) == ("DPoP", "DPoP")
     for each in (country.issuers.client, *country.issuers.browsers):
