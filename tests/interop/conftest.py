@@ -22,6 +22,7 @@ PROGRAMS = Path(__file__).parent / "programs"
 
 Peer = Callable[..., list[dict[str, Any]]]
 NodePeer = Callable[..., list[Any]]
+NodeServer = Callable[..., contextlib.AbstractContextManager[subprocess.Popen[str]]]
 
 
 @pytest.fixture(scope="session")
@@ -37,23 +38,50 @@ def peer() -> Peer:
     return ask
 
 
+def _node() -> str:
+    """Return the program ``node``, where its packages are there too."""
+    found = shutil.which("node")
+    if found is None:
+        lacking("interop-node", "Node.js is not there (Debian: apt-get install nodejs npm)")
+    if not (PROGRAMS / "node_modules" / ".installed").exists():
+        lacking("interop-node", "npm's packages are not there (make venv-interop, with Node.js 20 or newer)")
+    return str(found)
+
+
 @pytest.fixture(scope="session")
 def node() -> NodePeer:
     """A function that hands tasks to a program with npm's packages, by its name, and returns its answers.
 
     ``now`` is the time there; ``roads`` says where the servers behind some origins really are.
     """
-    found = shutil.which("node")
-    if found is None:
-        lacking("interop-node", "Node.js is not there (Debian: apt-get install nodejs npm)")
-    if not (PROGRAMS / "node_modules" / ".installed").exists():
-        lacking("interop-node", "npm's packages are not there (make venv-interop, with Node.js 20 or newer)")
+    program = _node()
 
     def ask(name: str, *tasks: dict[str, Any], now: datetime = NOW, roads: dict[str, str] | None = None) -> list[Any]:
         told = json.dumps({"now": now.isoformat(), "roads": roads or {}})
-        return _answers([str(found), str(PROGRAMS / f"{name}.mjs")], tasks, JIGAP_INTEROP=told)
+        return _answers([program, str(PROGRAMS / f"{name}.mjs")], tasks, JIGAP_INTEROP=told)
 
     return ask
+
+
+@pytest.fixture(scope="session")
+def node_server() -> NodeServer:
+    """A function that starts a server of npm's packages: the program's name, what it is told, and the time there.
+
+    It yields the running program, whose first line of output says that it listens.
+    """
+    program = _node()
+
+    @contextlib.contextmanager
+    def start(name: str, told: dict[str, Any], *, now: datetime = NOW) -> Iterator[subprocess.Popen[str]]:
+        environment = child_environment({"JIGAP_INTEROP": json.dumps({"now": now.isoformat()})})
+        command = [program, str(PROGRAMS / f"{name}.mjs"), json.dumps(told)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as running:
+            try:
+                yield running
+            finally:
+                running.terminate()
+
+    return start
 
 
 @contextlib.contextmanager
