@@ -11,7 +11,7 @@ from issuer.agencies.ports import SCOPES
 from issuer.agencies.use_cases import create_api_key, demand_encryption, register_agency, revoke_api_key
 from issuer.app import create_worker
 from issuer.dependencies import Issuer, build_issuer
-from issuer.issuance.router import credential_status_json, issuance_json, offer_json
+from issuer.issuance.answers import credential_status_json, issuance_json, offer_json
 from issuer.issuance.use_cases.decisions import Decision, decide, list_decided, list_waiting
 from issuer.issuance.use_cases.offers import OfferOrder, create_offer
 from issuer.issuance.use_cases.withdrawal import change_credential_status

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from issuer.dependencies import Issuer, build_issuer
+from issuer.issuance.answers import bulk_json, lost_json, order_json, replaced_json
 from issuer.issuance.bulk import MOVES
-from issuer.issuance.reissue_router import bulk_json, lost_json, order_json, replaced_json
 from issuer.issuance.use_cases.bulk_reissuance import count_bulk, move_bulk, show_bulk, start_bulk
 from issuer.issuance.use_cases.reissuance import GRACE, ReplaceOrder, replace_copies, report_lost_device
 from issuer.settings import IssuerSettings

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
+from wallet_core.values import statically_frozen
+
 T = TypeVar("T")
 Flow: TypeAlias = Generator["HttpRequest", "HttpResponse", T]
 
@@ -30,7 +32,7 @@ class HttpRequest:
     response_limit: int = DEFAULT_RESPONSE_LIMIT
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class HttpResponse:
     """One answer. Header names are lower case."""
 
@@ -49,7 +51,7 @@ class HttpResponse:
         return 200 <= self.status < 300
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class ReceivedRequest:
     """A request one of our servers received.
 

@@ -188,11 +188,12 @@ _ISSUER, _SERVER, _KEYS = (
 _OPENID = spec.WELL_KNOWN_OPENID_CONFIGURATION
 
 ROUTES = [
+    # They are tried in this order: the most frequent ones first.
+    _post(f"{_AGENCY}/credential", _at_resource_server(credential)),
+    _post(f"{_AGENCY}/nonce", _with_dpop_nonce(nonce)),
     _post(f"{_AGENCY}/oauth/token", _at_authorization_server(token)),
     _post(f"{_AGENCY}/oauth/par", _at_authorization_server(pushed_authorization)),
     _post(f"{_AGENCY}/oauth/challenge", _with_dpop_nonce(challenge)),
-    _post(f"{_AGENCY}/nonce", _with_dpop_nonce(nonce)),
-    _post(f"{_AGENCY}/credential", _at_resource_server(credential)),
     _post(f"{_AGENCY}/deferred", _at_resource_server(deferred)),
     _post(f"{_AGENCY}/notification", _at_resource_server(notification)),
     Route(f"{_AGENCY}/offers/{{offer_id}}", offer),

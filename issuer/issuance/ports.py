@@ -26,6 +26,7 @@ from wallet_core.types import (
     JsonObject,
     RandomBytes,
 )
+from wallet_core.values import statically_frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Offer:
     proof: UsedProof | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class IssuedCredential:
     """The record of one issued credential.
 

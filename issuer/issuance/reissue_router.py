@@ -9,13 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from issuer.dependencies import issuer_of
-from issuer.issuance.bulk import MOVES, BulkOrder, BulkReissuance, bulk_kind
+from issuer.issuance.answers import bulk_json, lost_json, order_json, replaced_json
+from issuer.issuance.bulk import MOVES
 from issuer.issuance.use_cases.bulk_reissuance import count_bulk, list_bulks, move_bulk, show_bulk, start_bulk
 from issuer.issuance.use_cases.reissuance import (
     GRACE,
     MAX_GRACE,
-    DeviceLost,
-    Replaced,
     ReplaceOrder,
     replace_copies,
     report_lost_device,
@@ -24,7 +23,6 @@ from issuer.status.use_cases.changes import MAX_REASON
 from wallet_core.adapters.api_keys import ApiKey
 from wallet_core.adapters.idempotency import Answer
 from wallet_core.adapters.web import idempotent, protocol_json, require_api_key
-from wallet_core.types import JsonObject
 
 router = APIRouter(prefix="/api/v1/agencies/{agency_id}", tags=["re-issuance"])
 
@@ -153,38 +151,3 @@ async def move_reissuance(
         return Answer(200, bulk_json(move_bulk(issuer.storage(unit), agency, reissuance_id, MOVES[move])))
 
     return await idempotent(request, unit, key, change)
-
-
-def replaced_json(replaced: Replaced) -> JsonObject:
-    """Return what an order for one person did, as our API and the command line show it."""
-    return {"copies": replaced.copies, "replace_by": replaced.replace_by.isoformat()}
-
-
-def lost_json(lost: DeviceLost) -> JsonObject:
-    """Return what was taken back, as our API and the command line show it."""
-    return {"revoked": lost.copies, "grants_ended": lost.grants}
-
-
-def order_json(order: BulkOrder) -> JsonObject:
-    """Return an order as our API and the command line show it."""
-    return {
-        "credential_type": order.type_id,
-        "reason": order.reason,
-        "grace_seconds": int(order.grace.total_seconds()),
-        "ordered_by": order.ordered_by,
-        "subjects": order.subjects,
-        "copies": order.copies,
-    }
-
-
-def bulk_json(bulk: BulkReissuance) -> JsonObject:
-    """Return a stored order with its progress, as our API and the command line show it."""
-    progress = bulk.state.progress
-    return {
-        "id": bulk.id,
-        "state": bulk_kind(bulk.state),
-        **order_json(bulk.state.order),
-        "subjects_done": progress.subjects,
-        "copies_done": progress.copies,
-        "created_at": bulk.created_at.isoformat(),
-    }

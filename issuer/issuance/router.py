@@ -9,19 +9,17 @@ from starlette.responses import Response
 
 from issuer.agencies.ports import Agency
 from issuer.dependencies import Issuer, issuer_of
-from issuer.issuance.ports import IssuedCredential
+from issuer.issuance.answers import credential_json, credential_status_json, issuance_json, offer_json, status_json
 from issuer.issuance.use_cases import decisions, offers, withdrawal
-from issuer.issuance.use_cases.decisions import Decision, DeferredStatus
-from issuer.issuance.use_cases.offers import CreatedOffer, OfferOrder, OfferStatus
-from issuer.issuance.use_cases.withdrawal import CredentialStatus
+from issuer.issuance.use_cases.decisions import Decision
+from issuer.issuance.use_cases.offers import OfferOrder
 from issuer.status.use_cases.changes import MAX_REASON, StatusOrder
 from wallet_core import spec_versions as spec
 from wallet_core.adapters.api_keys import ApiKey
 from wallet_core.adapters.idempotency import Answer
-from wallet_core.adapters.qr import qr_svg
 from wallet_core.adapters.web import idempotent, protocol_json, require_api_key
 from wallet_core.protocols.openid4vci.deferral import MAX_REASON as MAX_REFUSAL
-from wallet_core.types import CredentialConfigurationId, Json, JsonObject
+from wallet_core.types import CredentialConfigurationId
 
 router = APIRouter(prefix="/api/v1/agencies/{agency_id}", tags=["issuance"])
 
@@ -224,79 +222,6 @@ async def decide(
         return Answer(200, issuance_json(found))
 
     return await idempotent(request, unit, key, change)
-
-
-def offer_json(made: CreatedOffer) -> JsonObject:
-    """Return a new offer as our API and the command line show it."""
-    return {
-        "id": made.id,
-        "uri": made.uri,
-        "credential_offer": made.credential_offer.to_json(),
-        "credential_offer_uri": made.credential_offer_uri,
-        "tx_code": made.tx_code,
-        "qr_svg": qr_svg(made.uri),
-        "expires_at": made.expires_at.isoformat(),
-    }
-
-
-def status_json(status: OfferStatus) -> JsonObject:
-    """Return what became of an offer as our API shows it."""
-    return {
-        "id": status.id,
-        "state": status.state,
-        "credential_configuration_ids": list(status.configuration_ids),
-        "tries_left": status.tries_left,
-        "issued": list(status.issued),
-        "deferred": [issuance_json(each) for each in status.deferred],
-        "created_at": status.created_at.isoformat(),
-    }
-
-
-def issuance_json(found: DeferredStatus) -> JsonObject:
-    """Return a deferred issuance as our API shows it."""
-    return {
-        "id": found.id,
-        "offer_id": found.offer_id,
-        "subject_id": found.subject_id,
-        "credential_configuration_id": found.configuration_id,
-        "copies": found.copies,
-        "state": found.state,
-        "requested_at": found.requested_at.isoformat(),
-        "expires_at": None if found.expires_at is None else found.expires_at.isoformat(),
-        "decided_at": None if found.decided_at is None else found.decided_at.isoformat(),
-        "decided_by": found.decided_by,
-        "reason": found.reason,
-        "can_undo": found.can_undo,
-    }
-
-
-def credential_json(credential: IssuedCredential) -> JsonObject:
-    """Return the record of an issued credential as our API shows it."""
-    return {
-        "credential_id": credential.id,
-        "credential_configuration_id": credential.configuration_id,
-        "subject_id": credential.subject_id,
-        "offer_id": credential.offer_id,
-        "issued_at": credential.issued_at.isoformat(),
-        "expires_at": credential.expires_at.isoformat(),
-        "status": credential.status,
-        "event": credential.event,
-    }
-
-
-def credential_status_json(found: CredentialStatus) -> JsonObject:
-    """Return an issued credential with its history as our API shows it."""
-    history: list[Json] = [
-        {
-            "before": each.before,
-            "after": each.after,
-            "reason": each.reason,
-            "changed_by": each.changed_by,
-            "changed_at": each.changed_at.isoformat(),
-        }
-        for each in found.history
-    ]
-    return {**credential_json(found.credential), "history": history, "possible_statuses": [*found.possible]}
 
 
 def _tenant(request: Request, agency_id: str) -> tuple[Issuer, Agency]:

@@ -8,6 +8,7 @@ from typing import Protocol
 from issuer.agencies.ports import SigningKeys
 from wallet_core.ports import Clock, UnitOfWork
 from wallet_core.types import AgencyId, RandomBytes
+from wallet_core.values import statically_frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class StoredStatusList:
     array: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class StatusEntry:
     """The place of one credential."""
 

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 from datetime import datetime, timedelta
 
+from starlette.requests import HTTPConnection
+
 from verifier.checks.ports import CheckPorts
 from verifier.dependencies import STATUS_TIMEOUT, Verifier
 from verifier.status.use_cases import RETRY_AFTER
@@ -55,3 +57,9 @@ def check_ports(verifier: Verifier) -> CheckPorts:
         trust_lists=presentations.trust_lists,
         supertypes=presentations.supertypes,
     )
+
+
+def checks_of(connection: HTTPConnection) -> CheckPorts:
+    """Return what checks files in this app."""
+    found: CheckPorts = connection.app.state.checks
+    return found

@@ -10,9 +10,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from verifier.checks.answers import result_json
 from verifier.checks.assembly import check_ports
-from verifier.checks.router import known_session, result_json
-from verifier.checks.use_cases import FetchedList, FileOrder, FileResult, FileState, check_file, fill_cache
+from verifier.checks.use_cases import (
+    FetchedList,
+    FileOrder,
+    FileResult,
+    FileState,
+    check_file,
+    fill_cache,
+    known_session,
+)
 from verifier.dependencies import Verifier, build_verifier
 from verifier.settings import VerifierSettings
 from wallet_core import spec_versions as spec

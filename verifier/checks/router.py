@@ -1,26 +1,22 @@
 """``POST /api/v1/verify``: check a credential or presentation without a session."""
 
 import binascii
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from verifier.checks import shapes
-from verifier.checks.ports import CheckPorts
-from verifier.checks.use_cases import FileOrder, FileResult, check_file
-from verifier.presentations.answers import credential_json
+from verifier.checks.answers import result_json
+from verifier.checks.assembly import checks_of
+from verifier.checks.use_cases import FileOrder, check_file, known_session
 from wallet_core.adapters.api_keys import ApiKey
 from wallet_core.adapters.qr import MAX_IMAGE_BYTES
 from wallet_core.adapters.web import protocol_json, require_api_key
 from wallet_core.adapters.web.document import STORES_NOTHING
-from wallet_core.encoding import base64url
 from wallet_core.errors import InvalidRequest, MalformedError
-from wallet_core.formats.mdoc.session_transcript import THUMBPRINT_BYTES
-from wallet_core.protocols.openid4vp.checks import ListCopy
-from wallet_core.protocols.openid4vp.standalone import MAX_BYTES, KnownSession
-from wallet_core.types import ClientId, JsonObject, Nonce, SessionTranscript
+from wallet_core.protocols.openid4vp.standalone import MAX_BYTES
 
 router = APIRouter(prefix="/api/v1/verify", tags=["verify"])
 
@@ -82,70 +78,6 @@ async def verify(request: Request, body: VerifyBody, _key: Reader) -> Response:
     own. Nothing is stored, so an `Idempotency-Key` changes nothing: a repeat is checked anew, at its own time.
     """
     return protocol_json(result_json(await check_file(checks_of(request), body.order())))
-
-
-def checks_of(request: Request) -> CheckPorts:
-    """Return what checks files in this app."""
-    found: CheckPorts = request.app.state.checks
-    return found
-
-
-def known_session(
-    nonce: str | None,
-    audience: str | None,
-    response_uri: str | None,
-    jwk_thumbprint: str | None,
-    session_transcript: str | None,
-) -> KnownSession:
-    """Return what is said of the session; empty texts say nothing.
-
-    Raises:
-        InvalidRequest: it is said by halves.
-        MalformedError: a member is not base64url, or the thumbprint not 32 bytes.
-    """
-    if bool(nonce) != bool(audience) or (not nonce and (response_uri or jwk_thumbprint)):
-        raise InvalidRequest("a session is known by nonce and audience together")
-    thumbprint = base64url.decode(jwk_thumbprint, what="jwk_thumbprint") if jwk_thumbprint else None
-    if thumbprint is not None and len(thumbprint) != THUMBPRINT_BYTES:
-        raise MalformedError("jwk_thumbprint is not a SHA-256 thumbprint")
-    transcript = base64url.decode(session_transcript, what="session_transcript") if session_transcript else None
-    return KnownSession(
-        audience=ClientId(audience) if audience else None,
-        nonce=Nonce(nonce) if nonce else None,
-        response_uri=response_uri or None,
-        jwk_thumbprint=thumbprint,
-        session_transcript=None if transcript is None else SessionTranscript(transcript),
-    )
-
-
-def result_json(result: FileResult) -> JsonObject:
-    """Return a verdict as our API and the command line show it."""
-    error = result.error
-    return {
-        "state": result.state,
-        "kind": result.kind,
-        "holder_binding": result.holder,
-        "credential": None if result.credential is None else credential_json(result.credential),
-        "checks": [check.to_json() for check in result.checks],
-        "trust_list": _copy_json(result.copies.trust_list, result),
-        "status_list": _copy_json(result.copies.status_list, result),
-        "policy": result.policy_id,
-        "offline": result.offline,
-        "checked_at": result.checked_at.isoformat(),
-        "error": None if error is None else error.code,
-        "error_description": None if error is None else error.description,
-        "clause": None if error is None else error.clause,
-    }
-
-
-def _copy_json(copy: ListCopy | None, result: FileResult) -> Any:
-    if copy is None:
-        return None
-    return {
-        "fetched_at": copy.fetched_at.isoformat(),
-        "age_seconds": max(0, int((result.checked_at - copy.fetched_at).total_seconds())),
-        "good_until": None if copy.good_until is None else copy.good_until.isoformat(),
-    }
 
 
 def _file(text: str) -> bytes:

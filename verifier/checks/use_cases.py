@@ -15,7 +15,9 @@ from verifier.checks.ports import CheckPorts
 from verifier.status.use_cases import KEPT, look_until_known
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.policy import Policy, StatusRule
+from wallet_core.encoding import base64url
 from wallet_core.errors import InvalidRequest, MalformedError, NotFound, VerificationError, WalletError
+from wallet_core.formats.mdoc.session_transcript import THUMBPRINT_BYTES
 from wallet_core.protocols.openid4vp.checks import Check, ListCopy
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery, parse_dcql_query
 from wallet_core.protocols.openid4vp.presented import PresentedCredential
@@ -41,6 +43,7 @@ from wallet_core.trust.status_list.judging import StatusFinding, StatusVerifier
 from wallet_core.trust.status_list.reading import ListName
 from wallet_core.trust.status_list.reference import parse_status
 from wallet_core.trust.x509 import TrustedCertificate
+from wallet_core.types import ClientId, Nonce, SessionTranscript
 
 RULE_WITHOUT_POLICY: Final = StatusRule(max_age_hours=int(KEPT.total_seconds()) // 3600, unknown="ask_the_clerk")
 """What holds where no policy is named: any copy counts until its own end, and an unknown status is shown as unknown."""
@@ -112,6 +115,34 @@ class FetchedList:
     name: ListName
     copy: ListCopy | None
     problem: WalletError | None = None
+
+
+def known_session(
+    nonce: str | None,
+    audience: str | None,
+    response_uri: str | None,
+    jwk_thumbprint: str | None,
+    session_transcript: str | None,
+) -> KnownSession:
+    """Return what is said of the session; empty texts say nothing.
+
+    Raises:
+        InvalidRequest: it is said by halves.
+        MalformedError: a member is not base64url, or the thumbprint not 32 bytes.
+    """
+    if bool(nonce) != bool(audience) or (not nonce and (response_uri or jwk_thumbprint)):
+        raise InvalidRequest("a session is known by nonce and audience together")
+    thumbprint = base64url.decode(jwk_thumbprint, what="jwk_thumbprint") if jwk_thumbprint else None
+    if thumbprint is not None and len(thumbprint) != THUMBPRINT_BYTES:
+        raise MalformedError("jwk_thumbprint is not a SHA-256 thumbprint")
+    transcript = base64url.decode(session_transcript, what="session_transcript") if session_transcript else None
+    return KnownSession(
+        audience=ClientId(audience) if audience else None,
+        nonce=Nonce(nonce) if nonce else None,
+        response_uri=response_uri or None,
+        jwk_thumbprint=thumbprint,
+        session_transcript=None if transcript is None else SessionTranscript(transcript),
+    )
 
 
 async def check_file(ports: CheckPorts, order: FileOrder) -> FileResult:

@@ -6,8 +6,8 @@ from fastapi import Depends, File, Form, UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
-from verifier.checks.router import checks_of, known_session
-from verifier.checks.use_cases import FileOrder, check_file
+from verifier.checks.assembly import checks_of
+from verifier.checks.use_cases import FileOrder, check_file, known_session
 from verifier.console.desk import Desk, staff
 from wallet_core.adapters.qr import MAX_IMAGE_BYTES
 from wallet_core.adapters.web import html, page_router

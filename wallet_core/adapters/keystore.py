@@ -5,7 +5,8 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from time import monotonic
+from typing import Final, Self
 
 from cryptography import x509
 from cryptography.exceptions import InvalidTag
@@ -29,6 +30,11 @@ _VERSION_BYTES = 2
 _KEY_ENDINGS = (".key.pem", ".hsm.toml")
 _STATEMENT = ".jwt"
 _POINTER = "current"
+
+LOOK_AGAIN: Final = 1.0
+"""Seconds after which a process that signs looks whether its keys were rotated: one look for some thousand signatures,
+and nobody who rotates keys counts in less."""
+
 _LATER = re.compile(r"\.[1-9][0-9]{0,5}\Z")
 
 
@@ -103,7 +109,7 @@ class KeyStore:
     look-up finds it.
 
     An owner's later keys are the entries ``NAME.2``, ``NAME.3`` and so on; the file ``NAME.current`` says which signs.
-    It is looked at for every signature, so a rotation needs no restart, and every process sees it at once.
+    It is looked at again after :data:`LOOK_AGAIN`, so a rotation needs no restart, and every process goes by it soon.
 
     ``NAME.KIND.jwt`` is a statement that somebody else signed about the owner: a registration, say. It is read anew
     each time, so a new one counts at once.
@@ -115,6 +121,7 @@ class KeyStore:
         self._chains: dict[str, tuple[bytes, ...]] = {}
         self._current: dict[str, tuple[tuple[int, int], str]] = {}
         self._pointers: dict[str, str] = {}
+        self._seen: dict[str, tuple[float, str]] = {}
 
     def names(self) -> list[str]:
         """Return the names of all keys, sorted."""
@@ -168,11 +175,20 @@ class KeyStore:
         return [name, *(entry for _, entry in sorted(numbered))]
 
     def current(self, name: str) -> str:
-        """Return the entry that signs for ``name``: what its pointer says, else ``name`` itself.
+        """Return the entry that signs for ``name``: what its pointer says, or said less than :data:`LOOK_AGAIN` ago.
+
+        Without a pointer it is ``name`` itself.
 
         Raises:
             KeyUnavailable: the pointer names no entry of ``name``.
         """
+        time = monotonic()
+        seen = self._seen.get(name)
+        if seen is None or time >= seen[0] + LOOK_AGAIN:
+            seen = self._seen[name] = time, self._pointed_at(name)
+        return seen[1]
+
+    def _pointed_at(self, name: str) -> str:
         if name not in self._pointers:
             self._pointers[name] = str(self._path(name, _POINTER))
         pointer = self._pointers[name]
@@ -201,6 +217,7 @@ class KeyStore:
         try:
             draft.write_text(f"{entry}\n", encoding="ascii")
             draft.replace(self._path(name, _POINTER))
+            self._seen.pop(name, None)
         except OSError as exc:
             raise KeyUnavailable("the key store cannot be written", detail=f"{name}: {exc.strerror}") from exc
 

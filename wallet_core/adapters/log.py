@@ -116,27 +116,42 @@ def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
 
 def note_request(module: str, *, method: str, path: str, status: int, ms: float) -> None:
     """Write the line of a request: as a logger would, without looking for one. It is written for every request."""
-    values = {"method": method, "path": path, "status": status, "ms": ms}
-    if _Requests.output is None:
-        get_logger(module).info("request", **values)
+    output = _Requests.output
+    if output is None:
+        get_logger(module).info("request", method=method, path=path, status=status, ms=ms)
     else:
-        _Requests.output.write(_line(None, "info", {"module": module, **values, "event": "request"}) + "\n")
-        _Requests.output.flush()
+        output.write(f'{_request(module, method, path, status)},"ms":{ms},{_ours("info")}\n')
+        output.flush()
+
+
+@lru_cache(maxsize=1024)
+def _request(module: str, method: str, path: str, status: int) -> str:
+    """Return the scrubbed beginning of a line. A path is the pattern of a route, so there are few of them."""
+    return _scrubbed({"module": module, "method": method, "path": path, "status": status, "event": "request"})
 
 
 def _line(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
     """Return the finished line. One step instead of a chain of them: there is a line for every request."""
     if "exc_info" in event:
         event = structlog.processors.format_exc_info(logger, method, event)
+    return f"{_scrubbed(event)},{_ours(method)}"
+
+
+def _scrubbed(event: MutableMapping[str, Any]) -> str:
+    """Return an event as JSON that is still open at its end."""
     text = _to_json(event)
     # JSON only adds characters: what is suspicious in a value is suspicious in its line.
     if _is_suspicious(text) or not _PLAIN.issuperset(map(type, event.values())) or any(map(_is_secret, event)):
         text = _to_json(scrub(event))
-    # After the scrubbing: what follows is ours and holds nothing to hide.
+    return text[:-1]
+
+
+def _ours(method: str) -> str:
+    """Return the end of a line: what is ours and holds nothing to hide."""
     ours: dict[str, Any] = {"level": _LEVELS.get(method, method), "timestamp": _CLOCK.now()}
     if current := trace_id.get():
         ours["trace_id"] = current
-    return f"{text[:-1]},{orjson.dumps(ours, option=orjson.OPT_UTC_Z).decode()[1:]}"
+    return orjson.dumps(ours, option=orjson.OPT_UTC_Z).decode()[1:]
 
 
 def _to_json(event: Any) -> str:

@@ -37,20 +37,20 @@ def loads(text: bytes | str, *, what: str = "JSON", max_bytes: int = MAX_BYTES, 
         MalformedError: not JSON, too large, too deep, a duplicate member, NaN, a lone surrogate or an integer that
             other readers would round.
     """
-    data = _utf8(text, what)
+    data = text if isinstance(text, bytes) else _utf8(text, what)
     if len(data) > max_bytes:
         raise MalformedError(f"{what} is larger than {max_bytes} bytes")
     # Counting the brackets bounds the depth without parsing; strings with brackets only send us the longer way.
     if len(data) > max_depth and data.count(b"[") + data.count(b"{") > max_depth:
         _check_depth(data, what, max_depth)
     try:
-        value = orjson.loads(data)
+        value: Json = orjson.loads(data)
     except ValueError as exc:
         raise MalformedError(f"{what} is not valid JSON") from exc
     # A text that survives the round trip has no duplicate member and no number that was rounded. Texts with other
     # spacing or escapes are read again by a parser that reports duplicates.
     if _round_trip(value) == data:
-        return cast("Json", value)
+        return value
     return _loads_slowly(data, what)
 
 
@@ -80,6 +80,21 @@ def loads_object(
     return value
 
 
+def loads_own(data: bytes) -> JsonObject:
+    """Return the members of an object that :func:`dumps` wrote and that nobody else could have changed since.
+
+    Raises:
+        MalformedError: not a JSON object.
+    """
+    try:
+        value: Json = orjson.loads(data)
+    except ValueError as exc:
+        raise MalformedError("a stored value is not valid JSON") from exc
+    if not isinstance(value, dict):
+        raise MalformedError("a stored value is not a JSON object")
+    return value
+
+
 def dumps(value: Any) -> bytes:
     """Return ``value`` as compact UTF-8 JSON. Members keep their order.
 
@@ -87,6 +102,11 @@ def dumps(value: Any) -> bytes:
         TypeError: ``value`` holds something that JSON does not have (a mistake of our own code).
     """
     return orjson.dumps(value)
+
+
+def dumps_each(values: Sequence[Any]) -> list[bytes]:
+    """Return each of ``values`` as :func:`dumps` would."""
+    return [orjson.dumps(value) for value in values]
 
 
 def dumps_sorted(value: Any) -> bytes:
@@ -99,9 +119,7 @@ def dumps_text(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _utf8(text: bytes | str, what: str) -> bytes:
-    if isinstance(text, bytes):
-        return text
+def _utf8(text: str, what: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as exc:

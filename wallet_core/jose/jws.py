@@ -5,7 +5,6 @@ algorithm, and the header must agree.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +13,7 @@ from wallet_core.errors import InvalidSignature, MalformedError, VerificationErr
 from wallet_core.keys.algorithms import PublicKey
 from wallet_core.keys.signer import Signer
 from wallet_core.types import JsonObject
+from wallet_core.values import statically_frozen
 
 MAX_TOKEN_BYTES = 128 * 1024
 """Longest compact JWS that is looked at; a credential with a portrait is about 60 kB."""
@@ -22,7 +22,7 @@ MAX_HEADER_BYTES = 16 * 1024
 """Longest decoded header: an x5c of three certificates is about 4 kB."""
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class UnverifiedJws:
     """A compact JWS that parsed. Nothing in it is to be believed yet. ``header`` may be shared: never change it."""
 
@@ -36,7 +36,7 @@ class UnverifiedJws:
         return strict_json.loads_object(self.payload, what="JWT payload")
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class VerifiedJws:
     """A JWS whose signature verified with ``key``. Only :func:`verify` makes one."""
 
@@ -130,7 +130,7 @@ def encode_header(header: Mapping[str, Any]) -> str:
 
 def signing_input_for(encoded_header: str, payload: bytes) -> bytes:
     """Return the bytes to sign under an encoded header: ``header || "." || BASE64URL(payload)`` (RFC 7515 5.1)."""
-    return f"{encoded_header}.{base64url.encode(payload)}".encode("ascii")
+    return b"%b.%b" % (encoded_header.encode("ascii"), base64url.encode_to_bytes(payload))
 
 
 def signing_input(header: Mapping[str, Any], payload: bytes) -> bytes:

@@ -6,6 +6,7 @@ A key decides its algorithm (RFC 7518 3.4: each curve has exactly one), never th
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import TypeAlias, cast
 
 from cryptography.exceptions import InvalidSignature as _RawInvalidSignature
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, Pub
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from wallet_core.errors import InvalidSignature, KeyUnavailable, MalformedError
+from wallet_core.values import statically_frozen
 
 
 class SignatureAlgorithm(StrEnum):
@@ -55,7 +57,7 @@ _COSE_IDENTIFIERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class PublicKey:
     """A key to verify with, bound to the one algorithm it may be used with.
 
@@ -89,7 +91,7 @@ class PublicKey:
             if self.algorithm is SignatureAlgorithm.EDDSA:
                 cast("ed25519.Ed25519PublicKey", self.raw).verify(signature, data)
             else:
-                raw = cast("ec.EllipticCurvePublicKey", self.raw)
+                raw: ec.EllipticCurvePublicKey = self.raw  # type: ignore[assignment]  # there is no third kind
                 curve = _CURVES[raw.curve.name]
                 raw.verify(der_signature(signature, curve.coordinate_bytes), data, curve.ecdsa)
         except _RawInvalidSignature as exc:
@@ -112,11 +114,17 @@ def algorithm_of(key: PublicKeyTypes | PrivateKeyTypes) -> SignatureAlgorithm:
     Raises:
         KeyUnavailable: the kind or curve of the key is not in the closed list.
     """
-    if isinstance(key, (ec.EllipticCurvePublicKey, ec.EllipticCurvePrivateKey)) and key.curve.name in _CURVES:
-        return _CURVES[key.curve.name].algorithm
+    if _is_elliptic(type(key)) and key.curve.name in _CURVES:  # type: ignore[union-attr]  # those have a curve
+        return _CURVES[key.curve.name].algorithm  # type: ignore[union-attr]
     if isinstance(key, (ed25519.Ed25519PublicKey, ed25519.Ed25519PrivateKey)):
         return SignatureAlgorithm.EDDSA
     raise KeyUnavailable("the key is of a kind that is not supported here", clause="RFC 7518 3.1")
+
+
+@lru_cache(maxsize=32)
+def _is_elliptic(kind: type) -> bool:
+    """Return whether keys of a class are of an elliptic curve. ``isinstance`` would ask such a class anew each time."""
+    return issubclass(kind, (ec.EllipticCurvePublicKey, ec.EllipticCurvePrivateKey))
 
 
 def public_key(raw: PublicKeyTypes) -> PublicKey:

@@ -6,6 +6,7 @@ from typing import Protocol, Self
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from wallet_core.keys.algorithms import PublicKey, RawPrivateKey, SignatureAlgorithm, sign
+from wallet_core.values import statically_frozen
 
 
 class Signer(Protocol):
@@ -21,7 +22,7 @@ class Signer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class CertifiedSigner:
     """A signer with its DER certificates, leaf first, without root: both of one key, also while keys are rotated."""
 

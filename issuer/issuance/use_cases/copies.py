@@ -1,7 +1,6 @@
 """The copies of one card: signed, each with a status place of its own, and put on record (OpenID4VCI 8, 9)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from issuer.agencies.ports import Agency, document_signer_key
@@ -16,9 +15,10 @@ from wallet_core.protocols.openid4vci.credential import create_credential, creat
 from wallet_core.protocols.openid4vci.proof import AcceptedKey
 from wallet_core.trust.status_list.reference import StatusReference
 from wallet_core.types import CredentialConfigurationId, JsonObject
+from wallet_core.values import statically_frozen
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class SignedCopies:
     """What one answer carries: a credential for each key, in one order, and when all of them end."""
 

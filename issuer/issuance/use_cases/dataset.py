@@ -98,9 +98,7 @@ def open_dataset(ports: IssuancePorts, offer: Offer) -> JsonObject:
     """Return what was kept with an offer: ``claims`` by configuration and ``tx_code``; empty once it has ended."""
     if offer.sealed is None:
         return {}
-    return strict_json.loads_object(
-        ports.seal.open(offer.sealed, _context(offer.agency_id, offer.id)), max_bytes=1 << 22
-    )
+    return strict_json.loads_own(ports.seal.open(offer.sealed, _context(offer.agency_id, offer.id)))
 
 
 def offered_record(ports: IssuancePorts, offer: Offer, dataset: JsonObject, issued: IssuedType) -> JsonObject:

@@ -7,7 +7,6 @@ is never used and cannot be told from credentials that are valid.
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 from typing import Final
 
 from issuer.agencies.ports import Agency
@@ -16,6 +15,7 @@ from wallet_core.errors import StorageError
 from wallet_core.trust.status_list.array import new_array
 from wallet_core.trust.status_list.reference import StatusReference
 from wallet_core.types import AgencyId, RandomBytes
+from wallet_core.values import statically_frozen
 
 TRIES: Final = 16
 """Draws for one place before the list counts as full: it then is a little over half full."""
@@ -27,7 +27,7 @@ _LISTS_TRIED = 8
 _RANDOM_BYTES = 8
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class StatusPlace:
     """A place in a list, drawn for one credential; it is that credential's once :func:`take_places` is committed."""
 
@@ -52,10 +52,10 @@ def draw_places(
         storage = ports.reading()
         with storage.unit:
             head = storage.lists.open_list(agency.id, credential_format)
-            drawn = [] if head is None else _draw(storage.lists, head, ports.terms, count, ports.random)
+            drawn = set[int]() if head is None else _draw(storage.lists, head, ports.terms, count, ports.random)
         if head is not None and len(drawn) == count:
             uri = status_list_uri(agency, head.number)
-            return tuple(StatusPlace(head.number, StatusReference(idx, uri)) for idx in drawn)
+            return tuple([StatusPlace(head.number, StatusReference(idx, uri)) for idx in drawn])
         _open_new(ports, agency.id, credential_format, bits, full=head)
     raise StorageError("no place in a status list was found")
 
@@ -84,19 +84,18 @@ def random_place(head: StatusListHead, random: RandomBytes) -> int:
     return int.from_bytes(random(_RANDOM_BYTES), "big") % head.size
 
 
-def _draw(lists: StatusLists, head: StatusListHead, terms: StatusTerms, count: int, random: RandomBytes) -> list[int]:
+def _draw(lists: StatusLists, head: StatusListHead, terms: StatusTerms, count: int, random: RandomBytes) -> set[int]:
     """Return free places, fewer than ``count`` if the list is full."""
-    found: list[int] = []
+    found = set[int]()
     for _ in range(TRIES):
         missing = count - len(found)
         if not missing:
             break
         # "indices … SHOULD be random" and each copy has its own (13.2): nothing links two copies.
         # tsl-13.2-random
-        drawn = {random_place(head, random) for _ in range(missing)}.difference(found)
-        fit = [idx for idx in drawn if not is_decoy(terms, head, idx)]
-        taken = lists.taken(head, fit)
-        found += [idx for idx in fit if idx not in taken]
+        drawn = {random_place(head, random) for _ in range(missing)} - found
+        fit = {idx for idx in drawn if not is_decoy(terms, head, idx)}
+        found |= fit - lists.taken(head, fit)
     return found
 
 

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wallet_core.adapters import keystore
 from wallet_core.adapters.keystore import KeyStore, Sealer, new_key_text
 from wallet_core.errors import KeyUnavailable
 from wallet_core.keys.signer import SoftwareSigner
@@ -102,7 +103,29 @@ def certified(store: KeyStore, name: str) -> SoftwareSigner:
     return signer
 
 
-def test_a_rotation_is_seen_by_every_store_at_once_and_keeps_the_older_key(tmp_path: Path) -> None:
+@pytest.fixture
+def looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every store looks at every look-up whether a key was rotated."""
+    monkeypatch.setattr(keystore, "LOOK_AGAIN", 0.0)
+
+
+def test_another_process_goes_by_a_rotation_after_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(keystore, "monotonic", lambda: now[0])
+    one, other = KeyStore(tmp_path), KeyStore(tmp_path)
+    certified(one, "police")
+    certified(one, "police.2")
+    assert one.current("police") == other.current("police") == "police"
+    one.rotate("police", "police.2")
+    assert one.current("police") == "police.2"
+    now[0] += 0.9
+    assert other.current("police") == "police"
+    now[0] += 0.1
+    assert other.current("police") == "police.2"
+
+
+@pytest.mark.usefixtures("looking")
+def test_a_rotation_is_seen_by_every_store_and_keeps_the_older_key(tmp_path: Path) -> None:
     one, other = KeyStore(tmp_path), KeyStore(tmp_path)
     first, second = certified(one, "police"), certified(one, "police.2")
     assert one.current("police") == "police"
@@ -149,6 +172,7 @@ def test_only_a_key_with_its_chain_is_rotated_to(tmp_path: Path) -> None:
     assert store.current("police") == "police"
 
 
+@pytest.mark.usefixtures("looking")
 def test_a_key_and_its_chain_belong_together_while_keys_are_rotated(tmp_path: Path) -> None:
     import threading
 

@@ -14,6 +14,19 @@ def test_a_name_is_one_line_and_steers_nothing() -> None:
     assert one_line("  홍길동\t") == "홍길동"
 
 
+@pytest.mark.parametrize(
+    "unseen", ["\u200b", "\u3164", "\u2060", "\xad", "\ufeff", "\U000e0041", "\u200d", "\u200d\u200c", "\uffa0"]
+)
+def test_two_names_that_are_not_the_same_do_not_look_it(unseen: str) -> None:
+    assert one_line(f"도담{unseen}은행") == "도담 은행"
+    assert not set(printable(f"Dodam{unseen}Bank")) & set(unseen)
+
+
+def test_what_a_script_needs_to_be_written_stays() -> None:
+    for name in ("\u0645\u06cc\u200c\u062e\u0648", "👩\u200d🌾", "क्\u200dष", "한글 이름", "Zoë d'Été"):
+        assert one_line(name) == name
+
+
 def test_several_lines_stay_several_lines() -> None:
     assert printable("a\n\tb\x1b[31mc\u202e") == "a\n\tb\ufffd[31mc\ufffd"
 

@@ -101,15 +101,15 @@ class _ProtocolJson(Response):
 
 def protocol_answer(answer: HttpResponse) -> Response:
     """Return an answer that the core made, as it is, that no cache keeps (protocols.md M6)."""
-    return _ProtocolAnswer(answer.body, answer.status, answer.headers)
+    return _ProtocolAnswer(answer)
 
 
 class _ProtocolAnswer(Response):
     """An answer whose headers are there already, ``Content-Type`` among them."""
 
-    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
-        """Set the headers of an answer."""
-        given = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()]
+    def __init__(self, answer: HttpResponse) -> None:
+        self.status_code, self.body, self.background = answer.status, answer.body, None
+        given = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
         self.raw_headers = [*given, _NO_STORE, (b"content-length", b"%d" % len(self.body))]
 
 

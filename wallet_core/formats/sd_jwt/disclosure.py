@@ -6,13 +6,13 @@ by a chain of Digests, each met exactly once.
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias, cast
 
 from wallet_core.encoding import base64url, strict_json
 from wallet_core.encoding.claims_path import ConcretePath
 from wallet_core.errors import MalformedError, VerificationError
 from wallet_core.types import Json, JsonObject
+from wallet_core.values import statically_frozen
 
 MAX_DISCLOSURES: Final = 1000
 """Disclosures of one SD-JWT: the largest example of the catalogue has 71; long lists of family or grades have more."""
@@ -24,6 +24,8 @@ RESERVED_NAMES: Final = frozenset({SD, SD_ALG, DOTS})
 """Names that no claim may have (RFC 9901 4.1)."""
 
 DEFAULT_DIGEST_ALGORITHM: Final = "sha-256"
+
+_CONTAINERS: Final[frozenset[type]] = frozenset({dict, list})
 
 
 class _Hash(Protocol):
@@ -41,7 +43,7 @@ DIGEST_ALGORITHMS: Final[dict[str, HashFunction]] = {
 """Acceptable values of ``_sd_alg`` (names of the IANA registry "Named Information Hash Algorithm")."""
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class OpenedPayload:
     """A payload with every disclosed claim in its place and no trace of the rest.
 
@@ -122,6 +124,9 @@ def refuse_reserved_names(value: Json) -> None:
         elements = value.values()
     elif isinstance(value, list):
         elements = value
+    # One look for all of them first: most objects hold no other.
+    if _CONTAINERS.isdisjoint(map(type, elements)):
+        return
     for element in elements:
         if isinstance(element, (dict, list)):
             refuse_reserved_names(element)
@@ -134,7 +139,8 @@ class _Opening:
 
     def __init__(self, texts: Sequence[str], hash_function: HashFunction) -> None:
         self._contents = _parse_disclosures(texts)
-        self._numbers = {digest_of(text.encode("ascii"), hash_function): number for number, text in enumerate(texts)}
+        digests = base64url.encode_each([hash_function(text.encode("ascii")).digest() for text in texts])
+        self._numbers = {digest: number for number, digest in enumerate(digests)}
         # RFC 9901 7.2: a Disclosure must not be sent more than once.
         # rfc9901-7.2-disclosure-once
         if len(self._numbers) != len(texts):

@@ -4,7 +4,6 @@ The invariant: a presentation holds each Disclosure at most once, with those it 
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
@@ -17,9 +16,10 @@ from wallet_core.jose import jws
 from wallet_core.keys.algorithms import SignatureAlgorithm
 from wallet_core.spec_versions import TYP_KEY_BINDING
 from wallet_core.types import Json, JsonObject, Nonce
+from wallet_core.values import statically_frozen
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class HeldSdJwt:
     """A credential as the wallet keeps it: everything in it, and which Disclosure opens what.
 
@@ -86,7 +86,7 @@ class HeldSdJwt:
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class KeyBindingToSign:
     """A presentation that lacks only the holder's signature.
 

@@ -95,8 +95,8 @@ class _Concealer:
 
     def conceal_object(self, source: JsonObject, plan: _Plan) -> JsonObject:
         visible: JsonObject = {}
-        hidden: list[bytes] = []
-        children = plan.children
+        hidden: list[tuple[Json, ...]] = []
+        children, salts = plan.children, self._salts
         for name, value in source.items():
             child = children.get(name)
             if child is None:
@@ -104,14 +104,15 @@ class _Concealer:
                 continue
             concealed = self._conceal(value, child) if child.children else value
             if child.hidden:
-                hidden.append(self._hide((next(self._salts), name, concealed)))
+                hidden.append((next(salts), name, concealed))
             else:
                 visible[name] = concealed
         if hidden:
-            digests = base64url.encode_each([self._hash_function(each).digest() for each in hidden])
+            hash_function = self._hash_function
+            digests = base64url.encode_each([hash_function(each).digest() for each in self._hide(hidden)])
             # 4.2.5: a decoy is the digest of something random, so that nobody can tell it from a withheld claim.
             # rfc9901-4.2.5-decoys
-            digests += [digest_of(next(self._salts).encode("ascii"), self._hash_function) for _ in range(self._decoys)]
+            digests += [digest_of(next(salts).encode("ascii"), hash_function) for _ in range(self._decoys)]
             # 4.2.4.1: the order must not give away that of the claims.
             # rfc9901-4.2.4.1-order
             visible[SD] = [*sorted(digests)]
@@ -127,16 +128,16 @@ class _Concealer:
 
     def _conceal_element(self, value: Json, plan: _Plan) -> Json:
         concealed = self._conceal(value, plan)
-        return (
-            {DOTS: digest_of(self._hide((next(self._salts), concealed)), self._hash_function)}
-            if plan.hidden
-            else concealed
-        )
+        if not plan.hidden:
+            return concealed
+        [disclosure] = self._hide([(next(self._salts), concealed)])
+        return {DOTS: digest_of(disclosure, self._hash_function)}
 
-    def _hide(self, contents: tuple[Json, ...]) -> bytes:
-        disclosure = base64url.encode_to_bytes(strict_json.dumps(contents))
-        self.disclosures.append(disclosure)
-        return disclosure
+    def _hide(self, contents: list[tuple[Json, ...]]) -> list[bytes]:
+        """Return the Disclosures of ``contents``, and keep them."""
+        disclosures = base64url.encode_all(strict_json.dumps_each(contents))
+        self.disclosures += disclosures
+        return disclosures
 
 
 @lru_cache(maxsize=_PLAN_CACHE)

@@ -5,7 +5,6 @@ The invariant: what says who issued what kind of credential to whom, and until w
 
 import binascii
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
@@ -20,6 +19,7 @@ from wallet_core.keys.jwk import parse_public_jwk, public_jwk
 from wallet_core.keys.signer import Signer
 from wallet_core.spec_versions import TYP_SD_JWT_VC
 from wallet_core.types import ClaimsPath, CredentialIssuerId, JsonObject, RandomBytes, Vct
+from wallet_core.values import statically_frozen
 
 NEVER_HIDDEN: Final = frozenset({"iss", "nbf", "exp", "cnf", "vct", "vct#integrity", "aka_vcts", "status"})
 """Claims that must not be selectively disclosable, nor anything inside them (SD-JWT VC 2.2.2.2)."""
@@ -27,7 +27,7 @@ NEVER_HIDDEN: Final = frozenset({"iss", "nbf", "exp", "cnf", "vct", "vct#integri
 _SET_HERE: Final = NEVER_HIDDEN | {"iat"}
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class SdJwtVc:
     """A verified SD-JWT that keeps the rules of SD-JWT VC.
 
@@ -105,7 +105,7 @@ def issue_sd_jwt_vc(
         raise ValueError("claims hold a registered claim that is set by this function")
     # SD-JWT VC 2.2.2.2: these and what is in them cannot be selectively disclosed.
     # sdjwtvc-2.2.2.2-never-hidden-issued
-    if any(path[0] in NEVER_HIDDEN for path in selectively_disclosable):
+    if not NEVER_HIDDEN.isdisjoint([path[0] for path in selectively_disclosable]):
         raise ValueError("a registered claim may not be selectively disclosable")
     payload: JsonObject = {"vct": vct, "iss": issuer, "iat": _seconds(issued_at), "exp": _seconds(expires_at)}
     # sdjwtvc-2.2.2-expiry-order

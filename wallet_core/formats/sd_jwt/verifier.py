@@ -5,7 +5,6 @@ caller's policy and never read off the presentation (RFC 9901 7.3, step 1).
 """
 
 import binascii
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final, cast
@@ -25,6 +24,7 @@ from wallet_core.keys.algorithms import PublicKey
 from wallet_core.keys.jwk import parse_public_jwk
 from wallet_core.spec_versions import TYP_KEY_BINDING
 from wallet_core.types import JsonObject, Nonce
+from wallet_core.values import statically_frozen
 
 LEEWAY: Final = timedelta(seconds=60)
 """How far the clocks of two parties may stand apart."""
@@ -39,7 +39,7 @@ MAX_CERTIFICATES: Final = 4
 """Certificates in one ``x5c``: leaf and two intermediates is the most that real issuers send."""
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class UnverifiedSdJwt:
     """An SD-JWT that parsed. Nothing in it is to be believed yet.
 
@@ -73,7 +73,7 @@ class UnverifiedSdJwt:
         return tuple(map(_certificate, cast("list[str]", value)))
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class VerifiedSdJwt:
     """What an SD-JWT says, verified with the key the caller named.
 

@@ -4,6 +4,7 @@ Used for ``c_nonce`` (OpenID4VCI 7), DPoP nonces (RFC 9449 8) and challenges for
 purpose, so that none of them can stand for another.
 """
 
+import hashlib
 import hmac
 from datetime import UTC, datetime
 from typing import Final
@@ -40,4 +41,4 @@ def stamped_at(value: str, key: bytes, purpose: bytes) -> datetime | None:
 
 
 def _mac(key: bytes, purpose: bytes, body: bytes) -> bytes:
-    return hmac.digest(key, purpose + b"\x00" + body, "sha256")[:_MAC_BYTES]
+    return hmac.digest(key, purpose + b"\x00" + body, hashlib.sha256)[:_MAC_BYTES]

@@ -12,6 +12,7 @@ from wallet_core.http import HttpResponse
 from wallet_core.protocols.oauth2.answers import parse_answer
 from wallet_core.protocols.oauth2.details import create_authorization_details, parse_authorization_details
 from wallet_core.types import CredentialConfigurationId, Json, JsonObject
+from wallet_core.values import statically_frozen
 
 ACCESS_TOKEN_LIFETIME: Final = timedelta(seconds=300)
 """OpenID4VCI 13.10: a token that lives longer than 5 minutes would have to be sender-constrained."""
@@ -182,7 +183,7 @@ def create_token_response(
     return body
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class AccessToken:
     """An access token as a request brought it: the scheme is :data:`BEARER` or :data:`DPOP`."""
 

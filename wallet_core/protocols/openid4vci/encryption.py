@@ -21,6 +21,7 @@ from wallet_core.keys.algorithms import PublicKey
 from wallet_core.keys.jwk import public_jwk, thumbprint
 from wallet_core.protocols.openid4vci import members
 from wallet_core.types import CredentialIssuerId, Json, JsonObject
+from wallet_core.values import statically_frozen
 
 MAX_REQUEST_BYTES: Final = 128 * 1024
 """Bytes of a Credential Request: ten proofs of about 500 bytes, with room for key attestations."""
@@ -40,6 +41,7 @@ MAX_KEYS: Final = 16
 KEY_PERIOD: Final = timedelta(days=30)
 """How long an issuer publishes one key for encrypted requests."""
 
+_PERIOD_SECONDS: Final = int(KEY_PERIOD.total_seconds())
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _METADATA: Final = "OpenID4VCI 12.2.4"
 _REQUEST: Final = "OpenID4VCI 8.2"
@@ -88,7 +90,7 @@ class EncryptionParameters:
         return {"jwk": self.jwk, "enc": self.enc, **({} if self.zip is None else {"zip": self.zip})}
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class RequestDecryption:
     """An issuer's keys for encrypted requests by ``kid``; and whether requests and answers must be encrypted."""
 
@@ -159,7 +161,7 @@ def decryption_keys(
     They are derived, so that every worker has them without a row; a new one begins with each ``KEY_PERIOD``, and
     whoever kept the metadata is understood for one period more.
     """
-    period = int(now.timestamp()) // int(KEY_PERIOD.total_seconds())
+    period = int(now.timestamp()) // _PERIOD_SECONDS
     return tuple(_derived_key(secret, tenant, each) for each in (period, period - 1))
 
 
@@ -167,7 +169,7 @@ def request_decryption(
     secret: bytes, tenant: CredentialIssuerId, *, now: datetime, required: bool
 ) -> RequestDecryption:
     """Return how an issuer opens requests that were encrypted to one of :func:`decryption_keys`."""
-    period = int(now.timestamp()) // int(KEY_PERIOD.total_seconds())
+    period = int(now.timestamp()) // _PERIOD_SECONDS
     return RequestDecryption(_keys_by_kid(secret, tenant, period), required)
 
 

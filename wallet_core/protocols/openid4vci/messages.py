@@ -39,6 +39,7 @@ from wallet_core.protocols.openid4vci.encryption import (
 )
 from wallet_core.protocols.openid4vci.metadata import BATCH_SIZE
 from wallet_core.types import CredentialConfigurationId, Json, JsonObject, Nonce
+from wallet_core.values import statically_frozen
 
 MAX_NOTIFICATION_BYTES: Final = 16 * 1024
 """Bytes of a Notification Request."""
@@ -64,7 +65,7 @@ class NotificationEvent(StrEnum):
     CREDENTIAL_DELETED = "credential_deleted"
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class CredentialRequest:
     """A Credential Request for one configuration, with the proofs it came with, of one type, not yet verified.
 
@@ -455,7 +456,7 @@ def _proofs(proofs: JsonObject | None) -> tuple[str, tuple[str, ...]]:
         raise InvalidCredentialRequest("proofs has exactly one member, jwt or attestation", clause="OpenID4VCI 8.2")
     proof_type, jwts = next(iter(proofs.items()))
     # vci-8.2-proofs-array
-    if not isinstance(jwts, list) or not all(isinstance(jwt, str) for jwt in jwts):
+    if not isinstance(jwts, list) or not {str}.issuperset(map(type, jwts)):
         raise InvalidCredentialRequest("proofs holds something else than an array of strings", clause="OpenID4VCI 8.2")
     # vci-8.2-proofs-empty
     if not jwts:
@@ -464,4 +465,4 @@ def _proofs(proofs: JsonObject | None) -> tuple[str, tuple[str, ...]]:
     # vci-12.2.4-batch-limit
     if len(jwts) > BATCH_SIZE:
         raise InvalidCredentialRequest(f"at most {BATCH_SIZE} proofs in one request", clause="OpenID4VCI 12.2.4")
-    return proof_type, tuple(str(jwt) for jwt in jwts)
+    return proof_type, tuple(map(str, jwts))

@@ -24,6 +24,7 @@ from wallet_core.protocols.openid4vci.key_attestation import (
 )
 from wallet_core.trust.wallet_providers import WalletProviders
 from wallet_core.types import CredentialIssuerId, Json, JsonObject, Nonce
+from wallet_core.values import statically_frozen
 
 MAX_AGE: Final = timedelta(minutes=5)
 """How old a proof may be: as old as a ``c_nonce``."""
@@ -31,6 +32,7 @@ MAX_AGE: Final = timedelta(minutes=5)
 MAX_AHEAD: Final = timedelta(seconds=60)
 """How far ahead of ours a wallet's clock may be."""
 
+_AGE_SECONDS, _AHEAD_SECONDS = MAX_AGE.total_seconds(), MAX_AHEAD.total_seconds()
 _PROOF_TYPES: Final = (spec.PROOF_TYPE_JWT, spec.PROOF_TYPE_ATTESTATION)
 _KEY_MEMBERS: Final = ("jwk", "kid", "x5c")
 
@@ -51,7 +53,7 @@ class ProofPolicy:
     required: KeyAttestationRequirements | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class AcceptedKey:
     """A holder's key for this issuer: its possession was proven, or a wallet provider attested it with this nonce."""
 
@@ -253,7 +255,7 @@ def verify_key_proofs(
     return tuple(accepted.values())
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class _Check:
     """What the proofs of one request are compared with."""
 
@@ -371,7 +373,7 @@ def _validate_issued_at(value: Json, now: datetime) -> None:
     # OpenID4VCI F.4: "the creation time of the JWT … is within an acceptable window".
     age = now.timestamp() - value
     # vci-F.4-window
-    if age > MAX_AGE.total_seconds() or age < -MAX_AHEAD.total_seconds():
+    if age > _AGE_SECONDS or age < -_AHEAD_SECONDS:
         raise InvalidProof("iat of the proof is not within the accepted window", clause="OpenID4VCI F.4")
 
 
@@ -384,5 +386,5 @@ def _validate_validity(claims: JsonObject, now: datetime) -> None:
         # vci-F.4-validity
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise InvalidProof(f"{name} of the proof is not a number", clause="RFC 7519 2")
-        if sign * (value - now.timestamp()) <= -MAX_AHEAD.total_seconds():
+        if sign * (value - now.timestamp()) <= -_AHEAD_SECONDS:
             raise InvalidProof("the proof has expired or is not valid yet", clause="RFC 7519 4.1")

@@ -1,11 +1,11 @@
 """Where a credential says its status is: ``status`` of a JWT, an SD-JWT VC or a Mobile Security Object (6.2, 6.3)."""
 
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from wallet_core.errors import MalformedError
 from wallet_core.types import JsonObject
+from wallet_core.values import statically_frozen
 
 MAX_URI_CHARACTERS: Final = 2048
 """Characters of the address of a list; ours have about 60."""
@@ -14,7 +14,7 @@ MAX_INDEX: Final = 2**53 - 1
 """Largest index every JSON reader holds exactly."""
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class StatusReference:
     """A place in a status list.
 

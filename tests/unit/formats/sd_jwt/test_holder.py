@@ -1,5 +1,7 @@
 """Holding: what a wallet knows of a credential, and what a choice of claims takes along."""
 
+import json
+
 import pytest
 
 from tests.support.sd_jwt import (
@@ -16,6 +18,7 @@ from tests.support.sd_jwt import (
     verify,
     verify_kb,
 )
+from wallet_core.encoding import base64url
 from wallet_core.errors import MalformedError, VerificationError
 from wallet_core.formats.sd_jwt.holder import HeldSdJwt, create_key_binding, index_sd_jwt
 from wallet_core.formats.sd_jwt.verifier import parse_sd_jwt
@@ -60,7 +63,11 @@ def test_what_a_choice_takes_along() -> None:
 def test_order_and_number_of_disclosures() -> None:
     held = index_sd_jwt(issue())
     both = held.select([("given_name",), ("family_name",), ("family_name",)])
-    assert parse_sd_jwt(both).disclosures == held.disclosures[:2]
+    shown = [
+        text for text in held.disclosures if json.loads(base64url.decode(text))[1] in ("family_name", "given_name")
+    ]
+    assert [*parse_sd_jwt(both).disclosures] == shown
+    assert len(shown) == 2
     assert held.select(every_path(held.claims)) == held.text
 
 
