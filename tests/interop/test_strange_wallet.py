@@ -5,6 +5,7 @@ Its time and the addresses it sees are the test's, the connections are real ones
 
 from base64 import b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.support.issuing import IssuerUnderTest, add_document_signer, start_is
 from tests.support.mdoc_presentations import CLASSES, NAME, MdocAgency, mdoc_query, new_iaca
 from tests.support.peers import peer_key
 from tests.support.presentations import HOST as VERIFIER
-from tests.support.presentations import World, der, query
+from tests.support.presentations import der, new_world, query
 from tests.support.verifying import VerifierUnderTest, response_code, start_verifier
 from tests.support.whole_issuance import HAIP_AGENCY, HAIP_CONFIGURATION, WALLET_URL, start_country
 from wallet_core.adapters.config import load_catalogue
@@ -151,19 +152,11 @@ def mdocs() -> MdocAgency:
 
 @pytest.fixture
 def verifier(tmp_path: Path, mdocs: MdocAgency) -> Iterator[VerifierUnderTest]:
-    world = new_town_world(mdocs)
+    world = replace(new_world(), more_anchors=mdocs.anchors.anchors)
     started = start_verifier(tmp_path, f"sqlite:///{tmp_path}/verifier.db", world=world)
     yield started
     started.client.close()
     started.verifier.database.close()
-
-
-def new_town_world(mdocs: MdocAgency) -> World:
-    from tests.support.presentations import new_world
-
-    world = new_world()
-    world.more_anchors = tuple(mdocs.anchors.anchors)
-    return world
 
 
 def cards(verifier: VerifierUnderTest, mdocs: MdocAgency) -> dict[str, Any]:
