@@ -46,7 +46,6 @@ async function ask({ query, party, prefix = 'x509_hash', mode = 'direct_post.jwt
     jar: prefix !== 'redirect_uri' && {
       jwtSigner: { method: 'x5c', x5c: party.x5c, alg: 'ES256' },
       expiresInSeconds: 300,
-      additionalJwtPayload: { aud: 'https://self-issued.me/v2' },
     },
   })
   return { link: made.authorizationRequest, session: { payload, key: await jose.exportJWK(pair.privateKey) } }
