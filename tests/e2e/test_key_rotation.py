@@ -1,6 +1,7 @@
 """Keys are rotated while servers run: with overlap, without restart, seen by both workers of a port."""
 
 import signal
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -17,6 +18,7 @@ from verifier.presentations.use_cases.protocol import serve_request
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import load_catalogue, load_trust_anchors
 from wallet_core.adapters.http import HttpClient
+from wallet_core.adapters.keystore import LOOK_AGAIN
 from wallet_core.errors import KeyUnavailable
 from wallet_core.formats.sd_jwt.verifier import parse_sd_jwt, verify_sd_jwt
 from wallet_core.keys.jwk import parse_public_jwk
@@ -77,6 +79,7 @@ def test_an_agency_rotates_its_key_under_two_workers(program: IssuerProgram) -> 
     assert leaf_of(receive(program)) == leaf_of(old)
 
     assert program.run("keys", "rotate", "police", *store)["current"] == "police.2"
+    time.sleep(LOOK_AGAIN)
     new = {leaf_of(each) for each in at_once(lambda: receive(program))}
     assert len(new) == 1
     assert new != {leaf_of(old)}

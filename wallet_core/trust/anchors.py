@@ -84,6 +84,9 @@ class TrustAnchors:
             digest.update(anchor.purpose.encode() + b"\0" + anchor.certificate.fingerprint(_SHA256))
         object.__setattr__(self, "fingerprint", digest.digest())
 
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
     def certificates(self, purpose: AnchorPurpose) -> tuple[x509.Certificate, ...]:
         """Return the certificates trusted for ``purpose``."""
         return tuple(anchor.certificate for anchor in self.anchors if anchor.purpose is purpose)

@@ -357,17 +357,7 @@ def _issued(root: x509.Certificate, leaf: x509.Certificate) -> bool:
 def _build_path(
     certificates: list[x509.Certificate], anchors: TrustAnchors, purpose: AnchorPurpose, at: datetime
 ) -> list[x509.Certificate]:
-    roots = anchors.certificates(purpose)
-    if not roots:
-        raise UntrustedError("no trust anchor is known for this purpose", step=4, detail=f"no anchor for {purpose}")
-    verifier = (
-        verification.PolicyBuilder()
-        .store(_store(roots))
-        .time(at.astimezone(UTC).replace(tzinfo=None))
-        .max_chain_depth(MAX_CHAIN)
-        .extension_policies(ca_policy=_CA_POLICY, ee_policy=_LEAF_POLICY)
-        .build_client_verifier()
-    )
+    verifier = _policy(anchors, purpose).time(at.astimezone(UTC).replace(tzinfo=None)).build_client_verifier()
     try:
         path = verifier.verify(certificates[0], certificates[1:]).chain
     except (verification.VerificationError, *_PARSE_ERRORS) as exc:
@@ -386,9 +376,17 @@ def _build_path(
 
 
 @lru_cache(maxsize=64)
-def _store(roots: tuple[x509.Certificate, ...]) -> verification.Store:
-    """Return ``roots`` as the library takes them: their keys are read once, which takes a third of a signature."""
-    return verification.Store(list(roots))
+def _policy(anchors: TrustAnchors, purpose: AnchorPurpose) -> verification.PolicyBuilder:
+    """Return everything but the time: the keys of the anchors are read once, which takes a third of a signature."""
+    roots = anchors.certificates(purpose)
+    if not roots:
+        raise UntrustedError("no trust anchor is known for this purpose", step=4, detail=f"no anchor for {purpose}")
+    return (
+        verification.PolicyBuilder()
+        .store(verification.Store(list(roots)))
+        .max_chain_depth(MAX_CHAIN)
+        .extension_policies(ca_policy=_CA_POLICY, ee_policy=_LEAF_POLICY)
+    )
 
 
 @lru_cache(maxsize=1024)

@@ -52,10 +52,10 @@ def draw_places(
         storage = ports.reading()
         with storage.unit:
             head = storage.lists.open_list(agency.id, credential_format)
-            drawn = [] if head is None else _draw(storage.lists, head, ports.terms, count, ports.random)
+            drawn = set[int]() if head is None else _draw(storage.lists, head, ports.terms, count, ports.random)
         if head is not None and len(drawn) == count:
             uri = status_list_uri(agency, head.number)
-            return tuple(StatusPlace(head.number, StatusReference(idx, uri)) for idx in drawn)
+            return tuple([StatusPlace(head.number, StatusReference(idx, uri)) for idx in drawn])
         _open_new(ports, agency.id, credential_format, bits, full=head)
     raise StorageError("no place in a status list was found")
 
@@ -84,19 +84,18 @@ def random_place(head: StatusListHead, random: RandomBytes) -> int:
     return int.from_bytes(random(_RANDOM_BYTES), "big") % head.size
 
 
-def _draw(lists: StatusLists, head: StatusListHead, terms: StatusTerms, count: int, random: RandomBytes) -> list[int]:
+def _draw(lists: StatusLists, head: StatusListHead, terms: StatusTerms, count: int, random: RandomBytes) -> set[int]:
     """Return free places, fewer than ``count`` if the list is full."""
-    found: list[int] = []
+    found = set[int]()
     for _ in range(TRIES):
         missing = count - len(found)
         if not missing:
             break
         # "indices … SHOULD be random" and each copy has its own (13.2): nothing links two copies.
         # tsl-13.2-random
-        drawn = {random_place(head, random) for _ in range(missing)}.difference(found)
-        fit = [idx for idx in drawn if not is_decoy(terms, head, idx)]
-        taken = lists.taken(head, fit)
-        found += [idx for idx in fit if idx not in taken]
+        drawn = {random_place(head, random) for _ in range(missing)} - found
+        fit = {idx for idx in drawn if not is_decoy(terms, head, idx)}
+        found |= fit - lists.taken(head, fit)
     return found
 
 

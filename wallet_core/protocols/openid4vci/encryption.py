@@ -41,6 +41,7 @@ MAX_KEYS: Final = 16
 KEY_PERIOD: Final = timedelta(days=30)
 """How long an issuer publishes one key for encrypted requests."""
 
+_PERIOD_SECONDS: Final = int(KEY_PERIOD.total_seconds())
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _METADATA: Final = "OpenID4VCI 12.2.4"
 _REQUEST: Final = "OpenID4VCI 8.2"
@@ -160,7 +161,7 @@ def decryption_keys(
     They are derived, so that every worker has them without a row; a new one begins with each ``KEY_PERIOD``, and
     whoever kept the metadata is understood for one period more.
     """
-    period = int(now.timestamp()) // int(KEY_PERIOD.total_seconds())
+    period = int(now.timestamp()) // _PERIOD_SECONDS
     return tuple(_derived_key(secret, tenant, each) for each in (period, period - 1))
 
 
@@ -168,7 +169,7 @@ def request_decryption(
     secret: bytes, tenant: CredentialIssuerId, *, now: datetime, required: bool
 ) -> RequestDecryption:
     """Return how an issuer opens requests that were encrypted to one of :func:`decryption_keys`."""
-    period = int(now.timestamp()) // int(KEY_PERIOD.total_seconds())
+    period = int(now.timestamp()) // _PERIOD_SECONDS
     return RequestDecryption(_keys_by_kid(secret, tenant, period), required)
 
 
