@@ -66,13 +66,15 @@ specs: venv ## write what programs write in specs/: the commands, the tables of 
 screenshots: venv ## pictures of every page at 360 and 1280 px in both languages, into screenshots/ (needs Chromium)
 	@JIGAP_REQUIRE=chromium JIGAP_SCREENSHOTS=screenshots $(BIN)/python -m pytest -q -n 0 -m browser tests/browser
 
-lock: ## resolve the lock files anew (needs uv)
+lock: ## resolve the lock files anew (needs uv, npm)
 	@printf "hatchling\neditables\n" | uv pip compile pyproject.toml - --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --quiet -o requirements/run.txt
 	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --quiet -o requirements/dev.txt
 	@uv pip compile requirements/interop.in --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --quiet -o requirements/interop.txt
+	@npm install --prefix tests/interop/programs --package-lock-only --ignore-scripts --no-audit --no-fund --silent
+	@$(BIN)/python -m tools.npm_lock tests/interop/programs/package-lock.json
 
 clean: ## remove the virtual environment, caches and the demo's state
-	@rm -rf .venv .venv-interop .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .import_linter_cache bench.json
+	@rm -rf .venv .venv-interop tests/interop/programs/node_modules .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .import_linter_cache bench.json

@@ -20,7 +20,7 @@ from holder_app.home import open_home
 from holder_app.issuance.authorizing import LOGIN_TIME, exchange, start_login, take_answer
 from holder_app.issuance.choosing import browse, choose
 from holder_app.issuance.describe import describe_offer
-from holder_app.issuance.receiving import IssuancePorts
+from holder_app.issuance.receiving import IssuancePorts, keeps
 from holder_app.issuance.states import Authorizing, Failed, Issuance, Kept, Preview, Reviewed, Signing, Waiting
 from holder_app.issuance.use_cases import accept_offer, decline_offer, fetch_offer, keep_cards, take_offer_link
 from holder_app.issuance.waiting import ask_again, list_waiting
@@ -87,18 +87,21 @@ class IssuanceFailed(WalletError):
     """The card could not be received; ``detail`` says which server answered what."""
 
     code = "issuance_failed"
+    fault = "peer"
 
 
 class WrongCode(WalletError):
     """The transaction code was wrong."""
 
     code = "wrong_tx_code"
+    fault = "you"
 
 
 class PresentationFailed(WalletError):
-    """The verifier did not take the answer; ``detail`` says what it answered."""
+    """The request breaks a rule, or the verifier did not take the answer; ``detail`` says what it answered."""
 
     code = "presentation_failed"
+    fault = "peer"
 
 
 @app.callback()
@@ -159,7 +162,7 @@ async def _accept(desk: _Desk, uri: str, tx_code: str | None, *, ask: bool, past
     issuance = await fetch_offer(ports, owner, take_offer_link(ports, owner, uri).id)
     issuance = _checked(issuance)
     if isinstance(issuance.state, Reviewed):
-        say(desk.words.offer(describe_offer(issuance.state.offer, desk.wallet.catalogue)))
+        say(desk.words.offer(describe_offer(issuance.state.offer, desk.wallet.catalogue, keeps(ports))))
         await _agree(desk, issuance, "accept", ask=ask)
         if issuance.state.offer.has_code:
             issuance = await _redeem(desk, issuance, tx_code, ask=ask)
@@ -202,7 +205,7 @@ async def _add(desk: _Desk, issuer: str, names: list[str], *, ask: bool, paste: 
     ports = _known(desk.wallet.issuance_ports(), issuer)
     if not names:
         view = await browse(ports, desk.owner.id, issuer)
-        usable = [choice for choice in view.choices if choice.usable]
+        usable = [choice for choice in view.choices if choice.card.usable]
         if not usable:
             raise IssuanceFailed("unsupported: the issuer offers nothing for this wallet")
         say("\n".join(f"  [{number}] {desk.words.local(each.card.name)}" for number, each in enumerate(usable)))
@@ -215,7 +218,7 @@ async def _add(desk: _Desk, issuer: str, names: list[str], *, ask: bool, paste: 
         names = [usable[number].id]
     issuance = await choose(ports, desk.owner.id, issuer, names)
     if isinstance(issuance.state, Reviewed):
-        say(desk.words.offer(describe_offer(issuance.state.offer, desk.wallet.catalogue)))
+        say(desk.words.offer(describe_offer(issuance.state.offer, desk.wallet.catalogue, keeps(ports))))
         await _agree(desk, issuance, "accept", ask=ask)
     return await _keep(desk, await _log_in(desk, issuance, paste=paste), ask=ask)
 

@@ -49,7 +49,8 @@ class Words:
         """Return an offer."""
         lines = [self.say("offer", name=self.local(view.issuer_name), host=view.host)]
         for card in view.cards:
-            lines += [f"  {self.local(card.name)}", f"    {', '.join(map(self.local, card.claims))}"]
+            named = f"  {self.local(card.name)}"
+            lines += [named, f"    {', '.join(map(self.local, card.claims)) if card.usable else self.say('unusable')}"]
         return "\n".join(lines)
 
     def card(self, card: CardView) -> str:

@@ -16,7 +16,7 @@ from tests.support.tables import migrate_all
 from wallet_core.adapters.sql import Database
 
 REQUIRED = {name.strip() for name in os.environ.get("JIGAP_REQUIRE", "").split(",") if name.strip()}  # noqa: TID251
-"""Services a run insists on (``postgres,chromium,interop,softhsm``): a test that lacks one fails, it does not skip."""
+"""Services a run insists on (``postgres,chromium,interop,interop-node,softhsm``): a test that lacks one fails."""
 
 READABLE_BYTES = 16
 """Bytes up to which a value is its own name in a list of tests."""

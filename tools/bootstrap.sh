@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes or refreshes .venv from a lock file: sh tools/bootstrap.sh run|dev
 # Or .venv-interop, with other people's packages and without ours: sh tools/bootstrap.sh interop
+# That one also installs npm's packages beside the tests that call them, where Node.js 20 or newer is.
 # Needs Python 3.11 or newer with the venv module, nothing else. Safe to repeat.
 set -eu
 
@@ -25,6 +26,23 @@ find_python() {
 sum() {
   cat "requirements/$1.txt" pyproject.toml | cksum | cut -d' ' -f1
 }
+
+# Without Node.js their tests are skipped, nothing else.
+install_npm_packages() {
+  command -v npm >/dev/null 2>&1 && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || return 0
+  cd tests/interop/programs
+  stamp=node_modules/.installed
+  locked=$(cat package.json package-lock.json | cksum | cut -d' ' -f1)
+  if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$locked" ]; then
+    echo "Installing tests/interop/programs/package-lock.json (a few seconds the first time) ..." >&2
+    # No script of a package is run.
+    npm ci --ignore-scripts --no-audit --no-fund --silent
+    echo "$locked" >"$stamp"
+  fi
+  cd ../../..
+}
+
+[ "$kind" = interop ] && install_npm_packages
 
 wanted=$(sum "$kind")
 if [ -f "$venv/.installed-$kind" ] && [ "$(cat "$venv/.installed-$kind")" = "$wanted" ]; then

@@ -38,7 +38,6 @@ class Choice:
 
     id: CredentialConfigurationId
     card: OfferedCard
-    usable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +78,8 @@ async def browse(ports: IssuancePorts, account_id: AccountId, issuer: str) -> Is
     metadata = await ports.fetch.arun(wallet.resolve_catalogue(known.id, trust=trust))
     attests = ports.provider is not None
     choices = tuple(
-        Choice(
-            configuration.id, offered_card(configuration, ports.catalogue), is_supported(configuration, attests=attests)
-        )
-        for configuration in metadata.configurations.values()
+        Choice(each.id, offered_card(each, ports.catalogue, usable=is_supported(each, attests=attests)))
+        for each in metadata.configurations.values()
     )
     return IssuerView(known, issuer_name(metadata), choices)
 

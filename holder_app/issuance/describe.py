@@ -1,6 +1,6 @@
 """Put an offer into words: who offers which cards, with which claims. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from holder_app.credentials.describe import Text, card_name, credential_type, label_of, name_of, published_display
@@ -16,12 +16,13 @@ from wallet_core.types import Json, JsonObject
 
 @dataclass(frozen=True, slots=True)
 class OfferedCard:
-    """One card of an offer."""
+    """One card of an offer. ``usable`` tells whether this wallet can keep it."""
 
     name: Text
     cloth: str
     claims: tuple[Text, ...]
     validity_days: int | None
+    usable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,12 @@ class OfferView:
     login_host: str
 
 
-def describe_offer(offer: ResolvedOffer, catalogue: Catalogue) -> OfferView:
-    """Return what the person decides about."""
+def describe_offer(
+    offer: ResolvedOffer, catalogue: Catalogue, keeps: Callable[[CredentialConfiguration], bool] = lambda _: True
+) -> OfferView:
+    """Return what the person decides about. ``keeps`` tells what this wallet can keep."""
     issuer = offer.offer.credential_issuer
-    cards = tuple(offered_card(configuration, catalogue) for configuration in offer.configurations)
+    cards = tuple(offered_card(each, catalogue, usable=keeps(each)) for each in offer.configurations)
     login = host_of(offer.server.authorization_endpoint or "") if offer.can_authorize else ""
     return OfferView(issuer_display(offer), issuer, host_of(issuer), cards, offer.offer.tx_code, offer.has_code, login)
 
@@ -78,7 +81,7 @@ def describe_receipt(offer: ResolvedOffer, cards: Sequence[Card], catalogue: Cat
     }
 
 
-def offered_card(configuration: CredentialConfiguration, catalogue: Catalogue) -> OfferedCard:
+def offered_card(configuration: CredentialConfiguration, catalogue: Catalogue, *, usable: bool) -> OfferedCard:
     """Return a configuration in words."""
     type_ = configuration.document.get("doctype" if configuration.format == FORMAT_MDOC else "vct", "")
     known = credential_type(catalogue, configuration.format, str(type_))
@@ -89,6 +92,7 @@ def offered_card(configuration: CredentialConfiguration, catalogue: Catalogue) -
         known.cloth if known else "jjok",
         labels,
         known.validity_days if known else None,
+        usable,
     )
 
 

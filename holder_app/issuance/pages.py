@@ -11,6 +11,7 @@ from holder_app.dependencies import CurrentAccount, CurrentWallet, MaybeAccount,
 from holder_app.issuance.authorizing import NoSuchLogin, exchange, start_login, take_answer
 from holder_app.issuance.choosing import browse, choose, known_issuers
 from holder_app.issuance.describe import describe_offer, issuer_display
+from holder_app.issuance.receiving import keeps
 from holder_app.issuance.states import (
     Authorizing,
     Declined,
@@ -195,12 +196,18 @@ def _page(  # noqa: PLR0911 - one case for each state
         case Given(_, host):
             return html(request, "offer_given.html", host=host, link="", action=f"{here}/fetch", failed=unreachable)
         case Reviewed(offer) as state:
-            view, targets = describe_offer(offer, wallet.catalogue), _login_origins(offer)
+            view, targets = (
+                describe_offer(offer, wallet.catalogue, keeps(wallet.issuance_ports())),
+                _login_origins(offer),
+            )
             return html(
                 request, "offer.html", form_action=targets, offer=view, at=here, state=state, failed=unreachable
             )
         case Authorizing(started):
-            view, targets = describe_offer(started.offer, wallet.catalogue), _login_origins(started.offer)
+            view, targets = (
+                describe_offer(started.offer, wallet.catalogue, keeps(wallet.issuance_ports())),
+                _login_origins(started.offer),
+            )
             return html(request, "login_waiting.html", form_action=targets, offer=view, at=here, failed=unreachable)
         case Exchanging() | Redeeming() | Signing() as state:
             needs_code = isinstance(state, Redeeming) and state.offer.needs_tx_code

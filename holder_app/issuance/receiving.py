@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from holder_app.accounts.ports import AccountId
 from holder_app.credentials.ports import Card, CardCopy, Cards, Grant, History, RecordKind
@@ -321,6 +322,11 @@ def is_supported(configuration: CredentialConfiguration, *, attests: bool = Fals
         usable = way is not None and SignatureAlgorithm.ES256.value in way.algorithms
         return usable and way is not None and (attests or way.attestation is None)
     return False
+
+
+def keeps(ports: IssuancePorts) -> Callable[[CredentialConfiguration], bool]:
+    """Return the question whether this wallet can receive a configuration."""
+    return partial(is_supported, attests=ports.provider is not None)
 
 
 def advance(

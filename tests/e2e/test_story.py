@@ -160,7 +160,7 @@ SABOTAGES = [
         "record",
         "every check stands in the record",
         "wallet_core/protocols/openid4vp/record.py",
-        ("[check.to_json() for check in validated.checks]", "[check.to_json() for check in validated.checks[1:]]"),
+        ('body["checks"] = validated.checks', 'body["checks"] = validated.checks[1:]'),
     ),
     Sabotage(
         "verifier",

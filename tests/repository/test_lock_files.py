@@ -1,5 +1,6 @@
 """The lock files name packages and hashes, never a place: they must serve behind anybody's mirror."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
+NPM_LOCK = ROOT / "tests" / "interop" / "programs" / "package-lock.json"
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
@@ -43,3 +45,17 @@ def test_both_locks_agree() -> None:
     assert len(pins) == 2
     for name in set.intersection(*map(set, pins)):
         assert len({pin[name] for pin in pins}) == 1, name
+
+
+def test_the_lock_of_npm_s_packages_names_hashes_and_no_address() -> None:
+    text = NPM_LOCK.read_text()
+    assert "://" not in text
+    packages = json.loads(text)["packages"]
+    direct = json.loads(NPM_LOCK.with_name("package.json").read_text())["dependencies"]
+    assert packages[""]["dependencies"] == direct
+    # One version each: what the tests say of a package holds for that one.
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in direct.values())
+    for name, entry in packages.items():
+        assert not name or entry["integrity"].startswith("sha512-"), name
+        # A script of a package would run when it is installed.
+        assert not entry.get("hasInstallScript"), name

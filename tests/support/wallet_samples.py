@@ -37,11 +37,12 @@ OFFERED = OfferedCard(LICENCE, "jjok", tuple(field.label for field in NAMED * 3)
 CERTIFICATE = OfferedCard({"ko": "소득금액증명", "en": "Income certificate"}, "ssuk", (NAMED[0].label,), None)
 OFFER = OfferView(POLICE, ISSUER, "issuer.example", (OFFERED,), TxCodeInput("numeric", 6), True, "login.example")
 LOGIN_OFFER = replace(OFFER, tx_code=None, has_code=False)
+PARTLY = replace(OFFER, cards=(OFFERED, replace(CERTIFICATE, claims=(), usable=False)))
 
 
 def choice(name: str, card: OfferedCard, *, usable: bool = True) -> Choice:
     """Return one thing that an issuer offers."""
-    return Choice(CredentialConfigurationId(name), card, usable)
+    return Choice(CredentialConfigurationId(name), replace(card, usable=usable))
 
 
 def record(kind: RecordKind, **body: Any) -> HistoryRecord:
@@ -247,6 +248,10 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
     "offer": (
         "offer.html",
         {"offer": OFFER, "at": AT, "failed": False, "state": {"notice": "", "wrong_codes": 0, "tries_left": None}},
+    ),
+    "offer-partly": (
+        "offer.html",
+        {"offer": PARTLY, "at": AT, "failed": False, "state": {"notice": "", "wrong_codes": 0, "tries_left": None}},
     ),
     **{
         f"offer-login{'-' * bool(notice)}{notice}": (

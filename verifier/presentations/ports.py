@@ -13,9 +13,10 @@ from wallet_core.protocols.openid4vp.presentation import Presentation
 from wallet_core.protocols.openid4vp.presented import ChainVerifier, IssuerPermission, TrustListsOf
 from wallet_core.protocols.openid4vp.record import RecordNotes
 from wallet_core.types import JsonObject, RandomBytes
+from wallet_core.values import statically_frozen
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class StoredPresentation:
     """A presentation with what belongs to its row.
 
@@ -162,7 +163,7 @@ class Presentations(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class Storage:
     """One transaction and what can be done in it."""
 

@@ -146,6 +146,19 @@ def test_english_by_option(terminal: Terminal) -> None:
     assert "No cards yet" in result.stderr
 
 
+def test_what_cannot_be_kept_is_said_before_the_rest_is_received(terminal: Terminal) -> None:
+    issuer = terminal.town.issuer
+    other = {"format": "ldp_vc", "credential_metadata": {"display": [{"name": "Diploma", "locale": "en"}]}}
+    issuer.metadata["credential_configurations_supported"]["diploma"] = other
+    issuer.offer["credential_configuration_ids"].append("diploma")
+    result = terminal.run("accept", issuer.link, "--tx-code", "123456", "--yes", "--lang", "en")
+    assert result.exit_code == 0, result.output
+    said = result.stderr
+    assert "Diploma" in said
+    assert said.count("cannot keep a card of this kind yet: it is left out") == 1
+    assert len(terminal.json("list")["cards"]) == 1
+
+
 def test_saying_no(terminal: Terminal) -> None:
     town = terminal.town
     assert isinstance(terminal.error("accept", town.issuer.link, typed="n\n"), AccessDenied)
@@ -158,7 +171,7 @@ def test_saying_no(terminal: Terminal) -> None:
 
 def test_a_wrong_code_is_refused_with_the_tries_left(terminal: Terminal) -> None:
     error = terminal.error("accept", terminal.town.issuer.link, "--tx-code", "000000", "--yes")
-    assert error.code == "wrong_tx_code"
+    assert (error.code, error.fault) == ("wrong_tx_code", "you")
     assert "4" in error.detail
 
 
@@ -284,6 +297,8 @@ def test_a_request_below_the_profile_that_is_demanded(terminal: Terminal) -> Non
     verifier.request = replace(verifier.request, encryption=None)
     refused = terminal.error("present", verifier.link, "--yes", "--haip")
     assert (refused.code, refused.detail) == ("presentation_failed", "profile: the answer would not be encrypted")
+    # A script that is told so does not look for the fault on this side.
+    assert refused.fault == "peer"
     assert [request.method for request in verifier.seen] == ["GET"]
     assert terminal.run("present", verifier.link, "--yes").exit_code == 0
     of_the_profile = new_verifier(town)

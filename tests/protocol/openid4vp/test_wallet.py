@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from tests.simulators.verifier import SimulatedVerifier, refusal
-from tests.support.presentations import NOW, RESPONSE_URI, new_ca, new_world, query, world
+from tests.support.presentations import NOW, REQUEST_URI, RESPONSE_URI, new_ca, new_world, query, world
 from wallet_core.encoding import base64url
 from wallet_core.errors import (
     InvalidRequest,
@@ -131,6 +131,7 @@ BROKEN = {
     "wallet_nonce": ({"echo_wallet_nonce": False}, VerificationError),
     "wallet_nonce of another": ({"claims": {"wallet_nonce": "other"}}, VerificationError),
     "aud": ({"claims": {"aud": "https://other.example"}}, VerificationError),
+    "aud another place": ({"claims": {"aud": f"{REQUEST_URI}0"}}, VerificationError),
     "exp": ({"claims": {"exp": NOW.timestamp() - 120}}, VerificationError),
     "nbf": ({"claims": {"nbf": NOW.timestamp() + 120}}, VerificationError),
     "iat": ({"claims": {"iat": NOW.timestamp() + 120}}, VerificationError),
@@ -205,6 +206,12 @@ def test_a_hash_of_another_certificate_is_refused() -> None:
     verifier = SimulatedVerifier(OTHER, request, chain=WORLD.verifier_chain, signer=WORLD.verifier_signer)
     with pytest.raises(UntrustedError):
         resolve(verifier)
+
+
+@pytest.mark.parametrize("post", [False, True])
+def test_a_request_may_name_the_place_where_it_was_fetched(post) -> None:
+    verifier = SimulatedVerifier(WORLD, WORLD.request(), claims={"aud": REQUEST_URI})
+    assert resolve(verifier, verifier.link + ("&request_uri_method=post" if post else "")).request == verifier.request
 
 
 def test_our_own_audience_is_accepted() -> None:

@@ -1,7 +1,6 @@
 """What wallets do: fetch a request, post an answer (OpenID4VP 1.0 sections 5.10 and 8.2)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -50,12 +49,13 @@ from wallet_core.protocols.openid4vp.wallet_metadata import (
 )
 from wallet_core.trust.status_list.judging import refuse_status
 from wallet_core.types import ClientId, JsonObject, SessionTranscript
+from wallet_core.values import statically_frozen
 
 ELSEWHERE_PATH: Final = "/continue"
 """Path of our page that says: go on at the other screen (protocols 24)."""
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class Verdict:
     """What an answer means.
 

@@ -1,5 +1,6 @@
 """Parameters of an ``application/x-www-form-urlencoded`` body (RFC 6749 appendix B)."""
 
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -49,18 +50,22 @@ def _parameters(data: bytes, what: str) -> dict[str, str]:
         pairs = [(_decoded(name), _decoded(value)) for name, _, value in [f.partition(b"=") for f in fields if f]]
     except UnicodeDecodeError as exc:
         raise InvalidRequest(f"{what} is not a form that can be read", clause="RFC 6749 B") from exc
+    parameters = dict(pairs)
+    if len(parameters) != len(pairs):
+        _refuse_repeated(pairs)
+    return {name: value for name, value in parameters.items() if value}
+
+
+def _refuse_repeated(pairs: Sequence[tuple[str, str]]) -> None:
     # RFC 8707 2: resource alone may be there more than once; here all of them must name the one there is.
     # oauth-8707.2-repeated
-    resources = [pair for pair in pairs if pair[0] == "resource"]
-    if len(set(resources)) > 1:
+    if len({value for name, value in pairs if name == "resource"}) > 1:
         raise InvalidTarget("only one resource can be asked for", clause="RFC 8707 2")
-    pairs = [pair for pair in pairs if pair[0] != "resource"] + resources[:1]
-    parameters = dict(pairs)
+    others = [name for name, _ in pairs if name != "resource"]
     # RFC 6749 3.2: "Request and response parameters MUST NOT be included more than once."
     # oauth-6749.3.2-once
-    if len(parameters) != len(pairs):
+    if len(set(others)) != len(others):
         raise InvalidRequest("a parameter is there twice", clause="RFC 6749 3.2")
-    return {name: value for name, value in parameters.items() if value}
 
 
 def _decoded(text: bytes) -> str:

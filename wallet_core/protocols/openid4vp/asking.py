@@ -6,7 +6,6 @@ former, each app the latter.
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol, TypeAlias, TypeVar
 
@@ -37,6 +36,7 @@ from wallet_core.protocols.openid4vp.validation import ValidatedResponse
 from wallet_core.protocols.openid4vp.wallet_metadata import PostedToRequestUri, encrypt_request_object
 from wallet_core.trust.x509 import x509_hash
 from wallet_core.types import JsonObject, RandomBytes
+from wallet_core.values import statically_frozen
 
 SECRET_BYTES: Final = 24
 """Bytes of state, nonce and response_code: 192 bits, 32 characters (OpenID4VP 5.2 asks for 128 bits; M24)."""
@@ -197,7 +197,7 @@ def open_response(
     return received
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class Judgement:
     """What an answer means.
 

@@ -298,7 +298,7 @@ def _parse_set(value: Json, known: Collection[str]) -> CredentialSetQuery:
 
 
 def _claim_value(value: Json) -> ClaimValue:
-    # 6.3: strings, integers or booleans. An empty string can be no claim anyone asks for.
+    # 6.3: strings, integers or booleans. The text does not forbid an empty string, OpenID's conformance suite does.
     if isinstance(value, str | int) and value != "":
         return value
     # dcql-6.3-values

@@ -4,7 +4,7 @@ The numbers are those of ``validation.validate_vp_token``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias
 
@@ -17,6 +17,7 @@ from wallet_core.protocols.openid4vp.transaction_data import TransactionData
 from wallet_core.trust.status_list.judging import NO_STATUS, StatusFinding, StatusVerifier, refuse_status
 from wallet_core.trust.x509 import TrustedCertificate
 from wallet_core.types import ClientId, CredentialIssuerId, Json, JsonObject, Nonce, SessionTranscript
+from wallet_core.values import statically_frozen
 
 ChainVerifier: TypeAlias = Callable[[Sequence[bytes], datetime], TrustedCertificate]
 """Returns the leaf of a chain of DER certificates if it leads to an anchor for the issuers of that format at that time.
@@ -59,7 +60,7 @@ def anybody_trusted(certificate: TrustedCertificate, **_asked: object) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class PresentedCredential:
     """What the Verifier may rely on of one presentation.
 
@@ -90,7 +91,7 @@ class PresentedCredential:
     answers: Mapping[str, tuple[Json, ...]] = field(default_factory=dict, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class Expectation:
     """What the answer to one request must fit.
 

@@ -37,6 +37,7 @@ from wallet_core.protocols.openid4vp.validation import ValidatedResponse
 from wallet_core.trust.status_list.judging import StatusFinding
 from wallet_core.trust.x509 import format_x5c
 from wallet_core.types import Json, JsonObject
+from wallet_core.values import statically_frozen
 
 VERSION: Final = 1
 """Version of the form of records."""
@@ -51,14 +52,14 @@ MAX_RECORD_DISCLOSURES: Final = 20_000
 """Disclosures of one record: as many claims as an answer can hold."""
 
 _MAX_PAYLOAD_BYTES: Final = 4 << 20
-_SALT_CHARACTERS: Final = 24
+_DRAWN_BYTES: Final = 18  # of each salt: 24 characters
 _INDEX: Final = "idx"
 
 Place = tuple[str, int]
 """Of a credential in a record: its Credential Query and its number among the answers to it."""
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class RecordNotes:
     """What is caught when an answer is judged.
 
@@ -237,7 +238,7 @@ def _conceal(
 def _disclosure(place: Place, path: tuple[str, ...], name: str, value: Json, salt: bytes) -> bytes:
     # One secret for all salts: it is small enough to be kept apart from the claims, and goes when they go.
     drawn = hmac.digest(salt, strict_json.dumps([*place, *path]), "sha256")
-    return base64url.encode_to_bytes(strict_json.dumps([base64url.encode(drawn)[:_SALT_CHARACTERS], name, value]))
+    return base64url.encode_to_bytes(strict_json.dumps([base64url.encode(drawn[:_DRAWN_BYTES]), name, value]))
 
 
 # --- later ------------------------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from wallet_core.protocols.openid4vp.transaction_data import TransactionData, pa
 from wallet_core.protocols.openid4vp.verifier_info import VerifierInfo, parse_verifier_info
 from wallet_core.protocols.openid4vp.vp_formats import OUR_FORMATS, AcceptedFormats, parse_vp_formats
 from wallet_core.types import Json, JsonObject, Nonce
+from wallet_core.values import statically_frozen
 
 RequestUriMethod: TypeAlias = Literal["get", "post"]
 
@@ -57,7 +58,7 @@ class ResponseEncryption:
         return max(self.enc_values, key=jwe.ENC_VALUES.index)
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class Asked:
     """What a request asks for, however it travels: the members that requests of every kind share.
 
@@ -92,7 +93,7 @@ class Asked:
         return members
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class AuthorizationRequest:
     """What a Verifier asks for (5).
 

@@ -16,6 +16,7 @@ from wallet_core.protocols.oauth2.answers import parse_answer
 from wallet_core.protocols.oauth2.form import parse_form
 from wallet_core.protocols.openid4vp.request import AuthorizationRequest, ResponseEncryption
 from wallet_core.types import Json, JsonObject, QueryId
+from wallet_core.values import statically_frozen
 
 MAX_RESPONSE_BYTES: Final = jwe.MAX_TOKEN_BYTES + 4096
 """Bytes of a posted answer."""
@@ -29,7 +30,7 @@ VpToken: TypeAlias = Mapping[QueryId, Sequence[str]]
 """Presentations by Credential Query (8.1). Only formats whose presentations are text."""
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class PresentationResponse:
     """An answer with a VP Token. Nothing in it is verified."""
 

@@ -23,6 +23,7 @@ from wallet_core.protocols.openid4vp.checks import CheckStep
 from wallet_core.protocols.openid4vp.dcql import CredentialQuery, DcqlQuery
 from wallet_core.protocols.openid4vp.matching import ApprovedDisclosure, Matches, SetMatch
 from wallet_core.types import Json, JsonObject, QueryId
+from wallet_core.values import statically_frozen
 
 DEFAULT_HASH: Final = "sha-256"
 """B.3.3.1: the hash where the request names none, which every implementation has."""
@@ -83,7 +84,7 @@ class BoundTransactions:
     algorithm: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class PresentedBinding:
     """The Key Binding JWT of one verified presentation: for which query, and its payload; None without one."""
 

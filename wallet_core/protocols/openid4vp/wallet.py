@@ -144,6 +144,8 @@ def resolve_request(
         # vp-5.1-method-used
         sent_nonce = wallet_nonce if parsed.method == "post" else None
         token = yield from _fetch_request_object(parsed, sent_nonce, haip=haip)
+        # Decision 0114: some Verifiers name the place where it lies instead of who may fetch it there.
+        audiences = (*audiences, parsed.request_uri)
     else:
         token = parsed.token
     request, client = verify_request_object(

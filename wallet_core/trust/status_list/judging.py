@@ -1,7 +1,7 @@
 """What a list says about one credential, and whether its signer may say so."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias
 
@@ -10,6 +10,7 @@ from wallet_core.trust.status_list.array import Status
 from wallet_core.trust.status_list.reference import StatusReference
 from wallet_core.trust.status_list.token import StatusListClaims, VerifiedStatusList
 from wallet_core.trust.x509 import TrustedCertificate
+from wallet_core.values import statically_frozen
 
 LEAST_TTL: Final = timedelta(seconds=5)
 """How long a list is kept at least, however short its ``ttl``: it must not make us ask all the time (11.5)."""
@@ -21,7 +22,7 @@ USUAL_TTL: Final = timedelta(hours=1)
 """How long a list without ``ttl`` is kept."""
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class StatusEvidence:
     """What a finding stands on: the place in a list, and which edition of the list it was.
 
@@ -40,7 +41,7 @@ class StatusEvidence:
     token_sha256: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@statically_frozen
 class StatusFinding:
     """What was found out about a credential that may be relied on.
 
