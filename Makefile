@@ -73,8 +73,8 @@ lock: ## resolve the lock files anew (needs uv, npm)
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --quiet -o requirements/dev.txt
 	@uv pip compile requirements/interop.in --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --quiet -o requirements/interop.txt
-	@npm install --prefix tests/interop/programs --package-lock-only --ignore-scripts --no-audit --no-fund --silent
+	@npm install --prefix tests/interop/programs --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error
 	@$(BIN)/python -m tools.npm_lock tests/interop/programs/package-lock.json
 
 clean: ## remove the virtual environment, caches and the demo's state
-	@rm -rf .venv .venv-interop tests/interop/programs/node_modules .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .import_linter_cache bench.json
+	@rm -rf .venv .venv-interop tests/interop/programs/node_modules .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .import_linter_cache bench.json crash-test.xml

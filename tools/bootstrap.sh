@@ -36,16 +36,15 @@ install_npm_packages() {
   if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$locked" ]; then
     echo "Installing tests/interop/programs/package-lock.json (a few seconds the first time) ..." >&2
     # No script of a package is run.
-    npm ci --ignore-scripts --no-audit --no-fund --silent
+    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
     echo "$locked" >"$stamp"
   fi
   cd ../../..
 }
 
-[ "$kind" = interop ] && install_npm_packages
-
 wanted=$(sum "$kind")
 if [ -f "$venv/.installed-$kind" ] && [ "$(cat "$venv/.installed-$kind")" = "$wanted" ]; then
+  [ "$kind" != interop ] || install_npm_packages
   exit 0
 fi
 
@@ -69,3 +68,4 @@ PIP_DISABLE_PIP_VERSION_CHECK=1 "$venv/bin/python" -m pip install --quiet --requ
 echo "$wanted" >"$venv/.installed-$kind"
 # The dev set contains the run set: nothing is left to install for it.
 if [ "$kind" = dev ]; then sum run >"$venv/.installed-run"; fi
+[ "$kind" != interop ] || install_npm_packages

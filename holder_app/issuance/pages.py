@@ -1,6 +1,7 @@
 """Receiving cards: from an offer, or asked for at an agency."""
 
 from contextlib import suppress
+from functools import partial
 from urllib.parse import urlencode
 
 from fastapi import Form, Request, Response
@@ -192,22 +193,17 @@ def _page(  # noqa: PLR0911 - one case for each state
 ) -> Response:
     """Return the page of a state."""
     here, unreachable = f"/offers/{issuance.id}", "unreachable" in request.query_params
+    shown = partial(describe_offer, catalogue=wallet.catalogue, keeps=keeps(wallet.issuance_ports()))
     match issuance.state:
         case Given(_, host):
             return html(request, "offer_given.html", host=host, link="", action=f"{here}/fetch", failed=unreachable)
         case Reviewed(offer) as state:
-            view, targets = (
-                describe_offer(offer, wallet.catalogue, keeps(wallet.issuance_ports())),
-                _login_origins(offer),
-            )
+            view, targets = shown(offer), _login_origins(offer)
             return html(
                 request, "offer.html", form_action=targets, offer=view, at=here, state=state, failed=unreachable
             )
         case Authorizing(started):
-            view, targets = (
-                describe_offer(started.offer, wallet.catalogue, keeps(wallet.issuance_ports())),
-                _login_origins(started.offer),
-            )
+            view, targets = shown(started.offer), _login_origins(started.offer)
             return html(request, "login_waiting.html", form_action=targets, offer=view, at=here, failed=unreachable)
         case Exchanging() | Redeeming() | Signing() as state:
             needs_code = isinstance(state, Redeeming) and state.offer.needs_tx_code

@@ -52,8 +52,8 @@ class GroupCommit:
     async def run(self, work: Callable[[UnitOfWork], T]) -> T:
         """Return what ``work`` returns, after it was committed; raise what it raises, after it was rolled back.
 
-        ``work`` may enter the unit itself: it then joins the group's transaction. It may run twice, and must do nothing
-        that is not rolled back.
+        ``work`` may enter the unit itself: it then joins the group's transaction. It may run twice, must do nothing
+        that is not rolled back, and lets every error of the database out.
 
         Raises:
             StorageError: the commit failed, and none of the group happened.

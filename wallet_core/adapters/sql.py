@@ -148,7 +148,10 @@ class Database:
         return UnitOfWork(self._reading)
 
     def glance(self) -> "UnitOfWork":
-        """Return a unit for one statement that reads: on PostgreSQL it spares the two that begin and end a reader."""
+        """Return a unit for one statement that reads: on PostgreSQL it spares the two that begin and end a reader.
+
+        Nothing keeps a statement from writing there, and it would be committed at once.
+        """
         return UnitOfWork(self._looking)
 
     def close(self) -> None:

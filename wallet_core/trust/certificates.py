@@ -266,11 +266,13 @@ def renew_certificate(
     until = _leaf_end(role_of(certificate), issuer, now, life)
     builder = _builder(certificate.subject, issuer.subject, public_key, now, until, random)
     for extension in certificate.extensions:
-        if not isinstance(extension.value, x509.SubjectKeyIdentifier | x509.AuthorityKeyIdentifier):
+        # basicConstraints stood in what we made before (decision 0112).
+        if not isinstance(extension.value, _NOT_RENEWED):
             builder = builder.add_extension(extension.value, extension.critical)
     return _sign(builder.add_extension(_key_of(issuer), critical=False), ca.private_key)
 
 
+_NOT_RENEWED = (x509.SubjectKeyIdentifier, x509.AuthorityKeyIdentifier, x509.BasicConstraints)
 _NewExtension: TypeAlias = tuple[x509.ExtensionType, bool]
 _OPERATORS = frozenset(
     {

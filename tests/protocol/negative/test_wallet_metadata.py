@@ -124,6 +124,13 @@ def test_without_a_key_to_encrypt_to_the_request_comes_in_clear(jwks: Any) -> No
     assert encrypt_request_object("a.b.c", metadata) == "a.b.c"
 
 
+@pytest.mark.clause("vp-5.10-key-without-alg")
+def test_a_key_that_says_what_it_is_for_comes_before_one_that_does_not() -> None:
+    signing = {name: KEY[name] for name in ("kty", "crv", "x", "y")}
+    assert claimed(jwks={"keys": [signing, KEY]}).request_key == KEY
+    assert claimed(jwks={"keys": [signing]}).request_key == signing | {"alg": "ECDH-ES"}
+
+
 def test_no_prefix_can_be_exchanged_for_another() -> None:
     """The client_id of the link stands in the request (5.10.1): who lacks its prefix is refused, not served."""
     request = WORLD.request(prefix=ClientIdPrefix.X509_SAN_DNS)

@@ -14,17 +14,26 @@ def test_a_name_is_one_line_and_steers_nothing() -> None:
     assert one_line("  홍길동\t") == "홍길동"
 
 
-@pytest.mark.parametrize(
-    "unseen", ["\u200b", "\u3164", "\u2060", "\xad", "\ufeff", "\U000e0041", "\u200d", "\u200d\u200c", "\uffa0"]
-)
+UNSEEN = ("\u200b", "\u3164", "\u2060", "\ufeff", "\U000e0041", "\u200d", "\u200d\u200c", "\uffa0", "\ufe0f", "\u034f")
+
+
+@pytest.mark.parametrize("unseen", [*UNSEEN, "\U000e0100", "\u2800", "\ufe01"])
 def test_two_names_that_are_not_the_same_do_not_look_it(unseen: str) -> None:
-    assert one_line(f"도담{unseen}은행") == "도담 은행"
-    assert not set(printable(f"Dodam{unseen}Bank")) & set(unseen)
+    for name in (f"도담{unseen}은행", f"{unseen}도담은행", f"도담은행{unseen}", f"Dodam {unseen}Bank", f"é{unseen}"):
+        assert "\ufffd" in one_line(name)
+        assert not set(one_line(name)) & set(unseen)
+        assert not set(printable(name)) & set(unseen)
 
 
 def test_what_a_script_needs_to_be_written_stays() -> None:
-    for name in ("\u0645\u06cc\u200c\u062e\u0648", "👩\u200d🌾", "क्\u200dष", "한글 이름", "Zoë d'Été"):
+    needed = ("\u0645\u06cc\u200c\u062e\u0648", "👩\u200d🌾", "क्\u200dष", "❤\ufe0f", "1\ufe0f", "辻\U000e0100")
+    for name in (*needed, "한글 이름", "Zoë d'Été"):
         assert one_line(name) == name
+        assert printable(name) == name
+
+
+def test_a_soft_hyphen_is_a_gap() -> None:
+    assert one_line("Steuer\xadamt") == "Steuer amt"
 
 
 def test_several_lines_stay_several_lines() -> None:

@@ -184,6 +184,19 @@ def test_a_renewed_certificate_says_the_same_of_another_key(pki: Pki, iaca: Cert
         renew_certificate(new_ca("another"), new_signer(iaca), public_key=key, now=NOW, random=os.urandom)
 
 
+def test_a_renewed_certificate_loses_the_basic_constraints_of_earlier_ones(pki: Pki) -> None:
+    leaf, ca = x509.load_der_x509_certificate(pki.issuer_leaf), pki.issuer_ca
+    builder = x509.CertificateBuilder(
+        leaf.issuer, leaf.subject, leaf.public_key(), 1, leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    ).add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+    for each in leaf.extensions:
+        builder = builder.add_extension(each.value, each.critical)
+    earlier = builder.sign(ca.private_key, SHA256())
+    key = SoftwareSigner.generate().public_key
+    new = renew_certificate(ca, earlier, public_key=key, now=NOW, random=os.urandom)
+    assert {each.oid for each in new.extensions} == {each.oid for each in leaf.extensions}
+
+
 def test_a_document_signer_below_its_iaca_is_trusted_for_mdocs_only(iaca: CertificateAuthority) -> None:
     chain = (der(new_signer(iaca)),)
     trusted = verify_chain(chain, anchored(iaca), purpose=MDL, at=NOW)

@@ -39,7 +39,6 @@ from wallet_core.protocols.oauth2.authorization_states import check_binding
 from wallet_core.protocols.oauth2.token import token_lifetime
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
 from wallet_core.types import ClientId, CredentialConfigurationId, RandomBytes
-from wallet_core.values import statically_frozen
 
 OFFER_LIFETIME: Final = timedelta(minutes=30)
 """How long an offer waits: time to open the wallet at the counter. OpenID4VCI 4.1.1 asks for a short-lived code."""
@@ -70,7 +69,7 @@ class RefusalReason(StrEnum):
     CODE_REPLAYED = "code_replayed"
 
 
-@statically_frozen
+@dataclass(frozen=True, slots=True)
 class Issuance:
     """One answered Credential Request: what was sent, when, and what the wallet said became of it."""
 
@@ -135,7 +134,7 @@ class Authorized:
     holder: TokenHolder = ANYBODY
 
 
-@statically_frozen
+@dataclass(frozen=True, slots=True)
 class Issued:
     """Credentials were sent. The token stays good until it expires."""
 

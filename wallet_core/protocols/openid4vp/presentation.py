@@ -24,7 +24,6 @@ from wallet_core.protocols.openid4vp.presented import PresentedCredential
 from wallet_core.protocols.openid4vp.request import AuthorizationRequest, RequestUriMethod
 from wallet_core.protocols.openid4vp.validation import ValidatedResponse
 from wallet_core.types import QueryId
-from wallet_core.values import statically_frozen
 
 REDEEM_WITHIN: Final = timedelta(minutes=5)
 """How long a response_code may be redeemed: the wallet's redirect takes seconds."""
@@ -42,7 +41,7 @@ class PresentationFlow(StrEnum):
     SAME_DEVICE = "same_device"
 
 
-@statically_frozen
+@dataclass(frozen=True, slots=True)
 class Terms:
     """What is fixed when a presentation is requested.
 
@@ -97,7 +96,7 @@ class Retrieved:
     retrieved_at: datetime
 
 
-@statically_frozen
+@dataclass(frozen=True, slots=True)
 class Answered:
     """Same device: the answer is good, but the browser that started has not come back with the response code.
 
@@ -114,7 +113,7 @@ class Answered:
     agreed: tuple[QueryId, ...] = ()
 
 
-@statically_frozen
+@dataclass(frozen=True, slots=True)
 class Verified:
     """The answer is good. Its claims may be read until ``keep_until``; ``credentials`` is None once they are gone.
 

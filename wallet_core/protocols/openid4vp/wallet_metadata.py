@@ -178,10 +178,11 @@ def _request_encryption(members: JsonObject) -> tuple[JsonObject | None, str]:
     )
     if not wanted:
         return None, ""
-    # RFC 7517 4.4 leaves alg optional, and 5.10 does not ask for it as 8.3 does of a Verifier's keys: what the wallet
-    # can agree keys with stands beside them (RFC 9101 10.2).
+    # RFC 7517 4.4 leaves alg optional, and 5.10 does not ask for it as 8.3 does of a Verifier's keys. A key that says
+    # what it is for comes first: one that says nothing may be there to verify signatures.
     # vp-5.10-key-without-alg
-    usable = [named for key in wanted if jwe.is_usable(named := {"alg": jwe.ALG, **key})]
+    unnamed = [{**key, "alg": jwe.ALG} for key in wanted if "alg" not in key]
+    usable = [key for key in (*wanted, *unnamed) if jwe.is_usable(key)]
     algorithms = _names(members, "request_object_encryption_alg_values_supported")
     offered = _names(members, "request_object_encryption_enc_values_supported")
     encs = [enc for enc in jwe.ENC_VALUES if offered is None or enc in offered]
