@@ -8,7 +8,7 @@ from typing import Final
 from holder_app.accounts.ports import AccountId
 from holder_app.credentials.describe import Text
 from holder_app.issuance.describe import OfferedCard, issuer_name, offered_card
-from holder_app.issuance.receiving import ID_BYTES, IssuancePorts, is_supported
+from holder_app.issuance.receiving import ID_BYTES, IssuancePorts, keeps
 from holder_app.issuance.states import Issuance, Reviewed
 from holder_app.links import host_of
 from wallet_core.errors import MalformedError, NotFound
@@ -76,9 +76,9 @@ async def browse(ports: IssuancePorts, account_id: AccountId, issuer: str) -> Is
     known = _known(ports, account_id, issuer)
     trust = metadata_trust(ports.anchors, at=ports.clock.now())
     metadata = await ports.fetch.arun(wallet.resolve_catalogue(known.id, trust=trust))
-    attests = ports.provider is not None
+    usable = keeps(ports)
     choices = tuple(
-        Choice(each.id, offered_card(each, ports.catalogue, usable=is_supported(each, attests=attests)))
+        Choice(each.id, offered_card(each, ports.catalogue, usable=usable(each)))
         for each in metadata.configurations.values()
     )
     return IssuerView(known, issuer_name(metadata), choices)
@@ -100,7 +100,7 @@ async def choose(
         raise MalformedError("nothing was chosen")
     trust = metadata_trust(ports.anchors, at=ports.clock.now())
     offer = await ports.fetch.arun(wallet.resolve_choice(known.id, names, trust=trust))
-    if not any(is_supported(each, attests=ports.provider is not None) for each in offer.configurations):
+    if not any(map(keeps(ports), offer.configurations)):
         raise MalformedError("this wallet cannot hold what was chosen")
     now = ports.clock.now()
     issuance = Issuance(ports.random(ID_BYTES).hex(), account_id, 1, Reviewed(offer), now + CHOSEN)

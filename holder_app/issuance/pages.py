@@ -1,7 +1,6 @@
 """Receiving cards: from an offer, or asked for at an agency."""
 
 from contextlib import suppress
-from functools import partial
 from urllib.parse import urlencode
 
 from fastapi import Form, Request, Response
@@ -11,7 +10,7 @@ from holder_app.credentials.use_cases import view_card
 from holder_app.dependencies import CurrentAccount, CurrentWallet, MaybeAccount, Wallet
 from holder_app.issuance.authorizing import NoSuchLogin, exchange, start_login, take_answer
 from holder_app.issuance.choosing import browse, choose, known_issuers
-from holder_app.issuance.describe import describe_offer, issuer_display
+from holder_app.issuance.describe import OfferView, describe_offer, issuer_display
 from holder_app.issuance.receiving import keeps
 from holder_app.issuance.states import (
     Authorizing,
@@ -188,22 +187,25 @@ def _silent(request: Request, issuer: str, detail: str) -> Response:
     return html(request, "issuer_silent.html", status=502, host=host_of(issuer), again=again, detail=detail)
 
 
+def _offer_view(wallet: Wallet, offer: ResolvedOffer) -> OfferView:
+    return describe_offer(offer, wallet.catalogue, keeps(wallet.issuance_ports()))
+
+
 def _page(  # noqa: PLR0911 - one case for each state
     request: Request, wallet: Wallet, issuance: Issuance
 ) -> Response:
     """Return the page of a state."""
     here, unreachable = f"/offers/{issuance.id}", "unreachable" in request.query_params
-    shown = partial(describe_offer, catalogue=wallet.catalogue, keeps=keeps(wallet.issuance_ports()))
     match issuance.state:
         case Given(_, host):
             return html(request, "offer_given.html", host=host, link="", action=f"{here}/fetch", failed=unreachable)
         case Reviewed(offer) as state:
-            view, targets = shown(offer), _login_origins(offer)
+            view, targets = _offer_view(wallet, offer), _login_origins(offer)
             return html(
                 request, "offer.html", form_action=targets, offer=view, at=here, state=state, failed=unreachable
             )
         case Authorizing(started):
-            view, targets = shown(started.offer), _login_origins(started.offer)
+            view, targets = _offer_view(wallet, started.offer), _login_origins(started.offer)
             return html(request, "login_waiting.html", form_action=targets, offer=view, at=here, failed=unreachable)
         case Exchanging() | Redeeming() | Signing() as state:
             needs_code = isinstance(state, Redeeming) and state.offer.needs_tx_code

@@ -355,11 +355,11 @@ def new_signers(
     ports: IssuancePorts, offer: ResolvedOffer, only: Collection[CredentialConfigurationId] | None = None
 ) -> NewSigners:
     """Return fresh P-256 keys, one for each copy of each card that this wallet can receive; of ``only`` these."""
-    attests = ports.provider is not None
+    usable = keeps(ports)
     return {
         configuration.id: [SoftwareSigner.generate() for _ in range(_copies(offer, configuration, ports.catalogue))]
         for configuration in offer.configurations
-        if is_supported(configuration, attests=attests) and (only is None or configuration.id in only)
+        if usable(configuration) and (only is None or configuration.id in only)
     }
 
 

@@ -18,7 +18,7 @@ from holder_app.issuance.receiving import (
     advance,
     claim,
     interval_of,
-    is_supported,
+    keeps,
     notify,
     receive,
     redeem,
@@ -102,7 +102,9 @@ async def fetch_offer(ports: IssuancePorts, account_id: AccountId, issuance_id: 
     trust = metadata_trust(ports.anchors, at=ports.clock.now())
     try:
         offer = await ports.fetch.arun(wallet.resolve_offer(issuance.state.link, trust=trust))
-        next_state: IssuanceState = Reviewed(offer) if _any_supported(ports, offer) else Failed("unsupported")
+        next_state: IssuanceState = (
+            Reviewed(offer) if any(map(keeps(ports), offer.configurations)) else Failed("unsupported")
+        )
     except (MalformedError, PeerRefusal, VerificationError) as exc:
         # Where an offer by reference is gone, it was used or is too old (OpenID4VCI 4.1.3).
         gone = isinstance(exc, PeerRefusal) and exc.status in {404, 410}
@@ -189,11 +191,6 @@ async def decline_offer(ports: IssuancePorts, account_id: AccountId, issuance_id
         # OpenID4VCI 11.1: the failure was caused by the person.
         await notify(ports, account_id, state.issued, NotificationEvent.CREDENTIAL_DELETED)
     return declined
-
-
-def _any_supported(ports: IssuancePorts, offer: ResolvedOffer) -> bool:
-    attests = ports.provider is not None
-    return any(is_supported(configuration, attests=attests) for configuration in offer.configurations)
 
 
 def _offer_of(

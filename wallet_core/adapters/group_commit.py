@@ -72,13 +72,7 @@ class GroupCommit:
         if not entries:
             return
         try:
-            try:
-                with self._unit:
-                    self._run_all(entries)
-            except _RefusedError:
-                with self._unit:
-                    for entry in entries:
-                        self._run_apart(entry)
+            self._store(entries)
         except StorageError as exc:
             for entry in entries:
                 entry.error = exc
@@ -89,6 +83,15 @@ class GroupCommit:
                 entry.future.set_exception(entry.error)
             else:
                 entry.future.set_result(entry.result)
+
+    def _store(self, entries: Sequence[_Entry]) -> None:
+        try:
+            with self._unit:
+                self._run_all(entries)
+        except _RefusedError:
+            with self._unit:
+                for entry in entries:
+                    self._run_apart(entry)
 
     def _run_all(self, entries: Sequence[_Entry]) -> None:
         for entry in entries:

@@ -120,7 +120,6 @@ class KeyStore:
         self._signers: dict[str, Signer] = {}
         self._chains: dict[str, tuple[bytes, ...]] = {}
         self._current: dict[str, tuple[tuple[int, int], str]] = {}
-        self._pointers: dict[str, str] = {}
         self._seen: dict[str, tuple[float, str]] = {}
 
     def names(self) -> list[str]:
@@ -189,19 +188,16 @@ class KeyStore:
         return seen[1]
 
     def _pointed_at(self, name: str) -> str:
-        if name not in self._pointers:
-            self._pointers[name] = str(self._path(name, _POINTER))
-        pointer = self._pointers[name]
+        pointer = self._path(name, _POINTER)
         try:
-            # Not Path.stat: putting the path together costs five times as much.
-            found = os.stat(pointer)  # noqa: PTH116
+            found = pointer.stat()
         except FileNotFoundError:
             return name
         seen = (found.st_mtime_ns, found.st_ino)
         known = self._current.get(name)
         if known is None or known[0] != seen:
             # Rotated: the pointer is replaced as a whole, so its inode or time is another.
-            known = self._current[name] = (seen, self._read_pointer(name, Path(pointer)))
+            known = self._current[name] = (seen, self._read_pointer(name, pointer))
         return known[1]
 
     def rotate(self, name: str, entry: str) -> None:

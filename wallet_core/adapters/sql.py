@@ -131,7 +131,7 @@ class Database:
         if not self.is_sqlite:
             options |= {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
         self._reading = self.engine.execution_options(**options)
-        # SQLite asks nobody to begin, and has no such mode of reading only.
+        # On SQLite a reader costs no round trip: there is nothing to spare.
         self._looking = self._reading if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @property

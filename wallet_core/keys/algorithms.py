@@ -6,7 +6,6 @@ A key decides its algorithm (RFC 7518 3.4: each curve has exactly one), never th
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
 from typing import TypeAlias, cast
 
 from cryptography.exceptions import InvalidSignature as _RawInvalidSignature
@@ -91,7 +90,7 @@ class PublicKey:
             if self.algorithm is SignatureAlgorithm.EDDSA:
                 cast("ed25519.Ed25519PublicKey", self.raw).verify(signature, data)
             else:
-                raw: ec.EllipticCurvePublicKey = self.raw  # type: ignore[assignment]  # there is no third kind
+                raw = cast("ec.EllipticCurvePublicKey", self.raw)
                 curve = _CURVES[raw.curve.name]
                 raw.verify(der_signature(signature, curve.coordinate_bytes), data, curve.ecdsa)
         except _RawInvalidSignature as exc:
@@ -114,17 +113,11 @@ def algorithm_of(key: PublicKeyTypes | PrivateKeyTypes) -> SignatureAlgorithm:
     Raises:
         KeyUnavailable: the kind or curve of the key is not in the closed list.
     """
-    if _is_elliptic(type(key)) and key.curve.name in _CURVES:  # type: ignore[union-attr]  # those have a curve
-        return _CURVES[key.curve.name].algorithm  # type: ignore[union-attr]
+    if isinstance(key, (ec.EllipticCurvePublicKey, ec.EllipticCurvePrivateKey)) and key.curve.name in _CURVES:
+        return _CURVES[key.curve.name].algorithm
     if isinstance(key, (ed25519.Ed25519PublicKey, ed25519.Ed25519PrivateKey)):
         return SignatureAlgorithm.EDDSA
     raise KeyUnavailable("the key is of a kind that is not supported here", clause="RFC 7518 3.1")
-
-
-@lru_cache(maxsize=32)
-def _is_elliptic(kind: type) -> bool:
-    """Return whether keys of a class are of an elliptic curve. ``isinstance`` would ask such a class anew each time."""
-    return issubclass(kind, (ec.EllipticCurvePublicKey, ec.EllipticCurvePrivateKey))
 
 
 def public_key(raw: PublicKeyTypes) -> PublicKey:

@@ -13,7 +13,7 @@ import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.policy import Policy
@@ -57,6 +57,8 @@ _INDEX: Final = "idx"
 
 Place = tuple[str, int]
 """Of a credential in a record: its Credential Query and its number among the answers to it."""
+
+_Concealed: TypeAlias = tuple[tuple[str, ...], bytes]  # the path of a claim, and its disclosure
 
 
 @statically_frozen
@@ -203,21 +205,19 @@ def _status(finding: StatusFinding, place: Place, salt: bytes) -> JsonObject:
     return members
 
 
-def _conceal_claims(
-    claims: JsonObject, place: Place, salt: bytes
-) -> tuple[JsonObject | None, list[tuple[tuple[str, ...], bytes]]]:
+def _conceal_claims(claims: JsonObject, place: Place, salt: bytes) -> tuple[JsonObject | None, list[_Concealed]]:
     """Return claims with a digest in place of every value, and the path and the disclosure of each."""
     try:
         refuse_reserved_names(claims)
     except ValueError:
         # An mdoc may use names that mean something else here; such claims cannot be recorded.
         return None, []
-    found: list[tuple[tuple[str, ...], bytes]] = []
+    found: list[_Concealed] = []
     return _conceal(claims, (), place, salt, found), found
 
 
 def _conceal(
-    claims: JsonObject, path: tuple[str, ...], place: Place, salt: bytes, found: list[tuple[tuple[str, ...], bytes]]
+    claims: JsonObject, path: tuple[str, ...], place: Place, salt: bytes, found: list[_Concealed]
 ) -> JsonObject:
     visible: JsonObject = {}
     digests: list[bytes] = []
