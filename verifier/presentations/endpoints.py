@@ -12,7 +12,7 @@ from verifier.dependencies import verifier_of
 from verifier.presentations.use_cases import protocol
 from verifier.status.use_cases import look_until_known
 from wallet_core import spec_versions as spec
-from wallet_core.adapters.web import protocol_json
+from wallet_core.adapters.web import next_step, protocol_json
 from wallet_core.protocols.openid4vp.wallet_metadata import MAX_REQUEST_FORM, parse_request_uri_post
 
 PROTOCOL_PATHS = (r"/openid4vp/(requests|responses)/[^/]+",)
@@ -36,13 +36,16 @@ async def receive_response(request: Request) -> Response:
     """``response_uri`` (OpenID4VP 8.2). The verdict is committed before the answer, with those of other requests."""
     verifier, body = verifier_of(request), await request.body()
     ports = verifier.presentations
-    request_id, media_type = request.path_params["request_id"], _media_type(request)
-    verdict = await look_until_known(
+    answer = protocol.read_answer(ports, request.path_params["request_id"], _media_type(request), body)
+    await next_step()
+    judged = await look_until_known(
         verifier.status_lists,
         verifier.http,
-        lambda look: protocol.judge_response(ports, request_id, media_type, body, look),
-        is_refused=lambda verdict: verdict.error is not None,
+        lambda look: protocol.judge_answer(ports, answer, look),
+        is_refused=lambda judged: judged.judgement.error is not None,
     )
+    await next_step()
+    verdict = protocol.conclude(ports, judged)
     await verifier.commit(lambda storage: protocol.record_verdict(storage, verdict, now=ports.clock.now()))
     if verdict.error is not None:
         raise verdict.error

@@ -88,7 +88,7 @@ def judge_dc_api_answer(
         party: who brings it.
         presentation_id: of the request.
         answer: what the page received.
-        statuses: as in ``protocol.judge_response``.
+        statuses: as in ``protocol.judge_answer``.
 
     Steps before those of ``validation.validate_vp_token``:
         1. The origin is one of those that the request expects, and the protocol one that it offers (A.2).

@@ -39,7 +39,7 @@ from wallet_core.protocols.openid4vp.mdoc import request_transcript
 from wallet_core.protocols.openid4vp.presentation import Retrieved
 from wallet_core.protocols.openid4vp.presented import Expectation, PresentedCredential
 from wallet_core.protocols.openid4vp.record import RecordNotes
-from wallet_core.protocols.openid4vp.response import VpToken
+from wallet_core.protocols.openid4vp.response import Response, VpToken
 from wallet_core.protocols.openid4vp.statuses import DEFAULT_RULE, StatusLook
 from wallet_core.protocols.openid4vp.validation import ValidatedResponse, validate_vp_token
 from wallet_core.protocols.openid4vp.wallet_metadata import (
@@ -53,6 +53,25 @@ from wallet_core.values import statically_frozen
 
 ELSEWHERE_PATH: Final = "/continue"
 """Path of our page that says: go on at the other screen (protocols 24)."""
+
+
+@statically_frozen
+class ReadAnswer:
+    """A wallet's answer in clear: to which request, what it says, and its body as it came."""
+
+    presentation: StoredPresentation
+    response: Response
+    body: bytes
+
+
+@statically_frozen
+class JudgedAnswer:
+    """What an answer means, the ``response_code`` that goes with it, and when it was looked at."""
+
+    answer: ReadAnswer
+    judgement: Judgement
+    code: str
+    at: datetime
 
 
 @statically_frozen
@@ -107,20 +126,16 @@ def serve_request(ports: PresentationPorts, request_id: str, wallet_says: Posted
     return sign_request(retrieved.terms, key, wallet_says, now=now, attestation=attestation)
 
 
-def judge_response(
-    ports: PresentationPorts, request_id: str, media_type: str, body: bytes, statuses: StatusLook | None = None
-) -> Verdict:
-    """Return what a wallet's answer means for its request. Nothing is stored yet: :func:`record_verdict` does that.
+def read_answer(ports: PresentationPorts, request_id: str, media_type: str, body: bytes) -> ReadAnswer:
+    """Return a wallet's answer, if it can be read and its request is open.
 
-    An answer that cannot even be read, or that is not for this request, changes nothing: anybody could send one.
+    One that cannot even be read, or that is not for this request, changes nothing: anybody could send one.
 
     Args:
         ports: what is needed.
         request_id: from the address.
         media_type: of the body.
         body: what the wallet posted.
-        statuses: looks up the status of credentials; without it those that have one are refused. If it lacked a list,
-            the verdict counts only if it is a refusal.
 
     Raises:
         NotFound: there is no such request.
@@ -129,17 +144,34 @@ def judge_response(
         MalformedError, InvalidRequest: the answer cannot be read.
         VerificationError: it cannot be decrypted.
     """
-    # vp-8.2-fresh-code
-    now, code = ports.clock.now(), new_secret(ports.random)
     stored = _find(ports, request_id)
-    states.require_open(stored.state, now=now)
+    states.require_open(stored.state, now=ports.clock.now())
     request = stored.state.terms.linked_request
     response = read_response(request, media_type, body, open_key=lambda: private_keys(ports, stored)[0])
-    judged = judge(
-        response,
+    return ReadAnswer(stored, response, body)
+
+
+def judge_answer(ports: PresentationPorts, answer: ReadAnswer, statuses: StatusLook | None = None) -> JudgedAnswer:
+    """Return what an answer means for its request.
+
+    Args:
+        ports: what is needed.
+        answer: as it was read.
+        statuses: looks up the status of credentials; without it those that have one are refused. If it lacked a list,
+            the judgement counts only if it is a refusal.
+
+    Raises:
+        Expired: the time ran out meanwhile.
+    """
+    # vp-8.2-fresh-code
+    now, code = ports.clock.now(), new_secret(ports.random)
+    states.require_open(answer.presentation.state, now=now)
+    request = answer.presentation.state.terms.linked_request
+    judgement = judge(
+        answer.response,
         lambda vp_token: validate_answer(
             ports,
-            stored,
+            answer.presentation,
             vp_token,
             audience=request.client_id.full,
             transcript=lambda: request_transcript(request),
@@ -149,7 +181,14 @@ def judge_response(
         response_code_digest=code_digest(code),
         now=now,
     )
-    return give_verdict(ports, stored, judged, body, _redirect(ports, stored, code), now=now)
+    return JudgedAnswer(answer, judgement, code, now)
+
+
+def conclude(ports: PresentationPorts, judged: JudgedAnswer) -> Verdict:
+    """Return the verdict on an answer. Nothing is stored yet: :func:`record_verdict` does that."""
+    answer = judged.answer
+    redirect_uri = _redirect(ports, answer.presentation, judged.code)
+    return give_verdict(ports, answer.presentation, judged.judgement, answer.body, redirect_uri, now=judged.at)
 
 
 def record_verdict(storage: Storage, verdict: Verdict, *, now: datetime) -> None:
@@ -201,7 +240,7 @@ def validate_answer(
         vp_token: of the answer.
         audience: for whom the holder's proofs must be.
         transcript: returns what binds an mdoc to the request; asked only where the request asks for an mdoc.
-        statuses: as in :func:`judge_response`.
+        statuses: as in :func:`judge_answer`.
         now: the time.
 
     Raises:

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wallet_core.adapters.web import errors
+from wallet_core.adapters.web.cohort import next_step
 from wallet_core.errors import WalletError
 
 _MAX_DIGITS = 18
@@ -54,6 +55,7 @@ class ProtocolRoutes:
                     response = await errors.wallet_error(request, exc)
                 except HTTPException as exc:
                     response = await errors.http_error(request, exc)
+                await next_step()
                 await response(scope, receive, send)
                 return
         await self._app(scope, receive, send)
