@@ -32,6 +32,7 @@ from issuer.status.repository import SqlStatusLists
 from issuer.status.use_cases.publishing import SignedLists
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import SettingsError, load_catalogue
+from wallet_core.adapters.group_commit import Commit, CommitTogether
 from wallet_core.adapters.http import HttpClient
 from wallet_core.adapters.keystore import KeyStore, Sealer
 from wallet_core.adapters.sql import Database, UnitOfWork
@@ -62,6 +63,7 @@ class Issuer:
     http: HttpClient
     presentation_login: PresentationLoginPorts | None
     openid_login: OpenIdLoginPorts | None
+    commit: Commit[Storage]
     known: dict[str, tuple[Agency, datetime]] = field(default_factory=dict)
     signed_lists: SignedLists = field(default_factory=SignedLists)
 
@@ -199,6 +201,7 @@ def build_issuer(
         http,
         presentation,
         None if account is None else OpenIdLoginPorts(login, account, sealer, time, random),
+        CommitTogether(database, lambda unit: sql_storage(unit, sealer, citizen_key)),
     )
 
 

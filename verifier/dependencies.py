@@ -2,13 +2,9 @@
 
 import asyncio
 import os
-from asyncio import AbstractEventLoop, get_running_loop
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.metadata import version
-from typing import Protocol
-from weakref import WeakKeyDictionary
 
 from starlette.requests import HTTPConnection
 
@@ -28,7 +24,7 @@ from verifier.webhooks.ports import WebhookPorts, WebhookStorage
 from verifier.webhooks.repository import SqlWebhooks
 from wallet_core.adapters.clock import SystemClock
 from wallet_core.adapters.config import SettingsError, load_catalogue
-from wallet_core.adapters.group_commit import GroupCommit
+from wallet_core.adapters.group_commit import Commit, CommitTogether
 from wallet_core.adapters.http import HttpClient
 from wallet_core.adapters.keystore import KeyStore, Sealer
 from wallet_core.adapters.sql import Database, UnitOfWork
@@ -46,31 +42,6 @@ WEBHOOK_TIMEOUT = 20.0
 """Seconds that a receiver of webhooks may take; Standard Webhooks recommends 15 to 30."""
 
 
-class Commit(Protocol):
-    """Runs work in a transaction, perhaps with that of other requests, and returns once it is committed."""
-
-    async def __call__(self, work: Callable[[Storage], None]) -> None:
-        """Run ``work``. Raises what it raises, after its part was rolled back."""
-        ...
-
-
-class CommitTogether:
-    """Several requests of one event loop in one commit: waiting for the disk is the dearest part of an answer."""
-
-    def __init__(self, database: Database, storage: Callable[[UnitOfWork], Storage]) -> None:
-        self._database = database
-        self._storage = storage
-        self._groups: WeakKeyDictionary[AbstractEventLoop, GroupCommit] = WeakKeyDictionary()
-
-    async def __call__(self, work: Callable[[Storage], None]) -> None:
-        """Run ``work`` in the next group."""
-        loop = get_running_loop()
-        group = self._groups.get(loop)
-        if group is None:
-            group = self._groups[loop] = GroupCommit(self._database)
-        await group.run(lambda unit: work(self._storage(unit)))
-
-
 @dataclass(frozen=True, slots=True)
 class Verifier:
     """The parts of one verifier process. Registered parties are remembered: none is ever removed."""
@@ -83,7 +54,7 @@ class Verifier:
     keys: KeyStore
     anchors: TrustAnchors
     presentations: PresentationPorts
-    commit: Commit
+    commit: Commit[Storage]
     trust_ports: TrustPorts
     trust: CurrentTrust
     status_lists: StatusLists

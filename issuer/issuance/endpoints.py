@@ -16,12 +16,16 @@ from issuer.agencies.ports import Agency
 from issuer.dependencies import Issuer, issuer_of
 from issuer.issuance.use_cases import clients, metadata, offers, protocol
 from issuer.issuance.use_cases.authorization import push_authorization
-from issuer.issuance.use_cases.credential import answer_credential_request
+from issuer.issuance.use_cases.credential import (
+    answer_credential_request,
+    check_credential_request,
+    prepare_answer,
+)
 from issuer.issuance.use_cases.deferred import answer_deferred_request
 from issuer.issuance.use_cases.token import redeem
 from wallet_core import spec_versions as spec
-from wallet_core.adapters.web import add_answer_header, protocol_answer, protocol_json
-from wallet_core.errors import InvalidToken
+from wallet_core.adapters.web import add_answer_header, next_step, protocol_answer, protocol_json
+from wallet_core.errors import InvalidToken, StateConflict
 from wallet_core.http import HttpResponse, ReceivedRequest
 from wallet_core.protocols.openid4vci.encryption import MAX_ENCRYPTED_REQUEST_BYTES
 
@@ -63,9 +67,17 @@ async def nonce(request: Request) -> Response:
 
 
 async def credential(request: Request) -> Response:
-    """Credential Endpoint (OpenID4VCI 8)."""
+    """Credential Endpoint (OpenID4VCI 8). The issue is committed before the answer, with those of other requests."""
     issuer, agency = _tenant(request)
-    return _answered(answer_credential_request(issuer.issuance, agency, await _received(issuer, request)))
+    ports, received = issuer.issuance, await _received(issuer, request)
+    checked = check_credential_request(ports, agency, received)
+    await next_step()
+    store = prepare_answer(ports, checked)
+    try:
+        return _answered(await issuer.commit(store))
+    except StateConflict:
+        # A request under the same offer was faster. This one is begun again, and lets no other in between.
+        return _answered(answer_credential_request(ports, agency, received))
 
 
 async def deferred(request: Request) -> Response:

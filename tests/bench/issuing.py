@@ -223,4 +223,8 @@ def create_in_memory() -> FastAPI:
     status = replace(issuer.status, storage=lambda: statuses, reading=lambda: statuses)
     storage = Storage(unit, memory, memory, memory, memory, memory, lists, memory, memory, memory)
     issuance = replace(issuer.issuance, storage=lambda: storage, reading=lambda: storage, status=status)
-    return create_app(replace(issuer, issuance=issuance, status=status))
+
+    async def commit(work: Any) -> Any:
+        return work(storage)
+
+    return create_app(replace(issuer, issuance=issuance, status=status, commit=commit))

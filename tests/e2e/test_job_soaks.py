@@ -80,7 +80,7 @@ def test_small_jobs_under_random_kills(soaked: Database, database_url: str, caps
     with soaked.unit() as unit:
         jobs.enqueue_many(unit.connection, TABLES, "effect", [{}] * count)
     crew = Crew(database_url, "effect", 3, lease=1.5)
-    seconds = _soak(soaked, crew, (0.2, 0.6))
+    seconds = _soak(soaked, crew, (0.05, 0.25))
     with capsys.disabled():
         print(f"\nsmall jobs, {soaked.engine.dialect.name}: {count} jobs, {crew.kills} kills, {seconds:.0f} s")
     assert _left(soaked) == 0

@@ -8,13 +8,16 @@ refused this late. Nothing is kept beyond that: a crash before the commit loses 
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from wallet_core.adapters.sql import Database, UnitOfWork, storage_error
 from wallet_core.errors import StorageError
 
+S = TypeVar("S")
+S_co = TypeVar("S_co", covariant=True)
 T = TypeVar("T")
 
 WAIT_SECONDS = 0.001
@@ -22,6 +25,36 @@ WAIT_SECONDS = 0.001
 
 MOST = 64
 """Requests of one group: beyond that others would wait too long for a lock."""
+
+
+class Commit(Protocol[S_co]):
+    """Runs work in a transaction, perhaps with that of other requests, and returns its result once it is committed."""
+
+    async def __call__(self, work: Callable[[S_co], T]) -> T:
+        """Run ``work`` on a storage. Raises what it raises, after its part was rolled back."""
+        ...
+
+
+class CommitTogether(Generic[S]):
+    """The :class:`GroupCommit` of each event loop, for work on an app's storage.
+
+    Args:
+        database: that the work is for.
+        storage: returns what is done in a unit of work.
+    """
+
+    def __init__(self, database: Database, storage: Callable[[UnitOfWork], S]) -> None:
+        self._database = database
+        self._storage = storage
+        self._groups: WeakKeyDictionary[asyncio.AbstractEventLoop, GroupCommit] = WeakKeyDictionary()
+
+    async def __call__(self, work: Callable[[S], T]) -> T:
+        """Run ``work`` in the next group; see :meth:`GroupCommit.run`."""
+        loop = asyncio.get_running_loop()
+        group = self._groups.get(loop)
+        if group is None:
+            group = self._groups[loop] = GroupCommit(self._database)
+        return await group.run(lambda unit: work(self._storage(unit)))
 
 
 @dataclass(slots=True)
