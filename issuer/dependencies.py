@@ -164,6 +164,7 @@ def build_issuer(
     status = StatusPorts(
         storage=lambda: _status_storage(database.unit()),
         reading=lambda: _status_storage(database.reader()),
+        looking=lambda: _status_storage(database.glance()),
         keys=keys,
         terms=settings.status_terms(sealer.derive("status_decoys")),
         clock=time,
@@ -172,6 +173,7 @@ def build_issuer(
     ports = IssuancePorts(
         storage=lambda: sql_storage(database.unit(), sealer, citizen_key),
         reading=lambda: sql_storage(database.reader(), sealer, citizen_key),
+        looking=lambda: sql_storage(database.glance(), sealer, citizen_key),
         types=issued_types(catalogue),
         keys=keys,
         seal=sealer,

@@ -460,12 +460,14 @@ class Storage:
 class IssuancePorts:
     """Everything the use cases of issuance need.
 
-    ``storage`` opens a unit that writes, ``reading`` one that only reads and waits for no writer. ``clients`` are the
-    wallet products whose redirect URIs were registered; ``wallet_providers`` are those trusted now.
+    ``storage`` opens a unit that writes, ``reading`` one that only reads and waits for no writer, ``looking`` one for
+    single statements that read. ``clients`` are the wallet products whose redirect URIs were registered;
+    ``wallet_providers`` are those trusted now.
     """
 
     storage: Callable[[], Storage]
     reading: Callable[[], Storage]
+    looking: Callable[[], Storage]
     types: Mapping[AgencyId, Mapping[CredentialConfigurationId, IssuedType]]
     keys: SigningKeys
     seal: Seal

@@ -159,11 +159,13 @@ class StatusStorage:
 class StatusPorts:
     """Everything the use cases of status need.
 
-    ``storage`` opens a unit that writes, ``reading`` one that only reads and waits for no writer.
+    ``storage`` opens a unit that writes, ``reading`` one that only reads and waits for no writer,
+    ``looking`` one for single statements that read.
     """
 
     storage: Callable[[], StatusStorage]
     reading: Callable[[], StatusStorage]
+    looking: Callable[[], StatusStorage]
     keys: SigningKeys
     terms: StatusTerms
     clock: Clock

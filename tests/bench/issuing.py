@@ -220,9 +220,11 @@ def create_in_memory() -> FastAPI:
     head = StatusListHead(AGENCY, 1, "dc+sd-jwt", 2, settings.status_list_size, 1, issuer.clock.now())
     lists: Any = MemoryStatusLists(head)
     statuses = StatusStorage(unit, lists)
-    status = replace(issuer.status, storage=lambda: statuses, reading=lambda: statuses)
+    in_memory: Any = {name: lambda: statuses for name in ("storage", "reading", "looking")}
+    status = replace(issuer.status, **in_memory)
     storage = Storage(unit, memory, memory, memory, memory, memory, lists, memory, memory, memory)
-    issuance = replace(issuer.issuance, storage=lambda: storage, reading=lambda: storage, status=status)
+    in_memory = {name: lambda: storage for name in ("storage", "reading", "looking")}
+    issuance = replace(issuer.issuance, **in_memory, status=status)
 
     async def commit(work: Any) -> Any:
         return work(storage)

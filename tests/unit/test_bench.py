@@ -119,7 +119,6 @@ QUERIES = {
         "INSERT issuer_spent",
         "UPDATE issuer_offer by id, version",
         "INSERT issuer_spent",
-        "SELECT issuer_credential by agency_id, offer_id, configuration_id, replace_by, status",
         "INSERT issuer_credential",
         "INSERT issuer_status_entry",
     ],

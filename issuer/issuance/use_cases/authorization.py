@@ -13,7 +13,7 @@ from issuer.issuance.use_cases import clients
 from issuer.issuance.use_cases.clients import Client, registered_client
 from issuer.issuance.use_cases.dataset import new_id
 from issuer.issuance.use_cases.metadata import issued_by
-from issuer.issuance.use_cases.races import read, until_no_race
+from issuer.issuance.use_cases.races import look, until_no_race
 from wallet_core import spec_versions as spec
 from wallet_core.errors import (
     InvalidAuthorizationDetails,
@@ -229,7 +229,7 @@ def _open_pushed(ports: IssuancePorts, agency: Agency, parameters: Mapping[str, 
     client_id = parse_client_id(parameters)
 
     def attempt() -> str:
-        found = read(ports, lambda storage: storage.authorizations.find_by_request(agency.id, digest(request_uri)))
+        found = look(ports, lambda storage: storage.authorizations.find_by_request(agency.id, digest(request_uri)))
         # oauth-9126.4-unknown
         if found is None:
             raise InvalidRequestUri("this request_uri is unknown or has expired", clause="RFC 9126 4")
@@ -282,7 +282,7 @@ def _invitation(ports: IssuancePorts, agency: Agency, request: AuthorizationRequ
     issuer_state = request.issuer_state
     if issuer_state is None:
         return None
-    offer = read(ports, lambda storage: storage.offers.find_by_code(agency.id, digest(issuer_state)))
+    offer = look(ports, lambda storage: storage.offers.find_by_code(agency.id, digest(issuer_state)))
     # vci-5.1.3-issuer-state-unknown
     if offer is None or not isinstance(offer.state, Invited):
         raise InvalidRequest("issuer_state names no offer that waits", clause="OpenID4VCI 5.1.3")
@@ -304,7 +304,7 @@ def _offered(wanted: RequestedCredentials, offered: Sequence[CredentialConfigura
 
 
 def _started(ports: IssuancePorts, agency: Agency, authorization_id: str) -> tuple[Authorization, Started]:
-    found = read(ports, lambda storage: storage.authorizations.find(agency.id, authorization_id))
+    found = look(ports, lambda storage: storage.authorizations.find(agency.id, authorization_id))
     if found is None or not isinstance(found.state, Started) or ports.clock.now() >= found.state.expires_at:
         raise NotFound("this authorization is over; begin again in the wallet")
     return found, found.state
@@ -314,7 +314,7 @@ def _meant_for(ports: IssuancePorts, agency: Agency, found: Authorization) -> st
     offer_id = found.offer_id
     if offer_id is None:
         return None
-    offer = read(ports, lambda storage: storage.offers.find(agency.id, offer_id))
+    offer = look(ports, lambda storage: storage.offers.find(agency.id, offer_id))
     return None if offer is None else offer.subject_id
 
 

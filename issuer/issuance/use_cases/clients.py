@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from issuer.agencies.ports import Agency
 from issuer.issuance.ports import IssuancePorts, Offer, Storage, UsedProof
-from issuer.issuance.use_cases.races import read
+from issuer.issuance.use_cases.races import look
 from wallet_core import spec_versions as spec
 from wallet_core.errors import (
     InvalidClient,
@@ -165,7 +165,7 @@ def authorized_offer(ports: IssuancePorts, agency: Agency, received: ReceivedReq
         InvalidDpopProof: the DPoP proof is not for this request (also ``UseDpopNonce``).
     """
     access = parse_access_token(received.all("authorization"))
-    offer = read(ports, lambda storage: storage.offers.find_by_token(agency.id, digest(access.token)))
+    offer = look(ports, lambda storage: storage.offers.find_by_token(agency.id, digest(access.token)))
     # RFC 6750 3.1: a token of another issuer is as unknown as any other.
     # oauth-6750.3.1-unknown
     if offer is None:

@@ -12,6 +12,7 @@ from wallet_core import spec_versions as spec
 from wallet_core.catalogue.credential_type import seoul_day
 from wallet_core.errors import CredentialRequestDenied, Expired
 from wallet_core.protocols.openid4vci.credential import create_credential, create_mdoc, mdoc_end
+from wallet_core.protocols.openid4vci.issuance import Issued
 from wallet_core.protocols.openid4vci.proof import AcceptedKey
 from wallet_core.trust.status_list.reference import StatusReference
 from wallet_core.types import CredentialConfigurationId, JsonObject
@@ -64,7 +65,9 @@ def record_copies(
     now: datetime,
 ) -> None:
     """Record in the unit of ``storage`` that copies were issued: those that they replace are revoked, places taken."""
-    replace_old_copies(ports, storage, offer, configuration_id)
+    # What is the first to be issued under an offer replaces nothing.
+    if isinstance(offer.state, Issued):
+        replace_old_copies(ports, storage, offer, configuration_id)
     records = [
         IssuedCredential(
             new_id(ports, now),

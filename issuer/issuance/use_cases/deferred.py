@@ -9,7 +9,7 @@ from issuer.issuance.use_cases.copies import record_copies, sign_copies
 from issuer.issuance.use_cases.dataset import issued_type
 from issuer.issuance.use_cases.deferring import held_record
 from issuer.issuance.use_cases.encryption import decryption_of
-from issuer.issuance.use_cases.races import read, until_no_race
+from issuer.issuance.use_cases.races import look, read, until_no_race
 from wallet_core.errors import CredentialRequestDenied, InvalidTransactionId, NotFound
 from wallet_core.http import HttpResponse, ReceivedRequest
 from wallet_core.protocols.openid4vci.deferral import Denied, Ready, Waiting, approve, ask, deliver, denial
@@ -103,7 +103,7 @@ def _deliver(
 
 
 def _find(ports: IssuancePorts, agency: Agency, offer: Offer, request: DeferredRequest) -> DeferredIssuance:
-    found = read(
+    found = look(
         ports, lambda storage: storage.deferrals.find_by_transaction(agency.id, digest(request.transaction_id))
     )
     # OpenID4VCI 9.3: an unknown transaction, and one that was begun with another access token, are the same.

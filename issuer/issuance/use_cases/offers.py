@@ -16,7 +16,7 @@ from issuer.issuance.use_cases.dataset import (
     subject_record,
 )
 from issuer.issuance.use_cases.decisions import DeferredStatus, deferred_status, overall_state
-from issuer.issuance.use_cases.races import read
+from issuer.issuance.use_cases.races import look, read
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.credential_type import seoul_day
 from wallet_core.catalogue.records import is_subject_id
@@ -205,7 +205,7 @@ def list_credentials(
 
 def count_failed(ports: IssuancePorts, agency: Agency) -> int:
     """Return how many of an agency's answers failed in the citizen's wallet, as the wallet said."""
-    return read(ports, lambda storage: storage.credentials.count_failed(agency.id))
+    return look(ports, lambda storage: storage.credentials.count_failed(agency.id))
 
 
 def offer_uri(agency: Agency, offer_id: str) -> str:

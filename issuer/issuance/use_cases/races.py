@@ -23,6 +23,13 @@ def read(ports: IssuancePorts, find: Callable[[Storage], T]) -> T:
         return find(storage)
 
 
+def look(ports: IssuancePorts, find: Callable[[Storage], T]) -> T:
+    """Return what ``find`` finds with a single statement."""
+    storage = ports.looking()
+    with storage.unit:
+        return find(storage)
+
+
 def until_no_race(attempt: Callable[[], T]) -> T:
     """Return what ``attempt`` returns when no other request was faster.
 

@@ -10,7 +10,7 @@ from issuer.issuance.use_cases import clients
 from issuer.issuance.use_cases.clients import Client
 from issuer.issuance.use_cases.dataset import new_id
 from issuer.issuance.use_cases.metadata import issued_by
-from issuer.issuance.use_cases.races import read, until_no_race
+from issuer.issuance.use_cases.races import look, until_no_race
 from wallet_core.errors import InvalidClient, InvalidGrant
 from wallet_core.http import ReceivedRequest
 from wallet_core.protocols.oauth2 import authorization_states
@@ -74,7 +74,7 @@ def _redeem_pre_authorized_code(
 
     def attempt() -> JsonObject:
         now = ports.clock.now()
-        offer = read(ports, lambda storage: storage.offers.find_by_code(agency.id, digest(request.pre_authorized_code)))
+        offer = look(ports, lambda storage: storage.offers.find_by_code(agency.id, digest(request.pre_authorized_code)))
         # OpenID4VCI 6.3: an unknown code and one of another issuer are the same: invalid_grant.
         # vci-6.3-unknown-code
         if offer is None:
@@ -112,7 +112,7 @@ def _redeem_authorization_code(
 
     def attempt() -> JsonObject:
         now = ports.clock.now()
-        found = read(ports, lambda storage: storage.authorizations.find_by_code(agency.id, digest(request.code)))
+        found = look(ports, lambda storage: storage.authorizations.find_by_code(agency.id, digest(request.code)))
         # RFC 6749 5.2: an unknown code and one of another issuer are the same.
         # oauth-6749.5.2-code
         if found is None:
@@ -196,7 +196,7 @@ def _refresh(ports: IssuancePorts, agency: Agency, client: Client, request: Refr
 
     def attempt() -> JsonObject:
         now = ports.clock.now()
-        offer = read(ports, lambda storage: storage.offers.find_by_refresh(agency.id, digest(request.refresh_token)))
+        offer = look(ports, lambda storage: storage.offers.find_by_refresh(agency.id, digest(request.refresh_token)))
         # oauth-6749.6-unknown
         if offer is None:
             raise InvalidGrant("the refresh token is unknown", clause="RFC 6749 5.2")

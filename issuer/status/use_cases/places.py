@@ -49,7 +49,8 @@ def draw_places(
         StorageError: list after list was full.
     """
     for _ in range(_LISTS_TRIED):
-        storage = ports.reading()
+        # Two looks: between them a place may be taken, as it may until this one is.
+        storage = ports.looking()
         with storage.unit:
             head = storage.lists.open_list(agency.id, credential_format)
             drawn = set[int]() if head is None else _draw(storage.lists, head, ports.terms, count, ports.random)
