@@ -7,6 +7,7 @@ where a verifier takes several cards the others may go along; both are off at fi
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from hashlib import sha256
 from itertools import islice, product
 
@@ -20,7 +21,7 @@ from wallet_core.protocols.openid4vp.matching import (
     Matches,
     Selection,
     Weight,
-    least_option,
+    least_options,
     shown_besides,
     total,
 )
@@ -28,6 +29,9 @@ from wallet_core.types import Json, QueryId
 
 MAX_ALTERNATIVES = 12
 """Ways to answer one group that are shown; more are no choice a person can make."""
+
+MAX_PLACES = 256
+"""Cards that all alternatives of a request name together: one with many parts shows fewer alternatives of each."""
 
 SHOWN_FIELD = "shown"
 """Field of a form with :func:`digest_of` what it shows."""
@@ -50,9 +54,9 @@ class Extra:
     adds: tuple[ConcretePath, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Pick:
-    """One card in an alternative.
+    """One card in an alternative. Two are the same only if they are one: it may stand in many places of a request.
 
     ``option`` is the least one that answers; it shows what is ``selected``, and ``besides`` what then cannot be hidden.
     ``others`` are cards that may be sent with it, where the verifier takes several (``multiple``); they have no extras.
@@ -87,8 +91,11 @@ def create_groups(matches: Matches, withdrawn: Collection[str] = ()) -> tuple[Gr
     """
     asked = {query_id for found in matches.sets for option in found.options for query_id in option}
     # Once for each query, however many options name it: its cards are weighed and put in order.
-    ranked = {query_id: _ranked_picks(matches, query_id, withdrawn) for query_id in asked}
-    groups = (Group(found.required, _alternatives(found.options, ranked)) for found in matches.sets)
+    least = least_options(matches)
+    places = sum(max(map(len, found.options), default=0) for found in matches.sets)
+    ways = max(1, min(MAX_ALTERNATIVES, MAX_PLACES // (places or 1)))
+    ranked = {query_id: _ranked_picks(matches, query_id, least[query_id], withdrawn, ways) for query_id in asked}
+    groups = (Group(found.required, _alternatives(found.options, ranked, ways)) for found in matches.sets)
     return tuple(group for group in groups if group.alternatives)
 
 
@@ -97,10 +104,12 @@ def digest_of(groups: Sequence[Group], candidates: Mapping[str, Candidate], with
 
     An answer names places ("the second card, with its first extra"). It is good only for what stood there.
     """
-    shown = [
-        [group.required, [[_shown(pick, candidates, withdrawn) for pick in picks] for picks in group.alternatives]]
-        for group in groups
-    ]
+
+    @cache  # one card may stand in many places
+    def shown_of(pick: Pick) -> Json:
+        return _shown(pick, candidates, withdrawn)
+
+    shown = [[group.required, [[shown_of(pick) for pick in picks] for picks in group.alternatives]] for group in groups]
     return sha256(strict_json.dumps_sorted(shown)).hexdigest()
 
 
@@ -148,35 +157,40 @@ def choice_of(groups: Sequence[Group], answers: Mapping[str, str]) -> dict[Query
 
 
 def _alternatives(
-    options: Sequence[Sequence[QueryId]], ranked: Mapping[QueryId, Sequence[_Ranked]]
+    options: Sequence[Sequence[QueryId]], ranked: Mapping[QueryId, Sequence[_Ranked]], ways: int
 ) -> tuple[tuple[Pick, ...], ...]:
     found: list[tuple[_Rank, tuple[Pick, ...]]] = []
     for option in options:
         # Of each option the least comes first, so that it is among those that are looked at.
-        for combination in islice(product(*(ranked[query_id] for query_id in option)), MAX_ALTERNATIVES):
+        for combination in islice(product(*(ranked[query_id] for query_id in option)), ways):
             gone = sum(rank[0] for rank, _ in combination)
             shows = total([rank[1] for rank, _ in combination])
             found.append(((gone, shows), tuple(pick for _, pick in combination)))
     # The verifier's order stands between equals: sorting keeps it.
-    return tuple(picks for _, picks in sorted(found, key=lambda one: one[0])[:MAX_ALTERNATIVES])
+    return tuple(picks for _, picks in sorted(found, key=lambda one: one[0])[:ways])
 
 
-def _ranked_picks(matches: Matches, query_id: QueryId, withdrawn: Collection[str]) -> tuple[_Ranked, ...]:
+def _ranked_picks(
+    matches: Matches,
+    query_id: QueryId,
+    least: Sequence[tuple[Weight, int]],
+    withdrawn: Collection[str],
+    ways: int,
+) -> tuple[_Ranked, ...]:
     """Return the cards that answer a query, the least disclosing first: as many as are looked at, with their ranks."""
-    found = [(one, *least_option(one)) for one in matches.by_query[query_id]]
+    found = [(one, *shows) for one, shows in zip(matches.by_query[query_id], least, strict=True)]
     query = matches.query.credential(query_id)
     several = query is not None and query.multiple
-    looked_at = MAX_ALTERNATIVES + 1 if several else MAX_ALTERNATIVES
-    alone = [_alone(query_id, one, number) for one, _, number in found[:looked_at]] if several else []
+    alone = [_alone(query_id, one, number) for one, _, number in found[: ways + 1]] if several else []
     ranks = [(int(one.candidate.id in withdrawn), shows) for one, shows, _ in found]
-    first = sorted(range(len(found)), key=ranks.__getitem__)[:MAX_ALTERNATIVES]
-    return tuple((ranks[place], _pick(query_id, found[place][0], found[place][2], alone)) for place in first)
+    first = sorted(range(len(found)), key=ranks.__getitem__)[:ways]
+    return tuple((ranks[place], _pick(query_id, found[place][0], found[place][2], alone, ways)) for place in first)
 
 
-def _pick(query_id: QueryId, found: CredentialMatch, number: int, several: Sequence[Pick]) -> Pick:
+def _pick(query_id: QueryId, found: CredentialMatch, number: int, several: Sequence[Pick], ways: int) -> Pick:
     least = _alone(query_id, found, number)
     extras = [Extra(number, _added(found.candidate, option, least)) for number, option in enumerate(found.options)]
-    others = [one for one in several if one.card_id != least.card_id][:MAX_ALTERNATIVES]
+    others = [one for one in several if one.card_id != least.card_id][:ways]
     return replace(least, extras=tuple(extra for extra in extras if extra.adds), others=tuple(others))
 
 

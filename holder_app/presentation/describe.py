@@ -165,7 +165,8 @@ def describe_request(
 
     @cache  # one card may stand in many places of a query
     def view(pick: Pick) -> PickView:
-        return _pick_view(pick, candidates, cards, catalogue, policy, over)
+        others = tuple(map(view, pick.others))
+        return _pick_view(pick, candidates, cards, catalogue, policy, over, others)
 
     groups = tuple(
         GroupView(number, group.required, tuple(tuple(map(view, picks)) for picks in group.alternatives))
@@ -278,6 +279,7 @@ def _pick_view(
     catalogue: Catalogue,
     policy: Policy | None,
     over: OverPaths,
+    others: tuple[PickView, ...],
 ) -> PickView:
     card, candidate = cards[pick.card_id], candidates[pick.card_id]
     known, claims = credential_type(catalogue, card.format, card.type), candidate.claims
@@ -299,7 +301,7 @@ def _pick_view(
         card.status if card.status in {CardStatus.SUSPENDED, CardStatus.REVOKED} else "",
         not card.unused,
         card.grant is not None,
-        tuple(_pick_view(other, candidates, cards, catalogue, policy, over) for other in pick.others),
+        others,
     )
 
 

@@ -6,7 +6,17 @@ from copy import deepcopy
 import pytest
 
 from wallet_core.errors import InvalidRequest
-from wallet_core.protocols.openid4vp.dcql import MAX_CLAIMS, MAX_KEPT_BYTES, parse_dcql_query, validate_own_query
+from wallet_core.protocols.openid4vp.dcql import (
+    MAX_ALL_CLAIM_SETS,
+    MAX_ALL_CLAIMS,
+    MAX_CLAIM_REFERENCES,
+    MAX_CLAIMS,
+    MAX_ENTRIES,
+    MAX_KEPT_BYTES,
+    MAX_SET_REFERENCES,
+    parse_dcql_query,
+    validate_own_query,
+)
 
 GOOD = {
     "credentials": [
@@ -191,6 +201,59 @@ def test_a_query_for_everything_of_an_mdl() -> None:
     parsed = parse_dcql_query(query)
     assert len(parsed.credentials[1].claims) == MAX_CLAIMS
     validate_own_query(parsed)
+
+
+def alike(queries, claims, sets=None):
+    """As many queries, with as many claims each and the claim sets that ``sets`` makes of their ids."""
+    ids = [f"c{n}" for n in range(claims)]
+    asked = {"claims": [{"id": id_, "path": [id_]} for id_ in ids], "claim_sets": sets(ids) if sets else [ids]}
+    return {"credentials": [{**GOOD["credentials"][0], **asked, "id": f"q{number}"} for number in range(queries)]}
+
+
+def turned(names, turns):
+    return [[*names[turn:], *names[:turn]] for turn in range(turns)]
+
+
+def one_more_claim(query) -> None:
+    query["credentials"][0]["claims"].append({"id": "more", "path": ["more"]})
+
+
+def one_more_set(query) -> None:
+    query["credentials"][0]["claim_sets"].append(["c1"])
+
+
+def one_more_option(query) -> None:
+    query["credential_sets"].append({"options": [["q1"]]})
+
+
+ALL = alike(MAX_ENTRIES, 1)
+ALL["credential_sets"] = [{"options": turned([f"q{n}" for n in range(MAX_ENTRIES)], MAX_SET_REFERENCES // MAX_ENTRIES)}]
+
+
+@pytest.mark.parametrize(
+    ("query", "more", "text"),
+    [
+        (alike(MAX_ENTRIES, MAX_ALL_CLAIMS // MAX_ENTRIES), one_more_claim, f"{MAX_ALL_CLAIMS} claims"),
+        (
+            alike(MAX_ENTRIES, 4, lambda ids: turned(ids, MAX_ALL_CLAIM_SETS // MAX_ENTRIES)),
+            one_more_set,
+            f"{MAX_ALL_CLAIM_SETS} claim sets",
+        ),
+        (
+            alike(2, MAX_CLAIMS, lambda ids: turned(ids, MAX_CLAIM_REFERENCES // MAX_CLAIMS // 2)),
+            one_more_set,
+            f"{MAX_CLAIM_REFERENCES} claims in claim_sets",
+        ),
+        (ALL, one_more_option, f"{MAX_SET_REFERENCES} Credential Queries in credential_sets"),
+    ],
+    ids=["claims", "claim sets", "claims in them", "options"],
+)
+def test_a_query_whose_parts_are_too_many_together(query, more, text) -> None:
+    parse_dcql_query(query)
+    query = deepcopy(query)
+    more(query)
+    with pytest.raises(InvalidRequest, match=f"more than {text} in all"):
+        parse_dcql_query(query)
 
 
 @pytest.mark.clause("dcql-6.1-authorities-shape")

@@ -1,12 +1,16 @@
 """What a wallet shows, what it hides, and what it refuses to send."""
 
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.presentations import CLAIMS, VCT, query, world
 from wallet_core.errors import QueryNotSatisfied
 from wallet_core.formats.sd_jwt.holder import index_sd_jwt
+from wallet_core.protocols.openid4vp import matching
 from wallet_core.protocols.openid4vp.candidates import Knowledge, sd_jwt_candidate
 from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
 from wallet_core.protocols.openid4vp.matching import (
@@ -18,6 +22,7 @@ from wallet_core.protocols.openid4vp.matching import (
     default_choice,
     index_candidates,
     match,
+    shown_besides,
     weight,
 )
 
@@ -205,7 +210,7 @@ WHOLES = [("name",), ("address",), ("children",), ("nested", "box"), ("nested", 
 
 
 def leaves(value, path=()):
-    if not isinstance(value, dict | list):
+    if not isinstance(value, dict | list) or not value:
         return {path}
     parts = value.items() if isinstance(value, dict) else enumerate(value)
     return {leaf for part, child in parts for leaf in leaves(child, (*path, part))}
@@ -238,6 +243,31 @@ def test_consent_knows_everything_that_becomes_readable(asked) -> None:
     assert weight(candidate, ClaimOption(credential.selected)) == (0, len(readable))
     for path in candidate.hideable.difference(credential.disclosed):
         assert not any(leaf[: len(path)] == path for leaf in readable)
+
+
+def paths_in(value, path=()):
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [found for part, child in parts for found in ((*path, part), *paths_in(child, (*path, part)))]
+
+
+VALUES = st.recursive(
+    st.integers(0, 1),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.data(), st.dictionaries(st.sampled_from(["a", "b", "exp", "status"]), VALUES, min_size=1))
+def test_what_is_said_to_be_shown_is_what_is_weighed(data, claims) -> None:
+    some = st.lists(st.sampled_from(paths_in(claims)), max_size=4)
+    special = frozenset(tuple(None if isinstance(part, int) else part for part in path) for path in data.draw(some))
+    card = Candidate("card", "dc+sd-jwt", VCT, claims, frozenset(data.draw(some)), special=special)
+    selected = tuple(data.draw(some))
+    said = (*selected, *shown_besides(card, selected))
+    shown = {leaf for leaf in leaves(claims) if any(leaf[: len(path)] == path for path in said)}
+    general = [tuple(None if isinstance(part, int) else part for part in leaf) for leaf in shown]
+    most = sum(any(leaf[: len(path)] == path for path in special) for leaf in general)
+    assert weight(card, ClaimOption(selected)) == (most, len(shown))
 
 
 def test_of_a_claim_about_the_card_only_what_was_opened_for_another_is_said() -> None:
@@ -339,3 +369,40 @@ def test_candidates_of_several_asked_types_keep_their_order_and_come_once() -> N
     assert [one.candidate.id for one in found.by_query["licence"]] == ["b", "a"]
     again = match(found.query, index_candidates(cards))
     assert again.by_query == found.by_query
+
+
+# --- hostile queries cost little --------------------------------------------------------------------------------------
+@pytest.fixture
+def looked(monkeypatch):
+    """Paths that were looked for, one for each look into a card."""
+    seen = []
+
+    def watch(name):
+        real = getattr(matching, name)
+        monkeypatch.setattr(matching, name, lambda claim, claims: seen.append(claim.path) or real(claim, claims))
+
+    watch("_is_there")
+    watch("select")
+    return seen
+
+
+def many_sets():
+    """Three claims, one of them with a wildcard, all and by twos in every order."""
+    paths = {"n": ["name"], "c": ["classes", None], "a": ["age_over_19"]}
+    claims = [{"id": name, "path": path} for name, path in paths.items()]
+    orders = [[*order] for order in permutations("nca")]
+    return query(*claims, claim_sets=[*orders, *(order[:2] for order in orders)])
+
+
+def test_each_claim_is_looked_for_once_in_each_card_however_many_sets_name_it(looked) -> None:
+    cards = [replace(CARD, id=f"card-{number}") for number in range(5)]
+    found = matches(many_sets(), *cards)
+    assert [len(one.options) for one in found.by_query["licence"]] == [4] * 5
+    assert sorted(looked, key=str) == sorted([("name",), ("classes", None), ("age_over_19",)] * 5, key=str)
+
+
+def test_a_card_without_the_claim_that_each_set_begins_with_is_left_at_once(looked) -> None:
+    claims = [{"id": name, "path": [name]} for name in ("nothing", "name", "licence_no", "age_over_19")]
+    sets = [["nothing", *rest] for rest in permutations(["name", "licence_no", "age_over_19"], 2)]
+    assert not matches(query(*claims, claim_sets=sets)).satisfiable
+    assert looked == [("nothing",)]

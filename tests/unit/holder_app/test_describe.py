@@ -138,6 +138,11 @@ def test_the_least_is_the_default(sets: list[list[str]], option: int, extras: li
     assert [list(extra.adds) for extra in pick.extras] == extras
 
 
+def alike_cards(count: int) -> list[Candidate]:
+    claims, hidden = {"a": 1, "b": 2, "c": 3}, frozenset({("a",), ("b",), ("c",)})
+    return [Candidate(f"card-{number}", "dc+sd-jwt", "t", claims, hidden) for number in range(count)]
+
+
 def busy_query(count: int) -> dict[str, Any]:
     """Each of ``count`` queries is named by each of as many options of as many sets, in another order each."""
     names = [f"q{number}" for number in range(count)]
@@ -155,20 +160,26 @@ def busy_query(count: int) -> dict[str, Any]:
     }
 
 
-def test_each_card_is_weighed_once_however_often_a_query_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_card_is_weighed_once_however_many_queries_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     weighed: list[object] = []
-    real = matching.weight
-    monkeypatch.setattr(matching, "weight", lambda *each: weighed.append(each) or real(*each))
-    claims, hidden = {"a": 1, "b": 2, "c": 3}, frozenset({("a",), ("b",), ("c",)})
-    cards = [Candidate(f"card-{number}", "dc+sd-jwt", "t", claims, hidden) for number in range(5)]
-    query = busy_query(8)
-    groups = create_groups(match(parse_dcql_query(query), cards))
-    assert len(groups) == 8
-    # Eight queries, five cards, and three sets that differ in what they show.
-    assert len(weighed) == 8 * 5 * 3
+    real = matching._Scale
+    monkeypatch.setattr(matching, "_Scale", lambda one: weighed.append(one.id) or real(one))
+    found = match(parse_dcql_query(busy_query(8)), alike_cards(5))
+    assert len(create_groups(found)) == 8
+    assert sorted(weighed, key=str) == [f"card-{number}" for number in range(5)]
     weighed.clear()
-    matching.default_choice(match(parse_dcql_query(query), cards))
-    assert len(weighed) == 8 * 5 * 3
+    matching.default_choice(found)
+    assert len(weighed) == 5
+
+
+@pytest.mark.parametrize(("parts", "ways"), [(1, 12), (21, 12), (32, 8), (64, 4)])
+def test_a_request_with_many_parts_shows_fewer_alternatives(parts: int, ways: int) -> None:
+    query = busy_query(parts)
+    del query["credential_sets"]
+    query["credentials"] = [{**one, "multiple": True} for one in query["credentials"]]
+    [group] = create_groups(match(parse_dcql_query(query), alike_cards(20)))
+    assert [len(picks) for picks in group.alternatives] == [parts] * ways
+    assert {len(pick.others) for picks in group.alternatives for pick in picks} == {ways}
 
 
 def test_each_card_is_put_into_words_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,3 +194,24 @@ def test_each_card_is_put_into_words_once(monkeypatch: pytest.MonkeyPatch) -> No
     )
     assert sum(len(picks) for group in view.groups for picks in group.alternatives) > 60
     assert len(described) == 8
+
+
+def test_cards_that_may_go_along_are_put_into_words_once_for_each_query(monkeypatch: pytest.MonkeyPatch) -> None:
+    described: list[object] = []
+    real = describe.divide_fields
+    monkeypatch.setattr(describe, "divide_fields", lambda *each: described.append(each) or real(*each))
+    query = busy_query(8)
+    query["credentials"] = [{**one, "multiple": True} for one in query["credentials"]]
+    request = replace(world().request(), dcql_query=parse_dcql_query(query))
+    asks = VerifierIdentity(ClientId("x509_hash:a"), "verifier.example", None, None)
+    held = alike_cards(3)
+    view = describe.describe_request(
+        ResolvedRequest(request, asks),
+        match(request.dcql_query, held),
+        {one.id: card("t", id=one.id) for one in held},
+        CATALOGUE,
+        NOW,
+    )
+    assert {len(pick.others) for group in view.groups for picks in group.alternatives for pick in picks} == {2}
+    # Of each query, each card as an answer, and as one that goes along with another.
+    assert len(described) == 8 * (3 + 3)

@@ -4,7 +4,7 @@ The invariant: every identifier that a parsed query uses is defined in it, exact
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, TypeAlias, TypeVar
@@ -24,8 +24,17 @@ MAX_ENTRIES: Final = 64
 MAX_CLAIMS: Final = 256
 """Claims of one Credential Query, and of one of its claim sets; an mDL with everything has about 70."""
 
+MAX_ALL_CLAIMS: Final = 512
+"""Claims of all Credential Queries together: each is looked for in each card of the type."""
+
+MAX_ALL_CLAIM_SETS: Final = 256
+"""Claim sets of all Credential Queries together, one where there is none: each is weighed for each card that has it."""
+
 MAX_CLAIM_REFERENCES: Final = 4096
-"""Claims that all claim sets of one Credential Query name together: each is looked for in each card of the type."""
+"""Claims that the claim sets of all Credential Queries name together."""
+
+MAX_SET_REFERENCES: Final = 256
+"""Credential Queries that the options of all credential_sets name together: each is a card for a person to look at."""
 
 MAX_KEPT_BYTES: Final = 4096
 """Bytes of a query whose parsed form is kept: everybody who is asked for the same is asked by the same query."""
@@ -139,7 +148,7 @@ def parse_dcql_query(value: Json) -> DcqlQuery:
     What is returned may be shared: never change its ``source``.
 
     Raises:
-        InvalidRequest: a rule of section 6 is broken; the text says which.
+        InvalidRequest: a rule of section 6 is broken, or it is longer than anybody's; the text says what.
     """
     try:
         source = _object(value, "dcql_query")
@@ -200,9 +209,22 @@ def _parse_query(source: JsonObject) -> DcqlQuery:
     # 6.1: "Within the Authorization Request, the same id MUST NOT be present more than once."
     # dcql-6.1-id-once
     _require_distinct(ids, "id of a Credential Query", "OpenID4VP 6.1")
+    _validate_work(credentials)
     sets = _entries(source, "credential_sets", lambda entry: _parse_set(entry, ids)) or ()
+    places = sum(len(option) for one in sets for option in one.options)
+    _require_few(places, MAX_SET_REFERENCES, "Credential Queries in credential_sets", "OpenID4VP 6.2")
     # 6.4.2: without credential_sets, all credentials are requested. One that is there twice asks for nothing more.
     return DcqlQuery(credentials, _distinct(sets) or (CredentialSetQuery((ids,), required=True),), source)
+
+
+def _validate_work(credentials: Sequence[CredentialQuery]) -> None:
+    """Refuse more than is looked for. The cards have no part in it: a refusal tells nothing about them (15.9)."""
+    claims = sum(len(one.claims) for one in credentials)
+    sets = sum(len(one.claim_sets) or 1 for one in credentials)
+    references = sum(len(option) for one in credentials for option in one.claim_sets)
+    _require_few(claims, MAX_ALL_CLAIMS, "claims", "OpenID4VP 6.3")
+    _require_few(sets, MAX_ALL_CLAIM_SETS, "claim sets", "OpenID4VP 6.1")
+    _require_few(references, MAX_CLAIM_REFERENCES, "claims in claim_sets", "OpenID4VP 6.1")
 
 
 def _parse_credential(value: Json) -> CredentialQuery:
@@ -270,8 +292,6 @@ def _parse_claim_sets(entry: JsonObject, claims: tuple[ClaimsQuery, ...]) -> tup
     sets = _entries(entry, "claim_sets", lambda value: _references(value, "claim_sets", MAX_CLAIMS))
     if sets is None:
         return (claims,) if claims else ()
-    if sum(map(len, sets)) > MAX_CLAIM_REFERENCES:
-        raise MalformedError(f"claim_sets name more than {MAX_CLAIM_REFERENCES} claims", clause="OpenID4VP 6.1")
     # 6.4.1: "claim_sets MUST NOT be present if claims is absent." 6.3: with claim_sets, id is REQUIRED.
     # dcql-6.3-claim-ids
     if not claims or len(by_id) != len(claims):
@@ -363,3 +383,8 @@ def _boolean(entry: JsonObject, member: str, *, default: bool) -> bool:
 def _require_distinct(values: Collection[object], what: str, clause: str) -> None:
     if len(set(values)) != len(values):
         raise MalformedError(f"{what} occurs twice", clause=clause)
+
+
+def _require_few(count: int, limit: int, what: str, clause: str) -> None:
+    if count > limit:
+        raise MalformedError(f"dcql_query has more than {limit} {what} in all", clause=clause)
