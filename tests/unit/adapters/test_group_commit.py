@@ -1,6 +1,8 @@
 """Several requests in one commit: each stands or falls alone, and none is answered before the commit."""
 
 import asyncio
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,8 +10,9 @@ from sqlalchemy import event, func, insert, select
 from sqlalchemy.exc import OperationalError
 
 from tests.support.job_programs import EFFECT, METADATA
-from wallet_core.adapters.group_commit import MOST, GroupCommit
-from wallet_core.adapters.sql import Database, UnitOfWork
+from wallet_core.adapters import group_commit
+from wallet_core.adapters.group_commit import MOST, WAIT_SECONDS, GroupCommit
+from wallet_core.adapters.sql import Database, DatabaseBusy, UnitOfWork
 from wallet_core.errors import InvalidRequest, StateConflict, StorageError
 
 
@@ -17,6 +20,23 @@ from wallet_core.errors import InvalidRequest, StateConflict, StorageError
 def made(database: Database) -> Database:
     METADATA.create_all(database.engine)
     return database
+
+
+@pytest.fixture
+def file_database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(f"sqlite:///{tmp_path}/shared.db")
+    METADATA.create_all(database.engine)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def other(tmp_path: Path, file_database: Database) -> Iterator[Database]:
+    """The same file, as another worker has it open."""
+    del file_database
+    database = Database(f"sqlite:///{tmp_path}/shared.db")
+    yield database
+    database.close()
 
 
 @pytest.fixture
@@ -109,3 +129,54 @@ def test_a_caller_that_went_away_harms_nobody(made: Database) -> None:
 
     assert asyncio.run(impatient()) == 2
     assert _count(made) == 2
+
+
+def test_a_database_that_another_process_writes_to_is_not_waited_for(file_database: Database, other: Database) -> None:
+    """The loop serves others meanwhile, and those who come are in the same commit."""
+    seen: list[Any] = []
+    event.listen(file_database.engine, "commit", seen.append)
+
+    async def meanwhile() -> list[int]:
+        group = GroupCommit(file_database)
+        with other.unit():
+            first = asyncio.ensure_future(group.run(lambda unit: _write(unit, 1)))
+            await asyncio.sleep(20 * WAIT_SECONDS)
+            assert not first.done()
+            second = asyncio.ensure_future(group.run(lambda unit: _write(unit, 2)))
+            await asyncio.sleep(5 * WAIT_SECONDS)
+        return await asyncio.gather(first, second)
+
+    assert asyncio.run(meanwhile()) == [1, 2]
+    assert (len(seen), _count(file_database)) == (1, 2)
+
+
+def test_more_than_a_group_that_waited_is_stored_group_by_group(file_database: Database, other: Database) -> None:
+    seen: list[Any] = []
+    event.listen(file_database.engine, "commit", seen.append)
+
+    async def many() -> list[Any]:
+        group = GroupCommit(file_database)
+        with other.unit():
+            waiting = [asyncio.ensure_future(group.run(lambda unit, n=n: _write(unit, n))) for n in range(2 * MOST + 5)]
+            await asyncio.sleep(20 * WAIT_SECONDS)
+        return await asyncio.gather(*waiting)
+
+    assert asyncio.run(many()) == list(range(2 * MOST + 5))
+    assert len(seen) == 3
+
+
+def test_a_database_that_stays_busy_fails_the_group(
+    file_database: Database, other: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "BUSY_SECONDS", 0.02)
+
+    async def refused() -> list[Any]:
+        group = GroupCommit(file_database)
+        with other.unit():
+            results = await _all(group, range(3))
+        return [*results, await group.run(lambda unit: _write(unit, 3))]
+
+    *failed, later = asyncio.run(refused())
+    assert all(isinstance(result, DatabaseBusy) for result in failed)
+    assert later == 3
+    assert _count(file_database) == 1
