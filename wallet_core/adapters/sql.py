@@ -63,6 +63,9 @@ NAMING_CONVENTION = {
     "pk": "pk_%(table_name)s",
 }
 
+_LOCKED_OUT = frozenset({"55P03", "40P01"})
+"""PostgreSQL's lock_not_available and deadlock_detected."""
+
 _READ_ONLY = "jigap_read_only"
 _AT_ONCE = "jigap_at_once"
 
@@ -72,7 +75,7 @@ _Item = TypeVar("_Item")
 
 
 class DatabaseBusy(StorageError):
-    """Another process writes to the SQLite file just now, and the unit was not to wait for it."""
+    """Another transaction holds what this one needs, and it was not to wait, or no longer, or for each other."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -247,6 +250,8 @@ def storage_error(error: SQLAlchemyError) -> StateConflict | StorageError:
     reason = type(getattr(error, "orig", None) or error).__name__
     if isinstance(error, IntegrityError):
         return StateConflict("this exists already, or what it belongs to does not", detail=f"database: {reason}")
+    if getattr(getattr(error, "orig", None), "sqlstate", None) in _LOCKED_OUT:
+        return DatabaseBusy("another transaction holds what this one needs", detail=f"database: {reason}")
     return StorageError("the database could not be used", detail=f"database: {reason}")
 
 
@@ -311,7 +316,8 @@ def _begin_sqlite(connection: Connection) -> None:
             if at_once:
                 driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     except sqlite3.Error as exc:
-        if at_once and exc.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+        # The extended code says more: that the file is recovered after a crash just now, for one.
+        if at_once and exc.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
             raise DatabaseBusy("another process writes to the database") from exc
         raise OperationalError(begin, None, exc) from exc
 
@@ -387,7 +393,7 @@ def spend_all(
     Raises:
         StateConflict: one was used before.
     """
-    # In order: two transactions that spend the same ones never wait for each other.
+    # In order: two requests that spend the same ones never wait for each other.
     rows = [{"digest": digest, "expires_at": expires_at} for digest in sorted(digests)]
     statement = _insert_if_absent(_core_table(table), connection.dialect.name)
     if rows and connection.execute(statement, rows).rowcount != len(rows):

@@ -1,16 +1,20 @@
 """Several requests in one commit: each stands or falls alone, and none is answered before the commit."""
 
 import asyncio
+import sqlite3
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import event, func, insert, select
+from sqlalchemy import event, func, insert, select, update
 from sqlalchemy.exc import OperationalError
 
 from tests.support.job_programs import EFFECT, METADATA
-from wallet_core.adapters import group_commit
+from wallet_core.adapters import group_commit, sql
 from wallet_core.adapters.group_commit import MOST, WAIT_SECONDS, GroupCommit
 from wallet_core.adapters.sql import Database, DatabaseBusy, UnitOfWork
 from wallet_core.errors import InvalidRequest, StateConflict, StorageError
@@ -180,3 +184,69 @@ def test_a_database_that_stays_busy_fails_the_group(
     assert all(isinstance(result, DatabaseBusy) for result in failed)
     assert later == 3
     assert _count(file_database) == 1
+
+
+class _Recovering:
+    """What a connection of the driver is while another process recovers the file after a crash."""
+
+    def execute(self, statement: str) -> None:
+        if statement.startswith("BEGIN"):
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY_RECOVERY
+            raise error
+
+
+def test_a_file_that_is_recovered_after_a_crash_is_busy_too() -> None:
+    connection: Any = SimpleNamespace(
+        get_execution_options=lambda: {sql._AT_ONCE: True},
+        info={sql._READ_ONLY: False},
+        connection=SimpleNamespace(dbapi_connection=_Recovering()),
+    )
+    with pytest.raises(DatabaseBusy):
+        sql._begin_sqlite(connection)
+
+
+def test_two_groups_that_hold_what_the_other_wants_both_come_to_their_end(
+    made: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if made.is_sqlite:
+        pytest.skip("SQLite has one writer")
+    monkeypatch.setattr(group_commit, "LOCK_MS", 50)
+    with made.unit() as unit:
+        unit.connection.execute(insert(EFFECT), [{"id": n, "job": 0, "worker": ""} for n in (1, 2)])
+    both_hold = threading.Barrier(2, timeout=5)
+
+    def move(unit: UnitOfWork, row: int, meet: list[int]) -> int:
+        unit.connection.execute(update(EFFECT).where(EFFECT.c.id == row).values(job=EFFECT.c.job + 1))
+        if meet:
+            meet.pop()
+            both_hold.wait()
+        return row
+
+    def worker(first: int, second: int) -> list[Any]:
+        database, meet = Database(database_url), [1]
+
+        async def run() -> list[Any]:
+            group = GroupCommit(database)
+            work = [group.run(lambda unit, row=row: move(unit, row, meet)) for row in (first, second)]
+            return await asyncio.gather(*work, return_exceptions=True)
+
+        try:
+            return asyncio.run(run())
+        finally:
+            database.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(worker, (1, 2), (2, 1))) == [[1, 2], [2, 1]]
+    with made.reader() as unit:
+        assert unit.connection.execute(select(EFFECT.c.job)).scalars().all() == [2, 2]
+
+
+def test_an_error_that_nobody_expected_reaches_every_caller(made: Database) -> None:
+    def fail(_connection: Any) -> None:
+        raise ZeroDivisionError
+
+    event.listen(made.engine, "commit", fail)
+    results = asyncio.run(_all(GroupCommit(made), range(3)))
+    event.remove(made.engine, "commit", fail)
+    assert [type(result) for result in results] == [ZeroDivisionError] * 3
