@@ -76,7 +76,8 @@ async def credential(request: Request) -> Response:
     try:
         return _answered(await issuer.commit(store))
     except StateConflict:
-        # A request under the same offer was faster. This one is begun again, and lets no other in between.
+        # Another request under the same offer was faster, or got a place drawn here. Begun again, it lets no other
+        # request of this worker in between.
         return _answered(answer_credential_request(ports, agency, received))
 
 

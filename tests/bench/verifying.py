@@ -158,7 +158,8 @@ class MemoryPresentations:
     def __init__(self, stored: list[StoredPresentation]) -> None:
         self.by_request = {each.request_id: each for each in stored}
         self.moved: dict[str, Presentation] = {}
-        self.notes: dict[str, RecordNotes | None] = {}
+        # One block that grows: a file would not ask the kernel for pages of memory with every answer either.
+        self.notes = bytearray()
 
     def add(self, presentation: StoredPresentation) -> None:
         """Store a new one."""
@@ -174,7 +175,8 @@ class MemoryPresentations:
         if presentation.request_id in self.moved:
             raise StateConflict("this request was answered")
         self.moved[presentation.request_id] = state
-        self.notes[presentation.request_id] = notes
+        if notes is not None:
+            self.notes += notes.body + (notes.secrets or b"")
 
 
 class _Both:

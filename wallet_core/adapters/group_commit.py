@@ -1,8 +1,12 @@
 """Several requests of one worker in one commit: waiting for the disk is the dearest part of a short request.
 
-Each is answered only after the commit. If one of them is refused, all are rolled back and run again, each in a
+Each is answered only after the commit. If one of them is refused, what all did is taken back and done again, each in a
 savepoint, so that it leaves the others as they are: savepoints cost two statements a request, and hardly any is
 refused this late. Nothing is kept beyond that: a crash before the commit loses all of them, and none was answered.
+
+While a group waits for a lock its worker serves nobody, so it does not wait long. Where another worker writes to the
+SQLite file, the group tries again a moment later, grown by those who came. On PostgreSQL, where two groups may hold
+what the other wants, a request that met a lock runs in a transaction of its own after the others.
 """
 
 import asyncio
@@ -13,8 +17,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from wallet_core.adapters.sql import Database, UnitOfWork, storage_error
-from wallet_core.errors import StorageError
+from wallet_core.adapters.sql import BUSY_TIMEOUT_MS, Database, DatabaseBusy, UnitOfWork, storage_error
 
 S = TypeVar("S")
 S_co = TypeVar("S_co", covariant=True)
@@ -22,6 +25,15 @@ T = TypeVar("T")
 
 WAIT_SECONDS = 0.001
 """How long the first request of a group waits for others: about what a commit takes."""
+
+AGAIN_SECONDS = 0.001
+"""When a group tries again that found the database busy."""
+
+BUSY_SECONDS = BUSY_TIMEOUT_MS / 1000
+"""How long it tries."""
+
+LOCK_MS = 100
+"""How long a statement of a group waits for a lock on PostgreSQL: some commits of other workers."""
 
 MOST = 64
 """Requests of one group: beyond that others would wait too long for a lock."""
@@ -78,9 +90,12 @@ class GroupCommit:
     """
 
     def __init__(self, database: Database, *, wait: float = WAIT_SECONDS) -> None:
-        self._unit = database.unit()
+        self._is_sqlite = database.is_sqlite
+        self._unit = database.unit_at_once()
+        self._patient_unit = database.unit()
         self._wait = wait
         self._waiting: list[_Entry] = []
+        self._busy_since: float | None = None
 
     async def run(self, work: Callable[[UnitOfWork], T]) -> T:
         """Return what ``work`` returns, after it was committed; raise what it raises, after it was rolled back.
@@ -96,35 +111,56 @@ class GroupCommit:
         self._waiting.append(entry)
         if len(self._waiting) == 1:
             loop.call_later(self._wait, self._commit)
-        elif len(self._waiting) == MOST:
+        elif len(self._waiting) == MOST and self._busy_since is None:
             self._commit()
         return cast("T", await entry.future)
 
     def _commit(self) -> None:
-        entries, self._waiting = self._waiting, []
+        entries, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
         if not entries:
             return
         try:
             self._store(entries)
-        except StorageError as exc:
-            for entry in entries:
-                entry.error = exc
-        for entry in entries:
-            if entry.future.done():  # the caller went away; the work is done all the same
-                continue
-            if entry.error is not None:
-                entry.future.set_exception(entry.error)
-            else:
-                entry.future.set_result(entry.result)
+        except DatabaseBusy as exc:
+            if self._comes_again():
+                self._waiting = entries + self._waiting
+                return
+            entries, self._waiting = entries + self._waiting, []
+            _fail(entries, exc)
+        except Exception as exc:  # noqa: BLE001 - it goes to the callers, as it is: none of them may wait for ever
+            _fail(entries, exc)
+        self._busy_since = None
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._commit)
+        _answer(entries)
+
+    def _comes_again(self) -> bool:
+        """Try once more in a moment, and return True, unless the database has been busy for too long."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if self._busy_since is None:
+            self._busy_since = now
+        if now - self._busy_since > BUSY_SECONDS:
+            return False
+        loop.call_later(AGAIN_SECONDS, self._commit)
+        return True
 
     def _store(self, entries: Sequence[_Entry]) -> None:
-        try:
-            with self._unit:
+        """Do the work of a group. Raises :class:`DatabaseBusy` only before any of it is done."""
+        with self._unit:
+            connection = self._unit.connection
+            if not self._is_sqlite:
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_MS}")
+            connection.exec_driver_sql("SAVEPOINT every")
+            try:
                 self._run_all(entries)
-        except _RefusedError:
-            with self._unit:
+            except _RefusedError:
+                connection.exec_driver_sql("ROLLBACK TO SAVEPOINT every")
                 for entry in entries:
-                    self._run_apart(entry)
+                    self._run_in_savepoint(entry)
+        for entry in entries:
+            if isinstance(entry.error, DatabaseBusy):
+                self._run_alone(entry)
 
     def _run_all(self, entries: Sequence[_Entry]) -> None:
         for entry in entries:
@@ -133,7 +169,7 @@ class GroupCommit:
             except Exception as exc:
                 raise _RefusedError from exc
 
-    def _run_apart(self, entry: _Entry) -> None:
+    def _run_in_savepoint(self, entry: _Entry) -> None:
         connection = self._unit.connection
         connection.exec_driver_sql("SAVEPOINT one")
         try:
@@ -142,3 +178,26 @@ class GroupCommit:
             entry.error = storage_error(exc) if isinstance(exc, SQLAlchemyError) else exc
             connection.exec_driver_sql("ROLLBACK TO SAVEPOINT one")
         connection.exec_driver_sql("RELEASE SAVEPOINT one")
+
+    def _run_alone(self, entry: _Entry) -> None:
+        entry.error = None
+        try:
+            with self._patient_unit:
+                entry.result = entry.work(self._patient_unit)
+        except Exception as exc:  # noqa: BLE001 - it goes to the caller, as it is
+            entry.error = exc
+
+
+def _fail(entries: Sequence[_Entry], error: Exception) -> None:
+    for entry in entries:
+        entry.error = error
+
+
+def _answer(entries: Sequence[_Entry]) -> None:
+    for entry in entries:
+        if entry.future.done():  # the caller went away; the work is done all the same
+            continue
+        if entry.error is not None:
+            entry.future.set_exception(entry.error)
+        else:
+            entry.future.set_result(entry.result)

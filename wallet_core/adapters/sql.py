@@ -63,11 +63,19 @@ NAMING_CONVENTION = {
     "pk": "pk_%(table_name)s",
 }
 
+_LOCKED_OUT = frozenset({"55P03", "40P01"})
+"""PostgreSQL's lock_not_available and deadlock_detected."""
+
 _READ_ONLY = "jigap_read_only"
+_AT_ONCE = "jigap_at_once"
 
 _CHUNK: Final = 500  # SQLite takes 32,766 parameters in a statement; PostgreSQL plans short lists faster
 
 _Item = TypeVar("_Item")
+
+
+class DatabaseBusy(StorageError):
+    """Another transaction holds what this one needs, and it was not to wait, or no longer, or for each other."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -133,6 +141,7 @@ class Database:
         self._reading = self.engine.execution_options(**options)
         # On SQLite a reader costs no round trip: there is nothing to spare.
         self._looking = self._reading if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._at_once = self.engine.execution_options(**{_AT_ONCE: True}) if self.is_sqlite else self.engine
 
     @property
     def is_sqlite(self) -> bool:
@@ -142,6 +151,10 @@ class Database:
     def unit(self) -> "UnitOfWork":
         """Return a unit of work: ``with unit:`` begins, commits at the end, rolls back on an exception."""
         return UnitOfWork(self.engine)
+
+    def unit_at_once(self) -> "UnitOfWork":
+        """Return a unit of work that raises :class:`DatabaseBusy` where it would have to wait before it begins."""
+        return UnitOfWork(self._at_once)
 
     def reader(self) -> "UnitOfWork":
         """Return a unit that sees one consistent state, cannot write, and waits for no writer."""
@@ -237,6 +250,8 @@ def storage_error(error: SQLAlchemyError) -> StateConflict | StorageError:
     reason = type(getattr(error, "orig", None) or error).__name__
     if isinstance(error, IntegrityError):
         return StateConflict("this exists already, or what it belongs to does not", detail=f"database: {reason}")
+    if getattr(getattr(error, "orig", None), "sqlstate", None) in _LOCKED_OUT:
+        return DatabaseBusy("another transaction holds what this one needs", detail=f"database: {reason}")
     return StorageError("the database could not be used", detail=f"database: {reason}")
 
 
@@ -283,7 +298,8 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    read_only = bool(connection.get_execution_options().get(_READ_ONLY))
+    options = connection.get_execution_options()
+    read_only, at_once = bool(options.get(_READ_ONLY)), bool(options.get(_AT_ONCE))
     # Past SQLAlchemy, whose way to run a statement costs ten times as much as beginning: there are several a request.
     driver: Any = connection.connection.dbapi_connection
     # A writer takes its lock at once: a reader that turns writer cannot wait and fails.
@@ -292,8 +308,17 @@ def _begin_sqlite(connection: Connection) -> None:
         if connection.info.get(_READ_ONLY) is not read_only:
             driver.execute(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
             connection.info[_READ_ONLY] = read_only
-        driver.execute(begin)
+        if at_once:
+            driver.execute("PRAGMA busy_timeout = 0")
+        try:
+            driver.execute(begin)
+        finally:
+            if at_once:
+                driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     except sqlite3.Error as exc:
+        # The extended code says more: that the file is recovered after a crash just now, for one.
+        if at_once and exc.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            raise DatabaseBusy("another process writes to the database") from exc
         raise OperationalError(begin, None, exc) from exc
 
 
@@ -368,7 +393,7 @@ def spend_all(
     Raises:
         StateConflict: one was used before.
     """
-    # In order: two transactions that spend the same ones never wait for each other.
+    # In order: two requests that spend the same ones never wait for each other.
     rows = [{"digest": digest, "expires_at": expires_at} for digest in sorted(digests)]
     statement = _insert_if_absent(_core_table(table), connection.dialect.name)
     if rows and connection.execute(statement, rows).rowcount != len(rows):

@@ -8,7 +8,7 @@ from issuer.issuance.ports import IssuancePorts, IssuedType, Offer, Storage
 from issuer.issuance.use_cases.clients import authorized_offer
 from issuer.issuance.use_cases.copies import record_copies, sign_copies
 from issuer.issuance.use_cases.dataset import issued_type, offered_record, open_dataset
-from issuer.issuance.use_cases.deferring import hold, must_wait
+from issuer.issuance.use_cases.deferring import hold, must_wait, new_deferral
 from issuer.issuance.use_cases.encryption import decryption_of
 from issuer.issuance.use_cases.races import until_no_race
 from wallet_core.http import HttpResponse, ReceivedRequest
@@ -116,10 +116,12 @@ def prepare_answer(ports: IssuancePorts, checked: CheckedRequest) -> Callable[[S
     Raises:
         CredentialRequestDenied: the data are gone or no longer valid, or the token has asked too often.
 
-    What is returned raises ``StateConflict`` if another request was faster, and ``InvalidNonce`` if a proof was used.
+    What is returned raises ``StateConflict`` if another request was faster or was given a place of these,
+    ``InvalidNonce`` or ``InvalidDpopProof`` if a proof was used before, and ``CredentialRequestDenied`` if too many
+    requests wait for a decision.
     """
     if must_wait(checked.offer, checked.issued, checked.dataset):
-        return lambda storage: _defer(ports, storage, checked)
+        return _defer(ports, checked)
     return _issue(ports, checked)
 
 
@@ -150,13 +152,19 @@ def _issue(ports: IssuancePorts, checked: CheckedRequest) -> Callable[[Storage],
     return store
 
 
-def _defer(ports: IssuancePorts, storage: Storage, checked: CheckedRequest) -> HttpResponse:
+def _defer(ports: IssuancePorts, checked: CheckedRequest) -> Callable[[Storage], HttpResponse]:
     offer, request, now = checked.offer, checked.request, checked.at
-    storage.offers.keep(offer)
-    # M10: spent now, because the proofs are not looked at again.
-    _spend_nonces(storage, checked.keys, now)
-    body = hold(ports, storage, checked.agency, offer, request.configuration_id, checked.keys, now)
-    return create_answer(body, request.response_encryption, status=202)
+    deferred, body = new_deferral(ports, offer, request.configuration_id, checked.keys, checked.dataset, now)
+    answer = create_answer(body, request.response_encryption, status=202)
+
+    def store(storage: Storage) -> HttpResponse:
+        storage.offers.keep(offer)
+        # M10: spent now, because the proofs are not looked at again.
+        _spend_nonces(storage, checked.keys, now)
+        hold(storage, deferred)
+        return answer
+
+    return store
 
 
 def _spend_nonces(storage: Storage, keys: Sequence[AcceptedKey], now: datetime) -> None:

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from issuer.agencies.ports import Agency
 from issuer.issuance.ports import DeferredIssuance, IssuancePorts, IssuedType, Offer, Storage
-from issuer.issuance.use_cases.dataset import new_id, open_dataset, subject_record
+from issuer.issuance.use_cases.dataset import new_id, subject_record
 from wallet_core.encoding import strict_json
 from wallet_core.errors import CredentialRequestDenied, NotFound
 from wallet_core.protocols.openid4vci.deferral import create_transaction_id, defer
@@ -30,39 +29,44 @@ def must_wait(offer: Offer, issued: IssuedType, dataset: JsonObject) -> bool:
     return issued.type.issuance.clerk_decides or dataset.get("deferred") is True
 
 
-def hold(
+def new_deferral(
     ports: IssuancePorts,
-    storage: Storage,
-    agency: Agency,
     offer: Offer,
     configuration_id: CredentialConfigurationId,
     keys: Sequence[AcceptedKey],
+    dataset: JsonObject,
     now: datetime,
-) -> JsonObject:
-    """Store a request that is not answered yet, in the unit of ``storage``, and return the answer for status 202.
+) -> tuple[DeferredIssuance, JsonObject]:
+    """Return a request that is not answered yet, for :func:`hold`, and the answer for status 202.
+
+    ``dataset`` is what came with the offer.
+    """
+    deferred_id = new_id(ports, now)
+    transaction_id = create_transaction_id(ports.random)
+    claims = dataset.get("claims")
+    record = claims.get(configuration_id) if isinstance(claims, dict) else None
+    deferred = DeferredIssuance(
+        deferred_id,
+        offer.agency_id,
+        offer.id,
+        1,
+        defer(configuration_id, keys=tuple(keys), now=now),
+        digest(transaction_id),
+        offer.subject_id,
+        seal_record(ports, offer.agency_id, deferred_id, record if isinstance(record, dict) else None),
+    )
+    return deferred, create_deferral(transaction_id, interval=ports.deferral.interval)
+
+
+def hold(storage: Storage, deferred: DeferredIssuance) -> None:
+    """Store a request that is not answered yet, in the unit of ``storage``.
 
     Raises:
         CredentialRequestDenied: the offer has too many of them.
     """
-    if len(storage.deferrals.of_offers(agency.id, [offer.id])) >= MAX_PER_OFFER:
+    if len(storage.deferrals.of_offers(deferred.agency_id, [deferred.offer_id])) >= MAX_PER_OFFER:
         raise CredentialRequestDenied("too many requests under this offer wait for a decision")
-    deferred_id = new_id(ports, now)
-    transaction_id = create_transaction_id(ports.random)
-    claims = open_dataset(ports, offer).get("claims")
-    record = claims.get(configuration_id) if isinstance(claims, dict) else None
-    storage.deferrals.add(
-        DeferredIssuance(
-            deferred_id,
-            agency.id,
-            offer.id,
-            1,
-            defer(configuration_id, keys=tuple(keys), now=now),
-            digest(transaction_id),
-            offer.subject_id,
-            seal_record(ports, agency.id, deferred_id, record if isinstance(record, dict) else None),
-        )
-    )
-    return create_deferral(transaction_id, interval=ports.deferral.interval)
+    storage.deferrals.add(deferred)
 
 
 def seal_record(ports: IssuancePorts, agency_id: AgencyId, deferred_id: str, record: JsonObject | None) -> bytes:

@@ -175,7 +175,7 @@ def revoke_copies(
     order = StatusOrder("invalid", reason, revoked_by)
     agency_id = next(iter(credentials)).agency_id
     now, terms = ports.clock.now(), ports.status.terms
-    # Lists first, rows after them, as everywhere: two transactions must not wait for each other.
+    # Lists first, rows after them, as everywhere: two requests must not wait for each other.
     revoke_all(storage.statuses, terms, agency_id, ids, order, now=now, random=ports.random)
     storage.credentials.revoked(ids)
 

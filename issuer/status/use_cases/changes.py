@@ -88,7 +88,7 @@ def revoke_all(
     """Revoke many credentials, each list locked and written once. What has no place, or was revoked before, stays so.
 
     ``order`` says why and who; its status is ``invalid``. Lists are taken in the order of their numbers, so that two
-    transactions never wait for each other.
+    requests never wait for each other; what groups of them do is ``adapters.group_commit``'s.
     """
     by_list: dict[int, dict[int, str]] = defaultdict(dict)
     for entry in lists.entries(agency_id, credential_ids):

@@ -1,15 +1,22 @@
 """Several requests in one commit: each stands or falls alone, and none is answered before the commit."""
 
 import asyncio
+import sqlite3
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import event, func, insert, select
+from sqlalchemy import event, func, insert, select, update
 from sqlalchemy.exc import OperationalError
 
 from tests.support.job_programs import EFFECT, METADATA
-from wallet_core.adapters.group_commit import MOST, GroupCommit
-from wallet_core.adapters.sql import Database, UnitOfWork
+from wallet_core.adapters import group_commit, sql
+from wallet_core.adapters.group_commit import MOST, WAIT_SECONDS, GroupCommit
+from wallet_core.adapters.sql import Database, DatabaseBusy, UnitOfWork
 from wallet_core.errors import InvalidRequest, StateConflict, StorageError
 
 
@@ -17,6 +24,23 @@ from wallet_core.errors import InvalidRequest, StateConflict, StorageError
 def made(database: Database) -> Database:
     METADATA.create_all(database.engine)
     return database
+
+
+@pytest.fixture
+def file_database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(f"sqlite:///{tmp_path}/shared.db")
+    METADATA.create_all(database.engine)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def other(tmp_path: Path, file_database: Database) -> Iterator[Database]:
+    """The same file, as another worker has it open."""
+    del file_database
+    database = Database(f"sqlite:///{tmp_path}/shared.db")
+    yield database
+    database.close()
 
 
 @pytest.fixture
@@ -109,3 +133,120 @@ def test_a_caller_that_went_away_harms_nobody(made: Database) -> None:
 
     assert asyncio.run(impatient()) == 2
     assert _count(made) == 2
+
+
+def test_a_database_that_another_process_writes_to_is_not_waited_for(file_database: Database, other: Database) -> None:
+    """The loop serves others meanwhile, and those who come are in the same commit."""
+    seen: list[Any] = []
+    event.listen(file_database.engine, "commit", seen.append)
+
+    async def meanwhile() -> list[int]:
+        group = GroupCommit(file_database)
+        with other.unit():
+            first = asyncio.ensure_future(group.run(lambda unit: _write(unit, 1)))
+            await asyncio.sleep(20 * WAIT_SECONDS)
+            assert not first.done()
+            second = asyncio.ensure_future(group.run(lambda unit: _write(unit, 2)))
+            await asyncio.sleep(5 * WAIT_SECONDS)
+        return await asyncio.gather(first, second)
+
+    assert asyncio.run(meanwhile()) == [1, 2]
+    assert (len(seen), _count(file_database)) == (1, 2)
+
+
+def test_more_than_a_group_that_waited_is_stored_group_by_group(file_database: Database, other: Database) -> None:
+    seen: list[Any] = []
+    event.listen(file_database.engine, "commit", seen.append)
+
+    async def many() -> list[Any]:
+        group = GroupCommit(file_database)
+        with other.unit():
+            waiting = [asyncio.ensure_future(group.run(lambda unit, n=n: _write(unit, n))) for n in range(2 * MOST + 5)]
+            await asyncio.sleep(20 * WAIT_SECONDS)
+        return await asyncio.gather(*waiting)
+
+    assert asyncio.run(many()) == list(range(2 * MOST + 5))
+    assert len(seen) == 3
+
+
+def test_a_database_that_stays_busy_fails_the_group(
+    file_database: Database, other: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "BUSY_SECONDS", 0.02)
+
+    async def refused() -> list[Any]:
+        group = GroupCommit(file_database)
+        with other.unit():
+            results = await _all(group, range(3))
+        return [*results, await group.run(lambda unit: _write(unit, 3))]
+
+    *failed, later = asyncio.run(refused())
+    assert all(isinstance(result, DatabaseBusy) for result in failed)
+    assert later == 3
+    assert _count(file_database) == 1
+
+
+class _Recovering:
+    """What a connection of the driver is while another process recovers the file after a crash."""
+
+    def execute(self, statement: str) -> None:
+        if statement.startswith("BEGIN"):
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY_RECOVERY
+            raise error
+
+
+def test_a_file_that_is_recovered_after_a_crash_is_busy_too() -> None:
+    connection: Any = SimpleNamespace(
+        get_execution_options=lambda: {sql._AT_ONCE: True},
+        info={sql._READ_ONLY: False},
+        connection=SimpleNamespace(dbapi_connection=_Recovering()),
+    )
+    with pytest.raises(DatabaseBusy):
+        sql._begin_sqlite(connection)
+
+
+def test_two_groups_that_hold_what_the_other_wants_both_come_to_their_end(
+    made: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if made.is_sqlite:
+        pytest.skip("SQLite has one writer")
+    monkeypatch.setattr(group_commit, "LOCK_MS", 50)
+    with made.unit() as unit:
+        unit.connection.execute(insert(EFFECT), [{"id": n, "job": 0, "worker": ""} for n in (1, 2)])
+    both_hold = threading.Barrier(2, timeout=5)
+
+    def move(unit: UnitOfWork, row: int, meet: list[int]) -> int:
+        unit.connection.execute(update(EFFECT).where(EFFECT.c.id == row).values(job=EFFECT.c.job + 1))
+        if meet:
+            meet.pop()
+            both_hold.wait()
+        return row
+
+    def worker(first: int, second: int) -> list[Any]:
+        database, meet = Database(database_url), [1]
+
+        async def run() -> list[Any]:
+            group = GroupCommit(database)
+            work = [group.run(lambda unit, row=row: move(unit, row, meet)) for row in (first, second)]
+            return await asyncio.gather(*work, return_exceptions=True)
+
+        try:
+            return asyncio.run(run())
+        finally:
+            database.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(worker, (1, 2), (2, 1))) == [[1, 2], [2, 1]]
+    with made.reader() as unit:
+        assert unit.connection.execute(select(EFFECT.c.job)).scalars().all() == [2, 2]
+
+
+def test_an_error_that_nobody_expected_reaches_every_caller(made: Database) -> None:
+    def fail(_connection: Any) -> None:
+        raise ZeroDivisionError
+
+    event.listen(made.engine, "commit", fail)
+    results = asyncio.run(_all(GroupCommit(made), range(3)))
+    event.remove(made.engine, "commit", fail)
+    assert [type(result) for result in results] == [ZeroDivisionError] * 3

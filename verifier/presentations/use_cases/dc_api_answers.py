@@ -113,10 +113,11 @@ def judge_dc_api_answer(
     protocol, answer_body = _validate_call(request, offer, answer), strict_json.dumps(answer.data)
     sealed_for = offer.encryption_info if protocol is DcApiProtocol.ISO_MDOC else None
     call = dc_api_members(protocol, answer.origin, sealed_for)
+    trust = ports.trust_version(now)
     try:
         opened = _open(ports, stored, protocol, answer)
     except VerificationError as exc:
-        return give_verdict(ports, stored, refused(exc, {}, now=now), answer_body, dc_api=call, now=now)
+        return give_verdict(ports, stored, refused(exc, {}, now=now), answer_body, now=now, trust=trust, dc_api=call)
     judged = judge(
         opened.response,
         lambda vp_token: validate_answer(
@@ -132,7 +133,7 @@ def judge_dc_api_answer(
         response_code_digest=b"",
         now=now,
     )
-    return give_verdict(ports, stored, judged, answer_body, dc_api=call, now=now)
+    return give_verdict(ports, stored, judged, answer_body, now=now, trust=trust, dc_api=call)
 
 
 def _validate_call(request: DcApiRequest, offer: DcApiOffer, answer: DcApiAnswer) -> DcApiProtocol:

@@ -66,12 +66,21 @@ class ReadAnswer:
 
 @statically_frozen
 class JudgedAnswer:
-    """What an answer means, the ``response_code`` that goes with it, and when it was looked at."""
+    """What an answer means.
+
+    Attributes:
+        answer: as it was read.
+        judgement: of it.
+        code: the ``response_code`` that goes with it.
+        at: when it was judged.
+        trust: which roots and which list counted then, as a record shows it.
+    """
 
     answer: ReadAnswer
     judgement: Judgement
     code: str
     at: datetime
+    trust: JsonObject
 
 
 @statically_frozen
@@ -181,14 +190,17 @@ def judge_answer(ports: PresentationPorts, answer: ReadAnswer, statuses: StatusL
         response_code_digest=code_digest(code),
         now=now,
     )
-    return JudgedAnswer(answer, judgement, code, now)
+    # Now, not when it is noted: another answer's look may bring a new trust list in between.
+    return JudgedAnswer(answer, judgement, code, now, ports.trust_version(now))
 
 
 def conclude(ports: PresentationPorts, judged: JudgedAnswer) -> Verdict:
     """Return the verdict on an answer. Nothing is stored yet: :func:`record_verdict` does that."""
     answer = judged.answer
     redirect_uri = _redirect(ports, answer.presentation, judged.code)
-    return give_verdict(ports, answer.presentation, judged.judgement, answer.body, redirect_uri, now=judged.at)
+    return give_verdict(
+        ports, answer.presentation, judged.judgement, answer.body, redirect_uri, now=judged.at, trust=judged.trust
+    )
 
 
 def record_verdict(storage: Storage, verdict: Verdict, *, now: datetime) -> None:
@@ -197,8 +209,7 @@ def record_verdict(storage: Storage, verdict: Verdict, *, now: datetime) -> None
     All in the caller's transaction.
 
     Raises:
-        StateConflict: another answer came first.
-        Expired: the time ran out meanwhile.
+        StateConflict: another answer came first, or the request has ended meanwhile.
     """
     _settle(storage, verdict.presentation, verdict.move, verdict.notes)
     check_id = verdict.presentation.check_id
@@ -215,10 +226,14 @@ def give_verdict(
     redirect_uri: str = "",
     *,
     now: datetime,
+    trust: JsonObject,
     dc_api: JsonObject | None = None,
 ) -> Verdict:
-    """Return a judgement and what goes with it; ``answer_body`` is the answer as it came, ``dc_api`` as of ``note``."""
-    notes = note(ports, stored, answer_body, judged.vp_token, judged.validated, now=now, dc_api=dc_api)
+    """Return a judgement and what goes with it.
+
+    ``answer_body`` is the answer as it came; ``now``, ``trust`` and ``dc_api`` are those of ``records.note``.
+    """
+    notes = note(ports, stored, answer_body, judged.vp_token, judged.validated, now=now, trust=trust, dc_api=dc_api)
     return Verdict(stored, judged.move, redirect_uri, notes, judged.error)
 
 

@@ -58,17 +58,19 @@ def note(
     validated: ValidatedResponse | None = None,
     *,
     now: datetime,
+    trust: JsonObject,
     dc_api: JsonObject | None = None,
 ) -> RecordNotes:
     """Return what the record of an answer will need: what was sent, proved, and under what it was judged.
 
-    ``dc_api`` is ``record.dc_api_members`` of an answer that a browser's page brought.
+    ``now`` is when it was judged, and ``trust`` what ``trust_version`` said then; ``dc_api`` is
+    ``record.dc_api_members`` of an answer that a browser's page brought.
     """
     policy = ports.policies.get(stored.policy_id or "")
     rule = DEFAULT_RULE if policy is None else policy.status
     circumstances: dict[str, Json] = {
         "program": ports.program,
-        "trust": ports.trust_version(now),
+        "trust": trust,
         "policy": None if policy is None else policy_members(policy),
         "extends": {} if validated is None else _extended(ports, validated),
         "status_rule": {"max_age_hours": rule.max_age_hours, "unknown": rule.unknown},
