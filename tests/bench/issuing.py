@@ -220,11 +220,12 @@ def create_in_memory() -> FastAPI:
     head = StatusListHead(AGENCY, 1, "dc+sd-jwt", 2, settings.status_list_size, 1, issuer.clock.now())
     lists: Any = MemoryStatusLists(head)
     statuses = StatusStorage(unit, lists)
-    in_memory: Any = {name: lambda: statuses for name in ("storage", "reading", "looking")}
-    status = replace(issuer.status, **in_memory)
+    units = ("storage", "reading", "looking")
+    status_units: Any = {name: lambda: statuses for name in units}
+    status = replace(issuer.status, **status_units)
     storage = Storage(unit, memory, memory, memory, memory, memory, lists, memory, memory, memory)
-    in_memory = {name: lambda: storage for name in ("storage", "reading", "looking")}
-    issuance = replace(issuer.issuance, **in_memory, status=status)
+    storage_units: Any = {name: lambda: storage for name in units}
+    issuance = replace(issuer.issuance, **storage_units, status=status)
 
     async def commit(work: Any) -> Any:
         return work(storage)

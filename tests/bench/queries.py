@@ -38,7 +38,7 @@ def recorded(engine: Engine) -> Iterator[Queries]:
             queries.writing += 1
 
     def executed(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        if not statement.startswith(("BEGIN", "PRAGMA", "SAVEPOINT")):
+        if not statement.startswith(("BEGIN", "PRAGMA", "SAVEPOINT", "SET LOCAL")):
             queries.statements.append(short(statement))
 
     event.listen(engine, "begin", begun)

@@ -317,7 +317,7 @@ def _begin_sqlite(connection: Connection) -> None:
                 driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     except sqlite3.Error as exc:
         # The extended code says more: that the file is recovered after a crash just now, for one.
-        if at_once and exc.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+        if at_once and getattr(exc, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
             raise DatabaseBusy("another process writes to the database") from exc
         raise OperationalError(begin, None, exc) from exc
 

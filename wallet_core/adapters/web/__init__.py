@@ -9,6 +9,7 @@
 * `protocol_routes`: the hot endpoints, before FastAPI's own machinery
 * `cohort`: requests that came together take each step together
 * `server`: uvicorn with its workers
+* `connection`: answers leave in one packet
 """
 
 from wallet_core.adapters.web.answers import html, page_router, protocol_answer, protocol_json, see_other

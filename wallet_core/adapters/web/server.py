@@ -14,6 +14,7 @@ from typing import Final
 import uvicorn
 
 from wallet_core.adapters.http import TLS12_CIPHERS
+from wallet_core.adapters.web.connection import Connection
 
 GRACE_SECONDS = 10
 """Seconds that requests in flight have to end when the server stops."""
@@ -94,7 +95,7 @@ def serve(
             port=port,
             workers=workers,
             loop="uvloop",
-            http="httptools",
+            http=Connection,
             ws="none",  # no app of ours speaks WebSocket; the proximity adapter has its own server
             lifespan="on",
             log_config=None,
