@@ -149,9 +149,9 @@ class GroupCommit:
         """Do the work of a group. Raises :class:`DatabaseBusy` only before any of it is done."""
         with self._unit:
             connection = self._unit.connection
-            if not self._is_sqlite:
-                connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_MS}")
-            connection.exec_driver_sql("SAVEPOINT every")
+            # In one round trip.
+            limit = "" if self._is_sqlite else f"SET LOCAL lock_timeout = {LOCK_MS}; "
+            connection.exec_driver_sql(f"{limit}SAVEPOINT every")
             try:
                 self._run_all(entries)
             except _RefusedError:
