@@ -207,11 +207,12 @@ def test_a_file_that_is_recovered_after_a_crash_is_busy_too() -> None:
 
 
 def test_two_groups_that_hold_what_the_other_wants_both_come_to_their_end(
-    made: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if made.is_sqlite:
-        pytest.skip("SQLite has one writer")
+    """On PostgreSQL: SQLite has one writer."""
     monkeypatch.setattr(group_commit, "LOCK_MS", 50)
+    made = Database(postgres_url)
+    METADATA.create_all(made.engine)
     with made.unit() as unit:
         unit.connection.execute(insert(EFFECT), [{"id": n, "job": 0, "worker": ""} for n in (1, 2)])
     both_hold = threading.Barrier(2, timeout=5)
@@ -224,7 +225,7 @@ def test_two_groups_that_hold_what_the_other_wants_both_come_to_their_end(
         return row
 
     def worker(first: int, second: int) -> list[Any]:
-        database, meet = Database(database_url), [1]
+        database, meet = Database(postgres_url), [1]
 
         async def run() -> list[Any]:
             group = GroupCommit(database)
@@ -240,6 +241,7 @@ def test_two_groups_that_hold_what_the_other_wants_both_come_to_their_end(
         assert list(pool.map(worker, (1, 2), (2, 1))) == [[1, 2], [2, 1]]
     with made.reader() as unit:
         assert unit.connection.execute(select(EFFECT.c.job)).scalars().all() == [2, 2]
+    made.close()
 
 
 def test_an_error_that_nobody_expected_reaches_every_caller(made: Database) -> None:
