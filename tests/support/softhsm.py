@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -89,7 +90,21 @@ class SoftHsm:
 
 def sign_in_child(what: Any, message: bytes, results: Any) -> None:
     """In another process: sign with a signer, or with the one a key describes."""
-    from wallet_core.adapters.hsm import HsmKey, HsmSigner
+    from wallet_core.adapters.hsm import HsmKey
 
-    signer = HsmSigner.open(what) if isinstance(what, HsmKey) else what
+    signer = _opened(what) if isinstance(what, HsmKey) else what
     results.put(signer.sign(message))
+
+
+def _opened(key: Any) -> Any:
+    """Open a key as a server does, which is asked again: SoftHSM, begun in two processes at once, may lack a token."""
+    from wallet_core.adapters.hsm import PAUSE_SECONDS, HsmSigner, HsmUnavailable
+
+    until = time.monotonic() + 20
+    while True:
+        try:
+            return HsmSigner.open(key)
+        except HsmUnavailable:
+            if time.monotonic() > until:
+                raise
+            time.sleep(PAUSE_SECONDS)
