@@ -26,7 +26,7 @@ from wallet_core.trust.x509 import format_x5c, verify_chain
 
 WORLD = world()
 KEY = CertifiedSigner(WORLD.verifier_signer, WORLD.verifier_chain)
-SALT = bytes(range(records.SALT_BYTES))
+SEED = bytes(range(records.SEED_BYTES))
 LATER = NOW + timedelta(days=3650)
 LIST = "https://issuer.example/agencies/police/statuslists/1"
 RULE = {"max_age_hours": 1, "unknown": "refuse"}
@@ -79,7 +79,7 @@ class Answer:
             validated = replace_credentials(validated, {"licence": (credential,)})
         self.validated = validated
         self.notes = records.note_answer(
-            b"vp_token=posted", self.vp_token, validated, CIRCUMSTANCES, salt=SALT, now=NOW
+            b"vp_token=posted", self.vp_token, validated, CIRCUMSTANCES, seed=SEED, now=NOW
         )
         open_state = Requested(self.terms)
         self.state = states.answer(open_state, validated, response_code_digest=b"", now=NOW)

@@ -21,7 +21,7 @@ from tests.support.verification_records import (
     PAYLOAD,
     RECORD,
     ROOTS,
-    SALT,
+    SEED,
     TRUST_LIST,
     WORLD,
     Answer,
@@ -93,7 +93,7 @@ def test_the_place_in_the_status_list_is_hidden_like_a_claim() -> None:
 def test_salts_differ_for_every_claim_and_every_record() -> None:
     salts = [json.loads(base64url.decode(one.text))[0] for one in ANSWER.disclosures()]
     assert len(set(salts)) == len(salts) == 3
-    other = records.note_answer(b"", ANSWER.vp_token, ANSWER.validated, {}, salt=b"x" * 32, now=NOW)
+    other = records.note_answer(b"", ANSWER.vp_token, ANSWER.validated, {}, seed=b"x" * 32, now=NOW)
     texts = {one.text for one in records.disclosures(dict(ANSWER.validated.credentials), other.secrets)}
     assert texts.isdisjoint(one.text for one in ANSWER.disclosures())
 
@@ -116,14 +116,14 @@ def test_nested_claims_are_disclosed_one_by_one() -> None:
 def test_claims_with_names_that_mean_something_else_here_are_left_out() -> None:
     credential = replace(ANSWER.validated.credentials["licence"][0], claims={"n": {"_sd": ["x"]}})
     validated = replace_credentials(ANSWER.validated, {"licence": (credential,)})
-    notes = records.note_answer(b"", ANSWER.vp_token, validated, CIRCUMSTANCES, salt=SALT, now=NOW)
+    notes = records.note_answer(b"", ANSWER.vp_token, validated, CIRCUMSTANCES, seed=SEED, now=NOW)
     assert json.loads(notes.body)["credentials"]["licence"][0]["claims"] is None
     assert audit(ANSWER.record(notes=notes)).refused_at is None
 
 
 def test_a_refusal_has_a_record_too() -> None:
     error = QueryNotSatisfied("a required credential is missing", step=9)
-    notes = records.note_answer(b"", ANSWER.vp_token, None, CIRCUMSTANCES, salt=SALT, now=NOW)
+    notes = records.note_answer(b"", ANSWER.vp_token, None, CIRCUMSTANCES, seed=SEED, now=NOW)
     refused = states.refuse(Requested(ANSWER.terms), error, now=NOW)
     found = audit(ANSWER.record(refused, notes))
     assert found.refused_at is None
@@ -133,7 +133,7 @@ def test_a_refusal_has_a_record_too() -> None:
 
 @pytest.mark.clause("record-4-declined")
 def test_a_citizen_who_said_no_leaves_a_record_without_presentations() -> None:
-    notes = records.note_answer(b"error=access_denied", None, None, CIRCUMSTANCES, salt=SALT, now=NOW)
+    notes = records.note_answer(b"error=access_denied", None, None, CIRCUMSTANCES, seed=SEED, now=NOW)
     declined = states.decline(Requested(ANSWER.terms), "access_denied", now=NOW)
     text = ANSWER.record(declined, notes)
     assert audit(text).refused_at is None
@@ -432,7 +432,7 @@ def test_an_unknown_status_stands_only_where_the_policy_accepts_it() -> None:
 def test_a_claim_of_another_record_is_refused() -> None:
     foreign = records.disclosures(
         dict(ANSWER.validated.credentials),
-        records.note_answer(b"", ANSWER.vp_token, ANSWER.validated, {}, salt=b"x" * 32, now=NOW).secrets,
+        records.note_answer(b"", ANSWER.vp_token, ANSWER.validated, {}, seed=b"x" * 32, now=NOW).secrets,
     )
     refused_at(AuditStep.SHOWN_CLAIMS, records.with_disclosures(RECORD, foreign[:1]))
     ours = ANSWER.disclosures()

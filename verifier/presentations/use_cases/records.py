@@ -16,7 +16,7 @@ from wallet_core.protocols.openid4vp import presentation as states
 from wallet_core.protocols.openid4vp.client_id import ClientIdentifier
 from wallet_core.protocols.openid4vp.presentation import Answered
 from wallet_core.protocols.openid4vp.record import (
-    SALT_BYTES,
+    SEED_BYTES,
     RecordNotes,
     disclosures,
     kept_by,
@@ -75,8 +75,8 @@ def note(
         "extends": {} if validated is None else _extended(ports, validated),
         "status_rule": {"max_age_hours": rule.max_age_hours, "unknown": rule.unknown},
     }
-    salt = ports.random(SALT_BYTES)
-    return note_answer(answer_body, vp_token, validated, circumstances, salt=salt, now=now, dc_api=dc_api)
+    seed = ports.random(SEED_BYTES)
+    return note_answer(answer_body, vp_token, validated, circumstances, seed=seed, now=now, dc_api=dc_api)
 
 
 def _extended(ports: PresentationPorts, validated: ValidatedResponse) -> dict[str, Json]:

@@ -4,9 +4,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
-from functools import lru_cache
+from functools import cached_property
 from typing import Final
 
+from wallet_core.encoding import strict_json
+from wallet_core.encoding.strict_json import PreparedJson
 from wallet_core.errors import MalformedError, VerificationError
 from wallet_core.spec_versions import FORMAT_MDOC
 from wallet_core.types import JsonObject
@@ -58,6 +60,15 @@ class Check:
             "detail": self.detail,
             "query_id": self.query_id,
         }
+
+
+class Checks(tuple[Check, ...]):  # noqa: SLOT001 - its JSON has to be kept somewhere
+    """The list. Its JSON is made once: most answers of one second share theirs."""
+
+    @cached_property
+    def json(self) -> PreparedJson:
+        """What our API shows, for ``strict_json.dumps``."""
+        return strict_json.prepare([check.to_json() for check in self])
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,26 +129,19 @@ def clauses_of(step: CheckStep, formats: Collection[str]) -> str:
     return "; ".join(dict.fromkeys(clauses)) or usual
 
 
-def passed_checks(details: Mapping[CheckStep, str], formats: Collection[str]) -> tuple[Check, ...]:
+def passed_checks(details: Mapping[CheckStep, str], formats: Collection[str]) -> Checks:
     """Return the list with every check passed on credentials of these formats, and what was found at some of them.
 
     The checks of :data:`WHERE_ASKED` are there if something was found at them.
     """
-    return _passed(frozenset(formats), tuple(details.items()))
-
-
-# Most answers of one second have the same list: of one kind of credential, by one issuer, with one age of its list.
-@lru_cache(maxsize=256)
-def _passed(formats: frozenset[str], details: tuple[tuple[CheckStep, str], ...]) -> tuple[Check, ...]:
-    found = dict(details)
-    return tuple(
-        Check(step, name, clauses_of(step, formats), ok=True, detail=found.get(step, ""))
+    return Checks(
+        Check(step, name, clauses_of(step, formats), ok=True, detail=details.get(step, ""))
         for step, (name, _) in CHECKS.items()
-        if step not in WHERE_ASKED or step in found
+        if step not in WHERE_ASKED or step in details
     )
 
 
-def failed_checks(error: VerificationError, asked: Collection[CheckStep] = ()) -> tuple[Check, ...]:
+def failed_checks(error: VerificationError, asked: Collection[CheckStep] = ()) -> Checks:
     """Return the list of checks with those marked at which the answer failed.
 
     A check passed if every presentation came past it; later ones were not reached by all. An error without step
@@ -148,16 +152,16 @@ def failed_checks(error: VerificationError, asked: Collection[CheckStep] = ()) -
     for each in (error, *error.others):
         failures.setdefault(_step_of(each), each)
     first = min(failures)
-    return tuple(
+    return Checks(
         _failed(failures[step]) if step in failures else Check(step, name, clause, ok=True if step < first else None)
         for step, (name, clause) in CHECKS.items()
         if step not in WHERE_ASKED or step in asked or step in failures
     )
 
 
-def discarded_checks(failures: Iterable[VerificationError]) -> tuple[Check, ...]:
+def discarded_checks(failures: Iterable[VerificationError]) -> Checks:
     """Return a line for each presentation that was discarded from an answer that holds without it (8.6)."""
-    return tuple(_failed(failure) for failure in failures)
+    return Checks(_failed(failure) for failure in failures)
 
 
 def _failed(failure: VerificationError) -> Check:

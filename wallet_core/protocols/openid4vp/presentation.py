@@ -18,7 +18,7 @@ from typing import ClassVar, Final, TypeAlias
 
 from wallet_core.errors import Expired as ExpiredError
 from wallet_core.errors import NotFound, StateConflict, VerificationError, WalletError
-from wallet_core.protocols.openid4vp.checks import Check, CheckStep, failed_checks
+from wallet_core.protocols.openid4vp.checks import Checks, CheckStep, failed_checks
 from wallet_core.protocols.openid4vp.dc_api import DcApiOffer, DcApiRequest
 from wallet_core.protocols.openid4vp.presented import PresentedCredential
 from wallet_core.protocols.openid4vp.request import AuthorizationRequest, RequestUriMethod
@@ -105,7 +105,7 @@ class Answered:
 
     kind: ClassVar[str] = "answered"
     terms: Terms
-    checks: tuple[Check, ...]
+    checks: Checks
     credentials: Credentials
     answered_at: datetime
     response_code_digest: bytes
@@ -122,7 +122,7 @@ class Verified:
 
     kind: ClassVar[str] = "verified"
     terms: Terms
-    checks: tuple[Check, ...]
+    checks: Checks
     credentials: Credentials | None
     verified_at: datetime
     keep_until: datetime
@@ -141,7 +141,7 @@ class Refused:
     error: str
     description: str
     clause: str | None
-    checks: tuple[Check, ...]
+    checks: Checks
     refused_at: datetime
 
 
@@ -203,14 +203,14 @@ def refuse(state: Presentation, error: WalletError, *, now: datetime) -> Refused
     """Return the state after an answer that failed. Raises as :func:`require_open`."""
     terms = require_open(state, now=now).terms
     asked = {CheckStep.TRANSACTION_AGREED} if terms.request.transaction_data else ()
-    checks = failed_checks(error, asked) if isinstance(error, VerificationError) else ()
+    checks = failed_checks(error, asked) if isinstance(error, VerificationError) else Checks()
     return Refused(terms, error.code, error.description, error.clause, checks, now)
 
 
 def decline(state: Presentation, error: str, *, now: datetime) -> Refused:
     """Return the state after the wallet sent an error response (8.5). Raises as :func:`require_open`."""
     terms = require_open(state, now=now).terms
-    return Refused(terms, error, "the wallet did not answer the request", "OpenID4VP 8.5", (), now)
+    return Refused(terms, error, "the wallet did not answer the request", "OpenID4VP 8.5", Checks(), now)
 
 
 def end(state: Presentation, *, now: datetime) -> Expired:

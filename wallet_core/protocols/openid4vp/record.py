@@ -9,8 +9,7 @@ It comes about in two steps. :func:`note_answer` catches, when an answer is judg
 """
 
 import hashlib
-import hmac
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeAlias
@@ -42,7 +41,7 @@ from wallet_core.values import statically_frozen
 VERSION: Final = 1
 """Version of the form of records."""
 
-SALT_BYTES: Final = 32
+SEED_BYTES: Final = 32
 """Bytes of the secret from which the salts of one record are drawn."""
 
 MAX_RECORD_CHARACTERS: Final = 8 << 20
@@ -52,13 +51,14 @@ MAX_RECORD_DISCLOSURES: Final = 20_000
 """Disclosures of one record: as many claims as an answer can hold."""
 
 _MAX_PAYLOAD_BYTES: Final = 4 << 20
-_DRAWN_BYTES: Final = 18  # of each salt: 24 characters
+_SALT_BYTES, _SALT_CHARACTERS = 18, 24
 _INDEX: Final = "idx"
+_SEED: Final = "seed"
 
 Place = tuple[str, int]
 """Of a credential in a record: its Credential Query and its number among the answers to it."""
 
-_Concealed: TypeAlias = tuple[tuple[str, ...], bytes]  # the path of a claim, and its disclosure
+_Leaf: TypeAlias = tuple[tuple[str, ...], Json]  # the path of a claim, and its value; no path: the place in a list
 
 
 @statically_frozen
@@ -106,7 +106,7 @@ def note_answer(
     validated: ValidatedResponse | None,
     circumstances: Mapping[str, Json],
     *,
-    salt: bytes,
+    seed: bytes,
     now: datetime,
     dc_api: JsonObject | None = None,
 ) -> RecordNotes:
@@ -117,7 +117,7 @@ def note_answer(
         vp_token: the presentations in it; None if the wallet said no.
         validated: what they proved; None if they were refused.
         circumstances: members of the record that say under which trust, policy and program it was judged.
-        salt: a fresh secret of :data:`SALT_BYTES`.
+        seed: a fresh secret of :data:`SEED_BYTES`.
         now: the moment.
         dc_api: :func:`dc_api_members` of an answer that came over the Digital Credentials API.
     """
@@ -131,16 +131,16 @@ def note_answer(
     body: dict[str, Any] = {"answer": answer, **circumstances}
     if validated is None:
         return RecordNotes(strict_json.dumps(body), None)
-    # A state that expires before anybody redeemed it forgets its checks. Their fields are their members in JSON.
-    body["checks"] = validated.checks
+    # A state that expires before anybody redeemed it forgets its checks.
+    body["checks"] = validated.checks.json
     credentials: JsonObject = {}
     indices: JsonObject = {}
     for query_id, several in validated.credentials.items():
         places = [(str(query_id), number) for number in range(len(several))]
-        credentials[str(query_id)] = [_credential(one, place, salt) for one, place in zip(several, places, strict=True)]
+        credentials[str(query_id)] = [_credential(one, place, seed) for one, place in zip(several, places, strict=True)]
         indices[str(query_id)] = [None if one.status.evidence is None else one.status.evidence.index for one in several]
     body["credentials"] = credentials
-    secrets: JsonObject = {"salt": base64url.encode(salt), _INDEX: indices}
+    secrets: JsonObject = {_SEED: base64url.encode(seed), _INDEX: indices}
     return RecordNotes(strict_json.dumps(body), strict_json.dumps(secrets))
 
 
@@ -169,8 +169,10 @@ def _both(korean: str, english: str) -> JsonObject:
     return {"ko": korean, "en": english}
 
 
-def _credential(one: PresentedCredential, place: Place, salt: bytes) -> JsonObject:
-    certificate = one.certificate
+def _credential(one: PresentedCredential, place: Place, seed: bytes) -> JsonObject:
+    certificate, evidence = one.certificate, one.status.evidence
+    leaves = _leaves(one.claims, None if evidence is None else evidence.index)
+    digests = iter(base64url.encode_each([hashlib.sha256(text).digest() for text in _conceal(leaves, place, seed)]))
     members: JsonObject = {
         "format": one.format,
         "type": one.type,
@@ -178,8 +180,8 @@ def _credential(one: PresentedCredential, place: Place, salt: bytes) -> JsonObje
         "issuer_name": one.issuer_name,
         "valid_until": None if one.valid_until is None else _seconds(one.valid_until),
         "holder_bound": one.holder_bound,
-        "status": _status(one.status, place, salt),
-        "claims": _conceal_claims(one.claims, place, salt)[0],
+        "status": _status(one.status, digests),
+        "claims": _hidden(one.claims, digests) if _can_be_recorded(one.claims) else None,
     }
     if certificate is not None:
         members["x5c"] = [*format_x5c(certificate.chain)]
@@ -187,58 +189,73 @@ def _credential(one: PresentedCredential, place: Place, salt: bytes) -> JsonObje
     return members
 
 
-def _status(finding: StatusFinding, place: Place, salt: bytes) -> JsonObject:
+def _status(finding: StatusFinding, digests: Iterator[str]) -> JsonObject:
     members: JsonObject = {
         "status": finding.status,
         "fetched_at": None if finding.checked_at is None else _seconds(finding.checked_at),
     }
     if (seen := finding.evidence) is not None:
-        hidden = _disclosure(place, (), _INDEX, seen.index, salt)
         members["list"] = {
             "uri": seen.uri,
             "iat": _seconds(seen.issued_at),
             "exp": None if seen.expires_at is None else _seconds(seen.expires_at),
             "sha256": base64url.encode(seen.token_sha256),
             # The place in the list tells one credential from another: it is hidden like a claim.
-            SD: [_digest(hidden)],
+            SD: [next(digests)],
         }
     return members
 
 
-def _conceal_claims(claims: JsonObject, place: Place, salt: bytes) -> tuple[JsonObject | None, list[_Concealed]]:
-    """Return claims with a digest in place of every value, and the path and the disclosure of each."""
+def _can_be_recorded(claims: JsonObject) -> bool:
     try:
         refuse_reserved_names(claims)
     except ValueError:
-        # An mdoc may use names that mean something else here; such claims cannot be recorded.
-        return None, []
-    found: list[_Concealed] = []
-    return _conceal(claims, (), place, salt, found), found
+        # An mdoc may use names that mean something else here.
+        return False
+    return True
 
 
-def _conceal(
-    claims: JsonObject, path: tuple[str, ...], place: Place, salt: bytes, found: list[_Concealed]
-) -> JsonObject:
-    visible: JsonObject = {}
-    digests: list[bytes] = []
+def _leaves(claims: JsonObject, index: int | None) -> list[_Leaf]:
+    """Return everything of a credential that a record hides: its place in a status list, then its claims."""
+    place: list[_Leaf] = [] if index is None else [((), index)]
+    return [*place, *_claims(claims, ())] if _can_be_recorded(claims) else place
+
+
+def _claims(claims: JsonObject, path: tuple[str, ...]) -> Iterator[_Leaf]:
     for name, value in claims.items():
-        here = (*path, name)
         if isinstance(value, dict) and value:
-            visible[name] = _conceal(value, here, place, salt, found)
-            continue
-        text = _disclosure(place, here, name, value, salt)
-        found.append((here, text))
-        digests.append(hashlib.sha256(text).digest())
-    if digests:
+            yield from _claims(value, (*path, name))
+        else:
+            yield (*path, name), value
+
+
+def _conceal(leaves: Sequence[_Leaf], place: Place, seed: bytes) -> list[bytes]:
+    """Return the disclosure of each leaf."""
+    salts = _salts(seed, place, len(leaves))
+    contents = [[salt, path[-1] if path else _INDEX, value] for salt, (path, value) in zip(salts, leaves, strict=True)]
+    return base64url.encode_all(strict_json.dumps_each(contents))
+
+
+def _salts(seed: bytes, place: Place, count: int) -> list[str]:
+    # One secret for all salts: it is small enough to be kept apart from the claims, and goes when they go. Nobody who
+    # is shown one part of what SHAKE256 draws from it can tell another.
+    drawn = base64url.encode(hashlib.shake_256(seed + strict_json.dumps(place)).digest(_SALT_BYTES * count))
+    return [drawn[at : at + _SALT_CHARACTERS] for at in range(0, len(drawn), _SALT_CHARACTERS)]
+
+
+def _hidden(claims: JsonObject, digests: Iterator[str]) -> JsonObject:
+    """Return claims with the next digest in place of every value."""
+    visible: JsonObject = {}
+    hidden: list[str] = []
+    for name, value in claims.items():
+        if isinstance(value, dict) and value:
+            visible[name] = _hidden(value, digests)
+        else:
+            hidden.append(next(digests))
+    if hidden:
         # RFC 9901 4.2.4.1: the order must not give away that of the claims.
-        visible[SD] = [*sorted(base64url.encode_each(digests))]
+        visible[SD] = [*sorted(hidden)]
     return visible
-
-
-def _disclosure(place: Place, path: tuple[str, ...], name: str, value: Json, salt: bytes) -> bytes:
-    # One secret for all salts: it is small enough to be kept apart from the claims, and goes when they go.
-    drawn = hmac.digest(salt, strict_json.dumps([*place, *path]), "sha256")
-    return base64url.encode_to_bytes(strict_json.dumps([base64url.encode(drawn[:_DRAWN_BYTES]), name, value]))
 
 
 # --- later ------------------------------------------------------------------------------------------------------------
@@ -303,17 +320,20 @@ def disclosures(credentials: Credentials, secrets: bytes) -> list[Disclosed]:
         MalformedError: the secrets cannot be read.
     """
     members = strict_json.loads_object(secrets, what="the secrets of a record")
-    salt = base64url.decode(str(members.get("salt")), what="the salt of a record")
-    indices = members.get(_INDEX)
+    seed, indices = members.get(_SEED), members.get(_INDEX)
+    if not isinstance(seed, str) or not isinstance(indices, dict):
+        raise MalformedError("the secrets of a record cannot be read")
+    drawn_from = base64url.decode(seed, what="the secret of a record")
     found: list[Disclosed] = []
     for query_id, several in credentials.items():
-        numbers = indices.get(str(query_id)) if isinstance(indices, dict) else None
+        numbers = indices.get(str(query_id))
         for number, one in enumerate(several):
-            place = (str(query_id), number)
-            hidden = _conceal_claims(one.claims, place, salt)[1]
-            if isinstance(numbers, list) and isinstance(index := numbers[number], int):
-                hidden.append(((), _disclosure(place, (), _INDEX, index, salt)))
-            found += [Disclosed(place, path, text.decode("ascii")) for path, text in hidden]
+            place, index = (str(query_id), number), numbers[number] if isinstance(numbers, list) else None
+            leaves = _leaves(one.claims, index if isinstance(index, int) else None)
+            texts = _conceal(leaves, place, drawn_from)
+            found += [
+                Disclosed(place, path, text.decode("ascii")) for (path, _), text in zip(leaves, texts, strict=True)
+            ]
     return found
 
 

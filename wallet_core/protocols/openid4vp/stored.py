@@ -6,7 +6,7 @@ from typing import Final
 
 from wallet_core.encoding import base64url, strict_json
 from wallet_core.errors import MalformedError
-from wallet_core.protocols.openid4vp.checks import Check
+from wallet_core.protocols.openid4vp.checks import Check, Checks
 from wallet_core.protocols.openid4vp.dc_api import DcApiOffer, DcApiProtocol, parse_dc_api_members
 from wallet_core.protocols.openid4vp.presentation import (
     Answered,
@@ -167,11 +167,11 @@ def _finding(value: JsonObject) -> StatusFinding:
             return NO_STATUS
 
 
-def _checks(body: JsonObject) -> tuple[Check, ...]:
+def _checks(body: JsonObject) -> Checks:
     entries = body["checks"]
     if not isinstance(entries, list):
         raise TypeError("checks")
-    return tuple(_check(entry) for entry in entries)
+    return Checks(_check(entry) for entry in entries)
 
 
 def _check(value: Json) -> Check:

@@ -6,13 +6,14 @@ What is particular to a format is in ``validation_sd_jwt`` and ``validation_mdoc
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass
-from datetime import datetime
-from typing import Final, TypeAlias
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Final, NamedTuple, TypeAlias
 
 from wallet_core import spec_versions as spec
 from wallet_core.errors import HolderBindingError, QueryNotSatisfied, VerificationError
 from wallet_core.protocols.openid4vp.binding import require_nonce_of_sd_jwt, require_session_of_mdoc
-from wallet_core.protocols.openid4vp.checks import Check, CheckStep, check_failed, discarded_checks, passed_checks
+from wallet_core.protocols.openid4vp.checks import Checks, CheckStep, check_failed, discarded_checks, passed_checks
 from wallet_core.protocols.openid4vp.dcql import CredentialQuery
 from wallet_core.protocols.openid4vp.presented import Expectation, PresentedCredential, status_said, validate_permitted
 from wallet_core.protocols.openid4vp.response import VpToken
@@ -42,7 +43,7 @@ class ValidatedResponse:
     """
 
     credentials: Mapping[QueryId, tuple[PresentedCredential, ...]]
-    checks: tuple[Check, ...]
+    checks: Checks
     seal: InitVar[object]
     agreed: tuple[QueryId, ...] = ()
 
@@ -109,8 +110,9 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
         raise _blamed([failure for failure in failures if failure.query_id in needed], failures)
     # 11.
     agreed = _validate_agreed(expected.transaction_data, credentials, failures)
-    passed = _passed([credential for _, (credential, _) in good], [name for _, (_, name) in good], agreed, now)
-    return ValidatedResponse(credentials, (*passed, *discarded_checks(failures)), _SEAL, agreed)
+    passed = _passed(tuple([_found(credential, name, now) for _, (credential, name) in good]), agreed)
+    checks = Checks((*passed, *discarded_checks(failures))) if failures else passed
+    return ValidatedResponse(credentials, checks, _SEAL, agreed)
 
 
 def _validate_agreed(
@@ -176,21 +178,37 @@ def _blamed(candidates: Sequence[VerificationError], failures: Sequence[Verifica
     return reason
 
 
-def _passed(
-    presented: Sequence[PresentedCredential], permitted: Sequence[str], agreed: Sequence[QueryId], now: datetime
-) -> tuple[Check, ...]:
-    until = [credential.valid_until for credential in presented if credential.valid_until is not None]
+class _Found(NamedTuple):
+    """What the list of checks says of one credential."""
+
+    format: str
+    issuer_name: str
+    valid_until: date | None
+    holder_bound: bool
+    status: str
+    permitted: str
+
+
+def _found(one: PresentedCredential, permitted: str, now: datetime) -> _Found:
+    until = None if one.valid_until is None else one.valid_until.date()
+    return _Found(one.format, one.issuer_name, until, one.holder_bound, status_said(one.status, now), permitted)
+
+
+# Most answers of one second have the same list: of one kind of credential, by one issuer, with one age of its list.
+@lru_cache(maxsize=256)
+def _passed(presented: Sequence[_Found], agreed: Sequence[QueryId]) -> Checks:
+    until = [one.valid_until for one in presented if one.valid_until is not None]
     details: dict[CheckStep, str] = {
-        CheckStep.ISSUER_TRUSTED: _each_once([credential.issuer_name for credential in presented], ", "),
-        CheckStep.WITHIN_VALIDITY: f"until {min(until).date().isoformat()}" if until else "",
-        CheckStep.HOLDER_PRESENT: "" if all(c.holder_bound for c in presented) else "not asked for",
-        CheckStep.NOT_WITHDRAWN: _each_once([status_said(one.status, now) for one in presented], "; "),
+        CheckStep.ISSUER_TRUSTED: _each_once([one.issuer_name for one in presented], ", "),
+        CheckStep.WITHIN_VALIDITY: f"until {min(until).isoformat()}" if until else "",
+        CheckStep.HOLDER_PRESENT: "" if all(one.holder_bound for one in presented) else "not asked for",
+        CheckStep.NOT_WITHDRAWN: _each_once([one.status for one in presented], "; "),
         CheckStep.QUERY_ANSWERED: f"{len(presented)} credential(s)",
-        CheckStep.ISSUER_PERMITTED: _each_once([name or "no list used" for name in permitted], ", "),
+        CheckStep.ISSUER_PERMITTED: _each_once([one.permitted or "no list used" for one in presented], ", "),
     }
     if agreed:
         details[CheckStep.TRANSACTION_AGREED] = f"{len(agreed)} with {_each_once(agreed, ', ')}"
-    return passed_checks(details, {credential.format for credential in presented})
+    return passed_checks(details, {one.format for one in presented})
 
 
 def _each_once(texts: Sequence[str], between: str) -> str:
