@@ -152,6 +152,10 @@ class MemoryUnit:
         pass
 
 
+_FREEZE_EVERY = 200
+"""Answers after which what was stored is left to itself: before the collector has looked at it."""
+
+
 class MemoryPresentations:
     """Presentations of one process, as far as an answer needs them."""
 
@@ -176,7 +180,11 @@ class MemoryPresentations:
             raise StateConflict("this request was answered")
         self.moved[presentation.request_id] = state
         if notes is not None:
-            self.notes += notes.body + (notes.secrets or b"")
+            self.notes += notes.body
+            self.notes += notes.secrets or b""
+        if len(self.moved) % _FREEZE_EVERY == 0:
+            # What a database would hold is no work for the garbage collector.
+            gc.freeze()
 
 
 class _Both:

@@ -48,13 +48,15 @@ def loads(text: bytes | str, *, what: str = "JSON", max_bytes: int = MAX_BYTES, 
         _check_depth(data, what, max_depth)
     try:
         value: Json = orjson.loads(data)
+        # A text that survives the round trip has no duplicate member and no number that was rounded. Texts with other
+        # spacing or escapes are read again by a parser that reports duplicates.
+        survives = orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER) == data
     except ValueError as exc:
         raise MalformedError(f"{what} is not valid JSON") from exc
-    # A text that survives the round trip has no duplicate member and no number that was rounded. Texts with other
-    # spacing or escapes are read again by a parser that reports duplicates.
-    if _round_trip(value) == data:
-        return value
-    return _loads_slowly(data, what)
+    except TypeError:
+        # An integer beyond MAX_INTEGER.
+        survives = False
+    return value if survives else _loads_slowly(data, what)
 
 
 def loads_each(texts: Sequence[bytes], *, what: str = "JSON") -> list[Json]:
@@ -148,14 +150,6 @@ def _loads_list(data: bytes) -> list[Json]:
         return cast("list[Json]", orjson.loads(data))
     except ValueError:
         return []
-
-
-def _round_trip(value: Json) -> bytes | None:
-    try:
-        return orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER)
-    except TypeError:
-        # An integer beyond MAX_INTEGER.
-        return None
 
 
 def _round_trip_each(values: list[Json]) -> list[bytes]:

@@ -66,10 +66,13 @@ class PublicKey:
     raw: RawPublicKey
     coordinates: Mapping[str, str] | None = field(default=None, compare=False, repr=False)
     algorithm: SignatureAlgorithm = field(init=False)
+    _curve: _Curve | None = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse a key outside the closed list (``KeyUnavailable``)."""
-        object.__setattr__(self, "algorithm", algorithm_of(self.raw))
+        curve = _curve_of(self.raw)
+        object.__setattr__(self, "_curve", curve)
+        object.__setattr__(self, "algorithm", algorithm_of(self.raw) if curve is None else curve.algorithm)
 
     def answers_to(self, name: object) -> bool:
         """Return whether ``name``, as a token's ``alg`` says it, is the algorithm of this key."""
@@ -86,13 +89,12 @@ class PublicKey:
             InvalidSignature: it does not verify, or has not the length of this algorithm.
         """
         try:
-            # The algorithm was told from the kind of the key; asking again is not free.
-            if self.algorithm is SignatureAlgorithm.EDDSA:
+            # The kind of the key was told when it was made; asking again is not free.
+            if (curve := self._curve) is None:
                 cast("ed25519.Ed25519PublicKey", self.raw).verify(signature, data)
             else:
-                raw = cast("ec.EllipticCurvePublicKey", self.raw)
-                curve = _CURVES[raw.curve.name]
-                raw.verify(der_signature(signature, curve.coordinate_bytes), data, curve.ecdsa)
+                der = der_signature(signature, curve.coordinate_bytes)
+                cast("ec.EllipticCurvePublicKey", self.raw).verify(der, data, curve.ecdsa)
         except _RawInvalidSignature as exc:
             raise InvalidSignature("the signature does not verify", clause="RFC 7515 5.2") from exc
 
@@ -113,11 +115,17 @@ def algorithm_of(key: PublicKeyTypes | PrivateKeyTypes) -> SignatureAlgorithm:
     Raises:
         KeyUnavailable: the kind or curve of the key is not in the closed list.
     """
-    if isinstance(key, (ec.EllipticCurvePublicKey, ec.EllipticCurvePrivateKey)) and key.curve.name in _CURVES:
-        return _CURVES[key.curve.name].algorithm
+    if (curve := _curve_of(key)) is not None:
+        return curve.algorithm
     if isinstance(key, (ed25519.Ed25519PublicKey, ed25519.Ed25519PrivateKey)):
         return SignatureAlgorithm.EDDSA
     raise KeyUnavailable("the key is of a kind that is not supported here", clause="RFC 7518 3.1")
+
+
+def _curve_of(key: PublicKeyTypes | PrivateKeyTypes) -> _Curve | None:
+    # Only keys of elliptic curves have one; asking for their abstract class costs more.
+    curve = getattr(key, "curve", None)
+    return None if curve is None else _CURVES.get(curve.name)
 
 
 def public_key(raw: PublicKeyTypes) -> PublicKey:

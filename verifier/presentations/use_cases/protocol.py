@@ -284,7 +284,7 @@ def validate_answer(
 
 
 def _asks_for_mdoc(query: DcqlQuery) -> bool:
-    return any(entry.format == spec.FORMAT_MDOC for entry in query.credentials)
+    return spec.FORMAT_MDOC in [entry.format for entry in query.credentials]
 
 
 def _validate_same_person(groups: Sequence[Sequence[str]], validated: ValidatedResponse) -> None:

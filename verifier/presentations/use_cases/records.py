@@ -80,8 +80,8 @@ def note(
 
 
 def _extended(ports: PresentationPorts, validated: ValidatedResponse) -> dict[str, Json]:
-    shown = {one.type for several in validated.credentials.values() for one in several}
-    return {name: [*sorted(ports.supertypes[name])] for name in sorted(shown & ports.supertypes.keys())}
+    shown = [one.type for several in validated.credentials.values() for one in several]
+    return {name: [*sorted(ports.supertypes[name])] for name in shown if name in ports.supertypes}
 
 
 def seal_waiting(ports: PresentationPorts, *, after: str = "") -> Sealed:

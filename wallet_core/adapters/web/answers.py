@@ -87,11 +87,9 @@ def protocol_json(body: Any, *, status: int = 200, headers: Mapping[str, str] | 
 class _ProtocolJson(Response):
     """JSON with a few headers, put together without looking for those that are always there."""
 
-    media_type = "application/json"
-
-    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
-        """Set the headers of an answer."""
-        length = (b"content-length", b"%d" % len(self.body))
+    def __init__(self, body: bytes, status: int, headers: Mapping[str, str] | None) -> None:
+        self.status_code, self.body, self.background = status, body, None
+        length = (b"content-length", b"%d" % len(body))
         if not headers:
             self.raw_headers = [_NO_STORE, length, _JSON]
             return

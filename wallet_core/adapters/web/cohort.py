@@ -6,9 +6,12 @@ at hand be read, then all judged, then all answered: each step finds warm what t
 scheduling, decision 0115). A worker with one request at hand goes on at once.
 """
 
-import asyncio
-from functools import partial
-from typing import Final
+import types
+from collections.abc import Generator
 
-next_step: Final = partial(asyncio.sleep, 0)
-"""``await next_step()``: first let the other requests of this worker come as far as this one."""
+
+@types.coroutine
+def next_step() -> Generator[None, None, None]:
+    """Let the other requests of this worker first come as far as this one."""
+    # What asyncio.sleep(0) does: a task that yields nothing is gone on with in the next turn of the loop.
+    yield

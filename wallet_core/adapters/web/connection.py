@@ -18,6 +18,8 @@ class JoiningTransport:
         self._transport = transport
         self._call_soon = loop.call_soon
         self._parts: list[bytes] = []
+        # uvicorn asks with every answer.
+        self.is_closing = transport.is_closing
 
     def write(self, data: bytes) -> None:
         """Send ``data`` when this turn ends."""
@@ -32,7 +34,7 @@ class JoiningTransport:
 
     def _send(self) -> None:
         parts, self._parts = self._parts, []
-        if parts and not self._transport.is_closing():
+        if parts and not self.is_closing():
             self._transport.write(b"".join(parts))
 
     def __getattr__(self, name: str) -> Any:

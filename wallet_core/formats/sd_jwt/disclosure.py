@@ -104,7 +104,7 @@ def open_disclosures(payload: JsonObject, disclosures: Sequence[str]) -> OpenedP
     claims = opening.open_object(payload, ())
     claims.pop(SD_ALG, None)
     # 5. Whatever was sent but hangs from no Digest was not signed by the issuer.
-    paths = tuple(path for path in opening.paths if path is not None)
+    paths = tuple([path for path in opening.paths if path is not None])
     # rfc9901-7.1-unreferenced
     if len(paths) != len(disclosures):
         raise VerificationError("a Disclosure is not referenced by any Digest", step=5, clause="RFC 9901 7.1")

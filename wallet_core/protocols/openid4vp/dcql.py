@@ -127,7 +127,10 @@ class DcqlQuery:
 
     def credential(self, query_id: str) -> CredentialQuery | None:
         """Return the Credential Query of that id, if there is one."""
-        return next((query for query in self.credentials if query.id == query_id), None)
+        for query in self.credentials:
+            if query.id == query_id:
+                return query
+        return None
 
     @property
     def required_ids(self) -> frozenset[QueryId]:

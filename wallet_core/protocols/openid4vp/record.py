@@ -171,7 +171,8 @@ def _both(korean: str, english: str) -> JsonObject:
 
 def _credential(one: PresentedCredential, place: Place, seed: bytes) -> JsonObject:
     certificate, evidence = one.certificate, one.status.evidence
-    leaves = _leaves(one.claims, None if evidence is None else evidence.index)
+    claims = one.claims if _can_be_recorded(one.claims) else None
+    leaves = _leaves(claims, None if evidence is None else evidence.index)
     digests = iter(base64url.encode_each([hashlib.sha256(text).digest() for text in _conceal(leaves, place, seed)]))
     members: JsonObject = {
         "format": one.format,
@@ -181,7 +182,7 @@ def _credential(one: PresentedCredential, place: Place, seed: bytes) -> JsonObje
         "valid_until": None if one.valid_until is None else _seconds(one.valid_until),
         "holder_bound": one.holder_bound,
         "status": _status(one.status, digests),
-        "claims": _hidden(one.claims, digests) if _can_be_recorded(one.claims) else None,
+        "claims": None if claims is None else _hidden(claims, digests),
     }
     if certificate is not None:
         members["x5c"] = [*format_x5c(certificate.chain)]
@@ -215,18 +216,20 @@ def _can_be_recorded(claims: JsonObject) -> bool:
     return True
 
 
-def _leaves(claims: JsonObject, index: int | None) -> list[_Leaf]:
+def _leaves(claims: JsonObject | None, index: int | None) -> list[_Leaf]:
     """Return everything of a credential that a record hides: its place in a status list, then its claims."""
-    place: list[_Leaf] = [] if index is None else [((), index)]
-    return [*place, *_claims(claims, ())] if _can_be_recorded(claims) else place
+    leaves: list[_Leaf] = [] if index is None else [((), index)]
+    if claims is not None:
+        _add_claims(leaves, claims, ())
+    return leaves
 
 
-def _claims(claims: JsonObject, path: tuple[str, ...]) -> Iterator[_Leaf]:
+def _add_claims(leaves: list[_Leaf], claims: JsonObject, path: tuple[str, ...]) -> None:
     for name, value in claims.items():
         if isinstance(value, dict) and value:
-            yield from _claims(value, (*path, name))
+            _add_claims(leaves, value, (*path, name))
         else:
-            yield (*path, name), value
+            leaves.append(((*path, name), value))
 
 
 def _conceal(leaves: Sequence[_Leaf], place: Place, seed: bytes) -> list[bytes]:
@@ -329,7 +332,8 @@ def disclosures(credentials: Credentials, secrets: bytes) -> list[Disclosed]:
         numbers = indices.get(str(query_id))
         for number, one in enumerate(several):
             place, index = (str(query_id), number), numbers[number] if isinstance(numbers, list) else None
-            leaves = _leaves(one.claims, index if isinstance(index, int) else None)
+            claims = one.claims if _can_be_recorded(one.claims) else None
+            leaves = _leaves(claims, index if isinstance(index, int) else None)
             texts = _conceal(leaves, place, drawn_from)
             found += [
                 Disclosed(place, path, text.decode("ascii")) for (path, _), text in zip(leaves, texts, strict=True)

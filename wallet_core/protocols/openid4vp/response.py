@@ -204,7 +204,7 @@ def _parse_presentations(value: Json) -> tuple[str, ...]:
     # vp-8.1-array
     if not isinstance(value, list) or not 0 < len(value) <= MAX_PRESENTATIONS:
         raise MalformedError("an entry of vp_token is not an array of presentations", clause="OpenID4VP 8.1")
-    texts = tuple(text for text in value if isinstance(text, str))
+    texts = tuple([text for text in value if isinstance(text, str)])
     if len(texts) != len(value):
         raise MalformedError("a presentation is not text", clause="OpenID4VP B.3")
     return texts
