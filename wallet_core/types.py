@@ -1,7 +1,7 @@
 """Names for the strings that must not be mixed up, and the shape of JSON."""
 
 from collections.abc import Callable
-from typing import NewType, TypeAlias
+from typing import NewType, Protocol, TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 JsonObject: TypeAlias = dict[str, "Json"]
@@ -11,6 +11,18 @@ ClaimsPath: TypeAlias = tuple[str | int | None, ...]
 
 RandomBytes: TypeAlias = Callable[[int], bytes]
 """Gives that many bytes from a cryptographic source; ``os.urandom`` outside tests."""
+
+
+class Hash(Protocol):
+    """A hash that has been given its data, as ``hashlib`` makes it."""
+
+    def digest(self) -> bytes:
+        """Return the digest."""
+        ...
+
+
+HashFunction: TypeAlias = Callable[[bytes], Hash]
+"""One of ``hashlib``'s functions."""
 
 CredentialIssuerId = NewType("CredentialIssuerId", str)
 """Credential Issuer Identifier (OpenID4VCI 12.2.1): compared as a string, never normalised."""

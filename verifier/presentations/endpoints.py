@@ -71,9 +71,9 @@ def _media_type(request: Request) -> str:
 _REQUEST = "/openid4vp/requests/{request_id}"
 
 ROUTES = [
+    # The hottest one first: its size is bounded by the app and checked once more when the form is read.
+    Route("/openid4vp/responses/{request_id}", receive_response, methods=["POST"]),
     Route(_REQUEST, get_request_object),
     Route(_REQUEST, post_for_request_object, methods=["POST"], max_body_size=MAX_REQUEST_FORM),
-    # The hottest one: its size is bounded by the app and checked once more when the form is read.
-    Route("/openid4vp/responses/{request_id}", receive_response, methods=["POST"]),
 ]
 """The addresses that wallets know."""

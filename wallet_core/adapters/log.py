@@ -103,6 +103,8 @@ def configure(*, level: int = logging.INFO, stream: TextIO | None = None) -> Non
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _line]
         )
     )
+    # What a library warns of is a line like any other.
+    logging.captureWarnings(capture=True)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(level, logging.WARNING))

@@ -49,12 +49,13 @@ def encode_all(values: Sequence[bytes]) -> list[bytes]:
     return b",".join(encoded).translate(_FROM_STANDARD, b"=").split(b",") if encoded else []
 
 
-def decode(text: str, *, what: str = "value") -> bytes:
+def decode(text: str, *, what: str = "value", of: str = "") -> bytes:
     """Return the bytes that ``text`` stands for.
 
     Args:
         text: base64url without padding.
         what: how the error names the text.
+        of: how it names what the text is a part of, if it is one.
 
     Raises:
         MalformedError: ``text`` is not the base64url form of any byte string.
@@ -62,13 +63,19 @@ def decode(text: str, *, what: str = "value") -> bytes:
     remainder = len(text) & 3
     # jose-7515.2-base64url
     if remainder and text[-1] not in _LAST[remainder]:
-        raise MalformedError(f"{what} is not base64url", clause="RFC 7515 2")
+        raise _refused(what, of)
     try:
         # Every character outside the alphabet becomes "?", which strict_mode refuses.
         standard = text.encode("ascii").translate(_TO_STANDARD)
         return binascii.a2b_base64(standard + _PADDING[remainder], strict_mode=True)
     except (binascii.Error, UnicodeEncodeError) as exc:
-        raise MalformedError(f"{what} is not base64url", clause="RFC 7515 2") from exc
+        raise _refused(what, of) from exc
+
+
+def _refused(what: str, of: str) -> MalformedError:
+    return MalformedError(
+        f"{what} of the {of} is not base64url" if of else f"{what} is not base64url", clause="RFC 7515 2"
+    )
 
 
 def is_alphabet(text: str) -> bool:

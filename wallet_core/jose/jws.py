@@ -62,19 +62,20 @@ def parse(token: str, *, what: str = "JWT", max_characters: int = MAX_TOKEN_BYTE
     """
     if len(token) > max_characters:
         raise MalformedError(f"{what} is longer than {max_characters} characters")
-    parts = token.split(".")
+    # Not str.split, which looks at one character after the other.
+    header_part, first, rest = token.partition(".")
+    payload_part, second, signature_part = rest.partition(".")
     # jose-7515.3.1-parts
-    if len(parts) != 3:
+    if not first or not second or "." in signature_part:
         raise MalformedError(f"{what} does not have three parts", clause="RFC 7515 3.1")
     # Before the header is looked at, and kept: 4 characters of base64url are 3 bytes.
-    if len(parts[0]) > MAX_HEADER_BYTES * 4 // 3 + 2:
+    if len(header_part) > MAX_HEADER_BYTES * 4 // 3 + 2:
         raise MalformedError(f"header of the {what} is larger than {MAX_HEADER_BYTES} bytes")
-    header_part, payload_part, signature_part = parts
     return UnverifiedJws(
         header=_parse_header(header_part, what),
-        payload=base64url.decode(payload_part, what=f"payload of the {what}"),
+        payload=base64url.decode(payload_part, what="payload", of=what),
         signing_input=token[: len(header_part) + 1 + len(payload_part)].encode("ascii"),
-        signature=base64url.decode(signature_part, what=f"signature of the {what}"),
+        signature=base64url.decode(signature_part, what="signature", of=what),
     )
 
 

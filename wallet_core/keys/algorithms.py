@@ -3,6 +3,7 @@
 A key decides its algorithm (RFC 7518 3.4: each curve has exactly one), never the header of a token.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,9 +13,10 @@ from cryptography.exceptions import InvalidSignature as _RawInvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature, encode_dss_signature
 
 from wallet_core.errors import InvalidSignature, KeyUnavailable, MalformedError
+from wallet_core.types import HashFunction
 from wallet_core.values import statically_frozen
 
 
@@ -34,14 +36,16 @@ RawPrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKe
 @dataclass(frozen=True, slots=True)
 class _Curve:
     algorithm: SignatureAlgorithm
+    hash: HashFunction
     ecdsa: ec.ECDSA
     coordinate_bytes: int
 
 
+# We make the digests: given the data, cryptography asks back in Python what kind of hash it is.
 _CURVES = {
-    "secp256r1": _Curve(SignatureAlgorithm.ES256, ec.ECDSA(hashes.SHA256()), 32),
-    "secp384r1": _Curve(SignatureAlgorithm.ES384, ec.ECDSA(hashes.SHA384()), 48),
-    "secp521r1": _Curve(SignatureAlgorithm.ES512, ec.ECDSA(hashes.SHA512()), 66),
+    "secp256r1": _Curve(SignatureAlgorithm.ES256, hashlib.sha256, ec.ECDSA(Prehashed(hashes.SHA256())), 32),
+    "secp384r1": _Curve(SignatureAlgorithm.ES384, hashlib.sha384, ec.ECDSA(Prehashed(hashes.SHA384())), 48),
+    "secp521r1": _Curve(SignatureAlgorithm.ES512, hashlib.sha512, ec.ECDSA(Prehashed(hashes.SHA512())), 66),
 }
 _ED25519_SIGNATURE_BYTES = 64
 # RFC 9864 2.2: "Ed25519" is the fully-specified name of what RFC 8037 calls "EdDSA" with such a key.
@@ -94,7 +98,7 @@ class PublicKey:
                 cast("ed25519.Ed25519PublicKey", self.raw).verify(signature, data)
             else:
                 der = der_signature(signature, curve.coordinate_bytes)
-                cast("ec.EllipticCurvePublicKey", self.raw).verify(der, data, curve.ecdsa)
+                cast("ec.EllipticCurvePublicKey", self.raw).verify(der, curve.hash(data).digest(), curve.ecdsa)
         except _RawInvalidSignature as exc:
             raise InvalidSignature("the signature does not verify", clause="RFC 7515 5.2") from exc
 
@@ -147,7 +151,7 @@ def sign(key: RawPrivateKey, data: bytes) -> bytes:
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key.sign(data)
     curve = _CURVES[key.curve.name]
-    return jose_signature(key.sign(data, curve.ecdsa), curve.coordinate_bytes)
+    return jose_signature(key.sign(curve.hash(data).digest(), curve.ecdsa), curve.coordinate_bytes)
 
 
 def jose_signature(der: bytes, coordinate_bytes: int) -> bytes:

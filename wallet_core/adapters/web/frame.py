@@ -39,11 +39,10 @@ _PREFLIGHT: tuple[Header, ...] = (
     (b"access-control-max-age", b"600"),
     (b"content-length", b"0"),
 )
-_ALWAYS: tuple[Header, ...] = (
-    (b"x-content-type-options", b"nosniff"),
-    # Not no-referrer: browsers then send `Origin: null` with our own forms.
-    (b"referrer-policy", b"same-origin"),
-)
+_ALWAYS: tuple[Header, ...] = ((b"x-content-type-options", b"nosniff"),)
+# Of what a browser may come from: pages, and answers that send it on. Not no-referrer: browsers then send
+# `Origin: null` with our own forms.
+_REFERRER: Header = (b"referrer-policy", b"same-origin")
 _PAGE: tuple[Header, ...] = (
     (b"content-security-policy", page_policy().encode()),
     (b"cross-origin-opener-policy", b"same-origin"),
@@ -83,7 +82,12 @@ class Frame:
         self._refused = refused
         always = (*_ALWAYS, _STRICT_TRANSPORT) if web.settings.secure else _ALWAYS
         self._wanted = {
-            (is_page, is_protocol): always + (_PAGE if is_page else _DATA) + (_CORS if is_protocol else ())
+            (is_page, is_protocol): (
+                *always,
+                *(_PAGE if is_page else _DATA),
+                *(_CORS if is_protocol else ()),
+                *((_REFERRER,) if is_page or not is_protocol else ()),
+            )
             for is_page in (False, True)
             for is_protocol in (False, True)
         }

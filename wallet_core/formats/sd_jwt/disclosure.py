@@ -5,13 +5,13 @@ by a chain of Digests, each met exactly once.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Protocol, TypeAlias, cast
+from collections.abc import Iterable, Sequence
+from typing import Final, cast
 
 from wallet_core.encoding import base64url, strict_json
 from wallet_core.encoding.claims_path import ConcretePath
 from wallet_core.errors import MalformedError, VerificationError
-from wallet_core.types import Json, JsonObject
+from wallet_core.types import HashFunction, Json, JsonObject
 from wallet_core.values import statically_frozen
 
 MAX_DISCLOSURES: Final = 1000
@@ -27,12 +27,6 @@ DEFAULT_DIGEST_ALGORITHM: Final = "sha-256"
 
 _CONTAINERS: Final[frozenset[type]] = frozenset({dict, list})
 
-
-class _Hash(Protocol):
-    def digest(self) -> bytes: ...
-
-
-HashFunction: TypeAlias = Callable[[bytes], _Hash]
 
 # RFC 9901 9.4: the registry holds truncated hashes too, so the acceptable ones are listed, never looked up.
 DIGEST_ALGORITHMS: Final[dict[str, HashFunction]] = {

@@ -10,12 +10,12 @@ from functools import lru_cache
 from wallet_core.encoding import base64url, strict_json
 from wallet_core.encoding.claims_path import ConcretePath, value_at
 from wallet_core.errors import MalformedError
-from wallet_core.formats.sd_jwt.disclosure import HashFunction, digest_of, hash_function_of, open_disclosures
+from wallet_core.formats.sd_jwt.disclosure import digest_of, hash_function_of, open_disclosures
 from wallet_core.formats.sd_jwt.verifier import parse_sd_jwt
 from wallet_core.jose import jws
 from wallet_core.keys.algorithms import SignatureAlgorithm
 from wallet_core.spec_versions import TYP_KEY_BINDING
-from wallet_core.types import Json, JsonObject, Nonce
+from wallet_core.types import HashFunction, Json, JsonObject, Nonce
 from wallet_core.values import statically_frozen
 
 

@@ -108,12 +108,14 @@ def parse_sd_jwt(text: str) -> UnverifiedSdJwt:
         raise MalformedError(f"the SD-JWT is longer than {MAX_SD_JWT_CHARACTERS} characters")
     if not text.isascii():
         raise MalformedError("the SD-JWT holds characters that are not ASCII", clause="RFC 9901 4")
-    issuer_jwt, *disclosures = text.split("~")
+    # The two long parts first: str.split looks at one character after the other.
+    issuer_jwt, tilde, rest = text.partition("~")
     # RFC 9901 4: an SD-JWT ends with a tilde; what stands after the last one is the Key Binding JWT.
     # rfc9901-4-tilde
-    if not disclosures:
+    if not tilde:
         raise MalformedError("the SD-JWT has no tilde", clause="RFC 9901 4")
-    key_binding_jwt = disclosures.pop()
+    between, tilde, key_binding_jwt = rest.rpartition("~")
+    disclosures = between.split("~") if tilde else []
     if len(disclosures) > MAX_DISCLOSURES:
         raise MalformedError(f"the SD-JWT has more than {MAX_DISCLOSURES} Disclosures")
     # rfc9901-4-empty-disclosure

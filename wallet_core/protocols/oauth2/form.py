@@ -43,8 +43,8 @@ def parse_query(query: bytes) -> dict[str, str]:
 
 
 def _parameters(data: bytes, what: str) -> dict[str, str]:
-    fields = data.replace(b"+", b" ").split(b"&")
-    if len(fields) > MAX_PARAMETERS or not data.isascii():
+    fields = _fields(data.replace(b"+", b" "))
+    if fields is None or not data.isascii():
         raise InvalidRequest(f"{what} is not a form that can be read", clause="RFC 6749 B")
     try:
         pairs = [(_decoded(name), _decoded(value)) for name, _, value in [f.partition(b"=") for f in fields if f]]
@@ -54,6 +54,18 @@ def _parameters(data: bytes, what: str) -> dict[str, str]:
     if len(parameters) != len(pairs):
         _refuse_repeated(pairs)
     return {name: value for name, value in parameters.items() if value}
+
+
+def _fields(data: bytes) -> list[bytes] | None:
+    """Return the fields of a form; None if there are too many. Not by bytes.split, which is slow on a presentation."""
+    fields: list[bytes] = []
+    start = 0
+    while (end := data.find(b"&", start)) >= 0:
+        fields.append(data[start:end])
+        start = end + 1
+        if len(fields) == MAX_PARAMETERS:
+            return None
+    return [*fields, data[start:]]
 
 
 def _refuse_repeated(pairs: Sequence[tuple[str, str]]) -> None:

@@ -42,7 +42,7 @@ def validate_found(
     missing = {claim for claim, paths in answers.items() if not paths}
     # 6.4.1, 14.9: the Verifier "MUST NOT rely on the Wallet to enforce these constraints".
     # dcql-6.4.1-checked
-    if query.claim_sets and not any(missing.isdisjoint(map(id, option)) for option in query.claim_sets):
+    if missing and query.claim_sets and not any(missing.isdisjoint(map(id, option)) for option in query.claim_sets):
         raise QueryNotSatisfied(
             "a claim that was asked for is missing or has another value",
             step=CheckStep.QUERY_ANSWERED,

@@ -158,7 +158,7 @@ def _validate_disclosed(credential: SdJwtVc, found: Iterable[Sequence[ConcretePa
     others = [path for path in credential.disclosed if path not in asked]
     # 8. "Wallets MUST NOT send selectively disclosable claims that have not been selected".
     # dcql-6.4-only-asked
-    if not all(any(overlap(path, part) for part in asked) for path in others):
+    if others and not all(any(overlap(path, part) for part in asked) for path in others):
         raise QueryNotSatisfied(
             "a claim was disclosed that was not asked for", step=CheckStep.ONLY_WHAT_WAS_ASKED, clause="OpenID4VP 6.4"
         )
