@@ -442,6 +442,23 @@ def test_a_claim_of_another_record_is_refused() -> None:
     refused_at(AuditStep.SHOWN_CLAIMS, f"{RECORD}{forged}~")
 
 
+@pytest.mark.parametrize(
+    "secrets",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"salt":"AAAA","idx":{}}',
+        b'{"seed":1,"idx":{}}',
+        b'{"seed":"AAAA"}',
+        b'{"seed":"A","idx":{}}',
+    ],
+)
+def test_secrets_of_another_form_open_nothing(secrets) -> None:
+    with pytest.raises(MalformedError):
+        records.disclosures(dict(ANSWER.validated.credentials), secrets)
+
+
 @pytest.mark.clause("record-4-shown-asked")
 def test_a_shown_claim_that_was_not_asked_for_is_refused() -> None:
     def narrower(made):

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import warnings
 
 import pytest
 from hypothesis import given
@@ -62,6 +63,16 @@ def test_a_line_is_json_with_the_trace_id(lines: io.StringIO) -> None:
     assert ours["trace_id"] == theirs["trace_id"] == "abc"
     assert (ours["module"], ours["level"], ours["detail"]) == ("issuer.web", "info", "number [hidden]")
     assert "jgk_" not in theirs["event"]
+
+
+def test_what_a_library_warns_of_is_a_line_as_well(lines: io.StringIO) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(capture=False)  # pytest puts its own function in the place of ours
+        log.configure(stream=lines)
+        warnings.warn("a certificate of 900101-1234567", UserWarning, stacklevel=1)
+    line = json.loads(lines.getvalue())
+    assert (line["level"], "[hidden]" in line["event"]) == ("warning", True)
 
 
 def test_a_traceback_is_scrubbed_too(lines: io.StringIO) -> None:
