@@ -152,10 +152,6 @@ class MemoryUnit:
         pass
 
 
-_FREEZE_EVERY = 200
-"""Answers after which what was stored is left to itself: before the collector has looked at it."""
-
-
 class MemoryPresentations:
     """Presentations of one process, as far as an answer needs them."""
 
@@ -182,9 +178,6 @@ class MemoryPresentations:
         if notes is not None:
             self.notes += notes.body
             self.notes += notes.secrets or b""
-        if len(self.moved) % _FREEZE_EVERY == 0:
-            # What a database would hold is no work for the garbage collector.
-            gc.freeze()
 
 
 class _Both:
