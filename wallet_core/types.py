@@ -1,4 +1,4 @@
-"""Names for the strings that must not be mixed up, and the shape of JSON."""
+"""Names for the strings that must not be mixed up, and the shapes of JSON and of hash functions."""
 
 from collections.abc import Callable
 from typing import NewType, Protocol, TypeAlias

@@ -405,4 +405,5 @@ def test_no_claim_lies_in_the_database_in_clear(sqlite_verifier: VerifierUnderTe
     stored = row(sqlite_verifier, made)
     for column in (stored.record_notes, stored.record_secrets):
         assert str(CLAIMS[member]).encode() not in column or member == "age_over_19"
-    assert b"salt" not in stored.record_secrets
+    assert b"seed" not in stored.record_secrets
+    assert b"idx" not in stored.record_secrets

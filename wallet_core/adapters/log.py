@@ -88,7 +88,7 @@ def _scrub_text(text: str) -> str:
 
 
 def configure(*, level: int = logging.INFO, stream: TextIO | None = None) -> None:
-    """Send structlog and the standard library's logging as scrubbed JSON lines to ``stream`` (standard error)."""
+    """Send structlog, the standard library's logging and its warnings as scrubbed JSON lines to ``stream`` (stderr)."""
     output = stream or sys.stderr
     _Requests.output = output if level <= logging.INFO else None
     structlog.configure(

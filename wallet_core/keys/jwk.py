@@ -119,7 +119,7 @@ def _coordinate(value: Mapping[str, Json], member: str, size: int, what: str) ->
     text = value.get(member)
     if not isinstance(text, str):
         raise MalformedError(f"{what} lacks {member}", clause="RFC 7518 6.2.1")
-    data = base64url.decode(text, what=member, of=what)
+    data = base64url.decode(text, what=f"{member} of {what}")
     # RFC 7518 6.2.1.2: the octet string is exactly as long as a coordinate of the curve.
     # jose-7518.6.2.1-length
     if len(data) != size:

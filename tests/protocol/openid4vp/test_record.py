@@ -1,5 +1,6 @@
 """Verification records: what they hold, what they do not, and at which step an audit refuses a false one."""
 
+import hmac
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -14,6 +15,7 @@ from tests.support.verification_records import (
     ANSWER,
     CIRCUMSTANCES,
     EVIDENCE,
+    GOOD_STATUS,
     ISSUERS,
     KEY,
     LATER,
@@ -37,9 +39,10 @@ from wallet_core.protocols.openid4vp import presentation as states
 from wallet_core.protocols.openid4vp import record as records
 from wallet_core.protocols.openid4vp.presentation import PresentationFlow, Requested
 from wallet_core.protocols.openid4vp.record_audit import AuditStep, Brought, audit_record
+from wallet_core.protocols.openid4vp.stored import credentials_of, credentials_to_json, state_from_json, state_to_json
 from wallet_core.spec_versions import TYP_REQUEST_OBJECT
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors
-from wallet_core.trust.status_list.judging import StatusFinding
+from wallet_core.trust.status_list.judging import NO_STATUS, StatusFinding
 from wallet_core.trust.trust_list import verify_trust_list
 from wallet_core.trust.x509 import format_x5c
 
@@ -96,6 +99,53 @@ def test_salts_differ_for_every_claim_and_every_record() -> None:
     other = records.note_answer(b"", ANSWER.vp_token, ANSWER.validated, {}, seed=b"x" * 32, now=NOW)
     texts = {one.text for one in records.disclosures(dict(ANSWER.validated.credentials), other.secrets)}
     assert texts.isdisjoint(one.text for one in ANSWER.disclosures())
+
+
+def test_salts_differ_for_two_credentials_that_answer_one_query() -> None:
+    one = ANSWER.validated.credentials["licence"][0]
+    credentials = {"licence": (one, one), "other": (one,)}
+    validated = replace_credentials(ANSWER.validated, credentials)
+    notes = records.note_answer(b"", ANSWER.vp_token, validated, {}, seed=SEED, now=NOW)
+    opened = records.disclosures(credentials, notes.secrets)
+    assert len({json.loads(base64url.decode(each.text))[0] for each in opened}) == len(opened) == 9
+
+
+def test_a_credential_that_hides_nothing_has_a_record() -> None:
+    credential = replace(ANSWER.validated.credentials["licence"][0], claims={"n": {"_sd": ["x"]}}, status=NO_STATUS)
+    credentials = {"licence": (credential,)}
+    validated = replace_credentials(ANSWER.validated, credentials)
+    notes = records.note_answer(b"", ANSWER.vp_token, validated, CIRCUMSTANCES, seed=SEED, now=NOW)
+    assert records.disclosures(credentials, notes.secrets) == []
+    assert audit(ANSWER.record(notes=notes)).refused_at is None
+
+
+def test_claims_that_were_stored_and_read_again_still_open_the_record() -> None:
+    dcql = query(("address", "region"), ("address", "street"), ("name",))
+    answer = Answer(dcql, disclose=[("address", "region"), ("address", "street"), ("name",)], status=GOOD_STATUS)
+    claims = strict_json.loads_object(strict_json.dumps(credentials_to_json(dict(answer.validated.credentials))))
+    read = credentials_of(state_from_json(answer.state.kind, state_to_json(answer.state), claims))
+    opened = records.disclosures(read, answer.notes.secrets)
+    assert opened == answer.disclosures()
+    assert audit(records.with_disclosures(answer.record(), opened)).refused_at is None
+
+
+def test_a_record_from_before_salts_were_drawn_in_one_go_still_opens(monkeypatch) -> None:
+    credentials = dict(ANSWER.validated.credentials)
+    paths = [[], *([name] for name in credentials["licence"][0].claims)]
+
+    def by_path(secret, place, _count):
+        drawn = [hmac.digest(secret, strict_json.dumps([*place, *path]), "sha256") for path in paths]
+        return [base64url.encode(each[:18]) for each in drawn]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "_salts", by_path)
+        notes = records.note_answer(b"", ANSWER.vp_token, ANSWER.validated, CIRCUMSTANCES, seed=SEED, now=NOW)
+    opened = records.disclosures(credentials, notes.secrets.replace(b'"seed"', b'"salt"'))
+    assert len(opened) == 3
+    assert audit(records.with_disclosures(ANSWER.record(notes=notes), opened)).refused_at is None
+    # What does not belong to the record does not leave: it could tell the salt of another claim.
+    with pytest.raises(ValueError, match="does not belong"):
+        records.with_disclosures(RECORD, opened[:1])
 
 
 def test_nested_claims_are_disclosed_one_by_one() -> None:
@@ -434,7 +484,7 @@ def test_a_claim_of_another_record_is_refused() -> None:
         dict(ANSWER.validated.credentials),
         records.note_answer(b"", ANSWER.vp_token, ANSWER.validated, {}, seed=b"x" * 32, now=NOW).secrets,
     )
-    refused_at(AuditStep.SHOWN_CLAIMS, records.with_disclosures(RECORD, foreign[:1]))
+    refused_at(AuditStep.SHOWN_CLAIMS, f"{RECORD}{foreign[0].text}~")
     ours = ANSWER.disclosures()
     refused_at(AuditStep.SHOWN_CLAIMS, records.with_disclosures(RECORD, [ours[0], ours[0]]))
     salt, name, _ = json.loads(base64url.decode(ours[0].text))
@@ -448,7 +498,7 @@ def test_a_claim_of_another_record_is_refused() -> None:
         b"",
         b"[]",
         b"{}",
-        b'{"salt":"AAAA","idx":{}}',
+        b'{"salt":"AAAA"}',
         b'{"seed":1,"idx":{}}',
         b'{"seed":"AAAA"}',
         b'{"seed":"A","idx":{}}',

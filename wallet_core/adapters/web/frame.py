@@ -40,7 +40,7 @@ _PREFLIGHT: tuple[Header, ...] = (
     (b"content-length", b"0"),
 )
 _ALWAYS: tuple[Header, ...] = ((b"x-content-type-options", b"nosniff"),)
-# Of what a browser may come from: pages, and answers that send it on. Not no-referrer: browsers then send
+# Of everything but what programs read: a browser comes from nowhere else. Not no-referrer: browsers then send
 # `Origin: null` with our own forms.
 _REFERRER: Header = (b"referrer-policy", b"same-origin")
 _PAGE: tuple[Header, ...] = (

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Final
 
 from wallet_core.encoding import strict_json
-from wallet_core.encoding.strict_json import PreparedJson
 from wallet_core.errors import MalformedError, VerificationError
 from wallet_core.spec_versions import FORMAT_MDOC
 from wallet_core.types import JsonObject
@@ -66,9 +65,9 @@ class Checks(tuple[Check, ...]):  # noqa: SLOT001 - its JSON has to be kept some
     """The list. Its JSON is made once: most answers of one second share theirs."""
 
     @cached_property
-    def json(self) -> PreparedJson:
-        """What our API shows, for ``strict_json.dumps``."""
-        return strict_json.prepare([check.to_json() for check in self])
+    def json(self) -> bytes:
+        """The list as verification records and our API have it."""
+        return strict_json.dumps([check.to_json() for check in self])
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ It comes about in two steps. :func:`note_answer` catches, when an answer is judg
 """
 
 import hashlib
+import hmac
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,6 +55,7 @@ _MAX_PAYLOAD_BYTES: Final = 4 << 20
 _SALT_BYTES, _SALT_CHARACTERS = 18, 24
 _INDEX: Final = "idx"
 _SEED: Final = "seed"
+_SALT: Final = "salt"  # its name when salts were drawn by path
 
 Place = tuple[str, int]
 """Of a credential in a record: its Credential Query and its number among the answers to it."""
@@ -132,7 +134,7 @@ def note_answer(
     if validated is None:
         return RecordNotes(strict_json.dumps(body), None)
     # A state that expires before anybody redeemed it forgets its checks.
-    body["checks"] = validated.checks.json
+    body["checks"] = strict_json.prepared(validated.checks.json)
     credentials: JsonObject = {}
     indices: JsonObject = {}
     for query_id, several in validated.credentials.items():
@@ -173,7 +175,9 @@ def _credential(one: PresentedCredential, place: Place, seed: bytes) -> JsonObje
     certificate, evidence = one.certificate, one.status.evidence
     claims = one.claims if _can_be_recorded(one.claims) else None
     leaves = _leaves(claims, None if evidence is None else evidence.index)
-    digests = iter(base64url.encode_each([hashlib.sha256(text).digest() for text in _conceal(leaves, place, seed)]))
+    texts = _conceal(leaves, _salts(seed, place, len(leaves)))
+    # In the order of the leaves, in which they are taken below: first by the status, then by the claims.
+    digests = iter(base64url.encode_each([hashlib.sha256(text).digest() for text in texts]))
     members: JsonObject = {
         "format": one.format,
         "type": one.type,
@@ -232,9 +236,8 @@ def _add_claims(leaves: list[_Leaf], claims: JsonObject, path: tuple[str, ...]) 
             leaves.append(((*path, name), value))
 
 
-def _conceal(leaves: Sequence[_Leaf], place: Place, seed: bytes) -> list[bytes]:
+def _conceal(leaves: Sequence[_Leaf], salts: Sequence[str]) -> list[bytes]:
     """Return the disclosure of each leaf."""
-    salts = _salts(seed, place, len(leaves))
     contents = [[salt, path[-1] if path else _INDEX, value] for salt, (path, value) in zip(salts, leaves, strict=True)]
     return base64url.encode_all(strict_json.dumps_each(contents))
 
@@ -244,6 +247,12 @@ def _salts(seed: bytes, place: Place, count: int) -> list[str]:
     # is shown one part of what SHAKE256 draws from it can tell another.
     drawn = base64url.encode(hashlib.shake_256(seed + strict_json.dumps(place)).digest(_SALT_BYTES * count))
     return [drawn[at : at + _SALT_CHARACTERS] for at in range(0, len(drawn), _SALT_CHARACTERS)]
+
+
+def _salts_by_path(secret: bytes, place: Place, leaves: Sequence[_Leaf]) -> list[str]:
+    # Of records that were noted before salts were drawn in one go. To be deleted when no policy keeps claims as old.
+    drawn = [hmac.digest(secret, strict_json.dumps([*place, *path]), "sha256") for path, _ in leaves]
+    return [base64url.encode(each[:_SALT_BYTES]) for each in drawn]
 
 
 def _hidden(claims: JsonObject, digests: Iterator[str]) -> JsonObject:
@@ -316,17 +325,18 @@ def disclosures(credentials: Credentials, secrets: bytes) -> list[Disclosed]:
     """Return every disclosure of a record while its claims are kept.
 
     Args:
-        credentials: the claims, as they are kept.
+        credentials: all the claims, in the order in which they were noted: a salt goes by the place of its claim.
         secrets: what :func:`note_answer` gave.
 
     Raises:
         MalformedError: the secrets cannot be read.
     """
     members = strict_json.loads_object(secrets, what="the secrets of a record")
-    seed, indices = members.get(_SEED), members.get(_INDEX)
-    if not isinstance(seed, str) or not isinstance(indices, dict):
+    by_path = _SALT in members
+    secret, indices = members.get(_SALT if by_path else _SEED), members.get(_INDEX)
+    if not isinstance(secret, str) or not isinstance(indices, dict):
         raise MalformedError("the secrets of a record cannot be read")
-    drawn_from = base64url.decode(seed, what="the secret of a record")
+    seed = base64url.decode(secret, what="the secret of a record")
     found: list[Disclosed] = []
     for query_id, several in credentials.items():
         numbers = indices.get(str(query_id))
@@ -334,7 +344,8 @@ def disclosures(credentials: Credentials, secrets: bytes) -> list[Disclosed]:
             place, index = (str(query_id), number), numbers[number] if isinstance(numbers, list) else None
             claims = one.claims if _can_be_recorded(one.claims) else None
             leaves = _leaves(claims, index if isinstance(index, int) else None)
-            texts = _conceal(leaves, place, drawn_from)
+            salts = _salts_by_path(seed, place, leaves) if by_path else _salts(seed, place, len(leaves))
+            texts = _conceal(leaves, salts)
             found += [
                 Disclosed(place, path, text.decode("ascii")) for (path, _), text in zip(leaves, texts, strict=True)
             ]
@@ -350,7 +361,15 @@ def kept_by(policy: Policy | None, query: DcqlQuery, every: Iterable[Disclosed])
 
 
 def with_disclosures(record: str, opened: Sequence[Disclosed]) -> str:
-    """Return a record with disclosures beside it."""
+    """Return a record with disclosures beside it.
+
+    Raises:
+        ValueError: one of them belongs to another record (a mistake of our own code): it would show nothing, but
+            could tell the salt of another claim.
+    """
+    payload = parse_record(record).unverified.payload
+    if not all(_digest(one.text.encode("ascii")).encode("ascii") in payload for one in opened):
+        raise ValueError("a disclosure does not belong to this record")
     return record + "".join(f"{one.text}~" for one in opened)
 
 

@@ -110,7 +110,7 @@ def validate_vp_token(vp_token: VpToken, expected: Expectation, *, now: datetime
         raise _blamed([failure for failure in failures if failure.query_id in needed], failures)
     # 11.
     agreed = _validate_agreed(expected.transaction_data, credentials, failures)
-    passed = _passed(tuple([_found(credential, name, now) for _, (credential, name) in good]), agreed)
+    passed = _passed(tuple([_say(credential, name, now) for _, (credential, name) in good]), agreed)
     checks = Checks((*passed, *discarded_checks(failures))) if failures else passed
     return ValidatedResponse(credentials, checks, _SEAL, agreed)
 
@@ -178,7 +178,7 @@ def _blamed(candidates: Sequence[VerificationError], failures: Sequence[Verifica
     return reason
 
 
-class _Found(NamedTuple):
+class _Said(NamedTuple):
     """What the list of checks says of one credential."""
 
     format: str
@@ -189,14 +189,14 @@ class _Found(NamedTuple):
     permitted: str
 
 
-def _found(one: PresentedCredential, permitted: str, now: datetime) -> _Found:
+def _say(one: PresentedCredential, permitted: str, now: datetime) -> _Said:
     until = None if one.valid_until is None else one.valid_until.date()
-    return _Found(one.format, one.issuer_name, until, one.holder_bound, status_said(one.status, now), permitted)
+    return _Said(one.format, one.issuer_name, until, one.holder_bound, status_said(one.status, now), permitted)
 
 
 # Most answers of one second have the same list: of one kind of credential, by one issuer, with one age of its list.
 @lru_cache(maxsize=256)
-def _passed(presented: Sequence[_Found], agreed: Sequence[QueryId]) -> Checks:
+def _passed(presented: tuple[_Said, ...], agreed: tuple[QueryId, ...]) -> Checks:
     until = [one.valid_until for one in presented if one.valid_until is not None]
     details: dict[CheckStep, str] = {
         CheckStep.ISSUER_TRUSTED: _each_once([one.issuer_name for one in presented], ", "),

@@ -152,6 +152,8 @@ def test_every_answer_has_the_security_headers(client: TestClient) -> None:
         assert "unsafe" not in headers["content-security-policy"]
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert headers["cache-control"] == "no-store"
+        # What wallets' programs read leads nowhere.
+        assert headers.get("referrer-policy") == (None if path == "/wire" else "same-origin")
 
 
 def test_a_form_that_ends_elsewhere_names_that_place_only(client: TestClient) -> None:
