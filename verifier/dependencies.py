@@ -2,13 +2,15 @@
 
 import asyncio
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 
 from starlette.requests import HTTPConnection
 
-from verifier.presentations.ports import Periods, PresentationPorts, Storage
+from verifier.presentations.ports import Periods, PresentationPorts, Storage, StoredPresentation
 from verifier.presentations.repository import SqlPresentations
 from verifier.relying_parties.ports import RelyingParty
 from verifier.relying_parties.repository import SqlApiKeys, SqlRelyingParties
@@ -27,9 +29,11 @@ from wallet_core.adapters.config import SettingsError, load_catalogue
 from wallet_core.adapters.group_commit import Commit, CommitTogether
 from wallet_core.adapters.http import HttpClient
 from wallet_core.adapters.keystore import KeyStore, Sealer
+from wallet_core.adapters.look_together import LookTogether
 from wallet_core.adapters.sql import Database, UnitOfWork
 from wallet_core.adapters.trust_files import load_issuer_policy, read_trust_list
 from wallet_core.catalogue import Catalogue
+from wallet_core.errors import WalletError
 from wallet_core.ports import Clock
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.types import RandomBytes
@@ -55,6 +59,7 @@ class Verifier:
     anchors: TrustAnchors
     presentations: PresentationPorts
     commit: Commit[Storage]
+    find_request: LookTogether[StoredPresentation]
     trust_ports: TrustPorts
     trust: CurrentTrust
     status_lists: StatusLists
@@ -160,6 +165,7 @@ def build_verifier(
         anchors,
         ports,
         commit,
+        LookTogether(partial(_by_request_ids, database, sealer)),
         trust_ports,
         trust,
         lists,
@@ -176,6 +182,13 @@ def verifier_of(connection: HTTPConnection) -> Verifier:
 
 def _storage(unit: UnitOfWork, sealer: Sealer) -> Storage:
     return Storage(unit, SqlPresentations(unit, sealer))
+
+
+def _by_request_ids(
+    database: Database, sealer: Sealer, request_ids: Sequence[str]
+) -> dict[str, StoredPresentation | WalletError]:
+    with (unit := database.glance()):
+        return SqlPresentations(unit, sealer).by_request_ids(request_ids)
 
 
 def _status_storage(unit: UnitOfWork) -> StatusStorage:

@@ -2,6 +2,7 @@
 
 import gc
 import pickle
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -26,10 +27,11 @@ from verifier.status.ports import StoredList
 from wallet_core import spec_versions as spec
 from wallet_core.adapters import log
 from wallet_core.adapters.keystore import KeyStore, new_key_text
+from wallet_core.adapters.look_together import LookTogether
 from wallet_core.adapters.migrations import migrate
 from wallet_core.catalogue import Text
 from wallet_core.encoding import strict_json
-from wallet_core.errors import StateConflict
+from wallet_core.errors import StateConflict, WalletError
 from wallet_core.formats.sd_jwt.holder import create_key_binding
 from wallet_core.protocols.openid4vp.presentation import Presentation
 from wallet_core.protocols.openid4vp.record import RecordNotes
@@ -170,6 +172,11 @@ class MemoryPresentations:
         found, state = self.by_request.get(request_id), self.moved.get(request_id)
         return found if found is None or state is None else found.moved(state)
 
+    def by_request_ids(self, request_ids: Sequence[str]) -> dict[str, StoredPresentation | WalletError]:
+        """Return the presentations that wallets name."""
+        found = {each: self.by_request_id(each) for each in request_ids}
+        return {request_id: presentation for request_id, presentation in found.items() if presentation is not None}
+
     def advance(self, presentation: StoredPresentation, state: Presentation, notes: RecordNotes | None = None) -> None:
         """Store its new state, and what its verification record will need."""
         if presentation.request_id in self.moved:
@@ -208,4 +215,5 @@ def create_in_memory() -> FastAPI:
     async def commit(work: Any) -> None:
         work(storage)
 
-    return create_app(replace(verifier, presentations=ports, commit=commit))
+    find = LookTogether(memory.by_request_ids)
+    return create_app(replace(verifier, presentations=ports, commit=commit, find_request=find))

@@ -36,7 +36,8 @@ async def receive_response(request: Request) -> Response:
     """``response_uri`` (OpenID4VP 8.2). The verdict is committed before the answer, with those of other requests."""
     verifier, body = verifier_of(request), await request.body()
     ports = verifier.presentations
-    answer = protocol.read_answer(ports, request.path_params["request_id"], _media_type(request), body)
+    stored = await verifier.find_request(request.path_params["request_id"])
+    answer = protocol.read_answer(ports, stored, _media_type(request), body)
     await next_step()
     judged = await look_until_known(
         verifier.status_lists,

@@ -8,6 +8,7 @@ from typing import Protocol
 from verifier.relying_parties.ports import AccessKeys, PartyId
 from wallet_core.catalogue.policy import Policy
 from wallet_core.catalogue.transaction import TransactionType
+from wallet_core.errors import WalletError
 from wallet_core.ports import Clock, Seal, UnitOfWork
 from wallet_core.protocols.openid4vp.presentation import Presentation
 from wallet_core.protocols.openid4vp.presented import ChainVerifier, IssuerPermission, TrustListsOf
@@ -127,6 +128,10 @@ class Presentations(Protocol):
 
     def by_request_id(self, request_id: str) -> StoredPresentation | None:
         """Return the presentation that a wallet names."""
+        ...
+
+    def by_request_ids(self, request_ids: Sequence[str]) -> Mapping[str, StoredPresentation | WalletError]:
+        """Return the presentations that several wallets name, by request_id; of those that cannot be read, why."""
         ...
 
     def by_response_code(self, digest: bytes) -> StoredPresentation | None:

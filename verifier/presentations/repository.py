@@ -8,7 +8,22 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Row, String, and_, bindparam, delete, func, insert, not_, or_, select, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Row,
+    String,
+    and_,
+    any_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    not_,
+    or_,
+    select,
+    update,
+)
 
 from verifier.presentations.ports import RecordParts, StoredPresentation, Unreadable, Wanted
 from verifier.presentations.tables import PresentationRow
@@ -54,6 +69,13 @@ _STATE = select(*(column for column in _TABLE.c if column.name not in _RECORD))
 # Built once: putting a statement together costs as much as running it.
 _BY_ID = _STATE.where(_TABLE.c.id == bindparam("row_id"), _TABLE.c.party_id == bindparam("party_id"))
 _BY_REQUEST_ID = _STATE.where(_TABLE.c.request_id == bindparam("request_id"))
+# One parameter, however many they are: the text of the statement stays the same. SQLite has no arrays but in JSON.
+_BY_REQUEST_IDS = _STATE.where(_TABLE.c.request_id == any_(bindparam("request_ids", type_=ARRAY(String))))
+_BY_REQUEST_IDS_JSON = _STATE.where(
+    _TABLE.c.request_id.in_(
+        select(func.json_each(bindparam("request_ids", type_=String)).table_valued("value").c.value)
+    )
+)
 _BY_CODE = _STATE.where(_TABLE.c.code_digest == bindparam("digest"))
 _OF_CHECK = _STATE.where(_TABLE.c.check_id == bindparam("check_id")).order_by(_TABLE.c.id)
 _LATEST = (
@@ -120,8 +142,8 @@ class SqlPresentations:
 
     def advance(self, presentation: StoredPresentation, state: Presentation, notes: RecordNotes | None = None) -> None:
         """Store its new state, what its verification record will need, and word of the move for its webhook."""
-        sql.advance(
-            self._unit.connection,
+        sql.advance_together(
+            self._unit,
             _TABLE,
             id=presentation.id,
             version=presentation.version,
@@ -155,6 +177,15 @@ class SqlPresentations:
     def by_request_id(self, request_id: str) -> StoredPresentation | None:
         """Return the presentation that a wallet names."""
         return self._one(_BY_REQUEST_ID, request_id=request_id)
+
+    def by_request_ids(self, request_ids: Sequence[str]) -> dict[str, StoredPresentation | WalletError]:
+        """Return the presentations that wallets name, by request_id; of those that cannot be read, why."""
+        connection, wanted = self._unit.connection, [*request_ids]
+        if connection.dialect.name == "sqlite":
+            rows = connection.execute(_BY_REQUEST_IDS_JSON, {"request_ids": strict_json.dumps_text(wanted)})
+        else:
+            rows = connection.execute(_BY_REQUEST_IDS, {"request_ids": wanted})
+        return {row.request_id: self._stored_or_error(row) for row in rows}
 
     def by_response_code(self, digest: bytes) -> StoredPresentation | None:
         """Return the presentation whose response_code has this digest."""
@@ -256,6 +287,12 @@ class SqlPresentations:
         if credentials is None:
             return None
         return self._seal.seal(strict_json.dumps(credentials_to_json(credentials)), _claims_context(presentation_id))
+
+    def _stored_or_error(self, row: Row[Any]) -> StoredPresentation | WalletError:
+        try:
+            return self._stored(row)
+        except WalletError as exc:
+            return exc
 
     def _stored(self, row: Row[Any]) -> StoredPresentation:
         claims = None

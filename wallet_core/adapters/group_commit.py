@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from wallet_core.adapters.sql import BUSY_TIMEOUT_MS, Database, DatabaseBusy, UnitOfWork, storage_error
+from wallet_core.adapters.sql import BUSY_TIMEOUT_MS, Database, DatabaseBusy, Moves, UnitOfWork, storage_error
 
 S = TypeVar("S")
 S_co = TypeVar("S_co", covariant=True)
@@ -164,11 +164,15 @@ class GroupCommit:
                 self._run_alone(entry)
 
     def _run_all(self, entries: Sequence[_Entry]) -> None:
-        for entry in entries:
-            try:
+        self._unit.moves = moves = Moves()
+        try:
+            for entry in entries:
                 entry.result = entry.work(self._unit)
-            except Exception as exc:
-                raise _RefusedError from exc
+            moves.make(self._unit.connection)
+        except Exception as exc:
+            raise _RefusedError from exc
+        finally:
+            self._unit.moves = None
 
     def _run_in_savepoint(self, entry: _Entry) -> None:
         connection = self._unit.connection

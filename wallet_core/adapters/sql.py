@@ -173,12 +173,17 @@ class Database:
 
 
 class UnitOfWork:
-    """One transaction; nothing is awaited within. Entered again inside itself, it joins the transaction it is in."""
+    """One transaction; nothing is awaited within. Entered again inside itself, it joins the transaction it is in.
+
+    Attributes:
+        moves: where several requests share it, the moves that :func:`advance_together` has not made yet.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: Connection | None = None
         self._depth = 0
+        self.moves: Moves | None = None
 
     @property
     def connection(self) -> Connection:
@@ -325,6 +330,38 @@ def _begin_sqlite(connection: Connection) -> None:
 # --- two atomic tools -------------------------------------------------------------------------------------------------
 
 
+class Moves:
+    """Moves of state rows that are made in one go."""
+
+    def __init__(self) -> None:
+        self._values: dict[Update, list[dict[str, Any]]] = {}
+
+    def add(self, statement: Update, values: dict[str, Any]) -> None:
+        """Add a move."""
+        self._values.setdefault(statement, []).append(values)
+
+    def make(self, connection: Connection) -> None:
+        """Make them.
+
+        Raises:
+            StateConflict: one of them is not possible; which one is not known.
+        """
+        for statement, values in self._values.items():
+            if connection.execute(statement, values).rowcount != len(values):
+                raise StateConflict("a session moved on or ended")
+
+
+def advance_together(unit: UnitOfWork, table: Table | type[SQLModel], **move: Any) -> None:
+    """Do what :func:`advance` does, but where several requests share ``unit``, with their moves and at their end.
+
+    Whoever reads the row before that finds it as it was. Raises as :func:`advance`, then or now.
+    """
+    if unit.moves is None:
+        advance(unit.connection, table, **move)
+    else:
+        unit.moves.add(*_move(table, **move))
+
+
 def advance(
     connection: Connection,
     table: Table | type[SQLModel],
@@ -349,13 +386,25 @@ def advance(
     Raises:
         StateConflict: the row is not there in that version: somebody else moved it.
     """
-    statement = _advance_statement(_core_table(table), tuple(sorted(columns)))
-    values = {"row_id": id, "seen": version, "version": version + 1, "kind": kind, "body": body, **columns}
+    statement, values = _move(table, id=id, version=version, kind=kind, body=body, **columns)
     if connection.execute(statement, values).rowcount != 1:
         raise StateConflict(
             "the session moved on or ended", detail=f"{_core_table(table).name} changed since it was read"
         )
     return version + 1
+
+
+def _move(
+    table: Table | type[SQLModel],
+    *,
+    id: str,  # noqa: A002 - the name of the column
+    version: int,
+    kind: str,
+    body: JsonObject,
+    **columns: Any,
+) -> tuple[Update, dict[str, Any]]:
+    statement = _advance_statement(_core_table(table), tuple(sorted(columns)))
+    return statement, {"row_id": id, "seen": version, "version": version + 1, "kind": kind, "body": body, **columns}
 
 
 @lru_cache(maxsize=256)

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import event, func, insert, select, update
+from sqlalchemy import JSON, Column, Integer, String, Table, event, func, insert, select, update
 from sqlalchemy.exc import OperationalError
 
 from tests.support.job_programs import EFFECT, METADATA
@@ -18,6 +18,15 @@ from wallet_core.adapters import group_commit, sql
 from wallet_core.adapters.group_commit import MOST, WAIT_SECONDS, GroupCommit
 from wallet_core.adapters.sql import Database, DatabaseBusy, UnitOfWork
 from wallet_core.errors import InvalidRequest, StateConflict, StorageError
+
+STATE = Table(
+    "soak_state",
+    METADATA,
+    Column("id", String(20), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("body", JSON, nullable=False),
+)
 
 
 @pytest.fixture
@@ -98,6 +107,60 @@ def test_a_refused_request_leaves_the_others_as_they_are(made: Database) -> None
     assert isinstance(refused, InvalidRequest)
     assert isinstance(collided, StateConflict)
     assert _count(made) == 2
+
+
+def _move(unit: UnitOfWork, row: str, kind: str) -> None:
+    with unit:
+        sql.advance_together(unit, STATE, id=row, version=1, kind=kind, body={"to": kind})
+
+
+def _stand(database: Database) -> dict[str, tuple[int, str]]:
+    with database.reader() as unit:
+        rows = unit.connection.execute(select(STATE.c.id, STATE.c.version, STATE.c.kind))
+        return {row.id: (row.version, row.kind) for row in rows}
+
+
+@pytest.fixture
+def states(made: Database) -> Database:
+    with made.unit() as unit:
+        rows = [{"id": name, "version": 1, "kind": "open", "body": {}} for name in "abc"]
+        unit.connection.execute(insert(STATE), rows)
+    return made
+
+
+def test_moves_of_one_group_are_made_by_one_statement(states: Database) -> None:
+    seen: list[tuple[str, bool]] = []
+    event.listen(states.engine, "before_cursor_execute", lambda *call: seen.append((call[2][:6], call[5])))
+
+    async def every() -> None:
+        group = GroupCommit(states)
+        await asyncio.gather(*[group.run(lambda unit, n=name: _move(unit, n, n * 2)) for name in "abc"])
+
+    asyncio.run(every())
+    assert [many for text, many in seen if text == "UPDATE"] == [True]
+    assert _stand(states) == {"a": (2, "aa"), "b": (2, "bb"), "c": (2, "cc")}
+
+
+def test_of_two_moves_of_one_row_in_a_group_the_second_is_refused_alone(states: Database) -> None:
+    async def twice() -> list[Any]:
+        group = GroupCommit(states)
+        work = [("a", "first"), ("a", "second"), ("b", "other")]
+        moves = [group.run(lambda unit, r=row, k=kind: _move(unit, r, k)) for row, kind in work]
+        return await asyncio.gather(*moves, return_exceptions=True)
+
+    first, second, other = asyncio.run(twice())
+    assert (first, other) == (None, None)
+    assert isinstance(second, StateConflict)
+    assert _stand(states) == {"a": (2, "first"), "b": (2, "other"), "c": (1, "open")}
+
+
+def test_a_move_is_made_at_once_where_nobody_shares_the_unit(states: Database) -> None:
+    unit = states.unit()
+    with unit:
+        _move(unit, "a", "moved")
+        with pytest.raises(StateConflict):
+            _move(unit, "a", "again")
+    assert _stand(states)["a"] == (2, "moved")
 
 
 def test_no_answer_before_the_commit(made: Database) -> None:

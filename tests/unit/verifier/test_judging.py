@@ -14,7 +14,9 @@ def test_a_trust_list_that_comes_after_the_judgement_is_not_noted(tmp_path: Path
     (post,) = world.posts(1, in_memory=False)
     counting = [{"anchors_sha256": "first", "list": None}, {"anchors_sha256": "second", "list": None}]
     ports = replace(world.verifier.presentations, trust_version=lambda _now: counting.pop(0))
-    answer = protocol.read_answer(ports, post.path.rpartition("/")[2], post.media_type, post.body.encode())
+    with (storage := ports.looking()).unit:
+        stored = storage.presentations.by_request_id(post.path.rpartition("/")[2])
+    answer = protocol.read_answer(ports, stored, post.media_type, post.body.encode())
     judged = protocol.judge_answer(ports, answer, StatusLook(world.verifier.status_lists))
     verdict = protocol.conclude(ports, judged)
     assert verdict.error is None

@@ -135,14 +135,16 @@ def serve_request(ports: PresentationPorts, request_id: str, wallet_says: Posted
     return sign_request(retrieved.terms, key, wallet_says, now=now, attestation=attestation)
 
 
-def read_answer(ports: PresentationPorts, request_id: str, media_type: str, body: bytes) -> ReadAnswer:
+def read_answer(
+    ports: PresentationPorts, stored: StoredPresentation | None, media_type: str, body: bytes
+) -> ReadAnswer:
     """Return a wallet's answer, if it can be read and its request is open.
 
     One that cannot even be read, or that is not for this request, changes nothing: anybody could send one.
 
     Args:
         ports: what is needed.
-        request_id: from the address.
+        stored: the request of the address, if there is one.
         media_type: of the body.
         body: what the wallet posted.
 
@@ -153,7 +155,7 @@ def read_answer(ports: PresentationPorts, request_id: str, media_type: str, body
         MalformedError, InvalidRequest: the answer cannot be read.
         VerificationError: it cannot be decrypted.
     """
-    stored = _find(ports, request_id)
+    stored = _required(stored)
     states.require_open(stored.state, now=ports.clock.now())
     request = stored.state.terms.linked_request
     response = read_response(request, media_type, body, open_key=lambda: private_keys(ports, stored)[0])
@@ -315,7 +317,10 @@ def private_keys(ports: PresentationPorts, stored: StoredPresentation) -> list[e
 def _find(ports: PresentationPorts, request_id: str) -> StoredPresentation:
     storage = ports.looking()
     with storage.unit:
-        found = storage.presentations.by_request_id(request_id)
+        return _required(storage.presentations.by_request_id(request_id))
+
+
+def _required(found: StoredPresentation | None) -> StoredPresentation:
     if found is None:
         raise NotFound("there is no such request")
     return found
