@@ -51,8 +51,9 @@ from wallet_core.formats.mdoc.session_transcript import dcapi_transcript
 from wallet_core.formats.mdoc.structures import parse_issuer_signed, parse_mso
 from wallet_core.formats.mdoc.verifier import claims_to_json
 from wallet_core.formats.sd_jwt.holder import create_key_binding, index_sd_jwt
+from wallet_core.formats.sd_jwt.json_serialization import flattened_json, parse_sd_jwt_json
 from wallet_core.formats.sd_jwt.vc import validate_sd_jwt_vc
-from wallet_core.formats.sd_jwt.verifier import parse_sd_jwt, verify_sd_jwt_kb
+from wallet_core.formats.sd_jwt.verifier import UnverifiedSdJwt, parse_sd_jwt, verify_sd_jwt_kb
 from wallet_core.http import HttpResponse
 from wallet_core.jose import jwe, jws
 from wallet_core.keys import hpke
@@ -403,6 +404,12 @@ def as_sd_jwt(random: Random) -> str:
     return bind_again(random, "~".join([jws.attach_signature(data, samples.ISSUER.sign(data)), *disclosures, ""]))
 
 
+def as_general_json() -> dict[str, Any]:
+    """The presentation with a second signature, which nobody looks at."""
+    payload = (members := flattened_json(PRESENTATION)).pop("payload")
+    return {"payload": payload, "signatures": [members, {"protected": "e30", "signature": "AAAA"}]}
+
+
 def bind_again(random: Random, sd_jwt: str) -> str:
     claims: Any = {"iat": int(samples.NOW.timestamp()), "aud": samples.AUDIENCE, "nonce": samples.NONCE}
     claims["sd_hash"] = samples.digest(sd_jwt)
@@ -413,7 +420,10 @@ def bind_again(random: Random, sd_jwt: str) -> str:
 
 
 def verify_presentation(text: str) -> None:
-    sd_jwt = parse_sd_jwt(text)
+    verify_parsed(parse_sd_jwt(text))
+
+
+def verify_parsed(sd_jwt: UnverifiedSdJwt) -> None:
     sd_jwt.x5c()
     verified = verify_sd_jwt_kb(
         sd_jwt,
@@ -907,6 +917,8 @@ TARGETS = {
     "sd_jwt.text": Target(verify_presentation, Token(PRESENTATION)),
     "sd_jwt.signed": Target(verify_presentation, as_sd_jwt),
     "sd_jwt.holder": Target(hold, lambda random: as_sd_jwt(random).rpartition("~")[0] + "~"),
+    "sd_jwt.json": Target(lambda data: verify_parsed(parse_sd_jwt_json(data)), JsonBytes(flattened_json(PRESENTATION))),
+    "sd_jwt.json.general": Target(lambda data: verify_parsed(parse_sd_jwt_json(data)), JsonBytes(as_general_json())),
     "given": Target(lambda text: recognise(text.encode(errors="surrogatepass")), Token(PRESENTATION)),
     "x5c": Target(parse_x5c, Value(["AAAA", "AAAA"])),
     "trust_anchors": Target(parse_trust_anchors, Text(format_trust_anchors(ANCHORS))),

@@ -1,4 +1,7 @@
-"""SD-JWT both ways with PyPI ``sd-jwt``: what one issues or presents, the other verifies, with the same result."""
+"""SD-JWT both ways with PyPI ``sd-jwt``: what one issues or presents, the other verifies, with the same result.
+
+In JSON (RFC 9901 section 8) with npm ``@sd-jwt/core``: that of PyPI writes the form of an old draft.
+"""
 
 import os
 from dataclasses import dataclass, field
@@ -7,12 +10,15 @@ from typing import Any
 
 import pytest
 
+from tests.interop.conftest import NodePeer
 from tests.support import peers
 from tests.support.sd_jwt import AUDIENCE, HOLDER, ISSUER, NONCE
 from wallet_core.adapters.clock import SystemClock
+from wallet_core.encoding import strict_json
 from wallet_core.encoding.claims_path import ConcretePath
 from wallet_core.formats.sd_jwt.holder import create_key_binding, index_sd_jwt
 from wallet_core.formats.sd_jwt.issuer import create_sd_jwt
+from wallet_core.formats.sd_jwt.json_serialization import flattened_json, parse_sd_jwt_json
 from wallet_core.formats.sd_jwt.verifier import parse_sd_jwt, verify_sd_jwt, verify_sd_jwt_kb
 from wallet_core.jose import jws
 from wallet_core.keys.jwk import public_jwk
@@ -136,3 +142,18 @@ def test_everything_disclosed_without_key_binding(name: str) -> None:
     assert without_key(peers.peer_verify(ours(case, 2), PUBLIC)) == CLAIMS
     verified = verify_sd_jwt(parse_sd_jwt(theirs(case, 2)), issuer_key=ISSUER.public_key, now=NOW)
     assert without_key(verified.claims) == CLAIMS
+
+
+def test_a_presentation_in_json(node: NodePeer) -> None:
+    case = CASES["structured"]
+    presentation = present(ours(case, 2), case)
+    written, read = node(
+        "formats",
+        {"task": "writeSdJwtJson", "presentation": presentation},
+        {"task": "readSdJwtJson", "json": flattened_json(presentation)},
+    )
+    assert read == presentation
+    assert written["flattened"] == flattened_json(presentation)
+    assert len(written["general"]["signatures"]) == 2
+    for form in written.values():
+        assert parse_sd_jwt_json(strict_json.dumps(form)) == parse_sd_jwt(presentation)

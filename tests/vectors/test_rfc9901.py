@@ -13,7 +13,14 @@ from wallet_core.errors import WalletError
 from wallet_core.formats.sd_jwt.disclosure import digest_of, open_disclosures
 from wallet_core.formats.sd_jwt.holder import create_key_binding, index_sd_jwt
 from wallet_core.formats.sd_jwt.issuer import create_sd_jwt
-from wallet_core.formats.sd_jwt.verifier import VerifiedSdJwt, parse_sd_jwt, verify_sd_jwt, verify_sd_jwt_kb
+from wallet_core.formats.sd_jwt.json_serialization import flattened_json, parse_sd_jwt_json
+from wallet_core.formats.sd_jwt.verifier import (
+    UnverifiedSdJwt,
+    VerifiedSdJwt,
+    parse_sd_jwt,
+    verify_sd_jwt,
+    verify_sd_jwt_kb,
+)
 from wallet_core.jose import jws
 from wallet_core.keys.jwk import parse_private_jwk
 from wallet_core.keys.signer import SoftwareSigner
@@ -32,7 +39,10 @@ def counter(count: int) -> bytes:
 
 
 def verify(text: str, *, key_binding: bool, now: datetime = NOW) -> VerifiedSdJwt:
-    sd_jwt = parse_sd_jwt(text)
+    return verify_parsed(parse_sd_jwt(text), key_binding=key_binding, now=now)
+
+
+def verify_parsed(sd_jwt: UnverifiedSdJwt, *, key_binding: bool, now: datetime) -> VerifiedSdJwt:
     if not key_binding:
         return verify_sd_jwt(sd_jwt, issuer_key=ISSUER.public_key, now=now)
     return verify_sd_jwt_kb(
@@ -95,13 +105,15 @@ def test_example_presented_again_by_our_holder(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("case", vectors.cases("rfc9901", "json_serialization.json", "examples"))
-def test_compact_form_of_a_json_serialization(case: dict[str, Any]) -> None:
-    key_binding = "kb_jwt_payload" in case
-    text = case["equivalent_compact_sd_jwt"]
-    if key_binding:
-        signed = case["jws"].get("signatures", [case["jws"]])[0]
-        text += signed["header"]["kb_jwt"]
-    assert verify(text, key_binding=key_binding, now=KB_MADE).claims == case["processed_payload"]
+def test_json_serialization(case: dict[str, Any]) -> None:
+    sd_jwt = parse_sd_jwt_json(strict_json.dumps(case["jws"]))
+    assert sd_jwt.sd_jwt == case["equivalent_compact_sd_jwt"]
+    verified = verify_parsed(sd_jwt, key_binding="kb_jwt_payload" in case, now=KB_MADE)
+    assert verified.claims == case["processed_payload"]
+    assert verified.key_binding == case.get("kb_jwt_payload")
+    if case["serialization"] == "flattened":
+        text = sd_jwt.sd_jwt + case["jws"]["header"].get("kb_jwt", "")
+        assert flattened_json(text) == case["jws"]
 
 
 @pytest.mark.parametrize("case", vectors.cases("rfc9901", "primitives.json", "disclosures"))

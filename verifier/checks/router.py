@@ -36,7 +36,7 @@ class VerifyBody(BaseModel):
     text: str | None = Field(
         None,
         max_length=MAX_BYTES,
-        description="SD-JWT VC, SD-JWT+KB, or base64url of an IssuerSigned or DeviceResponse.",
+        description="SD-JWT VC or SD-JWT+KB, compact or in JSON, or base64url of an IssuerSigned or DeviceResponse.",
     )
     file: str | None = Field(
         None,

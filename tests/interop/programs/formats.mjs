@@ -1,6 +1,7 @@
 /** Credentials, status lists and type metadata of ours, read and verified by npm's packages. */
 
 import { Holder, IssuerSigned } from '@owf/mdoc'
+import { FlattenJSON, GeneralJSON } from '@sd-jwt/core'
 import { getListFromStatusListJWT, getStatusListFromJWT } from '@sd-jwt/jwt-status-list'
 import { TypeMetadataFormatSchema } from '@sd-jwt/sd-jwt-vc'
 
@@ -14,6 +15,15 @@ function verifySdJwtVc({ credential }) {
     return { header, payload }
   })
 }
+
+/** RFC 9901 8: one presentation in both forms of JSON, the general one with a second signature. */
+async function writeSdJwtJson({ presentation }) {
+  const general = GeneralJSON.fromEncode(presentation)
+  await general.addSignature({ alg: 'ES256', typ: 'example+sd-jwt' }, () => 'AAAA', 'second')
+  return { flattened: FlattenJSON.fromEncode(presentation).toJson(), general: general.toJson() }
+}
+
+const readSdJwtJson = ({ json }) => FlattenJSON.fromSerialized(json).toEncoded()
 
 function verifyMdoc({ credential, anchors }) {
   return tried(async () => {
@@ -34,4 +44,4 @@ function readStatus({ credential, list }) {
 
 const readTypeMetadata = ({ document }) => tried(() => ({ read: TypeMetadataFormatSchema.parse(document) }))
 
-await answer({ verifySdJwtVc, verifyMdoc, readStatus, readTypeMetadata })
+await answer({ verifySdJwtVc, writeSdJwtJson, readSdJwtJson, verifyMdoc, readStatus, readTypeMetadata })

@@ -1,5 +1,6 @@
 """What nobody asked for: recognised, verified with the numbered checks, and honest about the holder."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from wallet_core.encoding import base64url, cbor
 from wallet_core.errors import InvalidRequest, MalformedError, UntrustedError, VerificationError, WalletError
 from wallet_core.formats.mdoc.holder import create_document
 from wallet_core.formats.sd_jwt.holder import create_key_binding
+from wallet_core.formats.sd_jwt.json_serialization import flattened_json
 from wallet_core.jose.jws import attach_signature
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.openid4vp.checks import CHECKS, WHERE_ASKED, CheckStep, ListCopy, age_said
@@ -104,7 +106,11 @@ GIVEN = {
 @pytest.mark.parametrize("kind", GIVEN)
 def test_each_kind_is_recognised_and_verified(kind: GivenKind) -> None:
     data = GIVEN[kind]
-    forms = [data, b"\n " + data + b"\r\n"] if not kind.is_mdoc else [data, base64url.encode(data).encode() + b"\n"]
+    if kind.is_mdoc:
+        forms = [data, base64url.encode(data).encode() + b"\n"]
+    else:
+        in_json = json.dumps(flattened_json(data.decode()), indent=2).encode()
+        forms = [data, b"\n " + data + b"\r\n", in_json, b"\n" + in_json + b"\n"]
     for form in forms:
         given_ = recognise(form)
         assert kind_of(given_) is kind

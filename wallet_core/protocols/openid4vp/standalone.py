@@ -30,6 +30,7 @@ from wallet_core.formats.mdoc.verifier import (
     verify_document,
     verify_issuer_signed,
 )
+from wallet_core.formats.sd_jwt.json_serialization import parse_sd_jwt_json
 from wallet_core.formats.sd_jwt.vc import NEVER_HIDDEN
 from wallet_core.formats.sd_jwt.verifier import (
     MAX_SD_JWT_CHARACTERS,
@@ -227,7 +228,7 @@ class Copies:
 
 
 def recognise(data: bytes) -> Given:
-    """Return what ``data`` is: an SD-JWT in compact form, an mdoc in CBOR, or one in base64url of CBOR.
+    """Return what ``data`` is: an SD-JWT in compact form or in JSON, an mdoc in CBOR, or one in base64url of CBOR.
 
     White space around a text is left out: files end with a line feed.
 
@@ -243,6 +244,8 @@ def recognise(data: bytes) -> Given:
         text = data.decode("ascii").strip()
     except UnicodeDecodeError as exc:
         raise MalformedError("this is neither a credential nor a presentation") from exc
+    if text.startswith("{"):
+        return parse_sd_jwt_json(text)
     if "~" in text:
         return parse_sd_jwt(text)
     if "://" in text or not base64url.is_alphabet(text):
