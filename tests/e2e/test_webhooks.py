@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 from starlette.testclient import TestClient
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from tests.e2e.test_verifier_console import PAGE, opened
@@ -217,9 +218,13 @@ def test_a_try_that_fails_in_a_way_nobody_foresaw_is_put_off_and_listed(receiver
     receiver.answers = [UnicodeError("label too long")]
     made = verifier.ask()
     verifier.present(made["authorization_request"])
-    receiver.work()
+    with capture_logs() as lines:
+        receiver.work()
     (told,) = failed(verifier)
     assert (told["tries"], told["problem"]) == (1, "it could not be sent (UnicodeError)")
+    # Whoever has to mend it finds where it happened.
+    (line,) = [line for line in lines if line["event"] == "a webhook could not be sent"]
+    assert isinstance(line["exc_info"], UnicodeError)
     assert waiting_jobs(verifier) == 1
     receiver.work()
     assert deliveries(verifier) == []

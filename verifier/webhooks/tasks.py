@@ -6,10 +6,13 @@ from typing import Any
 from verifier.dependencies import Verifier
 from verifier.webhooks.repository import DELIVER, QUEUE
 from verifier.webhooks.use_cases import Attempt, delete_dead, send_delivery, settle_attempt
+from wallet_core.adapters import log
 from wallet_core.adapters.jobs import Cron, Job, Task
 from wallet_core.adapters.sql import UnitOfWork
 
 FORGET = "webhooks.delete_dead"
+
+_LOG = log.get_logger("verifier.webhooks")
 
 AT_ONCE = 50
 """Deliveries that one worker sends at the same time."""
@@ -24,7 +27,10 @@ def tasks(verifier: Verifier) -> dict[str, Task]:
 
     def send(job: Job) -> Attempt | None:
         turn = job.payload.get("turn")
-        return send_delivery(ports, str(job.payload.get("delivery")), turn if isinstance(turn, int) else 0)
+        attempt = send_delivery(ports, str(job.payload.get("delivery")), turn if isinstance(turn, int) else 0)
+        if attempt is not None and attempt.unexpected is not None:
+            _LOG.error("a webhook could not be sent", delivery=attempt.delivery.id, exc_info=attempt.unexpected)
+        return attempt
 
     def settle(_job: Job, unit: UnitOfWork, attempt: Attempt | None) -> None:
         if attempt is not None:

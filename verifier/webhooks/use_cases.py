@@ -24,11 +24,19 @@ MAX_URL: Final = 2000
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try: of what, and what came of it. ``response`` is None if the receiver was not reached."""
+    """One try: of what, and what came of it.
+
+    Attributes:
+        delivery: what was tried.
+        response: None if the receiver was not reached.
+        problem: in words; empty if it was heard.
+        unexpected: the error behind the problem, where it is none of those that receivers cause.
+    """
 
     delivery: Delivery
     response: HttpResponse | None
     problem: str
+    unexpected: Exception | None = None
 
 
 def parse_webhook_url(value: str) -> str:
@@ -117,7 +125,7 @@ def send_delivery(ports: WebhookPorts, delivery_id: str, turn: int) -> Attempt |
         # Of our own database: the job comes back, and nothing could be stored of an attempt.
         raise
     except Exception as exc:  # noqa: BLE001 - whatever an address or a secret does to us, it is tried again and listed
-        return Attempt(delivery, None, f"it could not be sent ({type(exc).__name__})")
+        return Attempt(delivery, None, f"it could not be sent ({type(exc).__name__})", exc)
     # "a 2xx status code (status codes 200-299), and it is considered a failure in any other scenario".
     return Attempt(delivery, response, "" if response.ok else f"answered {response.status}")
 
