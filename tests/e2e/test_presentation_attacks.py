@@ -1,19 +1,23 @@
 """Answers that must be refused, each with its status and code, and what is stored of the refusal."""
 
+import asyncio
 import io
 import json
 import threading
 from datetime import timedelta
 
 import pytest
+from httpx2 import ASGITransport, AsyncClient
+from sqlalchemy import event
 
 from tests.simulators import run_flow
 from tests.support.presentations import CLAIMS, NOW, Agency, new_ca
-from tests.support.verifying import BACK, FORM, HOST, VerifierUnderTest, response_code
+from tests.support.verifying import BACK, FORM, HOST, PARTY, VerifierUnderTest, response_code
+from verifier.presentations.use_cases.requests import start_check
 from wallet_core.adapters import log
 from wallet_core.encoding import base64url, strict_json
 from wallet_core.errors import PeerRefusal, WalletError
-from wallet_core.formats.sd_jwt.holder import create_key_binding, index_sd_jwt
+from wallet_core.formats.sd_jwt.holder import HeldSdJwt, create_key_binding, index_sd_jwt
 from wallet_core.keys.algorithms import SignatureAlgorithm
 from wallet_core.protocols.openid4vp import wallet
 from wallet_core.protocols.openid4vp.response import create_error_response, create_response
@@ -66,6 +70,47 @@ def test_two_simultaneous_answers_one_wins(verifier: VerifierUnderTest) -> None:
     for thread in threads:
         thread.join()
     assert sorted(statuses) == [200, 409, 409, 409]
+
+
+def test_answers_of_one_turn_are_looked_up_and_stored_together(verifier: VerifierUnderTest) -> None:
+    """On one event loop: one answer twice, one to another request, one to none, and both sides of a page."""
+    twice, other = verifier.ask(), verifier.ask()
+    page = start_check(
+        verifier.verifier.presentations,
+        verifier.verifier.party(PARTY),
+        "adult-check",
+        session_digest=b"s" * 32,
+        return_uri=f"{HOST}/back",
+    )
+    adult = verifier.world.held(claims={"adult_by_year": True}, selectively_disclosable=[("adult_by_year",)])
+    # The first one lets the verifier fetch the status list, which the others then need not wait for.
+    verifier.present(verifier.ask()["authorization_request"])
+    posts = [
+        *[answer_to(verifier, twice["authorization_request"])] * 2,
+        answer_to(verifier, other["authorization_request"]),
+        (f"{HOST}/openid4vp/responses/nobody-asked", {"vp_token": "{}"}),
+        answer_to(verifier, page.qr.authorization_request, adult),
+        answer_to(verifier, page.link.authorization_request, adult),
+    ]
+    statements: list[str] = []
+    event.listen(verifier.verifier.database.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
+    assert asyncio.run(posted_together(verifier, posts)) == [200, 409, 200, 404, 200, 409]
+    assert len([each for each in statements if "json_each" in each or "ANY (" in each]) == 1
+    assert [verifier.result(made["id"])["state"] for made in (twice, other)] == ["verified", "verified"]
+
+
+def answer_to(verifier: VerifierUnderTest, link: str, held: HeldSdJwt | None = None) -> tuple[str, dict[str, str]]:
+    """Where an answer goes, and its fields."""
+    resolved = verifier.resolve(link)
+    fields = create_response(resolved.request, verifier.vp_token(verifier.prepare(resolved, held)))
+    return str(resolved.request.response_uri), fields
+
+
+async def posted_together(verifier: VerifierUnderTest, posts: list[tuple[str, dict[str, str]]]) -> list[int]:
+    """Return the statuses of posts that are under way at the same time."""
+    async with AsyncClient(transport=ASGITransport(verifier.app)) as client:
+        answers = await asyncio.gather(*[client.post(url, data=fields) for url, fields in posts])
+    return [answer.status_code for answer in answers]
 
 
 @pytest.mark.parametrize(

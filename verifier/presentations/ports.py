@@ -8,7 +8,6 @@ from typing import Protocol
 from verifier.relying_parties.ports import AccessKeys, PartyId
 from wallet_core.catalogue.policy import Policy
 from wallet_core.catalogue.transaction import TransactionType
-from wallet_core.errors import WalletError
 from wallet_core.ports import Clock, Seal, UnitOfWork
 from wallet_core.protocols.openid4vp.presentation import Presentation
 from wallet_core.protocols.openid4vp.presented import ChainVerifier, IssuerPermission, TrustListsOf
@@ -103,7 +102,8 @@ class Presentations(Protocol):
         """Store its new state, what its verification record will need, and word of the move for its webhook.
 
         Raises:
-            StateConflict: the stored one moved since ``version`` was read.
+            StateConflict: the stored one moved since ``version`` was read. In a group commit that may only be known at
+                its end, so nobody catches it: the group runs the work again, and then it comes from here.
         """
         ...
 
@@ -128,10 +128,6 @@ class Presentations(Protocol):
 
     def by_request_id(self, request_id: str) -> StoredPresentation | None:
         """Return the presentation that a wallet names."""
-        ...
-
-    def by_request_ids(self, request_ids: Sequence[str]) -> Mapping[str, StoredPresentation | WalletError]:
-        """Return the presentations that several wallets name, by request_id; of those that cannot be read, why."""
         ...
 
     def by_response_code(self, digest: bytes) -> StoredPresentation | None:

@@ -32,7 +32,7 @@ from verifier.tables import table_of
 from verifier.webhooks.repository import WEBHOOK, announce
 from wallet_core.adapters import sql
 from wallet_core.adapters.sql import UnitOfWork
-from wallet_core.encoding import strict_json
+from wallet_core.encoding import base64url, strict_json
 from wallet_core.errors import WalletError
 from wallet_core.ports import Seal
 from wallet_core.protocols.openid4vp.presentation import (
@@ -180,7 +180,9 @@ class SqlPresentations:
 
     def by_request_ids(self, request_ids: Sequence[str]) -> dict[str, StoredPresentation | WalletError]:
         """Return the presentations that wallets name, by request_id; of those that cannot be read, why."""
-        connection, wanted = self._unit.connection, [*request_ids]
+        # Ours are base64url. Another text could be one that the database does not take, and then all would fail.
+        wanted = [request_id for request_id in request_ids if base64url.is_alphabet(request_id)]
+        connection = self._unit.connection
         if connection.dialect.name == "sqlite":
             rows = connection.execute(_BY_REQUEST_IDS_JSON, {"request_ids": strict_json.dumps_text(wanted)})
         else:

@@ -36,6 +36,9 @@ BUSY_SECONDS = BUSY_TIMEOUT_MS / 1000
 LOCK_MS = 100
 """How long a statement of a group waits for a lock on PostgreSQL: some commits of other workers."""
 
+LOCK_MS_ALONE = 1000
+"""How long one of a request that is alone then does: long beside any commit, short for those who wait meanwhile."""
+
 MOST = 64
 """Requests of one group: beyond that others would wait too long for a lock."""
 
@@ -93,7 +96,6 @@ class GroupCommit:
     def __init__(self, database: Database, *, wait: float = WAIT_SECONDS) -> None:
         self._is_sqlite = database.is_sqlite
         self._unit = database.unit_at_once()
-        self._patient_unit = database.unit()
         self._wait = wait
         self._waiting: list[_Entry] = []
         self._busy_since: float | None = None
@@ -102,7 +104,8 @@ class GroupCommit:
         """Return what ``work`` returns, after it was committed; raise what it raises, after it was rolled back.
 
         ``work`` may enter the unit itself: it then joins the group's transaction. It may run twice, must do nothing
-        that is not rolled back, and lets every error of the database out.
+        that is not rolled back, and lets every error of the database out, ``StateConflict`` too. What it moved by
+        ``sql.advance_together`` it may still find as it was.
 
         Raises:
             StorageError: the commit failed, and none of the group happened.
@@ -187,8 +190,10 @@ class GroupCommit:
     def _run_alone(self, entry: _Entry) -> None:
         entry.error = None
         try:
-            with self._patient_unit:
-                entry.result = entry.work(self._patient_unit)
+            with self._unit:
+                # Only PostgreSQL has a lock to meet here: on SQLite a group has the whole file.
+                self._unit.connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_MS_ALONE}")
+                entry.result = entry.work(self._unit)
         except Exception as exc:  # noqa: BLE001 - it goes to the caller, as it is
             entry.error = exc
 

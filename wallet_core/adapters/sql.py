@@ -176,7 +176,7 @@ class UnitOfWork:
     """One transaction; nothing is awaited within. Entered again inside itself, it joins the transaction it is in.
 
     Attributes:
-        moves: where several requests share it, the moves that :func:`advance_together` has not made yet.
+        moves: while a group commit runs the work of several requests, what :func:`advance_together` has yet to do.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -351,15 +351,28 @@ class Moves:
                 raise StateConflict("a session moved on or ended")
 
 
-def advance_together(unit: UnitOfWork, table: Table | type[SQLModel], **move: Any) -> None:
-    """Do what :func:`advance` does, but where several requests share ``unit``, with their moves and at their end.
+def advance_together(
+    unit: UnitOfWork,
+    table: Table | type[SQLModel],
+    *,
+    id: str,  # noqa: A002 - the name of the column
+    version: int,
+    kind: str,
+    body: JsonObject,
+    **columns: Any,
+) -> None:
+    """Move a state as :func:`advance` does, but in a group commit with the moves of all its requests, at its end.
 
-    Whoever reads the row before that finds it as it was. Raises as :func:`advance`, then or now.
+    Until then whoever reads the row finds it as it was. If one of the moves is not possible, the group runs the work of
+    each request again, and each move is made at once.
+
+    Raises:
+        StateConflict: as :func:`advance`, where the move is made at once.
     """
     if unit.moves is None:
-        advance(unit.connection, table, **move)
+        advance(unit.connection, table, id=id, version=version, kind=kind, body=body, **columns)
     else:
-        unit.moves.add(*_move(table, **move))
+        unit.moves.add(*_move(table, id=id, version=version, kind=kind, body=body, **columns))
 
 
 def advance(

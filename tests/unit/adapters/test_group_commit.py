@@ -307,6 +307,64 @@ def test_two_groups_that_hold_what_the_other_wants_both_come_to_their_end(
     made.close()
 
 
+@pytest.fixture
+def postgres_states(postgres_url: str) -> Iterator[Database]:
+    database = Database(postgres_url)
+    METADATA.create_all(database.engine)
+    with database.unit() as unit:
+        rows = [{"id": name, "version": 1, "kind": "open", "body": {}} for name in "abc"]
+        unit.connection.execute(insert(STATE), rows)
+    yield database
+    database.close()
+
+
+def test_who_meets_a_lock_that_stays_is_refused_and_the_others_are_not(
+    postgres_states: Database, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On PostgreSQL: the moves at a group's end meet it."""
+    monkeypatch.setattr(group_commit, "LOCK_MS", 20)
+    monkeypatch.setattr(group_commit, "LOCK_MS_ALONE", 50)
+    holder = Database(postgres_url)
+
+    async def every() -> list[Any]:
+        group = GroupCommit(postgres_states)
+        moves = [group.run(lambda unit, n=name: _move(unit, n, "moved")) for name in "abc"]
+        return await asyncio.gather(*moves, return_exceptions=True)
+
+    with holder.unit() as unit:
+        unit.connection.execute(update(STATE).where(STATE.c.id == "b").values(kind="held"))
+        first, busy, last = asyncio.run(every())
+    holder.close()
+    assert (first, last) == (None, None)
+    assert isinstance(busy, DatabaseBusy)
+    assert _stand(postgres_states) == {"a": (2, "moved"), "b": (1, "held"), "c": (2, "moved")}
+
+
+def test_who_meets_a_lock_that_goes_is_served_after_the_others(
+    postgres_states: Database, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "LOCK_MS", 20)
+    holder, held = Database(postgres_url), threading.Event()
+
+    def hold() -> None:
+        with holder.unit() as unit:
+            unit.connection.execute(update(STATE).where(STATE.c.id == "b").values(kind="held"))
+            held.set()
+            threading.Event().wait(0.2)
+
+    async def every() -> None:
+        group = GroupCommit(postgres_states)
+        await asyncio.gather(*[group.run(lambda unit, n=name: _move(unit, n, "moved")) for name in "abc"])
+
+    with ThreadPoolExecutor(1) as pool:
+        holding = pool.submit(hold)
+        assert held.wait(5)
+        asyncio.run(every())
+        holding.result()
+    holder.close()
+    assert _stand(postgres_states) == dict.fromkeys("abc", (2, "moved"))
+
+
 def test_an_error_that_nobody_expected_reaches_every_caller(made: Database) -> None:
     def fail(_connection: Any) -> None:
         raise ZeroDivisionError

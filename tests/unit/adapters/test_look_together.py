@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from wallet_core.adapters.look_together import MOST, LookTogether
+from wallet_core.adapters.look_together import LookTogether
 from wallet_core.errors import MalformedError, StorageError, WalletError
 
 
@@ -20,6 +20,8 @@ class Shelf:
         self.asked.append([*keys])
         if "broken" in keys:
             raise StorageError("the database could not be used")
+        if "impossible" in keys:
+            raise UnicodeEncodeError("ascii", "impossible", 0, 1, "no such character")
         found: dict[str, str | WalletError] = {key: key.upper() for key in keys if key != "nothing"}
         if "unreadable" in found:
             found["unreadable"] = MalformedError("it cannot be read")
@@ -48,13 +50,6 @@ def test_what_is_asked_later_is_looked_for_anew() -> None:
     assert shelf.asked == [["a"], ["a"]]
 
 
-def test_one_look_has_a_limit() -> None:
-    shelf = Shelf()
-    keys = [f"k{number}" for number in range(MOST + 1)]
-    assert asyncio.run(_all(LookTogether(shelf.look), *keys)) == [key.upper() for key in keys]
-    assert [len(each) for each in shelf.asked] == [MOST, 1]
-
-
 def test_what_cannot_be_read_is_the_error_of_its_own_caller() -> None:
     unreadable, good = asyncio.run(_all(LookTogether(Shelf().look), "unreadable", "a"))
     assert isinstance(unreadable, MalformedError)
@@ -70,6 +65,14 @@ def test_a_failing_look_fails_all_of_its_callers_and_no_later_one() -> None:
     assert isinstance(broken, StorageError)
     assert isinstance(beside, StorageError)
     assert later == "A"
+
+
+def test_who_asks_for_what_makes_the_look_fail_fails_alone() -> None:
+    shelf = Shelf()
+    good, impossible, nothing = asyncio.run(_all(LookTogether(shelf.look), "a", "impossible", "nothing"))
+    assert (good, nothing) == ("A", None)
+    assert isinstance(impossible, UnicodeEncodeError)
+    assert shelf.asked == [["a", "impossible", "nothing"], ["a"], ["impossible"], ["nothing"]]
 
 
 def test_a_caller_that_went_away_harms_nobody() -> None:
