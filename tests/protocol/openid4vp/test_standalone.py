@@ -109,7 +109,7 @@ def test_each_kind_is_recognised_and_verified(kind: GivenKind) -> None:
     if kind.is_mdoc:
         forms = [data, base64url.encode(data).encode() + b"\n"]
     else:
-        in_json = json.dumps(flattened_json(data.decode()), indent=2).encode()
+        in_json = json.dumps({**flattened_json(data.decode()), "비고": "시험용"}, indent=2, ensure_ascii=False).encode()
         forms = [data, b"\n " + data + b"\r\n", in_json, b"\n" + in_json + b"\n"]
     for form in forms:
         given_ = recognise(form)

@@ -240,12 +240,12 @@ def recognise(data: bytes) -> Given:
     # The first byte of a CBOR map is no character of either text form.
     if data[:1] and 0xA0 <= data[0] <= 0xBF:
         return _mdoc(data)
+    if data.lstrip().startswith(b"{"):
+        return parse_sd_jwt_json(data)
     try:
         text = data.decode("ascii").strip()
     except UnicodeDecodeError as exc:
         raise MalformedError("this is neither a credential nor a presentation") from exc
-    if text.startswith("{"):
-        return parse_sd_jwt_json(text)
     if "~" in text:
         return parse_sd_jwt(text)
     if "://" in text or not base64url.is_alphabet(text):
