@@ -153,14 +153,17 @@ SABOTAGES = [
         "record",
         "a record has no claim that the policy does not keep",
         "wallet_core/protocols/openid4vp/record.py",
-        ("        digests.append(hashlib.sha256(text).digest())", "        visible[name] = value"),
+        ("            hidden.append(next(digests))", "            visible[name] = value"),
     ),
     Sabotage(
         "verifier",
         "record",
         "every check stands in the record",
         "wallet_core/protocols/openid4vp/record.py",
-        ('body["checks"] = validated.checks', 'body["checks"] = validated.checks[1:]'),
+        (
+            'body["checks"] = strict_json.prepared(validated.checks.json)',
+            'body["checks"] = [check.to_json() for check in validated.checks[1:]]',
+        ),
     ),
     Sabotage(
         "verifier",
