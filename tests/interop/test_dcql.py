@@ -18,6 +18,9 @@ from wallet_core.protocols.openid4vp.matching import Candidate, match
 
 SEED, COUNT = 20_261_128, 3000
 
+KNOWN_FORMATS = {"dc+sd-jwt", "mso_mdoc"}
+KNOWN_AUTHORITIES = {"aki", "etsi_tl", "openid_federation"}
+
 WE_REFUSE = {
     # Drafts knew no such members, or did not ask for them; 1.0 says REQUIRED.
     "meta is missing or not a JSON object": "6.1, meta",
@@ -82,10 +85,12 @@ def _refusal(query: Mapping[str, Any], ours: Mapping[str, Any], theirs: Mapping[
     if theirs["ok"]:
         return f"we refuse: {WE_REFUSE.get(ours['why'], 'unexplained: ' + ours['why'])}"
     # 6.1, 6.1.1: what a wallet does not know, or cannot read, matches nothing; the query is none the worse for it.
-    unknown = any(
-        one["format"] not in {"dc+sd-jwt", "mso_mdoc"} or "trusted_authorities" in one for one in query["credentials"]
-    )
+    unknown = any(one["format"] not in KNOWN_FORMATS or _names_a_strange_authority(one) for one in query["credentials"])
     return "they refuse what is unknown to them" if unknown else f"unexplained: {theirs['why']}"
+
+
+def _names_a_strange_authority(credential: Mapping[str, Any]) -> bool:
+    return any(one["type"] not in KNOWN_AUTHORITIES for one in credential.get("trusted_authorities", []))
 
 
 def _reason(credential: Mapping[str, Any], claims: Any, *, theirs_only: bool) -> str:
