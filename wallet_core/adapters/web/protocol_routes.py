@@ -71,15 +71,18 @@ class _ReadRequest(Request):
         for name, value in self.scope["headers"]:
             if name == b"content-length" and value.isdigit() and int(value[:_MAX_DIGITS]) > limit:
                 raise _too_large()
-        self._body, more = b"", True
+        parts: list[bytes] = []
+        size, more = 0, True
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
-            self._body += message.get("body", b"")
-            more = message.get("more_body", False)
-            if len(self._body) > limit:
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > limit:
                 raise _too_large()
+            more = message.get("more_body", False)
+        self._body = b"".join(parts)
 
 
 def _too_large() -> HTTPException:
