@@ -1,14 +1,18 @@
-"""Answers leave in one packet, and nothing that was written stays behind."""
+"""Answers leave in one packet, nothing that was written stays behind, and nobody is waited for without end."""
 
 import asyncio
+import contextlib
+import json
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import uvicorn
 
+from wallet_core.adapters.web import connection
 from wallet_core.adapters.web.connection import Connection, JoiningTransport
 
 
@@ -88,29 +92,94 @@ def _spoken(port: int, *requests: bytes) -> list[bytes]:
         return pieces
 
 
-def test_a_server_answers_get_head_expectation_and_close_with_one_packet_each() -> None:
+@pytest.fixture
+def port() -> Iterator[int]:
+    """The port of a server that says hello once it has the whole request."""
     server = uvicorn.Server(uvicorn.Config(_app, port=0, http=Connection, lifespan="off", log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
         time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    host = b" / HTTP/1.1\r\nHost: x\r\n"
-    try:
-        got, head, waiting, answered, closing = _spoken(
-            port,
-            b"GET" + host + b"\r\n",
-            b"HEAD" + host + b"\r\n",
-            b"POST" + host + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n",
-            b"ok",
-            b"GET" + host + b"Connection: close\r\n\r\n",
-        )
-    finally:
-        server.should_exit = True
-        thread.join()
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    thread.join()
+
+
+HOST = b" / HTTP/1.1\r\nHost: x\r\n"
+
+
+def test_a_server_answers_get_head_expectation_and_close_with_one_packet_each(port: int) -> None:
+    got, head, waiting, answered, closing = _spoken(
+        port,
+        b"GET" + HOST + b"\r\n",
+        b"HEAD" + HOST + b"\r\n",
+        b"POST" + HOST + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n",
+        b"ok",
+        b"GET" + HOST + b"Connection: close\r\n\r\n",
+    )
     assert got.startswith(b"HTTP/1.1 200 OK\r\n")
     assert got.endswith(b"\r\n\r\nhello")
     assert head.endswith(b"\r\n\r\n")
     assert waiting == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert answered.endswith(b"hello")
     assert closing.endswith(b"hello")
+
+
+def test_a_head_without_end_is_refused_and_a_large_body_is_not(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        client.sendall(b"POST" + HOST + b"Content-Length: 300000\r\n\r\n" + b"x" * 300_000)
+        assert client.recv(65_536).endswith(b"hello")
+        client.sendall(b"GET" + HOST)
+        answer = b""
+        while not answer:
+            client.sendall(b"X: " + b"a" * 20_000 + b"\r\n")
+            client.settimeout(0.05)
+            with contextlib.suppress(TimeoutError):
+                answer = client.recv(65_536)
+        head, body = answer.split(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 431 ")
+    assert f"content-length: {len(body)}".encode() in head
+    assert json.loads(body)["error"] == "request_too_large"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in (("HEAD_SECONDS", 0.2), ("BODY_SECONDS", 0.2), ("WATCH_SECONDS", 0.02)):
+        monkeypatch.setattr(connection, name, seconds)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("first", "drop"),
+    [
+        (b"", b""),
+        (b"GET" + HOST, b"X: y\r\n"),
+        (b"GET" + HOST + b"\r\nGET" + HOST, b"X: y\r\n"),
+        (b"POST" + HOST + b"Content-Length: 9\r\n\r\nx", b""),
+    ],
+)
+def test_a_client_that_does_not_come_to_an_end_is_left(port: int, first: bytes, drop: bytes) -> None:
+    """It sends nothing, a head bit by bit, the same after a whole request, or half a body."""
+    with socket.create_connection(("127.0.0.1", port), timeout=0.05) as client:
+        client.sendall(first)
+        began = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() - began < 5:
+                client.sendall(drop)
+                with contextlib.suppress(TimeoutError):
+                    if not client.recv(65_536):
+                        break
+        assert time.monotonic() - began < 4
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_slow_body_and_a_rest_between_requests_are_waited_for(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        client.sendall(b"POST" + HOST + b"Content-Length: 6\r\n\r\n")
+        for _ in range(6):
+            time.sleep(0.1)
+            client.sendall(b"x")
+        assert client.recv(65_536).endswith(b"hello")
+        time.sleep(0.5)
+        client.sendall(b"GET" + HOST + b"\r\n")
+        assert client.recv(65_536).endswith(b"hello")
