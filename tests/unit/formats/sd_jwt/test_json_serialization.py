@@ -66,6 +66,13 @@ def test_a_disclosure_taken_out_of_the_json_is_noticed() -> None:
     assert refused.value.step == 12
 
 
+@pytest.mark.clause(
+    "rfc9901-8.1-parts",
+    "rfc9901-8.1-kb-jwt",
+    "rfc9901-8.3-first-header",
+    "jose-7515.7.2.1-disjoint",
+    "jose-7515.7.2.2-one-form",
+)
 @pytest.mark.parametrize(
     ("members", "said"),
     [
