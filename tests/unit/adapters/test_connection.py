@@ -95,7 +95,8 @@ def _spoken(port: int, *requests: bytes) -> list[bytes]:
 @pytest.fixture
 def port() -> Iterator[int]:
     """The port of a server that says hello once it has the whole request."""
-    server = uvicorn.Server(uvicorn.Config(_app, port=0, http=Connection, lifespan="off", log_config=None))
+    options: Any = {"http": Connection, "lifespan": "off", "log_config": None, "timeout_keep_alive": 1}
+    server = uvicorn.Server(uvicorn.Config(_app, port=0, **options))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

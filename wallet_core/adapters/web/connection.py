@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_SECONDS: Final = 30
-"""From the first byte of a request, or from the beginning of a connection, until its head must be there."""
+"""From the first byte of a request until its head must be there."""
 
 BODY_SECONDS: Final = 60
 """Between two parts of a body."""
@@ -73,7 +73,8 @@ class Connection(HttpToolsProtocol):
         """Begin."""
         super().connection_made(cast("asyncio.Transport", JoiningTransport(transport, self.loop)))
         self._is_in_head, self._head_bytes = True, 0
-        self._deadline = self.loop.time() + HEAD_SECONDS
+        # A proxy may open connections before it needs them: they rest as long as those that were used.
+        self._deadline = self.loop.time() + self.timeout_keep_alive
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
