@@ -37,7 +37,7 @@ LOCK_MS = 100
 """How long a statement of a group waits for a lock on PostgreSQL: some commits of other workers."""
 
 LOCK_MS_ALONE = 1000
-"""How long one of a request that is alone then does: long beside any commit, short for those who wait meanwhile."""
+"""How long one of a request that is alone then does: long beside any commit. Only the first that waits in vain."""
 
 MOST = 64
 """Requests of one group: beyond that others would wait too long for a lock."""
@@ -165,6 +165,9 @@ class GroupCommit:
         for entry in entries:
             if isinstance(entry.error, DatabaseBusy):
                 self._run_alone(entry)
+                # The lock stays. The others that met one are told to come again, or this worker would serve nobody.
+                if isinstance(entry.error, DatabaseBusy):
+                    break
 
     def _run_all(self, entries: Sequence[_Entry]) -> None:
         self._unit.moves = moves = Moves()

@@ -74,9 +74,18 @@ def test_it_is_the_transport_in_everything_else(inner: Any) -> None:
     assert asyncio.run(asked()) == "the peername"
 
 
+LARGE = b"x" * 8_000_000
+
+
 async def _app(scope: Any, receive: Any, send: Any) -> None:
     assert scope["type"] == "http"
-    while (await receive()).get("more_body"):
+    if scope["path"] == "/large":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"8000000")]})
+        await send({"type": "http.response.body", "body": LARGE})
+        return
+    if scope["path"] == "/slow":
+        await asyncio.sleep(0.6)
+    while scope["path"] != "/early" and (await receive()).get("more_body"):
         pass
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
     await send({"type": "http.response.body", "body": b"hello"})
@@ -157,10 +166,13 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"GET" + HOST, b"X: y\r\n"),
         (b"GET" + HOST + b"\r\nGET" + HOST, b"X: y\r\n"),
         (b"POST" + HOST + b"Content-Length: 9\r\n\r\nx", b""),
+        (b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n", b"x"),
+        (b"POST" + HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n"),
     ],
 )
 def test_a_client_that_does_not_come_to_an_end_is_left(port: int, first: bytes, drop: bytes) -> None:
-    """It sends nothing, a head bit by bit, the same after a whole request, or half a body."""
+    """It sends nothing, a head bit by bit, the same after a whole request, half a body, a body bit by bit after its
+    answer, or trailers without end."""
     with socket.create_connection(("127.0.0.1", port), timeout=0.05) as client:
         client.sendall(first)
         began = time.monotonic()
@@ -171,6 +183,72 @@ def test_a_client_that_does_not_come_to_an_end_is_left(port: int, first: bytes, 
                     if not client.recv(65_536):
                         break
         assert time.monotonic() - began < 4
+
+
+def test_trailers_without_end_are_refused(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        client.sendall(b"POST" + HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n")
+        began = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() - began < 5:
+                client.sendall(b"X: " + b"a" * 20_000 + b"\r\n")
+                time.sleep(0.01)
+        assert time.monotonic() - began < 4
+
+
+def _is_closed(client: socket.socket) -> bool:
+    """Whether the other side closes before the time that ``client`` waits is over."""
+    try:
+        while client.recv(65_536):
+            pass
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
+    return True
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_body_that_comes_after_its_answer_leaves_no_connection_behind(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        client.sendall(b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
+        assert client.recv(65_536).endswith(b"hello")
+        time.sleep(0.05)
+        client.sendall(b"ok")
+        assert _is_closed(client)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_client_that_does_not_read_its_answer_is_left(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(1)
+        read = 0
+        with contextlib.suppress(ConnectionError):
+            while part := client.recv(65_536):
+                read += len(part)
+        assert read < len(LARGE)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_answer_that_takes_its_time_is_waited_for(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        client.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(65_536).endswith(b"hello")
+        # Of a large body not all is read before the app asks for it: that is our time, not the client's.
+        client.sendall(b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n" + b"x" * 300_000)
+        assert client.recv(65_536).endswith(b"hello")
+
+
+def test_requests_sent_ahead_are_some_and_not_many(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        client.sendall((b"GET" + HOST + b"\r\n") * 10)
+        answers = b""
+        while answers.count(b"hello") < 10:
+            answers += client.recv(65_536)
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        client.sendall((b"GET" + HOST + b"\r\n") * 2000)
+        assert _is_closed(client)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -338,6 +339,26 @@ def test_who_meets_a_lock_that_stays_is_refused_and_the_others_are_not(
     assert (first, last) == (None, None)
     assert isinstance(busy, DatabaseBusy)
     assert _stand(postgres_states) == {"a": (2, "moved"), "b": (1, "held"), "c": (2, "moved")}
+
+
+def test_after_the_first_who_waits_in_vain_nobody_waits(
+    postgres_states: Database, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "LOCK_MS", 20)
+    monkeypatch.setattr(group_commit, "LOCK_MS_ALONE", 1500)
+    holder = Database(postgres_url)
+
+    async def every() -> list[Any]:
+        group = GroupCommit(postgres_states)
+        moves = [group.run(lambda unit, n=name: _move(unit, n, "moved")) for name in "abc"]
+        return await asyncio.gather(*moves, return_exceptions=True)
+
+    with holder.unit() as unit:
+        unit.connection.execute(update(STATE).values(kind="held"))
+        began = time.monotonic()
+        assert [type(result) for result in asyncio.run(every())] == [DatabaseBusy] * 3
+        assert time.monotonic() - began < 2 * 1.5
+    holder.close()
 
 
 def test_who_meets_a_lock_that_goes_is_served_after_the_others(

@@ -4,19 +4,23 @@ import asyncio
 import math
 from typing import Any, Final, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 HEAD_SECONDS: Final = 30
 """From the first byte of a request until its head must be there."""
 
 BODY_SECONDS: Final = 60
-"""Between two parts of a body."""
+"""Between a head and its body, between two parts of a body, and between two that the client reads of an answer."""
 
 WATCH_SECONDS: Final = 5
 """Between two looks at the time."""
 
 MAX_HEAD_BYTES: Final = 64 * 1024
-"""Bytes of a head after which no more of it is read; what had come by then is taken."""
+"""Bytes of a head, or of what stands between the parts of a body and after it (chunks' extensions, trailers), after
+which no more is read; what had come by then is taken."""
+
+MAX_WAITING: Final = 16
+"""Requests that may be sent ahead while one is answered."""
 
 _HEAD_TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
@@ -64,17 +68,19 @@ class JoiningTransport:
 
 
 class Connection(HttpToolsProtocol):
-    """One connection of a client, who may be slow but not for ever: uvicorn alone would wait and read without end.
+    """One connection of a client, who may be slow but must come on: uvicorn alone would wait and read without end.
 
-    A request's head must be there after :data:`HEAD_SECONDS`, and its body must not stop for :data:`BODY_SECONDS`.
+    A request's head must be there after :data:`HEAD_SECONDS`; a body, and a client that reads its answer, must not stop
+    for :data:`BODY_SECONDS`. Relies on ``ws="none"``: a connection stays ours.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
         """Begin."""
         super().connection_made(cast("asyncio.Transport", JoiningTransport(transport, self.loop)))
-        self._is_in_head, self._head_bytes = True, 0
+        self._bytes_beside_bodies = self._unsent = 0
+        self._read_on_at = now = self.loop.time()
         # A proxy may open connections before it needs them: they rest as long as those that were used.
-        self._deadline = self.loop.time() + self.timeout_keep_alive
+        self._deadline = now + self.timeout_keep_alive
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -84,30 +90,51 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
-        if not self._is_in_head:
-            self._deadline = self.loop.time() + BODY_SECONDS
-        elif self._head_bytes > MAX_HEAD_BYTES:
-            self.transport.write(_HEAD_TOO_LARGE)
+        if self._bytes_beside_bodies > MAX_HEAD_BYTES:
+            # Not where another answer is on its way: it would stand in it.
+            earlier = cast("RequestResponseCycle | None", self.cycle)
+            if earlier is None or earlier.response_complete:
+                self.transport.write(_HEAD_TOO_LARGE)
             self.transport.close()
             return
-        else:
-            if not self._head_bytes:
-                self._deadline = self.loop.time() + HEAD_SECONDS
-            self._head_bytes += len(data)
+        self._bytes_beside_bodies += len(data)
         super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """Begin to read a head."""
+        self._deadline = self.loop.time() + HEAD_SECONDS
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Begin to answer a request whose head is there."""
-        self._is_in_head = False
+        self._bytes_beside_bodies = 0
+        self._deadline = self.loop.time() + BODY_SECONDS
         super().on_headers_complete()
+        if len(self.pipeline) > MAX_WAITING:
+            raise ValueError("too many requests were sent ahead")
+
+    def on_body(self, body: bytes) -> None:
+        """Read a part of a body. The rest of one that was answered already gets no more time."""
+        self._bytes_beside_bodies = 0
+        if not self.cycle.response_complete:
+            self._deadline = self.loop.time() + BODY_SECONDS
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Let the app take its time with a request that is there, and the client with the next one (keep-alive)."""
-        self._is_in_head, self._head_bytes, self._deadline = True, 0, math.inf
+        self._bytes_beside_bodies = 0
+        # Where the answer came first, nobody else looks at the time any more.
+        self._deadline = self.loop.time() + self.timeout_keep_alive if self.cycle.response_complete else math.inf
         super().on_message_complete()
 
     def _watch(self) -> None:
-        if self.loop.time() > self._deadline:
+        now, unsent = self.loop.time(), self.transport.get_write_buffer_size()
+        if self.flow.read_paused:  # it is us who do not read
+            self._deadline = max(self._deadline, now + BODY_SECONDS)
+        if unsent == 0 or unsent < self._unsent:
+            self._read_on_at = now
+        self._unsent = unsent
+        if now > self._deadline or now - self._read_on_at > BODY_SECONDS:
             self.transport.abort()
             return
         self._watcher = self.loop.call_later(WATCH_SECONDS, self._watch)
