@@ -308,6 +308,12 @@ def test_two_groups_that_hold_what_the_other_wants_both_come_to_their_end(
     made.close()
 
 
+async def _move_all(states: Database) -> list[Any]:
+    group = GroupCommit(states)
+    moves = [group.run(lambda unit, n=name: _move(unit, n, "moved")) for name in "abc"]
+    return await asyncio.gather(*moves, return_exceptions=True)
+
+
 @pytest.fixture
 def postgres_states(postgres_url: str) -> Iterator[Database]:
     database = Database(postgres_url)
@@ -327,14 +333,9 @@ def test_who_meets_a_lock_that_stays_is_refused_and_the_others_are_not(
     monkeypatch.setattr(group_commit, "LOCK_MS_ALONE", 50)
     holder = Database(postgres_url)
 
-    async def every() -> list[Any]:
-        group = GroupCommit(postgres_states)
-        moves = [group.run(lambda unit, n=name: _move(unit, n, "moved")) for name in "abc"]
-        return await asyncio.gather(*moves, return_exceptions=True)
-
     with holder.unit() as unit:
         unit.connection.execute(update(STATE).where(STATE.c.id == "b").values(kind="held"))
-        first, busy, last = asyncio.run(every())
+        first, busy, last = asyncio.run(_move_all(postgres_states))
     holder.close()
     assert (first, last) == (None, None)
     assert isinstance(busy, DatabaseBusy)
@@ -348,15 +349,10 @@ def test_after_the_first_who_waits_in_vain_nobody_waits(
     monkeypatch.setattr(group_commit, "LOCK_MS_ALONE", 1500)
     holder = Database(postgres_url)
 
-    async def every() -> list[Any]:
-        group = GroupCommit(postgres_states)
-        moves = [group.run(lambda unit, n=name: _move(unit, n, "moved")) for name in "abc"]
-        return await asyncio.gather(*moves, return_exceptions=True)
-
     with holder.unit() as unit:
         unit.connection.execute(update(STATE).values(kind="held"))
         began = time.monotonic()
-        assert [type(result) for result in asyncio.run(every())] == [DatabaseBusy] * 3
+        assert [type(result) for result in asyncio.run(_move_all(postgres_states))] == [DatabaseBusy] * 3
         assert time.monotonic() - began < 2 * 1.5
     holder.close()
 
@@ -373,14 +369,10 @@ def test_who_meets_a_lock_that_goes_is_served_after_the_others(
             held.set()
             threading.Event().wait(0.2)
 
-    async def every() -> None:
-        group = GroupCommit(postgres_states)
-        await asyncio.gather(*[group.run(lambda unit, n=name: _move(unit, n, "moved")) for name in "abc"])
-
     with ThreadPoolExecutor(1) as pool:
         holding = pool.submit(hold)
         assert held.wait(5)
-        asyncio.run(every())
+        assert asyncio.run(_move_all(postgres_states)) == [None] * 3
         holding.result()
     holder.close()
     assert _stand(postgres_states) == dict.fromkeys("abc", (2, "moved"))
