@@ -372,7 +372,7 @@ def advance_together(
     if unit.moves is None:
         advance(unit.connection, table, id=id, version=version, kind=kind, body=body, **columns)
     else:
-        unit.moves.add(*_move(table, id=id, version=version, kind=kind, body=body, **columns))
+        unit.moves.add(*_move(table, id, version, kind, body, columns))
 
 
 def advance(
@@ -399,7 +399,7 @@ def advance(
     Raises:
         StateConflict: the row is not there in that version: somebody else moved it.
     """
-    statement, values = _move(table, id=id, version=version, kind=kind, body=body, **columns)
+    statement, values = _move(table, id, version, kind, body, columns)
     if connection.execute(statement, values).rowcount != 1:
         raise StateConflict(
             "the session moved on or ended", detail=f"{_core_table(table).name} changed since it was read"
@@ -408,16 +408,10 @@ def advance(
 
 
 def _move(
-    table: Table | type[SQLModel],
-    *,
-    id: str,  # noqa: A002 - the name of the column
-    version: int,
-    kind: str,
-    body: JsonObject,
-    **columns: Any,
+    table: Table | type[SQLModel], row_id: str, version: int, kind: str, body: JsonObject, columns: Mapping[str, Any]
 ) -> tuple[Update, dict[str, Any]]:
     statement = _advance_statement(_core_table(table), tuple(sorted(columns)))
-    return statement, {"row_id": id, "seen": version, "version": version + 1, "kind": kind, "body": body, **columns}
+    return statement, {"row_id": row_id, "seen": version, "version": version + 1, "kind": kind, "body": body, **columns}
 
 
 @lru_cache(maxsize=256)

@@ -165,14 +165,15 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"", b""),
         (b"GET" + HOST, b"X: y\r\n"),
         (b"GET" + HOST + b"\r\nGET" + HOST, b"X: y\r\n"),
+        (b"GET" + HOST + b"\r\n", b"\r\n"),
         (b"POST" + HOST + b"Content-Length: 9\r\n\r\nx", b""),
         (b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n", b"x"),
         (b"POST" + HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n"),
     ],
 )
 def test_a_client_that_does_not_come_to_an_end_is_left(port: int, first: bytes, drop: bytes) -> None:
-    """It sends nothing, a head bit by bit, the same after a whole request, half a body, a body bit by bit after its
-    answer, or trailers without end."""
+    """It sends nothing, a head bit by bit, the same after a whole request, empty lines after one, half a body, a
+    body bit by bit after its answer, or trailers without end."""
     with socket.create_connection(("127.0.0.1", port), timeout=0.05) as client:
         client.sendall(first)
         began = time.monotonic()

@@ -6,6 +6,8 @@ from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from wallet_core.encoding import strict_json
+
 HEAD_SECONDS: Final = 30
 """From the first byte of a request until its head must be there."""
 
@@ -22,13 +24,15 @@ which no more is read; what had come by then is taken."""
 MAX_WAITING: Final = 16
 """Requests that may be sent ahead while one is answered."""
 
+_TOO_LARGE: Final = strict_json.dumps(
+    {"error": "request_too_large", "error_description": "the head of the request is too large"}
+)
 _HEAD_TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-type: application/json\r\n"
-    b"content-length: 89\r\n"
-    b"connection: close\r\n\r\n"
-    b'{"error":"request_too_large","error_description":"the head of the request is too large"}\n'
-)
+    b"content-length: %d\r\n"
+    b"connection: close\r\n\r\n%b"
+) % (len(_TOO_LARGE), _TOO_LARGE)
 
 
 class JoiningTransport:
@@ -98,6 +102,9 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
             return
         self._bytes_beside_bodies += len(data)
+        if self._deadline == math.inf and self.cycle.response_complete:
+            # Whatever came, uvicorn no longer looks at the time: an empty line before a request begins nothing.
+            self._deadline = self.loop.time() + HEAD_SECONDS
         super().data_received(data)
 
     def on_message_begin(self) -> None:
