@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, insert, select, update
 from issuer.status.ports import StatusChange, StatusEntry, StatusListHead, StoredStatusList
 from issuer.status.tables import StatusChangeRow, StatusEntryRow, StatusListRow
 from issuer.tables import table_of
-from wallet_core.adapters.sql import UnitOfWork, chunks, insert_if_absent
+from wallet_core.adapters.sql import UnitOfWork, chunks, insert_if_absent, write_together
 from wallet_core.errors import StateConflict
 from wallet_core.types import AgencyId
 
@@ -47,7 +47,7 @@ _ENTRY_OF = select(_ENTRY).where(
 _ENTRIES_OF = select(_ENTRY).where(
     _ENTRY.c.agency_id == bindparam("of_agency"), _ENTRY.c.credential_id.in_(bindparam("wanted", expanding=True))
 )
-_ASSIGN = insert(_ENTRY)
+_ASSIGN = insert(_ENTRY).execution_options(preserve_rowcount=True)
 _RECORD = insert(_CHANGE)
 _HISTORY = (
     select(_CHANGE)
@@ -131,8 +131,7 @@ class SqlStatusLists:
             {"agency_id": one.agency_id, "number": one.number, "idx": one.idx, "credential_id": one.credential_id}
             for one in entries
         ]
-        if rows:
-            self._unit.connection.execute(_ASSIGN, rows)
+        write_together(self._unit, _ASSIGN, rows)
 
     def entry(self, agency_id: AgencyId, credential_id: str) -> StatusEntry | None:
         """Return the place of a credential, None for one that was issued without."""

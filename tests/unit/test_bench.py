@@ -118,7 +118,6 @@ QUERIES = {
         "SELECT issuer_status_entry by agency_id, number, idx",
         "INSERT issuer_spent",
         "UPDATE issuer_offer by id, version",
-        "INSERT issuer_spent",
         "INSERT issuer_credential",
         "INSERT issuer_status_entry",
     ],

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from wallet_core.adapters.sql import BUSY_TIMEOUT_MS, Database, DatabaseBusy, Moves, UnitOfWork, storage_error
+from wallet_core.adapters.sql import BUSY_TIMEOUT_MS, Database, DatabaseBusy, UnitOfWork, Writes, storage_error
 
 S = TypeVar("S")
 S_co = TypeVar("S_co", covariant=True)
@@ -104,8 +104,8 @@ class GroupCommit:
         """Return what ``work`` returns, after it was committed; raise what it raises, after it was rolled back.
 
         ``work`` may enter the unit itself: it then joins the group's transaction. It may run twice, must do nothing
-        that is not rolled back, and lets every error of the database out, ``StateConflict`` too. What it moved by
-        ``sql.advance_together`` it may still find as it was.
+        that is not rolled back, and lets every error of the database out, ``StateConflict`` too. Where it wrote by
+        ``sql.write_together`` it may still find everything as it was.
 
         Raises:
             StorageError: the commit failed, and none of the group happened.
@@ -170,15 +170,15 @@ class GroupCommit:
                     break
 
     def _run_all(self, entries: Sequence[_Entry]) -> None:
-        self._unit.moves = moves = Moves()
+        self._unit.writes = writes = Writes()
         try:
             for entry in entries:
                 entry.result = entry.work(self._unit)
-            moves.make(self._unit.connection)
+            writes.make(self._unit.connection)
         except Exception as exc:
             raise _RefusedError from exc
         finally:
-            self._unit.moves = None
+            self._unit.writes = None
 
     def _run_in_savepoint(self, entry: _Entry) -> None:
         connection = self._unit.connection

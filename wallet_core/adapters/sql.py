@@ -10,7 +10,7 @@ both work::
 """
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -30,6 +30,7 @@ from sqlalchemy import (
     Table,
     TypeDecorator,
     Update,
+    UpdateBase,
     bindparam,
     create_engine,
     delete,
@@ -176,14 +177,14 @@ class UnitOfWork:
     """One transaction; nothing is awaited within. Entered again inside itself, it joins the transaction it is in.
 
     Attributes:
-        moves: while a group commit runs the work of several requests, what :func:`advance_together` has yet to do.
+        writes: while a group commit runs the work of several requests, what :func:`write_together` has yet to do.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: Connection | None = None
         self._depth = 0
-        self.moves: Moves | None = None
+        self.writes: Writes | None = None
 
     @property
     def connection(self) -> Connection:
@@ -330,25 +331,49 @@ def _begin_sqlite(connection: Connection) -> None:
 # --- two atomic tools -------------------------------------------------------------------------------------------------
 
 
-class Moves:
-    """Moves of state rows that are made in one go."""
+class Writes:
+    """Writes of several requests that are made in one go, each of them of one row."""
 
     def __init__(self) -> None:
-        self._values: dict[Update, list[dict[str, Any]]] = {}
+        self._rows: dict[UpdateBase, list[Mapping[str, Any]]] = {}
 
-    def add(self, statement: Update, values: dict[str, Any]) -> None:
-        """Add a move."""
-        self._values.setdefault(statement, []).append(values)
+    def add(self, statement: UpdateBase, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add some."""
+        self._rows.setdefault(statement, []).extend(rows)
 
     def make(self, connection: Connection) -> None:
-        """Make them.
+        """Make them, one statement for all its rows.
 
         Raises:
             StateConflict: one of them is not possible; which one is not known.
         """
-        for statement, values in self._values.items():
-            if connection.execute(statement, values).rowcount != len(values):
-                raise StateConflict("a session moved on or ended")
+        for statement, rows in self._rows.items():
+            _write(connection, statement, rows)
+
+
+def write_together(unit: UnitOfWork, statement: UpdateBase, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a row for each of ``rows``: in a group commit with those of all its requests, at its end.
+
+    Until then whoever reads finds everything as it was. If one of the rows cannot be written, the group runs the work
+    of each request again, and each writes at once.
+
+    Args:
+        unit: the unit of work.
+        statement: writes one row for each set of values; made once, and an ``INSERT`` with ``preserve_rowcount``.
+        rows: the values.
+
+    Raises:
+        StateConflict: a row was not written. In a group commit that is found out later.
+    """
+    if unit.writes is not None:
+        unit.writes.add(statement, rows)
+    elif rows:
+        _write(unit.connection, statement, rows)
+
+
+def _write(connection: Connection, statement: UpdateBase, rows: Sequence[Mapping[str, Any]]) -> None:
+    if connection.execute(statement, rows).rowcount != len(rows):
+        raise StateConflict("this was done before, or moved on, or ended")
 
 
 def advance_together(
@@ -361,18 +386,12 @@ def advance_together(
     body: JsonObject,
     **columns: Any,
 ) -> None:
-    """Move a state as :func:`advance` does, but in a group commit with the moves of all its requests, at its end.
-
-    Until then whoever reads the row finds it as it was. If one of the moves is not possible, the group runs the work of
-    each request again, and each move is made at once.
-
-    Raises:
-        StateConflict: as :func:`advance`, where the move is made at once.
-    """
-    if unit.moves is None:
+    """Move a state as :func:`advance` does, as :func:`write_together` writes. Raises ``StateConflict`` as they do."""
+    if unit.writes is None:
         advance(unit.connection, table, id=id, version=version, kind=kind, body=body, **columns)
     else:
-        unit.moves.add(*_move(table, id, version, kind, body, columns))
+        statement, values = _move(table, id, version, kind, body, columns)
+        unit.writes.add(statement, [values])
 
 
 def advance(
@@ -425,35 +444,23 @@ def _advance_statement(table: Table, columns: tuple[str, ...]) -> Update:
     )
 
 
-def spend(connection: Connection, table: Table | type[SQLModel], digest: bytes, *, expires_at: datetime) -> None:
-    """Record that the secret with this SHA-256 digest was used. It joins the unit of work.
+def spend_together(
+    unit: UnitOfWork, table: Table | type[SQLModel], digests: Iterable[bytes], *, expires_at: datetime
+) -> None:
+    """Record that the secrets with these SHA-256 digests were used, as :func:`write_together` writes.
 
     Args:
-        connection: of the unit of work.
+        unit: the unit of work.
         table: the app's ``spent`` table.
-        digest: of the secret, with whatever it is bound to.
-        expires_at: when the secret would be refused anyway, so that the row may go.
+        digests: of the secrets, with whatever they are bound to, each a different one.
+        expires_at: when the secrets would be refused anyway, so that the rows may go.
 
     Raises:
-        StateConflict: it was used before.
-    """
-    if not insert_if_absent(connection, _core_table(table), {"digest": digest, "expires_at": expires_at}):
-        raise StateConflict("this was used before")
-
-
-def spend_all(
-    connection: Connection, table: Table | type[SQLModel], digests: Iterable[bytes], *, expires_at: datetime
-) -> None:
-    """Record as :func:`spend` that several secrets were used, in one statement; their digests are different ones.
-
-    Raises:
-        StateConflict: one was used before.
+        StateConflict: one was used before. In a group commit that is found out later.
     """
     # In order: two requests that spend the same ones never wait for each other.
     rows = [{"digest": digest, "expires_at": expires_at} for digest in sorted(digests)]
-    statement = _insert_if_absent(_core_table(table), connection.dialect.name)
-    if rows and connection.execute(statement, rows).rowcount != len(rows):
-        raise StateConflict("this was used before")
+    write_together(unit, _insert_if_absent(_core_table(table), unit.connection.dialect.name), rows)
 
 
 def chunks(items: Collection[_Item]) -> Iterator[list[_Item]]:

@@ -16,7 +16,7 @@ from wallet_core.types import AgencyId, CredentialConfigurationId
 _CREDENTIAL = table_of(CredentialRow)
 
 # Built once: putting a statement together costs as much as running it.
-_ADD = insert(_CREDENTIAL)
+_ADD = insert(_CREDENTIAL).execution_options(preserve_rowcount=True)
 _FIND = select(_CREDENTIAL).where(
     _CREDENTIAL.c.agency_id == bindparam("agency_id"), _CREDENTIAL.c.id == bindparam("credential_id")
 )
@@ -70,7 +70,7 @@ class SqlIssuedCredentials:
             }
             for each in credentials
         ]
-        self._unit.connection.execute(_ADD, rows)
+        sql.write_together(self._unit, _ADD, rows)
 
     def find(self, agency_id: AgencyId, credential_id: str) -> IssuedCredential | None:
         """Return one of an agency's credentials, None if there is none."""

@@ -116,8 +116,8 @@ class SqlOffers:
     def _advance(self, offer: Offer, state: IssuanceState, **columns: Any) -> None:
         # In the transaction of what it permits: a request that fails, or loses a race, leaves the proof unused.
         self.keep(offer)
-        sql.advance(
-            self._unit.connection,
+        sql.advance_together(
+            self._unit,
             _OFFER,
             id=offer.id,
             version=offer.version,

@@ -19,7 +19,7 @@ class SqlSpentNonces:
     def spend(self, digests: Iterable[bytes], *, expires_at: datetime) -> None:
         """Record uses, each a different one. Raises ``InvalidNonce`` if one was used before."""
         try:
-            sql.spend_all(self._unit.connection, APP_TABLES.spent, digests, expires_at=expires_at)
+            sql.spend_together(self._unit, APP_TABLES.spent, digests, expires_at=expires_at)
         except StateConflict as exc:
             # OpenID4VCI 8.3.1.2: a proof that was used before needs a fresh nonce.
             raise InvalidNonce("the c_nonce was used before", clause="OpenID4VCI 8.3.1.2") from exc
@@ -41,6 +41,6 @@ def spend_proof(unit: UnitOfWork, proof: UsedProof) -> None:
     try:
         # dpop-9449.11.1-replay
         # abca-07.12.1-replay
-        sql.spend(unit.connection, APP_TABLES.spent, proof.digest, expires_at=proof.expires_at)
+        sql.spend_together(unit, APP_TABLES.spent, [proof.digest], expires_at=proof.expires_at)
     except StateConflict as exc:
         raise proof.replayed from exc

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,12 +15,14 @@ import pytest
 from sqlalchemy import JSON, Column, Integer, String, Table, event, func, insert, select, update
 from sqlalchemy.exc import OperationalError
 
-from tests.support.job_programs import EFFECT, METADATA
+from tests.support.job_programs import EFFECT, METADATA, TABLES
 from wallet_core.adapters import group_commit, sql
 from wallet_core.adapters.group_commit import MOST, WAIT_SECONDS, GroupCommit
 from wallet_core.adapters.sql import Database, DatabaseBusy, UnitOfWork
 from wallet_core.errors import InvalidRequest, StateConflict, StorageError
 
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
+ADD_EFFECT = insert(EFFECT).execution_options(preserve_rowcount=True)
 STATE = Table(
     "soak_state",
     METADATA,
@@ -153,6 +156,45 @@ def test_of_two_moves_of_one_row_in_a_group_the_second_is_refused_alone(states: 
     assert (first, other) == (None, None)
     assert isinstance(second, StateConflict)
     assert _stand(states) == {"a": (2, "first"), "b": (2, "other"), "c": (1, "open")}
+
+
+def _spend_and_add(unit: UnitOfWork, digest: bytes, *numbers: int) -> int:
+    with unit:
+        sql.spend_together(unit, TABLES.spent, [digest], expires_at=NOW)
+        sql.write_together(unit, ADD_EFFECT, [{"id": number, "job": 1, "worker": "g"} for number in numbers])
+    return len(numbers)
+
+
+def test_secrets_and_rows_of_one_group_are_written_by_one_statement_each(made: Database) -> None:
+    seen: list[str] = []
+    event.listen(made.engine, "before_cursor_execute", lambda *call: seen.append(call[2][:6]))
+
+    async def every() -> list[int]:
+        group = GroupCommit(made)
+        work = [(b"a", 1), (b"b", 2, 3), (b"c",)]
+        return await asyncio.gather(*[group.run(lambda unit, w=each: _spend_and_add(unit, *w)) for each in work])
+
+    assert asyncio.run(every()) == [1, 2, 0]
+    assert seen.count("INSERT") == 2
+    assert _count(made) == 3
+
+
+@pytest.mark.parametrize("second", [(b"a", 2), (b"b", 1)], ids=["a secret again", "a row again"])
+def test_of_two_that_write_the_same_in_a_group_the_second_is_refused_alone(
+    made: Database, second: tuple[bytes, int]
+) -> None:
+    async def every() -> list[Any]:
+        group = GroupCommit(made)
+        work = [(b"a", 1), second, (b"c", 3)]
+        running = [group.run(lambda unit, w=each: _spend_and_add(unit, *w)) for each in work]
+        return await asyncio.gather(*running, return_exceptions=True)
+
+    first, refused, other = asyncio.run(every())
+    assert (first, other) == (1, 1)
+    assert isinstance(refused, StateConflict)
+    with made.unit() as unit:
+        assert set(unit.connection.execute(select(EFFECT.c.id)).scalars()) == {1, 3}
+        assert sql.forget_spent(unit.connection, TABLES.spent, now=NOW + timedelta(seconds=1)) == 2
 
 
 def test_a_move_is_made_at_once_where_nobody_shares_the_unit(states: Database) -> None:

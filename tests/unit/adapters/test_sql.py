@@ -103,10 +103,10 @@ def test_advance_moves_a_row_once(made: Database) -> None:
 
 def test_a_secret_is_spent_once_and_the_rest_of_the_unit_goes_on(made: Database) -> None:
     with made.unit() as unit:
-        sql.spend(unit.connection, TABLES.spent, DIGEST, expires_at=NOW)
+        sql.spend_together(unit, TABLES.spent, [DIGEST], expires_at=NOW)
     with made.unit() as unit:
         with pytest.raises(StateConflict):
-            sql.spend(unit.connection, TABLES.spent, DIGEST, expires_at=NOW)
+            sql.spend_together(unit, TABLES.spent, [DIGEST], expires_at=NOW)
         unit.connection.execute(insert(Offer), {"id": "c", "version": 1, "kind": "k", "body": {}, "expires_at": NOW})
     with made.unit() as unit:
         assert unit.connection.execute(select(Offer.id)).scalars().all() == ["c"]
@@ -121,7 +121,7 @@ def test_of_two_simultaneous_spenders_exactly_one_wins(made: Database) -> None:
         barrier.wait()
         try:
             with made.unit() as unit:
-                sql.spend(unit.connection, TABLES.spent, DIGEST, expires_at=NOW)
+                sql.spend_together(unit, TABLES.spent, [DIGEST], expires_at=NOW)
             results.append("won")
         except StateConflict:
             results.append("refused")
@@ -175,7 +175,7 @@ def test_an_unreachable_database_is_a_storage_error() -> None:
 
 def test_a_naive_time_is_refused(made: Database) -> None:
     with pytest.raises(StorageError), made.unit() as unit:
-        sql.spend(unit.connection, TABLES.spent, DIGEST, expires_at=NOW.replace(tzinfo=None))
+        sql.spend_together(unit, TABLES.spent, [DIGEST], expires_at=NOW.replace(tzinfo=None))
 
 
 def test_the_clock_of_the_database_moves_within_a_transaction(made: Database) -> None:
