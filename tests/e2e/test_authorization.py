@@ -208,6 +208,51 @@ def test_a_bound_client_gets_a_longer_token_and_refreshes_it(town: Town, monkeyp
     assert town.token(headers=keys, **refresh).json()["error"] == "invalid_grant"
 
 
+def details(configuration: str) -> str:
+    return strict_json.dumps_text([{"type": "openid_credential", "credential_configuration_id": configuration}])
+
+
+@pytest.mark.clause("oauth-6749.6-scope", "vci-6.1-subset", "vci-6.2-details", "oauth-8707.2.2-resource")
+def test_a_refresh_asks_for_no_more_than_was_granted(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    prove_clients(monkeypatch)
+    keys = {"x-instance": "instance", "x-dpop": "dpop"}
+    body = town.token(code=town.authorize(headers=keys)["code"], headers=keys).json()
+    refresh = {"grant_type": "refresh_token", "refresh_token": body["refresh_token"]}
+    for more, error in (
+        ({"scope": "local-tax-payment-sd-jwt"}, "invalid_scope"),
+        ({"scope": f"{LICENCE} nothing"}, "invalid_scope"),
+        ({"scope": 'a"b'}, "invalid_scope"),
+        ({"authorization_details": "nothing"}, "invalid_authorization_details"),
+        ({"authorization_details": details("local-tax-payment-sd-jwt")}, "invalid_authorization_details"),
+        ({"resource": "https://other.example"}, "invalid_target"),
+    ):
+        refused = town.token(headers=keys, **refresh, **more)
+        assert (refused.status_code, refused.json()["error"]) == (400, error)
+    assert town.token(headers=keys, **refresh, scope=LICENCE, resource=CI).json()["scope"] == LICENCE
+    for _ in range(2):
+        named = town.token(headers=keys, **refresh, authorization_details=details(LICENCE)).json()
+        (detail,) = named["authorization_details"]
+        assert detail["credential_configuration_id"] == LICENCE
+        assert len(detail["credential_identifiers"]) == 1
+
+
+@pytest.mark.clause("oauth-6749.5.2-basic")
+def test_a_client_with_a_password_is_told_that_there_are_none(town: Town) -> None:
+    for answer in (
+        town.token(code="any", headers={"authorization": "Basic Zm9vOmJhcg=="}),
+        town.push(headers={"authorization": "basic Zm9vOmJhcg=="}),
+    ):
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+        assert answer.headers["www-authenticate"].startswith("Basic ")
+
+
+def test_a_browser_of_an_unknown_wallet_is_not_asked_for_a_password(town: Town) -> None:
+    parameters = {**town.parameters(), "client_id": "https://nobody.example"}
+    answer = town.client.get(f"{CI}/authorize", params=parameters, follow_redirects=False)
+    assert answer.status_code == 400
+    assert "location" not in answer.headers
+
+
 def test_what_is_not_on_record_is_not_granted(town: Town) -> None:
     pushed = town.push(scope=f"{LICENCE} drivers-licence-mdoc").json()  # no document signer: not issued, ignored
     browser = town.browser()

@@ -108,6 +108,7 @@ def wallet(sqlite_issuer: IssuerUnderTest) -> Wallet:
     "vci-6.1-code",
     "vci-6.1-subset",
     "oauth-6749.4.1.3-named",
+    "oauth-8707.2.2-resource",
 )
 def test_at_the_token_endpoint(wallet: Wallet) -> None:
     good, with_code = wallet.offered(), wallet.offered(tx_code=True)
@@ -123,6 +124,7 @@ def test_at_the_token_endpoint(wallet: Wallet) -> None:
         ({**with_code, "tx_code": wrong}, 400, "invalid_grant"),
         ({**good, "authorization_details": DETAIL}, 400, "invalid_authorization_details"),
         ({**good, "authorization_details": "{}"}, 400, "invalid_authorization_details"),
+        ({**good, "resource": "https://other.example"}, 400, "invalid_target"),
         ({"grant_type": "authorization_code", "code": "c", "redirect_uri": "https://w.example"}, 401, "invalid_client"),
         ({"grant_type": "refresh_token", "refresh_token": "r"}, 401, "invalid_client"),
         ({"grant_type": "refresh_token"}, 400, "invalid_request"),
@@ -132,7 +134,7 @@ def test_at_the_token_endpoint(wallet: Wallet) -> None:
     refused(wallet.post("oauth/token", json=good), 400, "invalid_request")
     refused(wallet.post("oauth/token", content=b"\xff=\xff", headers=FORM), 400, "invalid_request")
     # None of them spent a code; and what nobody asked for is ignored.
-    known = wallet.post("oauth/token", data={**good, "user_pin": "1", "resource": "x", "unknown": "y"})
+    known = wallet.post("oauth/token", data={**good, "user_pin": "1", "unknown": "y"})
     assert known.status_code == 200
     assert wallet.post("oauth/token", data=with_code).status_code == 200
     refused(wallet.post("oauth/token", data=good), 400, "invalid_grant")
@@ -323,8 +325,8 @@ def test_at_the_deferred_endpoint(wallet: Wallet) -> None:
     for body, error in (
         (b"{", "invalid_credential_request"),
         ([], "invalid_credential_request"),
-        ({}, "invalid_transaction_id"),
-        ({"transaction_id": 1}, "invalid_transaction_id"),
+        ({}, "invalid_credential_request"),
+        ({"transaction_id": 1}, "invalid_credential_request"),
         ({"transaction_id": "unknown"}, "invalid_transaction_id"),
         ({**transaction, **encrypted_anyhow()}, "invalid_encryption_parameters"),
         ({**transaction, **encrypted_anyhow(enc="none")}, "invalid_encryption_parameters"),

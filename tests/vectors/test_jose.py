@@ -13,7 +13,7 @@ from tests.support import vectors
 from wallet_core.encoding import base64url
 from wallet_core.errors import InvalidDpopProof, MalformedError, VerificationError
 from wallet_core.jose import jwe, jws
-from wallet_core.keys.jwk import jwk_thumbprint, parse_private_jwk, parse_public_jwk, thumbprint
+from wallet_core.keys.jwk import jwk_thumbprint, parse_key_members, parse_private_jwk, parse_public_jwk, thumbprint
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.oauth2.dpop import DpopProof, verify_dpop_proof
 
@@ -55,7 +55,7 @@ def test_thumbprint(case: dict[str, Any]) -> None:
             jwk_thumbprint(case["jwk"])
         return
     assert jwk_thumbprint(case["jwk"]) == expected
-    assert thumbprint(parse_public_jwk(public(case["jwk"]))) == expected
+    assert thumbprint(parse_key_members(public(case["jwk"]))) == expected
 
 
 def test_ecdh_es_key_derivation() -> None:

@@ -31,7 +31,7 @@ from wallet_core.formats.mdoc.session_transcript import (
 from wallet_core.formats.mdoc.structures import UnverifiedIssuerSigned, parse_issuer_signed
 from wallet_core.formats.mdoc.verifier import DeviceAuth, verify_device_response, verify_document, verify_issuer_signed
 from wallet_core.keys.algorithms import PublicKey, SignatureAlgorithm
-from wallet_core.keys.jwk import parse_public_jwk, thumbprint
+from wallet_core.keys.jwk import parse_key_members, thumbprint
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.types import ClientId, DocType, Nonce, SessionTranscript
 
@@ -186,7 +186,7 @@ def test_a_vp_token_with_two_kinds_of_device_authentication_is_refused() -> None
 def transcript_of(case: dict[str, Any]) -> SessionTranscript:
     inputs = case["inputs"]
     jwk = inputs["verifier_encryption_jwk"]
-    used = thumbprint(parse_public_jwk(jwk)) if jwk else None
+    used = thumbprint(parse_key_members(jwk)) if jwk else None
     if case["handover"] == "OpenID4VPHandover":
         return openid4vp_transcript(
             client_id=ClientId(inputs["client_id"]),

@@ -212,6 +212,11 @@ def is_usable(value: Json) -> bool:
     # vp-8.3-key-alg
     if not isinstance(value, dict) or value.get("alg") != ALG or value.get("use", "enc") != "enc":
         return False
+    # RFC 7517 4.3: a key that says it is for signatures only.
+    operations = value.get("key_ops")
+    # jose-7517.4.3-encryption
+    if isinstance(operations, list) and all(each in {"sign", "verify"} for each in operations):
+        return False
     # 8.3: the JWE must carry the kid, and RFC 7516 4.1.6 knows none but text.
     if not isinstance(value.get("kid", ""), str):
         return False
@@ -232,7 +237,7 @@ def _recipient_key(value: Json, what: str) -> _JoseKey:
             raise MalformedError(f"{what} is not an X25519 public key", clause="RFC 8037 2")
         okp = x25519.X25519PublicKey.from_public_bytes(data)
         return OKPKey(okp, okp)
-    raw = jwk.parse_public_jwk(value, what=what).raw
+    raw = jwk.parse_key_members(value, what=what).raw
     # x509-HAIP5-key
     if not isinstance(raw, ec.EllipticCurvePublicKey) or not isinstance(raw.curve, ec.SECP256R1):
         raise MalformedError(f"{what} is not on P-256 or X25519", clause="HAIP 5")

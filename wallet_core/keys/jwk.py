@@ -24,14 +24,27 @@ _ED25519_BYTES = 32
 _REQUIRED_MEMBERS = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 # RFC 7518 6.2.2, 6.3.2, 6.4: anything that would make the JWK more than public.
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_PURPOSE_MEMBERS = frozenset({"alg", "use", "key_ops"})
 
 
 def parse_public_jwk(value: Json, *, what: str = "jwk") -> PublicKey:
-    """Return the key that a JWK from outside describes. Members that are not part of the key are ignored.
+    """Return the key to verify signatures with that a JWK from outside describes. Unknown members are ignored.
 
     Raises:
-        MalformedError: not a JWK, a key type or curve outside the closed list, a point that is not on the curve, or a
-            private or symmetric key.
+        MalformedError: not a JWK, a key type or curve outside the closed list, a point that is not on the curve, a
+            private or symmetric key, or one that says it is for something else.
+    """
+    key = parse_key_members(value, what=what)
+    if isinstance(value, dict) and not _PURPOSE_MEMBERS.isdisjoint(value):
+        _validate_purpose(value, key, what)
+    return key
+
+
+def parse_key_members(value: Json, *, what: str = "jwk") -> PublicKey:
+    """Return the key that a JWK describes, whatever it says that it is for.
+
+    Raises:
+        MalformedError: as :func:`parse_public_jwk`, but for the last.
     """
     if not isinstance(value, dict):
         raise MalformedError(f"{what} is not a JSON object", clause="RFC 7517 4")
@@ -88,7 +101,7 @@ def parse_private_jwk(value: Mapping[str, Json]) -> RawPrivateKey:
     Raises:
         MalformedError: not a private JWK of a supported curve, or its halves do not belong together.
     """
-    public = parse_public_jwk({k: v for k, v in value.items() if k not in _PRIVATE_MEMBERS})
+    public = parse_key_members({k: v for k, v in value.items() if k not in _PRIVATE_MEMBERS})
     if isinstance(public.raw, ed25519.Ed25519PublicKey):
         private: RawPrivateKey = ed25519.Ed25519PrivateKey.from_private_bytes(
             _coordinate(value, "d", _ED25519_BYTES, "jwk")
@@ -102,6 +115,21 @@ def parse_private_jwk(value: Mapping[str, Json]) -> RawPrivateKey:
     if PublicKey(private.public_key()) != public:
         raise MalformedError("the private and public halves of the jwk differ")
     return private
+
+
+def _validate_purpose(value: JsonObject, key: PublicKey, what: str) -> None:
+    # RFC 8725 3.1: "each key MUST be used with exactly one algorithm, and this MUST be checked".
+    # jose-8725.3.1-key-alg
+    if "alg" in value and not key.answers_to(value["alg"]):
+        raise MalformedError(f"alg of {what} is not that of its signatures", clause="RFC 8725 3.1")
+    # jose-7517.4.2-use
+    if value.get("use", "sig") != "sig":
+        raise MalformedError(f"{what} is not for signatures", clause="RFC 7517 4.2")
+    # A public key that was made of a private one often says "sign" still.
+    operations = value.get("key_ops", ["verify"])
+    # jose-7517.4.3-key-ops
+    if not isinstance(operations, list) or not ("verify" in operations or "sign" in operations):
+        raise MalformedError(f"{what} is not for signatures", clause="RFC 7517 4.3")
 
 
 def _ec_key(value: Mapping[str, Json], crv: str, what: str) -> PublicKey:

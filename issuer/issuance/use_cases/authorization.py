@@ -17,6 +17,7 @@ from issuer.issuance.use_cases.races import look, until_no_race
 from wallet_core import spec_versions as spec
 from wallet_core.errors import (
     InvalidAuthorizationDetails,
+    InvalidClient,
     InvalidGrant,
     InvalidRequest,
     InvalidRequestUri,
@@ -126,7 +127,11 @@ def begin_authorization(ports: IssuancePorts, agency: Agency, query: bytes) -> s
     # haip-4.4-par
     if agency.haip:
         raise InvalidRequest("authorization requests are pushed here first", clause="HAIP 4.4")
-    registered = registered_client(ports, parse_client_id(parameters), proved=False)
+    try:
+        registered = registered_client(ports, parse_client_id(parameters), proved=False)
+    except InvalidClient as exc:
+        # To a person's browser; 401 would ask it for a password.
+        raise InvalidRequest(exc.description, clause="RFC 6749 4.1.2.1") from exc
     # From here on the wallet may be told; before, a redirect would go wherever a stranger wants.
     redirect_uri = validate_redirect_uri(registered, parameters.get("redirect_uri"))
     try:

@@ -67,11 +67,12 @@ def identify_client(
 
     Raises:
         InvalidClient: the agency serves only wallets of the high-assurance profile, and this one did not prove itself;
-            or what it proves is wrong (also ``InvalidClientAttestation``, ``UseAttestationChallenge``,
-            ``UseFreshAttestation``).
+            it sent a password; or what it proves is wrong (also ``InvalidClientAttestation``,
+            ``UseAttestationChallenge``, ``UseFreshAttestation``).
         InvalidRequest: a wallet that proves itself and that nobody registered (M16).
         InvalidDpopProof: the DPoP proof is not for this request (also ``UseDpopNonce``).
     """
+    _refuse_password(received)
     client = _authenticate(ports, agency, received, parameters)
     # HAIP 4.4: client authentication at PAR and at the token endpoint.
     # haip-4.4-client
@@ -198,6 +199,18 @@ def _authenticate(
         proof = _dpop_proof(ports, received, None, now)
         client = replace(client, dpop=proof.thumbprint, proofs=(*client.proofs, _used(proof)))
     return client
+
+
+def _refuse_password(received: ReceivedRequest) -> None:
+    """Check that nobody tries HTTP Basic, which no client here has a password for."""
+    # RFC 6749 5.2: 401 with a challenge of "the authentication scheme used by the client".
+    # oauth-6749.5.2-basic
+    if any(value.partition(" ")[0].lower() == "basic" for value in received.all("authorization")):
+        raise InvalidClient(
+            "clients do not authenticate by a password here",
+            clause="RFC 6749 5.2",
+            headers={"WWW-Authenticate": 'Basic realm="issuer"'},
+        )
 
 
 def _attested(

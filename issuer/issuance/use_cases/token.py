@@ -11,7 +11,7 @@ from issuer.issuance.use_cases.clients import Client
 from issuer.issuance.use_cases.dataset import new_id
 from issuer.issuance.use_cases.metadata import issued_by
 from issuer.issuance.use_cases.races import look, until_no_race
-from wallet_core.errors import InvalidClient, InvalidGrant
+from wallet_core.errors import InvalidClient, InvalidGrant, InvalidScope
 from wallet_core.http import ReceivedRequest
 from wallet_core.protocols.oauth2 import authorization_states
 from wallet_core.protocols.oauth2.authorization_states import Redeemed, Replayed
@@ -36,6 +36,7 @@ from wallet_core.protocols.openid4vci.issuance import (
     digest,
     digest_tx_code,
     grant,
+    identify,
     pick,
     redeem_code,
     refresh,
@@ -49,11 +50,12 @@ def redeem(ports: IssuancePorts, agency: Agency, received: ReceivedRequest) -> J
     """Answer a token request.
 
     Raises:
-        InvalidRequest, UnsupportedGrantType, InvalidAuthorizationDetails: as ``oauth2.token.parse_token_request``; or a
-            transaction code too many.
+        InvalidRequest, InvalidTarget, UnsupportedGrantType, InvalidAuthorizationDetails: as
+            ``oauth2.token.parse_token_request``; or a transaction code too many.
         InvalidClient, InvalidDpopProof: as ``clients.identify_client`` and ``clients.require_dpop``; or a grant that is
             a client's came without ``client_id``.
         InvalidGrant: the code, the transaction code or the refresh token is wrong, used, expired or dead.
+        InvalidScope: a refresh request asks for more than was granted.
     """
     parameters = parse_form(received.media_type, received.body)
     client = clients.identify_client(ports, agency, received, parameters)
@@ -201,16 +203,33 @@ def _refresh(ports: IssuancePorts, agency: Agency, client: Client, request: Refr
         if offer is None:
             raise InvalidGrant("the refresh token is unknown", clause="RFC 6749 5.2")
         who = TokenHolder(client.client_id, client.instance, client.dpop)
-        state = refresh(offer.state, token_digest=digest(token), holder=who, now=now)
+        refreshed = refresh(offer.state, token_digest=digest(token), holder=who, now=now)
+        state = identify(refreshed, request.details)
+        scopes = _scopes_left(ports, agency, request, state)
         storage = ports.storage()
         with storage.unit:
             clients.spend_proofs(storage, client)
             storage.offers.advance(offer, state)
         # M1: the refresh token is not rotated; RFC 6749 6: none in the answer means that the old one stays.
         # oauth-FAPI2.5.3.2.1-no-rotation
-        return _answer(state, token, None)
+        return _answer(state, token, None, scopes)
 
     return until_no_race(attempt)
+
+
+def _scopes_left(
+    ports: IssuancePorts, agency: Agency, request: RefreshRequest, state: Authorized | Issued
+) -> Sequence[str]:
+    """Return the scopes of the new token, for whoever asked for some of them: those of the whole grant."""
+    if request.scopes is None:
+        return ()
+    every = issued_by(ports, agency)
+    granted = dict.fromkeys(every[each].entry.scope for each in state.configuration_ids if each in every)
+    # RFC 6749 6: "MUST NOT include any scope not originally granted".
+    # oauth-6749.6-scope
+    if not set(request.scopes) <= set(granted):
+        raise InvalidScope("more was asked for than was granted", clause="RFC 6749 6")
+    return list(granted)
 
 
 def _holder(client: Client, subject_id: str | None, refresh_token: str, now: datetime) -> TokenHolder:

@@ -62,6 +62,15 @@ def test_neither_vp_token_nor_error() -> None:
         posted({"state": "request-1", "presentation_submission": "{}"})
 
 
+@pytest.mark.clause("vp-8.1-not-both")
+def test_a_vp_token_and_an_error() -> None:
+    both = {"vp_token": '{"licence":["a~"]}', "error": "access_denied"}
+    with pytest.raises(InvalidRequest):
+        posted(both)
+    with pytest.raises(InvalidRequest):
+        decrypt_response(encrypted({"vp_token": {"licence": ["a~"]}, "error": "access_denied"}), KEYS)
+
+
 @pytest.mark.clause("oauth-6749.3.2-form")
 def test_an_answer_as_json() -> None:
     with pytest.raises(InvalidRequest):

@@ -3,7 +3,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from wallet_core.errors import InvalidRequest, InvalidToken, MalformedError, PeerRefusal, UnsupportedGrantType
+from wallet_core.errors import (
+    InvalidRequest,
+    InvalidTarget,
+    InvalidToken,
+    MalformedError,
+    PeerRefusal,
+    UnsupportedGrantType,
+)
 from wallet_core.http import HttpResponse
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.oauth2.answers import parse_answer, peer_refusal
@@ -30,7 +37,7 @@ CI = "https://issuer.example/agencies/police"
 
 
 def test_parameters_of_old_drafts_are_ignored():
-    body = f"{GRANT}&pre-authorized_code=c&user_pin=1&client_id=x&resource=y&tx_code=".encode()
+    body = f"{GRANT}&pre-authorized_code=c&user_pin=1&client_id=x&tx_code=".encode()
     assert parse_token_request(parse_form(FORM, body), issuer=CI) == TokenRequest("c", None)
 
 
@@ -51,6 +58,7 @@ def test_parameters_of_old_drafts_are_ignored():
         (FORM, f"{GRANT}&pre-authorized_code=é", InvalidRequest),
         (FORM, f"{GRANT}&pre-authorized_code={'c' * 20_000}", InvalidRequest),
         (FORM, "&".join(f"a{n}=1" for n in range(100)), InvalidRequest),
+        (FORM, f"{GRANT}&pre-authorized_code=c&resource=y", InvalidTarget),
         (FORM, "grant_type=password&username=a", UnsupportedGrantType),
         (FORM, "grant_type=client_credentials", UnsupportedGrantType),
     ],

@@ -227,13 +227,18 @@ def test_both_keys_of_a_rotation_are_taken() -> None:
 
 
 @pytest.mark.clause("vci-9.1-transaction-id")
-@pytest.mark.parametrize("value", [None, 1, "", "x" * 201, ["t"]])
-def test_a_deferred_request_names_its_transaction(value: Any) -> None:
+@pytest.mark.parametrize("body", [{}, *[{"transaction_id": value} for value in (None, 1, "", ["t"])]])
+def test_a_deferred_request_names_its_transaction(body: Any) -> None:
+    with pytest.raises(InvalidCredentialRequest) as caught:
+        parse_deferred_request(JSON, json.dumps(body).encode())
+    assert (caught.value.http_status, caught.value.code) == (400, "invalid_credential_request")
+
+
+@pytest.mark.clause("vci-9.3-not-ours")
+def test_a_transaction_that_cannot_be_ours() -> None:
     with pytest.raises(InvalidTransactionId) as caught:
-        parse_deferred_request(JSON, json.dumps({"transaction_id": value}).encode())
+        parse_deferred_request(JSON, json.dumps({"transaction_id": "x" * 201}).encode())
     assert (caught.value.http_status, caught.value.code) == (400, "invalid_transaction_id")
-    with pytest.raises(InvalidTransactionId):
-        parse_deferred_request(JSON, b"{}")
 
 
 def parameters(drop: str = "", **members: Any) -> dict[str, Any]:

@@ -263,3 +263,32 @@ def test_a_slow_body_and_a_rest_between_requests_are_waited_for(port: int) -> No
         time.sleep(0.5)
         client.sendall(b"GET" + HOST + b"\r\n")
         assert client.recv(65_536).endswith(b"hello")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\n",
+        b"GET / HTTP/1.1\r\nhost: a\r\nhost: a\r\n",
+        b"GET / HTTP/1.1\r\nhost: a b\r\n",
+        b"GET / HTTP/1.1\r\nhost: a/c\r\n",
+        b"GET / HTTP/1.1\r\nhost: user@a\r\n",
+    ],
+)
+def test_a_request_names_one_host(port: int, head: bytes) -> None:
+    (refused,) = _spoken(port, head + b"\r\n")
+    assert refused.startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.0\r\n",
+        b"GET / HTTP/1.1\r\nhost:\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost:8100\r\n",
+        b"GET / HTTP/1.1\r\nhost: [::1]:8100\r\n",
+    ],
+)
+def test_a_request_with_a_host_is_answered(port: int, head: bytes) -> None:
+    (answer,) = _spoken(port, head + b"\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")

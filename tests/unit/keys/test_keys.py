@@ -115,8 +115,33 @@ def test_refused_jwk(value: Any) -> None:
         jwk.parse_public_jwk(value)
 
 
+@pytest.mark.clause("jose-8725.3.1-key-alg", "jose-7517.4.2-use", "jose-7517.4.3-key-ops")
+@pytest.mark.parametrize(
+    "purpose",
+    [
+        {"alg": "ES384"},
+        {"alg": "ECDH-ES"},
+        {"alg": None},
+        {"use": "enc"},
+        {"use": 1},
+        {"key_ops": ["deriveKey"]},
+        {"key_ops": []},
+        {"key_ops": "verify"},
+    ],
+)
+def test_a_jwk_that_is_for_something_else_verifies_nothing(purpose: dict[str, Any]) -> None:
+    with pytest.raises(MalformedError):
+        jwk.parse_public_jwk({**GOOD, **purpose})
+    assert jwk.parse_key_members({**GOOD, **purpose}) == P256.public_key
+
+
+@pytest.mark.parametrize("said", [{"alg": "ES256", "use": "sig"}, {"key_ops": ["verify"]}, {"key_ops": ["sign"]}])
+def test_a_jwk_may_say_what_it_is_for(said: dict[str, Any]) -> None:
+    assert jwk.parse_public_jwk({**GOOD, **said}) == P256.public_key
+
+
 TEXTS = st.text(max_size=5) | st.sampled_from(["EC", "OKP", "P-256", "P-521", "Ed25519", "A" * 43, str(GOOD["x"])])
-MEMBERS = st.sampled_from(["kty", "crv", "x", "y", "kid", "d"])
+MEMBERS = st.sampled_from(["kty", "crv", "x", "y", "kid", "d", "alg", "use", "key_ops"])
 
 
 @given(st.dictionaries(MEMBERS, TEXTS | st.integers() | st.none() | st.lists(TEXTS)).map(lambda some: {**GOOD, **some}))

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -23,6 +24,9 @@ which no more is read; what had come by then is taken."""
 
 MAX_WAITING: Final = 16
 """Requests that may be sent ahead while one is answered."""
+
+_HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")
+"""RFC 9112 3.2, RFC 3986 3.2.2: a name or address, and perhaps a port; empty where the target has none."""
 
 _TOO_LARGE: Final = strict_json.dumps(
     {"error": "request_too_large", "error_description": "the head of the request is too large"}
@@ -116,6 +120,11 @@ class Connection(HttpToolsProtocol):
         """Begin to answer a request whose head is there."""
         self._bytes_beside_bodies = 0
         self._deadline = self.loop.time() + BODY_SECONDS
+        if self.parser.get_http_version() != "1.0":
+            hosts = [value for name, value in self.headers if name == b"host"]
+            # RFC 9112 3.2: "MUST respond with a 400 (Bad Request)" to none, to several, and to one that is no host.
+            if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
+                raise ValueError("the request does not name one host")
         super().on_headers_complete()
         if len(self.pipeline) > MAX_WAITING:
             raise ValueError("too many requests were sent ahead")

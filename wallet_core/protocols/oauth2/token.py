@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final, TypeAlias
 
 from wallet_core import spec_versions as spec
-from wallet_core.errors import InvalidRequest, InvalidToken, MalformedError, UnsupportedGrantType
+from wallet_core.errors import InvalidRequest, InvalidTarget, InvalidToken, MalformedError, UnsupportedGrantType
 from wallet_core.http import HttpResponse
 from wallet_core.protocols.oauth2.answers import parse_answer
 from wallet_core.protocols.oauth2.details import create_authorization_details, parse_authorization_details
@@ -57,9 +57,14 @@ class AuthorizationCodeRequest:
 
 @dataclass(frozen=True, slots=True)
 class RefreshRequest:
-    """A token request with a refresh token (RFC 6749 6)."""
+    """A token request with a refresh token (RFC 6749 6).
+
+    ``scopes`` and ``details`` are what it names of what was granted; None if it does not say.
+    """
 
     refresh_token: str
+    scopes: tuple[str, ...] | None = None
+    details: tuple[CredentialConfigurationId, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +110,12 @@ def parse_token_request(parameters: Mapping[str, str], *, issuer: str) -> AnyTok
     Raises:
         InvalidRequest: ``grant_type``, or a parameter that the grant requires, is missing.
         UnsupportedGrantType: a grant that is not offered.
+        InvalidTarget: ``resource`` names another issuer.
         InvalidAuthorizationDetails: as ``parse_authorization_details``.
     """
+    # oauth-8707.2.2-resource
+    if parameters.get("resource", issuer) != issuer:
+        raise InvalidTarget("resource is not this issuer", clause="RFC 8707 2.2")
     grant_type = parameters.get("grant_type")
     # oauth-6749.5.2-no-grant
     if grant_type is None:
@@ -126,7 +135,9 @@ def parse_token_request(parameters: Mapping[str, str], *, issuer: str) -> AnyTok
             return AuthorizationCodeRequest(code, redirect_uri, verifier, _details(parameters, issuer))
         case spec.GRANT_REFRESH_TOKEN:
             # oauth-6749.6-token
-            return RefreshRequest(_required(parameters, "refresh_token", "RFC 6749 6"))
+            refresh_token = _required(parameters, "refresh_token", "RFC 6749 6")
+            scopes = tuple(parameters["scope"].split(" ")) if "scope" in parameters else None
+            return RefreshRequest(refresh_token, scopes, _details(parameters, issuer))
         case _:
             # oauth-6749.5.2-grant
             raise UnsupportedGrantType("this grant is not offered here", clause="RFC 6749 5.2")

@@ -243,6 +243,19 @@ def pick(
     return details, replace(holder, identified=details)
 
 
+def identify(state: Authorized | Issued, details: tuple[CredentialConfigurationId, ...] | None) -> Authorized | Issued:
+    """Return ``state`` with identifiers for what ``authorization_details`` of a refresh request name (OpenID4VCI 6.2).
+
+    All that was granted stays granted.
+
+    Raises:
+        InvalidAuthorizationDetails: they name what was not granted.
+    """
+    _, named = pick(state.configuration_ids, details, state.holder)
+    identified = tuple(dict.fromkeys((*state.holder.identified, *named.identified)))
+    return replace(state, holder=replace(named, identified=identified))
+
+
 def grant(
     configuration_ids: tuple[CredentialConfigurationId, ...],
     *,

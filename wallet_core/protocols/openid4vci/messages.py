@@ -162,15 +162,19 @@ def parse_deferred_request(
     """Return the Deferred Credential Request in a body. Unknown members are ignored (OpenID4VCI 9.1).
 
     Raises:
-        InvalidCredentialRequest: not JSON.
-        InvalidTransactionId: no ``transaction_id``.
+        InvalidCredentialRequest: not JSON, or no ``transaction_id``.
+        InvalidTransactionId: one that is none of ours.
         InvalidEncryptionParameters: the request or its answer is not encrypted as the metadata say.
     """
     request, is_encrypted = _open_request(media_type, body, decryption, what="Deferred Credential Request")
     transaction_id = request.get("transaction_id")
     # vci-9.1-transaction-id
-    if not isinstance(transaction_id, str) or not transaction_id or len(transaction_id) > MAX_TRANSACTION_ID:
-        raise InvalidTransactionId("transaction_id is missing or not one of ours", clause="OpenID4VCI 9.1")
+    if not isinstance(transaction_id, str) or not transaction_id:
+        raise InvalidCredentialRequest("transaction_id is missing or not text", clause="OpenID4VCI 9.1")
+    # 9.3: "was not issued by the respective Credential Issuer".
+    # vci-9.3-not-ours
+    if len(transaction_id) > MAX_TRANSACTION_ID:
+        raise InvalidTransactionId("transaction_id is not one of ours", clause="OpenID4VCI 9.3")
     return DeferredRequest(transaction_id, _response_encryption(request, decryption, is_encrypted=is_encrypted))
 
 

@@ -122,12 +122,15 @@ def parse_response_members(members: Mapping[str, Json]) -> Response:
 
     Raises:
         MalformedError: a parameter has the wrong shape.
-        InvalidRequest: neither an answer nor an error.
+        InvalidRequest: neither an answer nor an error, or both.
     """
     state, error = members.get("state"), members.get("error")
     if state is not None and not isinstance(state, str):
         raise MalformedError("state is not text", clause="OpenID4VP 8.2")
     if error is not None:
+        # vp-8.1-not-both
+        if "vp_token" in members:
+            raise InvalidRequest("there is a vp_token and an error", clause="OpenID4VP 8.1")
         if not isinstance(error, str):
             raise MalformedError("error is not text", clause="OpenID4VP 8.5")
         return ErrorResponse(peer_text(error[:_MAX_ERROR_CHARACTERS]), state)
