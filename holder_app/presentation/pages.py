@@ -42,6 +42,9 @@ router = page_router()
 MAX_FORM_BYTES = qr.MAX_IMAGE_BYTES + 64 * 1024
 """Bytes of the form with a picture: the largest picture, with room for the other fields."""
 
+_GO_ON = "go-on"
+"""In the query of a receipt that the browser leaves at once; without it one may stay and read."""
+
 
 @router.get("/scan")
 async def scan_page(request: Request, _account: CurrentAccount) -> Response:
@@ -168,15 +171,17 @@ async def _fetch(wallet: Wallet, account: Account, presentation_id: str) -> Resp
 def _next(presentation: Presentation, wallet: Wallet) -> str:
     """Return where the browser goes after the decision.
 
-    Who came from the verifier's page on this device goes back there at once, as a top-level navigation (M26), if the
-    consent page allowed that origin (M5). Everyone else sees the receipt, with the link on it.
+    Who came from the verifier's page on this device goes back there at once, as a top-level navigation (M26): by a
+    redirect, if the consent page allowed that origin (M5), or else by way of the receipt, from which the browser moves
+    on by itself. Everyone else sees the receipt, with the link on it.
     """
     state, here = presentation.state, f"/requests/{presentation.id}"
     if not presentation.same_device or not isinstance(state, Answered | Declined) or state.redirect_uri is None:
         return here
-    goes_back = _may_open(state.redirect_uri, wallet) and presentation.leads_back(state.redirect_uri)
+    if not _may_open(state.redirect_uri, wallet):
+        return here
     # vp-8.2-go-back
-    return state.redirect_uri if goes_back else here
+    return state.redirect_uri if presentation.leads_back(state.redirect_uri) else f"{here}?{_GO_ON}"
 
 
 def _may_open(url: str, wallet: Wallet) -> bool:
@@ -222,4 +227,7 @@ def _page(request: Request, wallet: Wallet, presentation: Presentation) -> Respo
 def _receipt(request: Request, wallet: Wallet, presentation: Presentation, record_id: str, url: str) -> Response:
     record = show_record(wallet.card_ports(read_only=True), presentation.account_id, record_id)
     link = url if _may_open(url, wallet) else ""
-    return html(request, "record.html", record=record, uses=registered_uses(record), back_to=link)
+    page = html(request, "record.html", record=record, uses=registered_uses(record), back_to=link)
+    if link and _GO_ON in request.query_params:
+        page.headers["Refresh"] = f"0; url={link}"
+    return page

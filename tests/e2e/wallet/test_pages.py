@@ -189,7 +189,7 @@ def test_every_request_shows_the_number_of_the_screen_it_may_come_from(town: Tow
 
 @pytest.mark.clause("vp-8.2-go-back")
 @pytest.mark.parametrize("url", ["https://other.example/", "javascript:alert(1)", "http://verifier.example/back"])
-def test_the_same_device_goes_nowhere_else(town: Town, url: str) -> None:
+def test_the_same_device_goes_to_another_origin_by_way_of_the_receipt(town: Town, url: str) -> None:
     receive(town, LICENCE)
     person, verifier = browser(town), new_verifier(town)
     body = json.dumps({"redirect_uri": url}).encode()
@@ -198,9 +198,14 @@ def test_the_same_device_goes_nowhere_else(town: Town, url: str) -> None:
     person.get(link)
     person.post("/requests", {"link": link})
     answer = person.post(f"{person.path}/answer", follow_redirects=False)
-    assert answer.headers["location"].startswith("/requests/")
-    page = person.get(answer.headers["location"])
-    assert (f'href="{url}"' in page.text) == url.startswith("https://")
+    here = answer.headers["location"]
+    assert here.startswith("/requests/")
+    page = person.get(here)
+    opens = url.startswith("https://")
+    assert (f'href="{url}"' in page.text) == opens
+    # Where the consent page allowed no redirect, the receipt sends the browser on, once.
+    assert page.headers.get("refresh") == (f"0; url={url}" if opens else None)
+    assert "refresh" not in person.get(here.partition("?")[0]).headers
 
 
 def test_a_response_uri_that_would_write_our_policy(town: Town) -> None:
