@@ -75,6 +75,8 @@ def test_it_is_the_transport_in_everything_else(inner: Any) -> None:
 
 
 LARGE = b"x" * 8_000_000
+WRITTEN: list[int] = []
+"""Parts of the answers that have no end."""
 
 
 async def _app(scope: Any, receive: Any, send: Any) -> None:
@@ -83,12 +85,24 @@ async def _app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"8000000")]})
         await send({"type": "http.response.body", "body": LARGE})
         return
+    if scope["path"] == "/endless":
+        WRITTEN.append(0)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while WRITTEN[-1] < 4000:
+            await send({"type": "http.response.body", "body": bytes(65_536), "more_body": True})
+            WRITTEN[-1] += 1
+        return
     if scope["path"] == "/slow":
         await asyncio.sleep(0.6)
-    while scope["path"] != "/early" and (await receive()).get("more_body"):
-        pass
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
-    await send({"type": "http.response.body", "body": b"hello"})
+    body, more = b"", scope["path"] != "/early"
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    answer = body if scope["path"] == "/echo" else b"hello"
+    length = (b"content-length", b"%d" % len(answer))
+    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    await send({"type": "http.response.body", "body": answer})
 
 
 def _spoken(port: int, *requests: bytes) -> list[bytes]:
@@ -119,20 +133,22 @@ HOST = b" / HTTP/1.1\r\nHost: x\r\n"
 
 
 def test_a_server_answers_get_head_expectation_and_close_with_one_packet_each(port: int) -> None:
-    got, head, waiting, answered, closing = _spoken(
+    got, head, waiting, answered = _spoken(
         port,
         b"GET" + HOST + b"\r\n",
         b"HEAD" + HOST + b"\r\n",
         b"POST" + HOST + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n",
         b"ok",
-        b"GET" + HOST + b"Connection: close\r\n\r\n",
     )
+    (closing,) = _spoken(port, b"GET" + HOST + b"Connection: close\r\n\r\n")
     assert got.startswith(b"HTTP/1.1 200 OK\r\n")
     assert got.endswith(b"\r\n\r\nhello")
     assert head.endswith(b"\r\n\r\n")
     assert waiting == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert answered.endswith(b"hello")
     assert closing.endswith(b"hello")
+    # What a client sends that heard no "go on" would be taken for the body it was to send.
+    assert b"connection: close" in answered
 
 
 def test_a_head_without_end_is_refused_and_a_large_body_is_not(port: int) -> None:
@@ -154,8 +170,8 @@ def test_a_head_without_end_is_refused_and_a_large_body_is_not(port: int) -> Non
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in (("HEAD_SECONDS", 0.2), ("BODY_SECONDS", 0.2), ("WATCH_SECONDS", 0.02)):
-        monkeypatch.setattr(connection, name, seconds)
+    for name, value in (("HEAD_SECONDS", 0.2), ("BODY_SECONDS", 0.2), ("WATCH_SECONDS", 0.02)):
+        monkeypatch.setattr(connection, name, value)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -167,13 +183,14 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"GET" + HOST + b"\r\nGET" + HOST, b"X: y\r\n"),
         (b"GET" + HOST + b"\r\n", b"\r\n"),
         (b"POST" + HOST + b"Content-Length: 9\r\n\r\nx", b""),
+        (b"POST" + HOST + b"Content-Length: 999\r\n\r\n", b"x"),
         (b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n", b"x"),
         (b"POST" + HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n"),
     ],
 )
 def test_a_client_that_does_not_come_to_an_end_is_left(port: int, first: bytes, drop: bytes) -> None:
     """It sends nothing, a head bit by bit, the same after a whole request, empty lines after one, half a body, a
-    body bit by bit after its answer, or trailers without end."""
+    body bit by bit, the same after its answer, or trailers without end."""
     with socket.create_connection(("127.0.0.1", port), timeout=0.05) as client:
         client.sendall(first)
         began = time.monotonic()
@@ -253,7 +270,8 @@ def test_requests_sent_ahead_are_some_and_not_many(port: int) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_slow_body_and_a_rest_between_requests_are_waited_for(port: int) -> None:
+def test_a_slow_body_and_a_rest_between_requests_are_waited_for(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "BODY_RATE", 5)
     with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
         client.sendall(b"POST" + HOST + b"Content-Length: 6\r\n\r\n")
         for _ in range(6):
@@ -263,6 +281,91 @@ def test_a_slow_body_and_a_rest_between_requests_are_waited_for(port: int) -> No
         time.sleep(0.5)
         client.sendall(b"GET" + HOST + b"\r\n")
         assert client.recv(65_536).endswith(b"hello")
+
+
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+OTHER = b"GET /other HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def _everything(port: int, *parts: bytes) -> list[bytes]:
+    """Send the parts, wait a moment after each, and return all answers until the other side rests."""
+    with socket.create_connection(("127.0.0.1", port), timeout=0.5) as client:
+        answers = b""
+        for part in parts:
+            client.sendall(part)
+            time.sleep(0.1)
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            while piece := client.recv(65_536):
+                answers += piece
+    return [b"HTTP/1.1 " + each for each in answers.split(b"HTTP/1.1 ")[1:]]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_the_body_of_a_request_that_asks_for_another_protocol_is_no_request(port: int, *, chunked: bool) -> None:
+    length = b"Transfer-Encoding: chunked\r\n" if chunked else b"Content-Length: %d\r\n" % len(OTHER)
+    body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(OTHER), OTHER) if chunked else OTHER
+    head = b"POST /echo HTTP/1.1\r\nHost: x\r\n" + UPGRADE + length + b"\r\n"
+    for parts in ((head, body), (head + body,), (head[:20], head[20:] + body[:5], body[5:])):
+        (answer,) = _everything(port, *parts)
+        assert answer.endswith(OTHER)
+    # What is sent ahead behind it is answered.
+    both = _everything(port, head + body + b"GET" + HOST + UPGRADE + b"\r\n" + b"GET" + HOST + b"\r\n")
+    assert [each.rpartition(b"\r\n\r\n")[2] for each in both] == [b"", b"hello", b"hello"]
+    assert OTHER in both[0]
+
+
+def test_there_are_no_tunnels(port: int) -> None:
+    (refused,) = _everything(port, b"CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\n")
+    assert refused.startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize(
+    ("parts", "answered"),
+    [
+        ((b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nok\n\0",), [b"200"]),
+        ((b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n", b"\1\r\n\r\n"), [b"200"]),
+        ((b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"a" * 70_000, b"a", b"a"), [b"200"]),
+        ((b"POST /early HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", b"zz\r\n"), [b"200"]),
+        ((b"POST" + HOST + b"Transfer-Encoding: chunked\r\n\r\n", b"zz\r\n"), [b"400"]),
+        ((b"GET" + HOST + b"\r\n", b"\1\r\n\r\n"), [b"200", b"400"]),
+        (((b"GET" + HOST + b"\r\n") * 40,), [b"200"] * 17),
+    ],
+    ids=["behind it", "while it waits", "a head too long", "after its answer", "in its body", "later", "too many"],
+)
+def test_what_cannot_be_read_takes_no_answer_from_what_could(
+    port: int, parts: tuple[bytes, ...], answered: list[bytes]
+) -> None:
+    answers = _everything(port, *parts, b"")
+    assert [each[9:12] for each in answers] == answered
+
+
+def test_who_sends_no_more_still_gets_the_answer(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        client.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(65_536).endswith(b"hello")
+        assert client.recv(65_536) == b""
+
+
+@pytest.mark.usefixtures("impatient")
+def test_who_reads_slowly_may_send_ahead_meanwhile(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.05)
+        client.sendall(b"GET / HTT")
+        read = 0
+        with contextlib.suppress(ConnectionError):
+            while part := client.recv(200_000):
+                read += len(part)
+                time.sleep(0.01)
+    assert read > len(LARGE)
+
+
+def test_an_app_that_writes_without_end_meets_a_full_buffer(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        client.sendall(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(1)
+    assert WRITTEN[-1] < 1000
 
 
 @pytest.mark.parametrize(

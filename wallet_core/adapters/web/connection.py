@@ -3,8 +3,10 @@
 import asyncio
 import math
 import re
+import sys
 from typing import Any, Final, cast
 
+from httptools import HttpParserUpgrade
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from wallet_core.encoding import strict_json
@@ -15,6 +17,9 @@ HEAD_SECONDS: Final = 30
 BODY_SECONDS: Final = 60
 """Between a head and its body, between two parts of a body, and between two that the client reads of an answer."""
 
+BODY_RATE: Final = 1000
+"""Bytes of a body in a second, in the long run: whoever sends fewer has :data:`BODY_SECONDS` for all of it."""
+
 WATCH_SECONDS: Final = 5
 """Between two looks at the time."""
 
@@ -24,6 +29,9 @@ which no more is read; what had come by then is taken."""
 
 MAX_WAITING: Final = 16
 """Requests that may be sent ahead while one is answered."""
+
+MAX_PARTS: Final = 16
+"""Writes of one turn that are joined: whoever writes more without waiting has to meet a full buffer."""
 
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")
 """RFC 9112 3.2, RFC 3986 3.2.2: a name or address, and perhaps a port; empty where the target has none."""
@@ -59,6 +67,8 @@ class JoiningTransport:
         self._parts.append(data)
         if len(self._parts) == 1:
             self._call_soon(self._send)
+        elif len(self._parts) == MAX_PARTS:
+            self._send()
 
     def close(self) -> None:
         """Close the connection once everything is sent."""
@@ -96,20 +106,70 @@ class Connection(HttpToolsProtocol):
         self._watcher.cancel()
         super().connection_lost(exc)
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio declares it
+        """Answer also whoever has sent all and says so."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is None or cycle.response_complete or cycle.more_body:
+            return False
+        cycle.keep_alive = False
+        return True
+
     def data_received(self, data: bytes) -> None:
         """Read on."""
         if self._bytes_beside_bodies > MAX_HEAD_BYTES:
-            # Not where another answer is on its way: it would stand in it.
-            earlier = cast("RequestResponseCycle | None", self.cycle)
-            if earlier is None or earlier.response_complete:
+            if self._may_refuse():
                 self.transport.write(_HEAD_TOO_LARGE)
-            self.transport.close()
+                self.transport.close()
             return
         self._bytes_beside_bodies += len(data)
         if self._deadline == math.inf and self.cycle.response_complete:
             # Whatever came, uvicorn no longer looks at the time: an empty line before a request begins nothing.
             self._deadline = self.loop.time() + HEAD_SECONDS
+        self._data = data
         super().data_received(data)
+
+    def _should_upgrade(self) -> bool:
+        """Say yes, so that uvicorn leaves a request that asks for another protocol to the next method."""
+        return True
+
+    def handle_websocket_upgrade(self) -> None:
+        """Read the request again as one that asks for no other protocol (RFC 9110 7.8).
+
+        The parser ended it after its head: what follows would be taken for the next request, and is its body. Clients
+        of Java and ``curl --http2`` ask so with each request over http.
+        """
+        if self.scope["method"] == "CONNECT":
+            self.send_400_response("CONNECT is for proxies.")
+            return
+        rest = self._data[cast("HttpParserUpgrade", sys.exc_info()[1]).args[0] :]
+        head = [b"%b %b HTTP/%b" % (self.scope["method"].encode(), self.url, self.parser.get_http_version().encode())]
+        head += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        self._data = b"\r\n".join([*head, b"", rest])
+        super().data_received(self._data)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what cannot be read."""
+        if self._may_refuse():
+            super().send_400_response(msg)
+
+    def _may_refuse(self) -> bool:
+        """Return whether the next answer may be a refusal. If not, the connection ends with the last answer.
+
+        A refusal must not stand in an answer that is on its way, nor in the place of one to a request that is whole.
+        """
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is None:
+            return True
+        is_being_read = cycle.more_body and not cycle.response_started
+        is_done = cycle.response_complete and not cycle.more_body
+        if (is_being_read or is_done) and not self.pipeline:
+            return True
+        if cycle.more_body:
+            self.transport.close()
+        else:
+            cycle.keep_alive = False
+            self.flow.pause_reading()
+        return False
 
     def on_message_begin(self) -> None:
         """Begin to read a head."""
@@ -125,27 +185,32 @@ class Connection(HttpToolsProtocol):
             # RFC 9112 3.2: "MUST respond with a 400 (Bad Request)" to none, to several, and to one that is no host.
             if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
                 raise ValueError("the request does not name one host")
-        super().on_headers_complete()
-        if len(self.pipeline) > MAX_WAITING:
+        if len(self.pipeline) >= MAX_WAITING:
             raise ValueError("too many requests were sent ahead")
+        super().on_headers_complete()
+        if self.expect_100_continue and not self.parser.should_upgrade():
+            # Whoever hears the answer instead of "go on" sends no body: what comes next would be taken for it.
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Read a part of a body. The rest of one that was answered already gets no more time."""
         self._bytes_beside_bodies = 0
         if not self.cycle.response_complete:
-            self._deadline = self.loop.time() + BODY_SECONDS
+            self._deadline = min(self._deadline + len(body) / BODY_RATE, self.loop.time() + BODY_SECONDS)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Let the app take its time with a request that is there, and the client with the next one (keep-alive)."""
         self._bytes_beside_bodies = 0
+        if self.parser.should_upgrade():  # it is read again
+            return
         # Where the answer came first, nobody else looks at the time any more.
         self._deadline = self.loop.time() + self.timeout_keep_alive if self.cycle.response_complete else math.inf
         super().on_message_complete()
 
     def _watch(self) -> None:
         now, unsent = self.loop.time(), self.transport.get_write_buffer_size()
-        if self.flow.read_paused:  # it is us who do not read
+        if self.flow.read_paused or unsent:  # it is us who do not read, or the client who does
             self._deadline = max(self._deadline, now + BODY_SECONDS)
         if unsent == 0 or unsent < self._unsent:
             self._read_on_at = now
