@@ -20,7 +20,8 @@ from verifier.console.desk import asked_by_companies
 from verifier.dependencies import build_verifier
 from verifier.presentations.use_cases.requests import start_check
 from verifier.presentations.use_cases.results import redeem_in_browser, redeem_response_code, show_check
-from wallet_core.catalogue import Policy
+from verifier.relying_parties.ports import PartyId, RelyingParty
+from wallet_core.catalogue import Policy, Text
 from wallet_core.errors import InvalidRequest, KeyUnavailable, NotFound, StateConflict, UntrustedError
 from wallet_core.protocols.openid4vp import wallet
 from wallet_core.protocols.openid4vp.candidates import sd_jwt_candidate
@@ -257,6 +258,20 @@ def test_a_policy_is_asked_whole_in_every_format(sqlite_verifier: VerifierUnderT
         made = sqlite_verifier.ask(policy=policy.id, transaction_data=agreed_under(policy))
         asked = sqlite_verifier.resolve(made["authorization_request"]).request.dcql_query
         assert asked.source == policy.dcql_query
+
+
+def test_a_party_that_was_renamed_is_known_by_its_new_name_within_seconds(sqlite_verifier: VerifierUnderTest) -> None:
+    verifier, renamed = sqlite_verifier.verifier, RelyingParty(PartyId(PARTY), Text("새 이름", "New name"))
+    before = verifier.party(PARTY)
+    # As ``party add`` does, in a process of its own.
+    with verifier.database.unit() as unit:
+        verifier.parties(unit).add(renamed, now=verifier.clock.now())
+    sqlite_verifier.clock.advance(9)
+    assert verifier.party(PARTY) == before
+    sqlite_verifier.clock.advance(1)
+    assert verifier.party(PARTY) == renamed
+    with pytest.raises(NotFound):
+        verifier.party("unheard-of")
 
 
 # --- requests beside each other (M23) ---------------------------------------------------------------------------------
