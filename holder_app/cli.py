@@ -38,8 +38,10 @@ from holder_app.presentation.use_cases import (
     take_request_link,
 )
 from holder_app.settings import WalletSettings
+from holder_app.tables import APP_TABLES
 from wallet_core.adapters import log
 from wallet_core.adapters.cli import JsonFlag, out, say
+from wallet_core.adapters.cli_jobs import jobs_commands
 from wallet_core.adapters.migrations import migrate as run_migrations
 from wallet_core.errors import (
     AccessDenied,
@@ -56,6 +58,7 @@ from wallet_core.types import CredentialIssuerId
 app = typer.Typer(no_args_is_help=True, help="Hold cards: receive, show, present; or serve the web wallet.")
 people = typer.Typer(no_args_is_help=True, help="People of a demo's web wallet and their sign-in codes.")
 app.add_typer(people, name="person")
+app.add_typer(jobs_commands(APP_TABLES, lambda: _served().database), name="jobs")
 
 DEFAULT_HOME = Path("~/.jigap/wallet")
 
@@ -481,10 +484,14 @@ def _demo_wallet() -> Wallet:
     return create_wallet(settings)
 
 
+def _served() -> Wallet:
+    return create_wallet(WalletSettings.from_environment())
+
+
 @app.command()
 def migrate() -> None:
     """Bring the web wallet's database up to date."""
-    run_migrations(create_wallet(WalletSettings.from_environment()).database, "holder_app")
+    run_migrations(_served().database, "holder_app")
     say("the database is up to date")
 
 
@@ -500,7 +507,7 @@ def serve(
     from wallet_core.adapters.web import serve as run_server
 
     log.configure()
-    wallet = create_wallet(WalletSettings.from_environment())
+    wallet = _served()
     run_migrations(wallet.database, "holder_app")
     work = None if no_worker else create_worker(wallet).run
     run_server("holder_app.app:create", host=host, port=port, workers=workers, work=work, tls=wallet.settings.tls)
@@ -514,7 +521,7 @@ def work() -> None:
     log.configure()
     stop = threading.Event()
     try:
-        create_worker(create_wallet(WalletSettings.from_environment())).run(stop)
+        create_worker(_served()).run(stop)
     except KeyboardInterrupt:
         stop.set()
         sys.exit(0)

@@ -20,9 +20,11 @@ from issuer.login.use_cases.by_code import create_one_time_code
 from issuer.records.use_cases import check_records, import_records
 from issuer.settings import IssuerSettings
 from issuer.status.use_cases.changes import StatusOrder
+from issuer.tables import APP_TABLES
 from wallet_core import spec_versions as spec
 from wallet_core.adapters import log
 from wallet_core.adapters.cli import JsonFlag, out
+from wallet_core.adapters.cli_jobs import jobs_commands
 from wallet_core.adapters.expiry import warn_of_expiry
 from wallet_core.adapters.migrations import migrate
 from wallet_core.adapters.trust_files import load_roots
@@ -42,6 +44,7 @@ app.add_typer(offer_app, name="offer")
 app.add_typer(issuance_app, name="issuance")
 app.add_typer(credential_app, name="credential")
 app.add_typer(cli_reissue.app, name="reissue")
+app.add_typer(jobs_commands(APP_TABLES, lambda: _issuer().database), name="jobs")
 
 AgencyOption = Annotated[str, typer.Option("--agency", help="Id of the agency in the catalogue.")]
 

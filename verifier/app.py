@@ -6,7 +6,15 @@ from fastapi import FastAPI
 
 from verifier.checks.assembly import check_ports
 from verifier.checks.router import router as checks_router
-from verifier.console import TEMPLATES, certificate_pages, counter_pages, file_pages, key_pages, policy_pages
+from verifier.console import (
+    TEMPLATES,
+    certificate_pages,
+    claims_pages,
+    counter_pages,
+    file_pages,
+    key_pages,
+    policy_pages,
+)
 from verifier.console.pages import router as console_router
 from verifier.console.webhook_pages import router as webhook_pages
 from verifier.dependencies import Verifier, build_verifier
@@ -36,6 +44,7 @@ STAFF_ROUTERS = (
     file_pages.router,
     counter_pages.router,
     policy_pages.router,
+    claims_pages.router,
     key_pages.router,
     certificate_pages.router,
 )

@@ -19,11 +19,13 @@ from verifier.relying_parties.cli import app as key_app
 from verifier.relying_parties.ports import PartyId, RelyingParty
 from verifier.relying_parties.use_cases import file_attestation, file_registration, register_party
 from verifier.settings import VerifierSettings
+from verifier.tables import APP_TABLES
 from verifier.trust_lists.tasks import renew_trust_list
 from verifier.webhooks.cli import webhook
 from wallet_core import spec_versions as spec
 from wallet_core.adapters import log
 from wallet_core.adapters.cli import JsonFlag, out
+from wallet_core.adapters.cli_jobs import jobs_commands
 from wallet_core.adapters.expiry import warn_of_expiry
 from wallet_core.adapters.keystore import read_statement
 from wallet_core.adapters.migrations import migrate
@@ -42,6 +44,7 @@ app.add_typer(party_app, name="party")
 app.add_typer(request_app, name="request")
 party_app.command("webhook")(webhook)
 party_app.add_typer(key_app, name="key")
+app.add_typer(jobs_commands(APP_TABLES, lambda: _verifier().database), name="jobs")
 app.command("verify")(verify)
 app.command("cache")(fill)
 app.command("audit")(audit)

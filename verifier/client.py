@@ -297,6 +297,17 @@ class VerifierClient:
         path = f"/presentations/{_quoted(presentation_id)}/dc-api-response"
         return _result(self._post(path, {**credential, "origin": origin}, idempotency_key))
 
+    def forget_claims(self, presentation_id: str, *, idempotency_key: str | None = None) -> Result:
+        """Delete the claims now, before their time, and return what is left; a repeat changes nothing.
+
+        Call it when what you told people comes true before the days are over ("the same day if no account is opened"):
+        the verifier counts from the answer and cannot know. The record stays, and nothing in it can be opened any more.
+
+        Raises:
+            Conflict: the presentation has not ended yet.
+        """
+        return _result(self._post(f"/presentations/{_quoted(presentation_id)}/forget-claims", {}, idempotency_key))
+
     def record(self, presentation_id: str) -> str:
         """Return the sealed verification record: a file to keep, and to show to an auditor."""
         path = f"/presentations/{_quoted(presentation_id)}/record"

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from importlib.metadata import version
 
@@ -45,10 +45,13 @@ STATUS_TIMEOUT = 3.0
 WEBHOOK_TIMEOUT = 20.0
 """Seconds that a receiver of webhooks may take; Standard Webhooks recommends 15 to 30."""
 
+REMEMBERED = timedelta(seconds=10)
+"""How long a relying party is not looked up again: a new name is shown by every process after that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """The parts of one verifier process. Registered parties are remembered: none is ever removed."""
+    """The parts of one verifier process. Registered parties are remembered for ``REMEMBERED``: none is ever removed."""
 
     settings: VerifierSettings
     database: Database
@@ -65,14 +68,16 @@ class Verifier:
     status_lists: StatusLists
     http: RunFlow
     webhooks: WebhookPorts
-    known: dict[str, RelyingParty] = field(default_factory=dict)
+    known: dict[str, tuple[RelyingParty, datetime]] = field(default_factory=dict)
 
     def party(self, party_id: str) -> RelyingParty:
         """Return a registered relying party. Raises ``NotFound``."""
-        if party_id not in self.known:
+        now = self.clock.now()
+        known = self.known.get(party_id)
+        if known is None or now >= known[1] + REMEMBERED:
             unit = self.database.reader()
-            self.known[party_id] = find_party(unit, self.parties(unit), party_id)
-        return self.known[party_id]
+            known = self.known[party_id] = find_party(unit, self.parties(unit), party_id), now
+        return known[0]
 
     def parties(self, unit: UnitOfWork) -> SqlRelyingParties:
         """Return the relying parties of ``unit``."""

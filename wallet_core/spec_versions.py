@@ -38,7 +38,6 @@ TYP_REGISTRATION: Final = "rc-wrp+jwt"
 CWT_SUB: Final = 2
 CWT_EXP: Final = 4
 CWT_IAT: Final = 6
-CWT_STATUS: Final = 65535
 CWT_STATUS_LIST: Final = 65533
 CWT_TTL: Final = 65534
 COSE_TYP: Final = 16

@@ -138,16 +138,6 @@ class RequestView:
         """How many things must be sent to answer with the defaults."""
         return sum(len(pick.asked) for group in self.groups if group.required for pick in group.alternatives[0])
 
-    @property
-    def has_choice(self) -> bool:
-        """Whether the person can choose anything but yes and no."""
-        return any(
-            not group.required
-            or len(group.alternatives) > 1
-            or any(pick.extras or pick.others for pick in group.alternatives[0])
-            for group in self.groups
-        )
-
 
 def describe_request(
     resolved: ResolvedRequest,

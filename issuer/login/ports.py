@@ -5,7 +5,7 @@ stored. A method (test login, OpenID provider, presentation) serves its own page
 calling ``use_cases.complete_login`` with the :class:`Citizen` it proved.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeAlias
@@ -168,7 +168,3 @@ class LoginPorts:
     issuance: IssuancePorts
     methods: Mapping[str, LoginMethod]
     code_key: bytes
-
-    def offered(self, allowed: Sequence[str] | None = None) -> Sequence[LoginMethod]:
-        """Return the methods to choose from; ``allowed`` narrows them."""
-        return [each for each in self.methods.values() if allowed is None or each.id in allowed]

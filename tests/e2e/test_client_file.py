@@ -115,6 +115,21 @@ def test_on_the_same_device(bank: Bank) -> None:
     assert caught.value.trace_id
 
 
+def test_claims_are_deleted_early(bank: Bank) -> None:
+    client = bank.client()
+    asked = client.create(dcql_query=ASK)
+    with pytest.raises(bank.module.Conflict):
+        client.forget_claims(asked.id)
+    bank.answer(asked.authorization_request)
+    assert client.wait(asked.id).credentials
+    left = client.forget_claims(asked.id, idempotency_key="no account")
+    assert (left.verified, left.credentials) == (True, None)
+    assert client.forget_claims(asked.id).raw == client.fetch(asked.id).raw == left.raw
+    with pytest.raises(KeyError):
+        left.claims("licence")
+    assert client.record(asked.id).strip().endswith("~")
+
+
 def test_waiting_ends(bank: Bank) -> None:
     asked = bank.client().create(dcql_query=ASK)
     with pytest.raises(TimeoutError):

@@ -25,6 +25,7 @@ OPERATIONS = {
     "show_presentation": ("get", "/api/v1/presentations/{presentation_id}"),
     "redeem": ("post", "/api/v1/presentations/{presentation_id}/redeem"),
     "receive_dc_api_response": ("post", "/api/v1/presentations/{presentation_id}/dc-api-response"),
+    "forget_claims": ("post", "/api/v1/presentations/{presentation_id}/forget-claims"),
     "show_record": ("get", "/api/v1/presentations/{presentation_id}/record"),
     "verify": ("post", "/api/v1/verify"),
     "list_failed_webhooks": ("get", "/api/v1/webhooks/failed"),
@@ -65,6 +66,9 @@ def test_a_presentation_from_asking_to_redeeming(under_test: VerifierUnderTest) 
     assert redeemed["state"] == "verified"
     assert redeemed["credentials"]["licence"][0]["claims"]["name"] == CLAIMS["name"]
     assert client.redeem(code, presentation_id=identifier).status == 409
+    forgotten = client.forget_claims(presentation_id=identifier, idempotency_key="third").body
+    assert (forgotten["state"], forgotten["credentials"]) == ("verified", None)
+    assert client.forget_claims(presentation_id=identifier).body == forgotten
     listed = client.list_presentations(cursor="").body["presentations"]
     assert (listed[0]["id"], listed[0]["credentials"]) == (identifier, None)
 
@@ -103,9 +107,11 @@ def test_refusals_have_the_documented_shape(under_test: VerifierUnderTest) -> No
     assert client.create_presentation({"policy": "unheard-of"}).status == 404
     assert client.create_presentation({"policy": "x" * 600_000}).status == 413
     assert client.redeem({"response_code": "guess"}, presentation_id=made["id"]).status == 409
+    assert client.forget_claims(presentation_id=made["id"]).status == 409
     assert client.show_presentation(presentation_id="unheard-of").status == 404
     others = generated(under_test, "dodam-bank")
     assert others.show_presentation(presentation_id=made["id"]).status == 404
+    assert others.forget_claims(presentation_id=made["id"]).status == 404
     assert others.redeem({"response_code": "guess"}, presentation_id=made["id"]).status == 404
     assert generated(under_test, token="jgk_" + "A" * 43).list_presentations().status == 401
 

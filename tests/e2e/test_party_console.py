@@ -38,7 +38,10 @@ def text_of(page: str) -> str:
     return html_module.unescape(page)
 
 
-@pytest.mark.parametrize("path", [*PAGES, "/console/asked/x", "/console/keys/x/rotate", "/console/keys/x/revoke"])
+@pytest.mark.parametrize(
+    "path",
+    [*PAGES, "/console/asked/x", "/console/asked/x/forget-claims", "/console/keys/x/rotate", "/console/keys/x/revoke"],
+)
 def test_every_page_is_behind_the_sign_in(sqlite_verifier: VerifierUnderTest, path: str) -> None:
     stranger = opened(sqlite_verifier, demo=True)
     answer = stranger.client.get(HOST + path, headers=PAGE, follow_redirects=False)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,11 +20,13 @@ from verifier.console.desk import asked_by_companies
 from verifier.dependencies import build_verifier
 from verifier.presentations.use_cases.requests import start_check
 from verifier.presentations.use_cases.results import redeem_in_browser, redeem_response_code, show_check
-from wallet_core.catalogue import Policy
+from verifier.relying_parties.ports import PartyId, RelyingParty
+from wallet_core.catalogue import Policy, Text
 from wallet_core.errors import InvalidRequest, KeyUnavailable, NotFound, StateConflict, UntrustedError
 from wallet_core.protocols.openid4vp import wallet
 from wallet_core.protocols.openid4vp.candidates import sd_jwt_candidate
 from wallet_core.protocols.openid4vp.matching import Selection, approve, match
+from wallet_core.protocols.openid4vp.presentation import REDEEM_WITHIN
 
 OURS, OTHERS = (hashlib.sha256(name).digest() for name in (b"our session", b"another session"))
 
@@ -257,6 +260,20 @@ def test_a_policy_is_asked_whole_in_every_format(sqlite_verifier: VerifierUnderT
         assert asked.source == policy.dcql_query
 
 
+def test_a_party_that_was_renamed_is_known_by_its_new_name_within_seconds(sqlite_verifier: VerifierUnderTest) -> None:
+    verifier, renamed = sqlite_verifier.verifier, RelyingParty(PartyId(PARTY), Text("새 이름", "New name"))
+    before = verifier.party(PARTY)
+    # As ``party add`` does, in a process of its own.
+    with verifier.database.unit() as unit:
+        verifier.parties(unit).add(renamed, now=verifier.clock.now())
+    sqlite_verifier.clock.advance(9)
+    assert verifier.party(PARTY) == before
+    sqlite_verifier.clock.advance(1)
+    assert verifier.party(PARTY) == renamed
+    with pytest.raises(NotFound):
+        verifier.party("unheard-of")
+
+
 # --- requests beside each other (M23) ---------------------------------------------------------------------------------
 @pytest.mark.parametrize("used", ["qr", "link"])
 def test_the_first_that_is_answered_ends_the_other(sqlite_verifier: VerifierUnderTest, desk, used) -> None:
@@ -336,6 +353,36 @@ def test_claims_go_when_the_policy_says_and_the_record_later(verifier: VerifierU
     run_crons_again(verifier)
     create_worker(verifier.verifier).run_due()
     assert stored_rows(verifier) == []
+
+
+def test_no_claims_outlive_their_record(sqlite_verifier: VerifierUnderTest) -> None:
+    """Whatever a policy counts, and answered and redeemed as late as can be."""
+    for policy in asked_by_companies(sqlite_verifier.verifier.catalogue.policies.values()):
+        made = sqlite_verifier.ask(
+            policy=policy.id, transaction_data=agreed_under(policy), flow="same_device", redirect_uri=BACK
+        )
+        with sqlite_verifier.verifier.database.reader() as unit:
+            stored = sqlite_verifier.verifier.storage(unit).presentations.by_id(PARTY, made["id"])
+        assert stored
+        terms = stored.state.terms
+        latest = terms.expires_at + REDEEM_WITHIN + terms.keep_for
+        assert latest <= stored.delete_at, policy.id
+        # And not for longer than is promised, but for the minutes in which it can be answered and redeemed.
+        promised = max(timedelta(days=policy.retention.record_days), terms.keep_for)
+        assert stored.delete_at - terms.created_at - promised <= timedelta(minutes=10), policy.id
+
+
+@pytest.mark.parametrize("settings", [{}, {"result_seconds": 86_400, "record_days": 1}], ids=["usual", "extreme"])
+def test_a_late_answer_is_told_times_that_go_together(tmp_path: Path, settings) -> None:
+    under_test = start_verifier(tmp_path, f"sqlite:///{tmp_path}/verifier.db", **settings)
+    made = under_test.ask(flow="same_device", redirect_uri=BACK)
+    under_test.clock.advance(299)
+    code = response_code(under_test.present(made["authorization_request"]).redirect_uri)
+    under_test.clock.advance(299)
+    told = under_test.api("POST", f"/{made['id']}/redeem", json={"response_code": code}).json()
+    assert told["claims_until"] <= told["record_until"]
+    under_test.client.close()
+    under_test.verifier.database.close()
 
 
 def run_crons_again(under_test):

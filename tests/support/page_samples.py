@@ -53,7 +53,7 @@ CLAIMS = [
 def check(state: str, **changes: Any) -> dict[str, Any]:
     """Return a check as the desk shows it."""
     return {
-        "id": "c-3c91", "policy": POLICY, "state": state, "created_at": NOW, "at": NOW,
+        "id": "c-3c91", "answered": "019aa6f1", "policy": POLICY, "state": state, "created_at": NOW, "at": NOW,
         "expires_at": NOW + timedelta(minutes=5), "uri": REQUEST,
         "wallet_uri": "http://localhost:8300/authorize", "match_number": "82", "browser": CALL,
         "kept_until": date(2027, 2, 20), "declined": False, "elsewhere": False,
@@ -386,6 +386,14 @@ def asked(state: str, **changes: Any) -> dict[str, Any]:
     } | changes  # fmt: skip
 
 
+FORGET = {
+    "id": "019aa6f1", "page": "/console/checks/c-3c91", "name": POLICY.name, "at": NOW,
+    "promised": load_catalogue().policies["account-opening"].retention,
+    "kept_until": NOW + timedelta(days=90), "record_until": NOW + timedelta(days=90),
+    "credentials": [CREDENTIAL, CREDENTIAL],
+}  # fmt: skip
+
+
 def _key(label: str, state: str, *scopes: str, used: timedelta | None = None, days: int | None = None) -> Any:
     end = None if days is None else NOW + timedelta(days=days)
     revoked = NOW if state == "revoked" else None
@@ -514,6 +522,8 @@ VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "asked-declined": ("asked.html", {"check": asked("refused", error="access_denied")}),
+    "forget-claims": ("forget_claims.html", {"check": FORGET}),
+    "forget-claims-own": ("forget_claims.html", {"check": {**FORGET, "promised": None}}),
     "asked-expired": ("asked.html", {"check": asked("expired")}),
     "certificates": ("certificates.html", {"entries": CALENDAR}),
     "certificates-calm": ("certificates.html", {"entries": CALENDAR[2:5]}),

@@ -115,6 +115,7 @@ class Desk:
         groups = result.credentials or {}
         return {
             "id": check_id,
+            "answered": result.id,
             "policy": self.policy(result.policy_id or ""),
             "state": result.state,
             "credentials": [self._credential(one) for group in groups.values() for one in group],
@@ -131,24 +132,35 @@ class Desk:
 
     def row(self, result: Result) -> Mapping[str, Any]:
         """Return a check as lists show it."""
-        policy = self.verifier.catalogue.policies.get(result.policy_id or "")
-        alone = result.check_id is None
         return {
-            "href": f"/console/asked/{result.id}" if alone else f"/console/checks/{result.check_id}",
-            "alone": alone,
-            "name": policy.name if policy else _OWN_QUERY,
+            "href": page_of(result),
+            "alone": result.check_id is None,
+            "name": self._name(result),
             "state": result.state,
             "at": result.ended_at or result.created_at,
+        }
+
+    def shown_claims(self, result: Result) -> Mapping[str, Any]:
+        """Return a presentation as the page shows it that asks whether its claims are to be deleted."""
+        policy = self.verifier.catalogue.policies.get(result.policy_id or "")
+        return {
+            "id": result.id,
+            "page": page_of(result),
+            "name": self._name(result),
+            "promised": policy.retention if policy else None,
+            "at": result.ended_at or result.created_at,
+            "kept_until": result.claims_until,
+            "record_until": result.record_until,
+            "credentials": [self._credential(one) for group in (result.credentials or {}).values() for one in group],
         }
 
     def shown_asked(self, asked: AskedQuery) -> Mapping[str, Any]:
         """Return a presentation that stands alone as its page shows it."""
         result, groups = asked.result, asked.result.credentials or {}
-        policy = self.verifier.catalogue.policies.get(result.policy_id or "")
         credentials = [one for group in groups.values() for one in group]
         return {
             "id": result.id,
-            "name": policy.name if policy else _OWN_QUERY,
+            "name": self._name(result),
             "state": result.state,
             "link": asked.link,
             "query": json.dumps(asked.query, ensure_ascii=False, indent=2),
@@ -180,6 +192,10 @@ class Desk:
             "at": result.checked_at,
         }
 
+    def _name(self, result: Result) -> Text:
+        policy = self.verifier.catalogue.policies.get(result.policy_id or "")
+        return policy.name if policy else _OWN_QUERY
+
     def _credential(self, credential: PresentedCredential) -> Mapping[str, Any]:
         known = self._type(credential)
         return {
@@ -198,6 +214,11 @@ class Desk:
             return catalogue.by_vct(Vct(credential.type))
         except NotFound:
             return None
+
+
+def page_of(result: Result) -> str:
+    """Return the address of the page of a presentation, or of the check that it belongs to."""
+    return f"/console/asked/{result.id}" if result.check_id is None else f"/console/checks/{result.check_id}"
 
 
 def _field(transaction: TransactionType, member: TransactionMember) -> str:

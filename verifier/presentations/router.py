@@ -225,6 +225,25 @@ async def receive_dc_api_response(
     return protocol_json(result_json(results.show_presentation(verifier.presentations, party, presentation_id)))
 
 
+@router.post("/{presentation_id}/forget-claims", response_model=shapes.Presentation)
+async def forget_claims(request: Request, presentation_id: str, key: Writer) -> Response:
+    """Delete the claims of a presentation now, before their time; a repeat changes nothing.
+
+    `claims_until` counts from the answer. Where your policy promises an earlier end, or counts from a later event, call
+    this when it comes. The record of the check stays until `record_until`, and nothing in it can be opened any more.
+    """
+    verifier = verifier_of(request)
+    party, unit = verifier.party(key.owner), verifier.database.unit()
+
+    def forget() -> Answer:
+        """Do it the first time the key comes."""
+        results.forget_claims(verifier.storage(unit), party, presentation_id, now=verifier.clock.now())
+        return Answer(200, {})
+
+    await answer_idempotently(request, unit, key, forget)
+    return protocol_json(result_json(results.show_presentation(verifier.presentations, party, presentation_id)))
+
+
 @router.get("/{presentation_id}/record", response_class=Response, responses=_RECORD)
 async def show_record(
     request: Request, presentation_id: str, key: Reader, disclose: Annotated[bool, Query()] = False

@@ -84,7 +84,9 @@ class Presentation(Shape):
     created_at: datetime
     expires_at: datetime = Field(description="Until when it can or could be answered.")
     ended_at: datetime | None = Field(description="When it was verified, refused or expired.")
-    claims_until: datetime | None = Field(description="Until when the claims can be read.")
+    claims_until: datetime | None = Field(
+        description="Until when the claims can be read; where they were deleted early, when that was."
+    )
     record_until: datetime = Field(description="Until when the fact of the check can be read.")
 
 

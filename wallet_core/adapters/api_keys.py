@@ -70,10 +70,6 @@ class KeyRecord:
     revoked_at: datetime | None
     last_used_at: datetime | None
 
-    def is_good(self, now: datetime) -> bool:
-        """Return whether calls with it are admitted."""
-        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
-
 
 def create_api_key(
     connection: Connection,

@@ -22,6 +22,9 @@ class LegalGround:
 class Retention:
     """How long an answer is kept.
 
+    No program knows of events at the company: the verifier counts ``claims_days`` from the answer, and whoever asked
+    deletes the claims where ``earlier`` comes true, or where the days from ``counted_from`` are over sooner.
+
     Attributes:
         claims_days: days the claims are kept; 0 = not at all.
         counted_from: the event from which the days count.

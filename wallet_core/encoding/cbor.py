@@ -42,7 +42,6 @@ each is compared with all others, which for 8 kB takes milliseconds and for 256 
 TAG_TDATE: Final = 0
 TAG_BIGNUM: Final = 2
 TAG_NEGATIVE_BIGNUM: Final = 3
-TAG_BASE64URL: Final = 21
 TAG_BASE64: Final = 22
 TAG_BASE16: Final = 23
 TAG_CBOR: Final = 24

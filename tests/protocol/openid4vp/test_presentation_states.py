@@ -63,6 +63,7 @@ INPUTS = {
     "redeem wrong": lambda state: states.redeem(state, WRONG, now=LATER),
     "redeem late": lambda state: states.redeem(state, RIGHT, now=NOW + states.REDEEM_WITHIN),
     "return elsewhere": lambda state: states.return_elsewhere(state, now=LATER),
+    "forget": lambda state: states.forget(state, now=LATER),
 }
 OPEN = {
     "retrieve": Retrieved,
@@ -80,9 +81,9 @@ TABLE = {
         "redeem late": Expired,
         "return elsewhere": Refused,
     },
-    "verified": {},
-    "refused": {},
-    "expired": {},
+    "verified": {"forget": Verified},
+    "refused": {"forget": Refused},
+    "expired": {"forget": Expired},
 }
 
 
@@ -124,6 +125,29 @@ def test_wrong_codes_are_counted_and_then_the_answer_is_gone() -> None:
     refused = states.redeem(state, WRONG, now=LATER)
     assert isinstance(refused, Refused)
     assert refused.error == "access_denied"
+
+
+def test_what_is_forgotten_holds_no_claims_and_says_since_when() -> None:
+    verified = every_state()["verified"]
+    forgotten = states.forget(verified, now=LATER)
+    assert forgotten == replace(verified, credentials=None, keep_until=LATER)
+    assert states.next_change(forgotten) is None
+    # Once more, later: it does not say that it happened then.
+    assert states.forget(forgotten, now=NOW + timedelta(days=400)) == forgotten
+    # What time has done already is no merit of whoever asks.
+    in_time = states.forget(verified, now=verified.keep_until)
+    assert in_time == replace(verified, credentials=None)
+
+
+@pytest.mark.parametrize("name", ["requested", "retrieved", "answered"])
+def test_what_ended_by_time_alone_can_be_forgotten(name) -> None:
+    assert isinstance(states.forget(every_state()[name], now=NOW + timedelta(days=400)), Expired)
+
+
+@pytest.mark.parametrize("name", ["refused", "expired"])
+def test_what_never_had_claims_to_read_is_as_it_was(name) -> None:
+    state = every_state()[name]
+    assert states.forget(state, now=LATER) is state
 
 
 @pytest.mark.parametrize("name", TABLE)

@@ -321,7 +321,6 @@ def test_of_two_formats_the_person_chooses(town: Town) -> None:
     names = [[pick.name["en"] for pick in picks] for picks in group.alternatives]
     # The mdoc shows nothing that was not asked for; an SD-JWT VC always names its issuer as well.
     assert names == [[f"{LICENCE.name.en} (ISO)"], [LICENCE.name.en]]
-    assert view.has_choice
     # What the policy says it does not ask for comes first among the hidden.
     first = LICENCE.claim_at(group.alternatives[0][0].hidden[0].path)
     assert first is not None

@@ -220,7 +220,6 @@ def test_one_of_several_cards_is_chosen(town: Town) -> None:
     presentation = reviewed(town, verifier)
     view = use_cases.review_request(town.wallet.presentation_ports(), presentation)
     assert len(view.groups[0].alternatives) == 2
-    assert view.has_choice
     names = [pick.name["en"] for [pick] in view.groups[0].alternatives]
     answered(town, presentation, group_0=str(names.index(CARD.name.en)))
     assert set(received(verifier)) == {"resident_card"}
@@ -243,7 +242,6 @@ def test_several_cards_are_sent_where_the_verifier_takes_them_and_the_person_add
         view = use_cases.review_request(town.wallet.presentation_ports(), presentation)
         [pick] = view.groups[0].alternatives[0]
         assert [other.card_id != pick.card_id for other in pick.others] == [True]
-        assert view.has_choice
         answered(town, presentation, **answers)
         answer = verifier.received()
         assert isinstance(answer, PresentationResponse)

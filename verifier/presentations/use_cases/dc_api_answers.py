@@ -81,7 +81,9 @@ def judge_dc_api_answer(
 ) -> Verdict:
     """Return what an answer means for its request. Nothing is stored yet: ``protocol.record_verdict`` does that.
 
-    An answer that cannot even be read, or a mistake of the caller, changes nothing.
+    What cannot be read, and what was not expected (step 1), is a mistake of the caller: it raises and changes nothing.
+    An answer that does not open with the key of this request (step 2) ends it, as one that fails a later check does:
+    the verdict refuses (decision 0091).
 
     Args:
         ports: what is needed.

@@ -18,7 +18,7 @@ from wallet_core.protocols.openid4vp.asking import create_response_encryption, n
 from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, ClientIdPrefix, create_client_id
 from wallet_core.protocols.openid4vp.dc_api import DcApiOffer, DcApiProtocol, DcApiRequest
 from wallet_core.protocols.openid4vp.dcql import DcqlQuery, parse_dcql_query, validate_own_query
-from wallet_core.protocols.openid4vp.presentation import PresentationFlow, Requested, Terms
+from wallet_core.protocols.openid4vp.presentation import REDEEM_WITHIN, PresentationFlow, Requested, Terms
 from wallet_core.protocols.openid4vp.request import (
     AuthorizationRequest,
     RequestUriMethod,
@@ -354,11 +354,15 @@ def _transactions(
 
 
 def _retention(policy: Policy | None, periods: Periods, now: datetime) -> tuple[timedelta, datetime]:
-    if policy is None:
-        return periods.result, now + periods.record
-    kept = timedelta(days=policy.retention.claims_days) or periods.result
-    # The record outlives the claims, however the policy counts.
-    return kept, now + periods.request + max(kept, timedelta(days=policy.retention.record_days))
+    """Return how long claims are kept once they may be read, and when the row goes."""
+    kept, record = periods.result, periods.record
+    if policy is not None:
+        kept = timedelta(days=policy.retention.claims_days) or kept
+        record = timedelta(days=policy.retention.record_days)
+    # The claims are counted from the verdict, which in the same-device flow is when the code is redeemed. The record
+    # outlives them, however policy and settings count.
+    latest_verdict = now + periods.request + REDEEM_WITHIN
+    return kept, latest_verdict + max(kept, record)
 
 
 def _validate_addresses(order: PresentationOrder) -> None:

@@ -45,7 +45,7 @@ class Result:
         created_at: when it was asked.
         expires_at: until when it can or could be answered.
         ended_at: when it was verified, refused or expired; None before.
-        claims_until: until when the claims are kept; None unless verified.
+        claims_until: until when the claims are kept, or when they were deleted early; None unless verified.
         record_until: until when the presentation is kept, with its record.
         transactions: what was to be agreed to, with the query whose answer agreed to it; None before ``verified``.
     """
@@ -182,6 +182,24 @@ def redeem_in_browser(ports: PresentationPorts, response_code: str, *, session_d
         )
         storage.presentations.advance(stored, moved)
     return _result(stored.moved(moved), now)
+
+
+def forget_claims(storage: Storage, party: RelyingParty, presentation_id: str, *, now: datetime) -> None:
+    """Delete the claims of a presentation that has ended before their time; a repeat changes nothing.
+
+    Its record stays, without what opens the digests in it.
+
+    Raises:
+        NotFound: the party has no such presentation.
+        StateConflict: it has not ended, or something else moves it just now.
+    """
+    with storage.unit:
+        stored = storage.presentations.by_id(party.id, presentation_id)
+        if stored is None:
+            raise NotFound("there is no such presentation")
+        moved = states.forget(stored.state, now=now)
+        if moved != stored.state:
+            storage.presentations.advance(stored, moved)
 
 
 def move_on_in_time(storage: Storage, *, now: datetime) -> MovedOn:

@@ -31,19 +31,26 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from wallet_core.adapters import log
 from wallet_core.adapters.app_tables import AppTables
 from wallet_core.adapters.sql import database_now
 from wallet_core.errors import NotFound, StateConflict
 from wallet_core.types import Json, JsonObject
 
 MAX_ATTEMPTS = 12
-"""Tries before a job goes to the failed ones; with the backoff below about eleven hours."""
+"""Tries before a job goes to the failed ones: with the waits below 32 to 64 minutes after the first."""
 
 BACKOFF_BASE = timedelta(seconds=2)
-BACKOFF_CAP = timedelta(hours=3)
+"""The longest wait after the first try; it doubles with each, and jitter halves it at most."""
+
+BACKOFF_CAP = timedelta(minutes=30)
+"""The longest wait after any try: work that comes back (``Cron``) stands still for no longer once a fault is mended."""
+
 MAX_ERROR_CHARACTERS = 500
 
 DEFAULT_QUEUE = "default"
+
+_DIED = "its worker died"
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,13 +292,18 @@ def fail(connection: Connection, tables: AppTables, job: Job, error: str) -> Non
 
 
 def _give_up(connection: Connection, tables: AppTables, job: Job, error: str | None) -> None:
+    """Move a job to the failed ones and say so, if it is still ours: nothing and nobody tries it again by itself."""
     table, failed = tables.job, tables.job_failed
     mine = (table.c.id == job.id, table.c.token == job.token)
     kept = [column.name for column in failed.c if column.name in table.c and column.name != "error"]
-    reason = literal(error) if error else func.coalesce(table.c.error, "its worker died")
+    reason = literal(error) if error else func.coalesce(table.c.error, _DIED)
     moved = select(*(table.c[name] for name in kept), reason, database_now()).where(*mine)
     connection.execute(insert(failed).from_select([*kept, "error", "failed_at"], moved))
-    connection.execute(delete(table).where(*mine))
+    gone = connection.execute(delete(table).where(*mine).returning(table.c.error)).one_or_none()
+    if gone is not None:
+        logger = log.get_logger(f"{tables.app}.jobs")
+        said = error or gone.error or _DIED
+        logger.error("job given up: see `jobs failed`", job=job.id, name=job.name, tries=job.max_attempts, error=said)
 
 
 def _job(row: RowMapping) -> Job:

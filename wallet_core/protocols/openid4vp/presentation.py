@@ -7,6 +7,8 @@ Requested ──retrieve──▶ Retrieved ──answer──▶ Verified      
     └──────── end, or time ─┴──▶ Expired ◀──never redeemed──┘
 ```
 
+A ``Verified`` one loses its claims by time (:func:`observe`) or before it (:func:`forget`), and stays ``Verified``.
+
 Transitions are pure. One that must be remembered returns a state; one that must not raises.
 """
 
@@ -257,6 +259,22 @@ def return_elsewhere(state: Presentation, *, now: datetime) -> Refused:
         raise StateConflict("there is no answer to redeem", clause="OpenID4VP 13.3")
     # x509-HAIP5.1-other-browser
     return _withdraw(state, "the answer came back in another browser", now)
+
+
+def forget(state: Presentation, *, now: datetime) -> Verified | Refused | Expired:
+    """Return the state after whoever asked needs the claims no more, though they might be kept longer.
+
+    One that has ended and holds none is what :func:`observe` says.
+
+    Raises:
+        StateConflict: it has not ended.
+    """
+    ended = observe(state, now=now)
+    if not isinstance(ended, Verified | Refused | Expired):
+        raise StateConflict("this presentation has not ended: there are no claims to delete yet")
+    if isinstance(ended, Verified) and ended.credentials is not None:
+        return replace(ended, credentials=None, keep_until=now)
+    return ended
 
 
 def observe(state: Presentation, *, now: datetime) -> Presentation:

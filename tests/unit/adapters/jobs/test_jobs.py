@@ -1,5 +1,7 @@
 """The lease table: order, keys, retries, failed jobs, batches, outside work, repeats, rate limits. On both engines."""
 
+import io
+import json
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,9 +11,18 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from tests.support.job_programs import EFFECT, METADATA, TABLES
-from wallet_core.adapters import jobs
+from wallet_core.adapters import jobs, log
 from wallet_core.adapters.jobs import Cron, Job, Task, Worker
-from wallet_core.adapters.jobs.queue import LeaseLost, claim, extend, finish
+from wallet_core.adapters.jobs.queue import (
+    BACKOFF_BASE,
+    BACKOFF_CAP,
+    MAX_ATTEMPTS,
+    LeaseLost,
+    claim,
+    extend,
+    fail,
+    finish,
+)
 from wallet_core.adapters.sql import Database, UnitOfWork, database_now
 from wallet_core.errors import NotFound, StorageError
 
@@ -124,6 +135,71 @@ def test_a_job_that_keeps_failing_goes_to_the_failed_and_can_be_sent_again(made:
             jobs.send_again(unit.connection, TABLES, failed["id"])
     assert _worker(made).run_due() == 1
     assert _count(made, EFFECT) == 1
+
+
+def test_the_tries_of_a_job_end_when_it_is_written_that_they_do(made: Database) -> None:
+    """The text at ``MAX_ATTEMPTS`` says from when to when, and no wait is beyond the cap."""
+
+    def run(job: Job, unit: UnitOfWork, prepared: Any) -> None:
+        raise KeyError
+
+    _add(made)
+    longest = []
+    for attempt in range(1, MAX_ATTEMPTS):
+        _worker(made, run).run_due()
+        with made.reader() as unit:
+            row = unit.connection.execute(select(TABLES.job, database_now().label("now"))).one()
+        longest.append(min(BACKOFF_BASE * 2 ** (attempt - 1), BACKOFF_CAP).total_seconds())
+        assert longest[-1] / 2 - 5 <= row.due - row.now <= longest[-1]
+        _make_due(made)
+    _worker(made, run).run_due()
+    assert _count(made, TABLES.job) == 0
+    assert _count(made, TABLES.job_failed) == 1
+    assert longest[-1] == BACKOFF_CAP.total_seconds()
+    assert [round(sum(longest) * share / 60) for share in (0.5, 1)] == [32, 64]
+
+
+def _said(stream: io.StringIO) -> list[tuple[str, str]]:
+    return [(line["level"], line["event"]) for line in map(json.loads, stream.getvalue().splitlines())]
+
+
+def test_giving_up_is_said_in_words_of_its_own(made: Database) -> None:
+    def run(job: Job, unit: UnitOfWork, prepared: Any) -> None:
+        raise KeyError("홍길동")
+
+    said = io.StringIO()
+    log.configure(stream=said)
+    _add(made, max_attempts=2)
+    for _ in range(2):
+        _make_due(made)
+        _worker(made, run).run_due()
+    given_up = ("error", "job given up: see `jobs failed`")
+    assert _said(said) == [("warning", "job failed"), ("warning", "job failed"), given_up]
+    last = json.loads(said.getvalue().splitlines()[-1])
+    assert (last["name"], last["tries"], last["error"]) == ("effect", 2, "KeyError")
+
+
+def test_a_worker_that_died_is_said_too(made: Database) -> None:
+    said = io.StringIO()
+    log.configure(stream=said)
+    _add(made, max_attempts=1)
+    with made.unit() as unit:
+        claim(unit.connection, TABLES, "default", limit=1, lease=LEASE)
+    _make_due(made)
+    _worker(made).run_due()
+    assert _said(said) == [("error", "job given up: see `jobs failed`")]
+    assert json.loads(said.getvalue())["error"] == "its worker died"
+
+
+def test_who_lost_the_lease_gives_nothing_up(made: Database) -> None:
+    said = io.StringIO()
+    log.configure(stream=said)
+    _add(made, max_attempts=1)
+    with made.unit() as unit:
+        (job,) = claim(unit.connection, TABLES, "default", limit=1, lease=LEASE)
+        unit.connection.execute(update(TABLES.job).values(token="another's"))
+        fail(unit.connection, TABLES, job, "KeyError")
+    assert (_count(made, TABLES.job), _count(made, TABLES.job_failed), _said(said)) == (1, 0, [])
 
 
 def test_the_id_of_a_job_is_never_used_again(made: Database) -> None:
