@@ -178,6 +178,11 @@ async def receive(ports: IssuancePorts, issuance: Issuance) -> Issuance:
     """Have the keys attested where that is asked for, sign the proofs, ask for the credentials and verify them.
 
     ``Preview`` follows, ``Waiting`` where the agency decides later, or ``Failed``.
+
+    Raises:
+        StateConflict: another window was first.
+        FetchError: a server was not reached; it can be tried again.
+        KeyUnavailable: a key of the wallet provider cannot be used now.
     """
     while isinstance(state := issuance.state, Signing):
         try:
