@@ -243,8 +243,10 @@ def wait(ports: IssuancePorts, issuance: Issuance, state: Waiting) -> Issuance:
 
 
 def interval_of(issued: IssuedCredentials) -> timedelta:
-    """Return after what time an issuer is to be asked again: the shortest it named."""
-    return timedelta(seconds=min(deferred.interval for deferred in issued.deferred))
+    """Return after what time an issuer is to be asked again: the longest it named, for all are asked for together."""
+    # OpenID4VCI 9.2: each interval is the least time to wait, also beside a shorter one.
+    # vci-9.2-interval
+    return timedelta(seconds=max(deferred.interval for deferred in issued.deferred))
 
 
 def _card(
