@@ -167,8 +167,15 @@ class Cards(Protocol):
         """Store further copies of a card, to be used after those it has."""
         ...
 
-    def keep_grant(self, account_id: AccountId, card_id: str, grant: Grant | None) -> None:
-        """Store with what new copies are fetched from now on; None: they cannot be any more."""
+    def rotate_token(self, account_id: AccountId, issuer: CredentialIssuerId, old: str, new: str) -> None:
+        """Store another refresh token with every card of the account and the issuer that had the old one.
+
+        Cards that came together share one, and a server that rotates takes the old one no more.
+        """
+        ...
+
+    def drop_grant(self, account_id: AccountId, card_id: str) -> None:
+        """Forget with what new copies are fetched: they cannot be any more."""
         ...
 
     def refresh_soon(self, account_id: AccountId, card_id: str, at: datetime) -> None:
@@ -176,7 +183,10 @@ class Cards(Protocol):
         ...
 
     def claim_refresh(self, account_id: AccountId, card_id: str, now: datetime, until: datetime) -> bool:
-        """Note that new copies are being fetched, until then at most; false if somebody else is at it."""
+        """Note that new copies are being fetched, until then at most; false if somebody else is at it.
+
+        Or at another card of the issuer: the two may share a refresh token, of which each is good for one request.
+        """
         ...
 
     def plan_refresh(self, account_id: AccountId, card_id: str, at: datetime | None) -> None:

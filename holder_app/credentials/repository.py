@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Row, delete, false, func, insert, or_, select, update
@@ -91,11 +92,19 @@ class SqlCards:
         last = select(func.max(_COPY.c.position)).where(_COPY.c.card_id == card.id)
         self._insert_copies(card, copies, first=(self._unit.connection.execute(last).scalar() or 0) + 1)
 
-    def keep_grant(self, account_id: AccountId, card_id: str, grant: Grant | None) -> None:
-        """Store with what new copies are fetched from now on; None: they cannot be any more."""
-        values: dict[str, object] = {"sealed_grant": self._seal_grant(account_id, card_id, grant)}
-        if grant is None:
-            values |= {"refresh_at": None, "refreshing_until": None}
+    def rotate_token(self, account_id: AccountId, issuer: CredentialIssuerId, old: str, new: str) -> None:
+        """Store another refresh token with every card of the account and the issuer that had the old one."""
+        connection = self._unit.connection
+        mine = (_CARD.c.account_id == account_id, _CARD.c.issuer == issuer, _CARD.c.sealed_grant.is_not(None))
+        for row in connection.execute(select(_CARD).where(*mine).order_by(_CARD.c.id).with_for_update()).all():
+            grant = self._open_grant(row)
+            if grant is not None and grant.refresh_token == old:
+                sealed = self._seal_grant(account_id, row.id, replace(grant, refresh_token=new))
+                connection.execute(update(_CARD).where(*self._mine(account_id, row.id)).values(sealed_grant=sealed))
+
+    def drop_grant(self, account_id: AccountId, card_id: str) -> None:
+        """Forget with what new copies are fetched: they cannot be any more."""
+        values = {"sealed_grant": None, "refresh_at": None, "refreshing_until": None}
         self._unit.connection.execute(update(_CARD).where(*self._mine(account_id, card_id)).values(values))
 
     def refresh_soon(self, account_id: AccountId, card_id: str, at: datetime) -> None:
@@ -106,9 +115,14 @@ class SqlCards:
 
     def claim_refresh(self, account_id: AccountId, card_id: str, now: datetime, until: datetime) -> bool:
         """Note that new copies are being fetched, until then at most; false if somebody else is at it."""
-        free = _CARD.c.refreshing_until.is_(None) | (_CARD.c.refreshing_until <= now)
-        statement = update(_CARD).where(*self._mine(account_id, card_id), free).values(refreshing_until=until)
-        return self._unit.connection.execute(statement).rowcount == 1
+        connection, mine = self._unit.connection, self._mine(account_id, card_id)
+        issuer = select(_CARD.c.issuer).where(*mine).scalar_subquery()
+        beside = select(_CARD.c.refreshing_until).where(_CARD.c.account_id == account_id, _CARD.c.issuer == issuer)
+        # Locked in one order: of two that claim at once, the second sees what the first wrote.
+        found = connection.execute(beside.order_by(_CARD.c.id).with_for_update()).scalars().all()
+        if any(busy_until is not None and busy_until > now for busy_until in found):
+            return False
+        return connection.execute(update(_CARD).where(*mine).values(refreshing_until=until)).rowcount == 1
 
     def plan_refresh(self, account_id: AccountId, card_id: str, at: datetime | None) -> None:
         """Set when new copies are asked for next, and that nobody is at it any more."""

@@ -9,6 +9,7 @@ from alembic.migration import MigrationContext
 
 from holder_app.accounts.ports import SignInRefused
 from holder_app.accounts.use_cases import CODE_TRIES, create_sign_in_code, resolve_session, sign_in
+from holder_app.credentials.refreshing import BUSY
 from holder_app.credentials.use_cases import delete_card, list_cards, list_history
 from holder_app.tables import WalletBase
 from holder_app.tasks import FORGET_EXPIRED, create_worker
@@ -103,6 +104,20 @@ def test_a_sealed_card_opens_for_its_own_account_only(stored: Town) -> None:
             unit.connection.exec_driver_sql(f"UPDATE {table} SET account_id = 'hana'")  # noqa: S608
     with pytest.raises(KeyUnavailable):
         list_cards(stored.wallet.card_ports(), other.id)
+
+
+def test_of_simultaneous_refreshes_of_one_issuers_cards_exactly_one_begins(stored: Town) -> None:
+    receive(stored, LICENCE, formats=(FORMAT_SD_JWT_VC, FORMAT_MDOC))
+    cards = list_cards(stored.wallet.card_ports(), stored.owner.id)
+    assert len(cards) == 2
+    turns, now = iter(cards * 2), stored.clock.now()
+
+    def begin() -> bool:
+        card, ports = next(turns), stored.wallet.card_ports()
+        with ports.unit:
+            return ports.cards.claim_refresh(stored.owner.id, card.id, now, now + BUSY)
+
+    assert sorted(at_once(4, begin)) == [False, False, False, True]
 
 
 def test_of_simultaneous_sign_ins_with_one_code_exactly_one_wins(stored: Town) -> None:

@@ -157,7 +157,7 @@ def ports_of(memory: Memory) -> IssuancePorts:
     return IssuancePorts(
         unit=nullcontext(),
         issuances=memory,
-        cards=SimpleNamespace(add=lambda card: None),
+        cards=SimpleNamespace(add=lambda card: None, get=lambda account_id, card_id: None),
         history=SimpleNamespace(add=memory.history.append),
         catalogue=CATALOGUE,
         anchors=TrustAnchors(),

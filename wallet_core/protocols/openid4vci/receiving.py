@@ -3,7 +3,7 @@
 OpenID4VCI 7, 8, 9 and 11, the wallet's side, as flows that end wherever the holder's keys must sign.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -173,6 +173,7 @@ def receive_credentials(
 def poll_deferred(
     waiting: IssuedCredentials,
     *,
+    keep: Callable[[TokenResponse], None],
     now: datetime,
     client: ClientInstance | None = None,
     random: RandomBytes | None = None,
@@ -181,6 +182,14 @@ def poll_deferred(
 
     What still waits stands in ``deferred`` with its new interval; what was refused for good, in ``failures``. A token
     that is over is renewed with the refresh token, if there is one.
+
+    Args:
+        waiting: what was put off.
+        keep: stores a renewed token. It is called before anything else is sent: whatever comes next may fail, and the
+            refresh token before it may be dead by then.
+        now: the time, for the proofs of the client.
+        client: whose key the access token is bound to, if to any.
+        random: needed with a client, for its proofs.
 
     Raises:
         PeerRefusal: the issuer refused for now, and nothing came; it can be asked again.
@@ -195,6 +204,8 @@ def poll_deferred(
         response = yield from talk.send(request, token)
         if response.status == 401 and token.refresh_token is not None:
             token = yield from refresh(talk, token)
+            # RFC 6749 6: the server may have revoked the refresh token before it.
+            keep(token)
             response = yield from talk.send(request, token)
         try:
             answer = messages.parse_deferred_response(response, encryption, transaction_id=each.transaction_id)
