@@ -57,15 +57,18 @@ class Words:
         """Return a card with its claims."""
         until = self.say("until", date=f"{card.expires_at:%Y-%m-%d}") if card.expires_at else ""
         head = f"  {self.local(card.name)} · {card.issuer_name} {until}".rstrip()
-        return "\n".join([head, f"    id {card.id}", *self.fields(card.fields)])
+        problem = [f"    ! {self.say('unreadable')}"] if card.state is CardState.UNREADABLE else []
+        return "\n".join([head, f"    id {card.id}", *problem, *self.fields(card.fields)])
 
     def card_line(self, card: CardView) -> str:
         """Return a card in one line."""
         until = f"{card.expires_at:%Y-%m-%d}" if card.expires_at else "-"
-        return f"{card.id}  {self.local(card.name)} · {card.issuer_name} · {until}{self._withdrawn(card.state)}"
+        return f"{card.id}  {self.local(card.name)} · {card.issuer_name} · {until}{self._trouble(card.state)}"
 
-    def _withdrawn(self, state: str) -> str:
-        return f" · {self.say(state)}" if state in {CardState.SUSPENDED, CardState.REVOKED} else ""
+    def _trouble(self, state: str) -> str:
+        """Return why a card cannot be used, where that is not its end, which stands there anyway."""
+        told = {CardState.SUSPENDED, CardState.REVOKED, CardState.UNREADABLE}
+        return f" · {self.say(state)}" if state in told else ""
 
     def request(self, view: RequestView) -> str:
         """Return who asks for what, why, and what stays hidden."""
@@ -130,7 +133,7 @@ class Words:
     def _card(self, pick: PickView) -> str:
         """Name a card with what tells two of one kind apart."""
         received = f"{pick.received_at:%Y-%m-%d %H:%M}"
-        return f"{self.local(pick.name)} · {pick.issuer_name} · {received}{self._withdrawn(pick.withdrawn)}"
+        return f"{self.local(pick.name)} · {pick.issuer_name} · {received}{self._trouble(pick.withdrawn)}"
 
     def record(self, record: HistoryRecord) -> str:
         """Return a line of the history."""

@@ -72,6 +72,9 @@ class Card:
     the issuer said when it was last asked; None before, and for a card without status. ``grant`` is with what new
     copies are fetched, None if they cannot be; ``refreshed_at`` is when they last were, ``refresh_at`` when it is time
     to ask again.
+
+    ``copies`` are those that can be opened. A card without any cannot be read: its rows are damaged, or sealed under a
+    key that is lost. It is listed as such, and is in no other card's way.
     """
 
     id: str
@@ -100,7 +103,8 @@ class Card:
     def next_copy(self) -> CardCopy:
         """The copy to present next: one that nobody has seen; when none is left always the last one.
 
-        So what can be linked then are the showings of that one copy, and of no other.
+        So what can be linked then are the showings of that one copy, and of no other. A card that cannot be read has
+        none to present.
         """
         # protocols.md 8, HAIP: copies of a batch are there so that verifiers cannot link what they got.
         # haip-4-copy-once

@@ -15,7 +15,7 @@ from typing import Final
 from holder_app.accounts.ports import AccountId
 from holder_app.credentials.describe import Text, claim_at, credential_type, describe_claims, name_of
 from holder_app.credentials.ports import Card, CardStatus, Grant, NewCopies, RecordKind, Reissuer
-from holder_app.credentials.use_cases import CardPorts, claims_of, new_record
+from holder_app.credentials.use_cases import CardPorts, claims_of, new_record, readable_claims
 from wallet_core.catalogue import Catalogue, CredentialType
 from wallet_core.encoding.claims_path import ConcretePath
 from wallet_core.errors import NotFound, NotSupported, PeerRefusal, StateConflict, WalletError
@@ -160,13 +160,16 @@ def _claim(ports: CardPorts, account_id: AccountId, card_id: str) -> Card | None
         if card is None:
             raise NotFound("no such card in this wallet")
         if card.grant is None:
+            if card.refresh_at is not None:  # the grant cannot be opened now: no reason to try all the time
+                ports.cards.plan_refresh(account_id, card_id, now + LOOK_AGAIN)
             return card
         return card if ports.cards.claim_refresh(account_id, card_id, now, now + BUSY) else None
 
 
 def _needs_batch(card: Card, now: datetime) -> bool:
     renew = renewal_time(card)
-    return card.status is CardStatus.REVOKED or runs_low(card) or (renew is not None and renew <= now)
+    is_over = card.status is CardStatus.REVOKED or readable_claims(card) is None
+    return is_over or runs_low(card) or (renew is not None and renew <= now)
 
 
 def _with(card: Card, new: NewCopies, now: datetime) -> Card:
@@ -240,7 +243,12 @@ def _plan(ports: CardPorts, card: Card, after: timedelta | None) -> None:
 
 
 def changed_labels(before: Card, after: Card, catalogue: Catalogue) -> tuple[Text, ...]:
-    """Return the labels of what new copies say otherwise; the day of their signing is no change."""
+    """Return the labels of what new copies say otherwise; the day of their signing is no change.
+
+    Nothing for a card that cannot be read: nobody knows what it said.
+    """
+    if readable_claims(before) is None:
+        return ()
     known = credential_type(catalogue, before.format, before.type)
     old, new = _values(before, known), _values(after, known)
     changed = [path for path in {**old, **new} if (path in old, path in new) != (True, True) or old[path] != new[path]]

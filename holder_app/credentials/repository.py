@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -15,7 +16,7 @@ from holder_app.tables import table_of
 from wallet_core.adapters.keystore import Sealer
 from wallet_core.adapters.sql import UnitOfWork
 from wallet_core.encoding import strict_json
-from wallet_core.errors import StateConflict
+from wallet_core.errors import KeyUnavailable, StateConflict
 from wallet_core.types import CredentialConfigurationId, CredentialIssuerId
 
 _CARD = table_of(CardRow)
@@ -97,7 +98,7 @@ class SqlCards:
         connection = self._unit.connection
         mine = (_CARD.c.account_id == account_id, _CARD.c.issuer == issuer, _CARD.c.sealed_grant.is_not(None))
         for row in connection.execute(select(_CARD).where(*mine).order_by(_CARD.c.id).with_for_update()).all():
-            grant = self._open_grant(row)
+            grant = self._readable_grant(row)
             if grant is not None and grant.refresh_token == old:
                 sealed = self._seal_grant(account_id, row.id, replace(grant, refresh_token=new))
                 connection.execute(update(_CARD).where(*self._mine(account_id, row.id)).values(sealed_grant=sealed))
@@ -155,8 +156,17 @@ class SqlCards:
         wanted = select(_CARD.c.id).where(condition)
         copies: dict[str, list[CardCopy]] = defaultdict(list)
         for row in connection.execute(select(_COPY).where(_COPY.c.card_id.in_(wanted)).order_by(_COPY.c.position)):
-            copies[row.card_id].append(self._copy(row))
-        return [_card(row, tuple(copies[row.id]), self._open_grant(row)) for row in rows]
+            # One that cannot be opened, damaged or sealed under a key that is lost, is in no other's way.
+            with suppress(KeyUnavailable):
+                copies[row.card_id].append(self._copy(row))
+        return [_card(row, tuple(copies[row.id]), self._readable_grant(row)) for row in rows]
+
+    def _readable_grant(self, row: Row[tuple[object, ...]]) -> Grant | None:
+        """Return the grant of a card; None if it has none, or one that cannot be opened."""
+        try:
+            return self._open_grant(row)
+        except KeyUnavailable:
+            return None
 
     @staticmethod
     def _mine(account_id: AccountId, card_id: str) -> tuple[ColumnElement[bool], ...]:

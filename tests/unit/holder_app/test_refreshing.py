@@ -24,8 +24,9 @@ from holder_app.credentials.refreshing import (
 )
 from holder_app.credentials.use_cases import claims_of, delete_card, list_history
 from holder_app.tasks import create_worker
+from tests.support.damaging import WAYS, damage
 from tests.support.refreshing import RefreshingIssuer, refresh, refreshing, the_card, use
-from tests.support.wallets import CATALOGUE, LICENCE, Town, receive, wait
+from tests.support.wallets import CATALOGUE, LICENCE, NAME, Town, receive, wait
 from wallet_core.errors import NotFound
 from wallet_core.http import HttpRequest, HttpResponse
 from wallet_core.keys.jwk import thumbprint
@@ -346,6 +347,33 @@ def test_a_refusal_of_the_token_before_the_renewed_one_ends_nothing(town: Town, 
     assert (after.grant.refresh_token, after.refresh_at) == ("refresh-1+", town.clock.now() + RETRY)
     town.network.hosts["issuer.example"] = issuer
     assert refresh(town) is Refreshed.SAME
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_card_that_cannot_be_read_is_mended_by_new_copies(town: Town, issuer: RefreshingIssuer, way: str) -> None:
+    damage(town.wallet, the_card(town).id, way)
+    assert refresh(town) is Refreshed.NEW
+    after = the_card(town)
+    assert claims_of(after)["name"] == NAME
+    assert len(after.copies) == 10
+    assert history(town) == []
+
+
+def test_a_grant_that_cannot_be_opened_is_not_tried_all_the_time(town: Town, issuer: RefreshingIssuer) -> None:
+    damage(town.wallet, the_card(town).id, "damaged", copies=0, grant=True)
+    assert len(the_card(town).copies) == 10
+    assert refresh(town) is Refreshed.NO_GRANT
+    assert the_card(town).refresh_at == town.clock.now() + LOOK_AGAIN
+
+
+def test_a_new_token_is_kept_beside_a_grant_that_cannot_be_opened(town: Town) -> None:
+    issuer, (one, other) = two_cards(town)
+    damage(town.wallet, other.id, "damaged", copies=0, grant=True)
+    assert refresh_one(town, one) is Refreshed.NEW
+    assert {card.id: card.grant and card.grant.refresh_token for card in cards_of(town)} == {
+        one.id: issuer.refresh_token,
+        other.id: None,
+    }
 
 
 def test_of_two_that_refresh_one_does_it(town: Town, issuer: RefreshingIssuer) -> None:
