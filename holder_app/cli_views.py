@@ -140,6 +140,7 @@ class Words:
         peer, cards = record.body.get("peer"), record.body.get("cards")
         name = _peer_name(peer, self) if isinstance(peer, dict) else ""
         names = ", ".join(_card_names(cards if isinstance(cards, list) else [], self))
+        names = names if record.is_readable else self.say("record_unreadable")
         what = " · ".join(part for part in (name, names) if part)
         return f"{record.at:%Y-%m-%d %H:%M:%S}  {self.say(f'kind_{record.kind}')}  {what}  {record.id}"
 
@@ -171,7 +172,8 @@ def field_json(field: Field) -> JsonObject:
 
 def record_json(record: HistoryRecord) -> JsonObject:
     """Return a line of the history for scripts."""
-    return {"id": record.id, "kind": record.kind, "at": record.at.isoformat(), **record.body}
+    unreadable: JsonObject = {} if record.is_readable else {"readable": False}
+    return {"id": record.id, "kind": record.kind, "at": record.at.isoformat(), **record.body, **unreadable}
 
 
 def _peer_name(peer: JsonObject, words_: Words) -> str:

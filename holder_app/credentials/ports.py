@@ -127,13 +127,18 @@ class RecordKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HistoryRecord:
-    """One line of the history. ``body`` is what the receipt shows, as JSON, and is sealed at rest."""
+    """One line of the history. ``body`` is what the receipt shows, as JSON, and is sealed at rest.
+
+    It is empty where ``is_readable`` says that it cannot be opened: its row is damaged, or its key is lost. What was
+    done and when is known even then.
+    """
 
     id: str
     account_id: AccountId
     kind: RecordKind
     at: datetime
     body: JsonObject
+    is_readable: bool = True
 
 
 class Cards(Protocol):

@@ -16,7 +16,7 @@ from holder_app.tables import table_of
 from wallet_core.adapters.keystore import Sealer
 from wallet_core.adapters.sql import UnitOfWork
 from wallet_core.encoding import strict_json
-from wallet_core.errors import KeyUnavailable, StateConflict
+from wallet_core.errors import KeyUnavailable, MalformedError, StateConflict
 from wallet_core.types import CredentialConfigurationId, CredentialIssuerId
 
 _CARD = table_of(CardRow)
@@ -246,9 +246,12 @@ class SqlHistory:
         return self._sealer.seal(strict_json.dumps(record.body), _history_context(record.account_id, record.id))
 
     def _record(self, row: Row[tuple[object, ...]]) -> HistoryRecord:
-        text = self._sealer.open(row.sealed_body, _history_context(row.account_id, row.id))
-        body = strict_json.loads_object(text, what="history record")
-        return HistoryRecord(row.id, AccountId(row.account_id), RecordKind(row.kind), row.at, body)
+        line = HistoryRecord(row.id, AccountId(row.account_id), RecordKind(row.kind), row.at, {}, is_readable=False)
+        # One that cannot be opened is in no other's way.
+        with suppress(KeyUnavailable, MalformedError):
+            text = self._sealer.open(row.sealed_body, _history_context(row.account_id, row.id))
+            line = replace(line, body=strict_json.loads_object(text, what="history record"), is_readable=True)
+        return line
 
 
 def _card(row: Row[tuple[object, ...]], copies: tuple[CardCopy, ...], grant: Grant | None) -> Card:

@@ -286,7 +286,7 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
         {
             "account": {"name": LONG_NAME},
             "cards": [USED_UP, UNREADABLE, replace(CARD, state=CardState.REVOKED)],
-            "records": [CHANGED, RENEWED, SENT],
+            "records": [CHANGED, RENEWED, replace(SENT, body={}, is_readable=False)],
             "waiting": [{"id": "o-1", "name": POLICE, "since": NOW}],
         },
     ),
@@ -299,6 +299,10 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "record-updated": ("record.html", {"record": CHANGED, "uses": [], "back_to": ""}),
+    "record-unreadable": (
+        "record.html",
+        {"record": replace(SENT, body={}, is_readable=False), "uses": [], "back_to": ""},
+    ),
     "record-renewed": ("record.html", {"record": RENEWED, "uses": [], "back_to": ""}),
     "consent-transaction": asked(replace(consent(used_up=False), transactions=transactions())),
     "record-agreed": ("record.html", {"record": agreed(), "uses": [], "back_to": ""}),

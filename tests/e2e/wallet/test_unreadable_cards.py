@@ -1,14 +1,17 @@
 """A card that cannot be read any more is shown as such, is in no other card's way, and can be deleted."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
 import holder_app.home
 from holder_app.cli import app
+from holder_app.cli_views import Words, record_json
 from holder_app.credentials.describe import CardState
 from holder_app.credentials.ports import RecordKind
 from holder_app.credentials.use_cases import delete_card, list_cards, list_history, show_card
@@ -16,18 +19,36 @@ from holder_app.dependencies import create_wallet
 from holder_app.presentation import use_cases
 from holder_app.presentation.states import Answered
 from holder_app.settings import WalletSettings
+from tests.simulators.issuer import ISSUER
 from tests.support.browsing import browser
 from tests.support.damaging import WAYS, damage
-from tests.support.wallets import CATALOGUE, LICENCE, NAME, Town, agree, new_verifier, receive, reviewed
+from tests.support.logins import choose_licence, go_to_login, with_login
+from tests.support.presentations import World
+from tests.support.wallets import (
+    LICENCE,
+    NAME,
+    IssuingIssuer,
+    Town,
+    agree,
+    new_town,
+    new_verifier,
+    receive,
+    reviewed,
+)
+from wallet_core.adapters.keystore import new_key_text
 from wallet_core.errors import NotFound
 from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC
 
-RESIDENT = CATALOGUE.types["resident-card"]
 EITHER = {
     "credentials": [
         {"id": "licence", "format": FORMAT_SD_JWT_VC, "meta": {"vct_values": [LICENCE.vct]}},
     ]
 }
+
+
+@pytest.fixture
+def town(tmp_path: Path, world: World) -> Town:
+    return new_town(tmp_path, world, issuers=(ISSUER,))
 
 
 def with_a_bad_one(town: Town, way: str) -> tuple[str, str]:
@@ -133,3 +154,39 @@ def test_the_command_line_says_the_same(town: Town, command: Any, way: str) -> N
     }
     command("delete", bad, "--yes")
     assert [card["id"] for card in command("list", "--json")["cards"]] == [good]
+
+
+def with_later_key(town: Town, version: int) -> Town:
+    """The same wallet with its first key and a new one, which seals."""
+    first = town.wallet.settings.sealing_key
+    assert first is not None
+    keys = f"{first.get_secret_value().split()[0]} {version}:{new_key_text()[2:]}"
+    settings = town.wallet.settings.model_copy(update={"sealing_key": SecretStr(keys)})
+    return replace(town, wallet=create_wallet(settings, fetch=town.network, clock=town.clock))
+
+
+def test_after_a_later_key_is_lost_the_wallet_goes_on_with_what_is_new(town: Town) -> None:
+    issuer, before = with_login(town, deferrals=1), with_later_key(town, 2)
+    person = browser(before)
+    path = choose_licence(person)
+    person.get(f"/callback?{issuer.approve(go_to_login(person, path))}")
+    assert "심사하고 있어요" in person.text
+    before.issuer = town.network.hosts["issuer.example"] = IssuingIssuer(agency=town.world.agency)
+    receive(before, LICENCE)
+    after = replace(with_later_key(town, 3), issuer=before.issuer)
+    receive(after, LICENCE)
+    ports = after.wallet.card_ports()
+    assert sorted(card.state for card in list_cards(ports, town.owner.id)) == ["unreadable", "usable"]
+    old, new = sorted(list_history(ports, town.owner.id), key=lambda record: record.is_readable)
+    assert (old.is_readable, old.kind, old.body) == (False, RecordKind.RECEIVED, {})
+    assert new.body["cards"]
+    visitor = browser(after)
+    assert visitor.get("/").status_code == 200
+    assert "심사를 기다려요" not in visitor.text
+    assert "내용을 읽을 수 없는 기록이에요" in visitor.text
+    assert visitor.get(f"/history/{old.id}").status_code == 200
+    assert "읽을 수 없는 기록이에요" in visitor.text
+    assert "내용을 읽을 수 없어요" in Words("ko").record(old)
+    assert record_json(old)["readable"] is False
+    assert "readable" not in record_json(new)
+    assert isinstance(agree(after, reviewed(after, new_verifier(after, EITHER))).state, Answered)
