@@ -238,7 +238,10 @@ def wait_for_clerk(story: Story) -> list[Line]:
     expect(len(_of_offer(story, offer["id"])) == len(card.copies), "the insurer does not know what it issued")
     lines.append(Line(GOT, f"POST /deferred → HTTP {given.response.status}, {len(card.copies)} copies"))
     client = _instance(story, _grant(card))
-    story.client.run(wallet.poll_deferred(state.issued, now=story.clock.now(), client=client, random=os.urandom))
+    again = wallet.poll_deferred(
+        state.issued, keep=lambda _: None, now=story.clock.now(), client=client, random=os.urandom
+    )
+    story.client.run(again)
     lines.append(refusal(_latest(story, "/deferred"), "한 번 더 · once more", {"invalid_transaction_id"}))
     _forget_older(story, card)
     return [*lines, times(story)]

@@ -57,15 +57,18 @@ class Words:
         """Return a card with its claims."""
         until = self.say("until", date=f"{card.expires_at:%Y-%m-%d}") if card.expires_at else ""
         head = f"  {self.local(card.name)} · {card.issuer_name} {until}".rstrip()
-        return "\n".join([head, f"    id {card.id}", *self.fields(card.fields)])
+        problem = [f"    ! {self.say('unreadable')}"] if card.state is CardState.UNREADABLE else []
+        return "\n".join([head, f"    id {card.id}", *problem, *self.fields(card.fields)])
 
     def card_line(self, card: CardView) -> str:
         """Return a card in one line."""
         until = f"{card.expires_at:%Y-%m-%d}" if card.expires_at else "-"
-        return f"{card.id}  {self.local(card.name)} · {card.issuer_name} · {until}{self._withdrawn(card.state)}"
+        return f"{card.id}  {self.local(card.name)} · {card.issuer_name} · {until}{self._trouble(card.state)}"
 
-    def _withdrawn(self, state: str) -> str:
-        return f" · {self.say(state)}" if state in {CardState.SUSPENDED, CardState.REVOKED} else ""
+    def _trouble(self, state: str) -> str:
+        """Return why a card cannot be used, where that is not its end, which stands there anyway."""
+        told = {CardState.SUSPENDED, CardState.REVOKED, CardState.UNREADABLE}
+        return f" · {self.say(state)}" if state in told else ""
 
     def request(self, view: RequestView) -> str:
         """Return who asks for what, why, and what stays hidden."""
@@ -130,13 +133,14 @@ class Words:
     def _card(self, pick: PickView) -> str:
         """Name a card with what tells two of one kind apart."""
         received = f"{pick.received_at:%Y-%m-%d %H:%M}"
-        return f"{self.local(pick.name)} · {pick.issuer_name} · {received}{self._withdrawn(pick.withdrawn)}"
+        return f"{self.local(pick.name)} · {pick.issuer_name} · {received}{self._trouble(pick.withdrawn)}"
 
     def record(self, record: HistoryRecord) -> str:
         """Return a line of the history."""
         peer, cards = record.body.get("peer"), record.body.get("cards")
         name = _peer_name(peer, self) if isinstance(peer, dict) else ""
         names = ", ".join(_card_names(cards if isinstance(cards, list) else [], self))
+        names = names if record.is_readable else self.say("record_unreadable")
         what = " · ".join(part for part in (name, names) if part)
         return f"{record.at:%Y-%m-%d %H:%M:%S}  {self.say(f'kind_{record.kind}')}  {what}  {record.id}"
 
@@ -168,7 +172,8 @@ def field_json(field: Field) -> JsonObject:
 
 def record_json(record: HistoryRecord) -> JsonObject:
     """Return a line of the history for scripts."""
-    return {"id": record.id, "kind": record.kind, "at": record.at.isoformat(), **record.body}
+    unreadable: JsonObject = {} if record.is_readable else {"readable": False}
+    return {"id": record.id, "kind": record.kind, "at": record.at.isoformat(), **record.body, **unreadable}
 
 
 def _peer_name(peer: JsonObject, words_: Words) -> str:

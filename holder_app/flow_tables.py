@@ -1,5 +1,6 @@
 """What paused issuances and presentations have in common: sealed states in rows that move by compare-and-set."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from wallet_core.adapters import sql
 from wallet_core.adapters.keystore import Sealer
 from wallet_core.adapters.sql import UnitOfWork, UtcDateTime
 from wallet_core.encoding import base64url, strict_json
+from wallet_core.errors import KeyUnavailable, MalformedError
 from wallet_core.types import JsonObject
 
 _MAX_BYTES: Final = 16 * 1024 * 1024
@@ -61,11 +63,18 @@ class SealedFlows:
         return row, self._open(row, account_id)
 
     def of_kind(self, account_id: AccountId, kind: str) -> list[tuple[Row[tuple[object, ...]], JsonObject]]:
-        """Return the account's rows of one kind with their opened bodies, those that end first before the others."""
+        """Return the account's rows of one kind with their opened bodies, those that end first before the others.
+
+        One that cannot be opened, damaged or sealed under a key that is lost, is in no other's way: it ends in time.
+        """
         table = self._table
         statement = select(table).where(table.c.account_id == account_id, table.c.kind == kind)
         rows = self._unit.connection.execute(statement.order_by(table.c.expires_at, table.c.id))
-        return [(row, self._open(row, account_id)) for row in rows]
+        opened = list[tuple[Row[tuple[object, ...]], JsonObject]]()
+        for row in rows:
+            with suppress(KeyUnavailable, MalformedError):
+                opened.append((row, self._open(row, account_id)))
+        return opened
 
     def advance(
         self, flow_id: str, account_id: AccountId, version: int, kind: str, body: JsonObject, expires_at: datetime

@@ -39,13 +39,17 @@ def texts(text: CatalogueText) -> Text:
 
 
 class CardState(StrEnum):
-    """Whether a card can be used now, as far as the card itself and its issuer tell."""
+    """Whether a card can be used now, as far as the card itself and its issuer tell.
+
+    ``unreadable``: what this wallet stored of it cannot be opened any more.
+    """
 
     USABLE = "usable"
     ENDS_SOON = "ends_soon"
     EXPIRED = "expired"
     SUSPENDED = "suspended"
     REVOKED = "revoked"
+    UNREADABLE = "unreadable"
 
 
 _WITHDRAWN: Mapping[CardStatus | None, CardState] = {
@@ -106,16 +110,18 @@ class CardView:
     can_refresh: bool = False
 
 
-def describe_card(card: Card, claims: JsonObject, catalogue: Catalogue, now: datetime) -> CardView:
-    """Return the card in words. ``claims`` is everything the credential holds."""
+def describe_card(card: Card, claims: JsonObject | None, catalogue: Catalogue, now: datetime) -> CardView:
+    """Return the card in words. ``claims`` is everything the credential holds; None if it cannot be read."""
     known = credential_type(catalogue, card.format, card.type)
-    fields = describe_claims(claims, known, card.display, is_mdoc=card.format == FORMAT_MDOC)
+    fields = describe_claims(claims or {}, known, card.display, is_mdoc=card.format == FORMAT_MDOC)
     left = (card.expires_at - now) if card.expires_at else None
     state = CardState.USABLE
     if left is not None and left < EXPIRES_SOON:
         state = CardState.EXPIRED if left <= timedelta(0) else CardState.ENDS_SOON
     if card.status in _WITHDRAWN and state is not CardState.EXPIRED:
         state = _WITHDRAWN[card.status]
+    if claims is None:
+        state = CardState.UNREADABLE
     return CardView(
         id=card.id,
         name=card_name(known, card.display, card.format),

@@ -72,6 +72,9 @@ class Card:
     the issuer said when it was last asked; None before, and for a card without status. ``grant`` is with what new
     copies are fetched, None if they cannot be; ``refreshed_at`` is when they last were, ``refresh_at`` when it is time
     to ask again.
+
+    ``copies`` are those that can be opened. A card without any cannot be read: its rows are damaged, or sealed under a
+    key that is lost. It is listed as such, and is in no other card's way.
     """
 
     id: str
@@ -100,7 +103,8 @@ class Card:
     def next_copy(self) -> CardCopy:
         """The copy to present next: one that nobody has seen; when none is left always the last one.
 
-        So what can be linked then are the showings of that one copy, and of no other.
+        So what can be linked then are the showings of that one copy, and of no other. A card that cannot be read has
+        none to present.
         """
         # protocols.md 8, HAIP: copies of a batch are there so that verifiers cannot link what they got.
         # haip-4-copy-once
@@ -123,13 +127,18 @@ class RecordKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HistoryRecord:
-    """One line of the history. ``body`` is what the receipt shows, as JSON, and is sealed at rest."""
+    """One line of the history. ``body`` is what the receipt shows, as JSON, and is sealed at rest.
+
+    It is empty where ``is_readable`` says that it cannot be opened: its row is damaged, or its key is lost. What was
+    done and when is known even then.
+    """
 
     id: str
     account_id: AccountId
     kind: RecordKind
     at: datetime
     body: JsonObject
+    is_readable: bool = True
 
 
 class Cards(Protocol):
@@ -167,8 +176,15 @@ class Cards(Protocol):
         """Store further copies of a card, to be used after those it has."""
         ...
 
-    def keep_grant(self, account_id: AccountId, card_id: str, grant: Grant | None) -> None:
-        """Store with what new copies are fetched from now on; None: they cannot be any more."""
+    def rotate_token(self, account_id: AccountId, issuer: CredentialIssuerId, old: str, new: str) -> None:
+        """Store another refresh token with every card of the account and the issuer that had the old one.
+
+        Cards that came together share one, and a server that rotates takes the old one no more.
+        """
+        ...
+
+    def drop_grant(self, account_id: AccountId, card_id: str) -> None:
+        """Forget with what new copies are fetched: they cannot be any more."""
         ...
 
     def refresh_soon(self, account_id: AccountId, card_id: str, at: datetime) -> None:
@@ -176,7 +192,10 @@ class Cards(Protocol):
         ...
 
     def claim_refresh(self, account_id: AccountId, card_id: str, now: datetime, until: datetime) -> bool:
-        """Note that new copies are being fetched, until then at most; false if somebody else is at it."""
+        """Note that new copies are being fetched, until then at most; false if somebody else is at it.
+
+        Or at another card of the issuer: the two may share a refresh token, of which each is good for one request.
+        """
         ...
 
     def plan_refresh(self, account_id: AccountId, card_id: str, at: datetime | None) -> None:

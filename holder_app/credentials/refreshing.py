@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
 from holder_app.accounts.ports import AccountId
 from holder_app.credentials.describe import Text, claim_at, credential_type, describe_claims, name_of
 from holder_app.credentials.ports import Card, CardStatus, Grant, NewCopies, RecordKind, Reissuer
-from holder_app.credentials.use_cases import CardPorts, claims_of, new_record
+from holder_app.credentials.use_cases import CardPorts, claims_of, new_record, readable_claims
 from wallet_core.catalogue import Catalogue, CredentialType
 from wallet_core.encoding.claims_path import ConcretePath
 from wallet_core.errors import NotFound, NotSupported, PeerRefusal, StateConflict, WalletError
@@ -134,20 +135,21 @@ async def _refresh(
     ports = open_ports()
     wanted = copies_wanted(card.format, card.type, ports.catalogue)
     whole = asked or _needs_batch(card, ports.clock.now())
-
-    def keep(changed: Grant) -> None:
-        with (fresh := open_ports()).unit:
-            fresh.cards.keep_grant(card.account_id, card.id, changed)
-
-    new = await reissuer.fetch(card, grant, wanted if whole else 1, keep)
+    new = await reissuer.fetch(card, grant, wanted if whole else 1, partial(_keep, open_ports, card, grant))
     changed = changed_labels(card, _with(card, new, ports.clock.now()), ports.catalogue)
     if changed and len(new.copies) < wanted and not whole:
         # The old copies are over: the issuer says something else now.
         grant = _grant_of(open_ports(), card) or grant
-        new = await reissuer.fetch(card, grant, wanted, keep)
+        new = await reissuer.fetch(card, grant, wanted, partial(_keep, open_ports, card, grant))
     _store(open_ports(), card, new, changed, whole=whole or bool(changed))
     await new.accepted()
     return Refreshed.CHANGED if changed else Refreshed.NEW if whole else Refreshed.SAME
+
+
+def _keep(open_ports: Callable[[], CardPorts], card: Card, grant: Grant, changed: Grant) -> None:
+    """Store the refresh token that came for the one of ``grant``, with the cards that came together with this one."""
+    with (ports := open_ports()).unit:
+        ports.cards.rotate_token(card.account_id, card.issuer, grant.refresh_token, changed.refresh_token)
 
 
 def _claim(ports: CardPorts, account_id: AccountId, card_id: str) -> Card | None:
@@ -158,13 +160,16 @@ def _claim(ports: CardPorts, account_id: AccountId, card_id: str) -> Card | None
         if card is None:
             raise NotFound("no such card in this wallet")
         if card.grant is None:
+            if card.refresh_at is not None:  # the grant cannot be opened now: no reason to try all the time
+                ports.cards.plan_refresh(account_id, card_id, now + LOOK_AGAIN)
             return card
         return card if ports.cards.claim_refresh(account_id, card_id, now, now + BUSY) else None
 
 
 def _needs_batch(card: Card, now: datetime) -> bool:
     renew = renewal_time(card)
-    return card.status is CardStatus.REVOKED or runs_low(card) or (renew is not None and renew <= now)
+    is_over = card.status is CardStatus.REVOKED or readable_claims(card) is None
+    return is_over or runs_low(card) or (renew is not None and renew <= now)
 
 
 def _with(card: Card, new: NewCopies, now: datetime) -> Card:
@@ -210,13 +215,19 @@ def _grant_of(ports: CardPorts, card: Card) -> Grant | None:
     return None if present is None else present.grant
 
 
+def _was_renewed(ports: CardPorts, card: Card) -> bool:
+    """Return whether another refresh token came since the card was read: what was refused is the one before it."""
+    present = _grant_of(ports, card)
+    return present is not None and card.grant is not None and present.refresh_token != card.grant.refresh_token
+
+
 def _refused(ports: CardPorts, card: Card, refusal: PeerRefusal) -> Refreshed:
     """Remember that the issuer gives no new copies: for good if the grant is over, for now otherwise."""
-    over = refusal.error in GRANT_OVER
+    over = refusal.error in GRANT_OVER and not _was_renewed(ports, card)
     denied = over or refusal.error == "credential_request_denied"
     with ports.unit:
         if over:
-            ports.cards.keep_grant(card.account_id, card.id, None)
+            ports.cards.drop_grant(card.account_id, card.id)
         elif card.status is CardStatus.REVOKED and denied:
             # A revoked card is asked about once: whoever revoked it for good says no each time.
             _plan(ports, card, None)
@@ -232,7 +243,12 @@ def _plan(ports: CardPorts, card: Card, after: timedelta | None) -> None:
 
 
 def changed_labels(before: Card, after: Card, catalogue: Catalogue) -> tuple[Text, ...]:
-    """Return the labels of what new copies say otherwise; the day of their signing is no change."""
+    """Return the labels of what new copies say otherwise; the day of their signing is no change.
+
+    Nothing for a card that cannot be read: nobody knows what it said.
+    """
+    if readable_claims(before) is None:
+        return ()
     known = credential_type(catalogue, before.format, before.type)
     old, new = _values(before, known), _values(after, known)
     changed = [path for path in {**old, **new} if (path in old, path in new) != (True, True) or old[path] != new[path]]

@@ -2,6 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Row, delete, false, func, insert, or_, select, update
@@ -14,7 +16,7 @@ from holder_app.tables import table_of
 from wallet_core.adapters.keystore import Sealer
 from wallet_core.adapters.sql import UnitOfWork
 from wallet_core.encoding import strict_json
-from wallet_core.errors import StateConflict
+from wallet_core.errors import KeyUnavailable, MalformedError, StateConflict
 from wallet_core.types import CredentialConfigurationId, CredentialIssuerId
 
 _CARD = table_of(CardRow)
@@ -91,11 +93,19 @@ class SqlCards:
         last = select(func.max(_COPY.c.position)).where(_COPY.c.card_id == card.id)
         self._insert_copies(card, copies, first=(self._unit.connection.execute(last).scalar() or 0) + 1)
 
-    def keep_grant(self, account_id: AccountId, card_id: str, grant: Grant | None) -> None:
-        """Store with what new copies are fetched from now on; None: they cannot be any more."""
-        values: dict[str, object] = {"sealed_grant": self._seal_grant(account_id, card_id, grant)}
-        if grant is None:
-            values |= {"refresh_at": None, "refreshing_until": None}
+    def rotate_token(self, account_id: AccountId, issuer: CredentialIssuerId, old: str, new: str) -> None:
+        """Store another refresh token with every card of the account and the issuer that had the old one."""
+        connection = self._unit.connection
+        mine = (_CARD.c.account_id == account_id, _CARD.c.issuer == issuer, _CARD.c.sealed_grant.is_not(None))
+        for row in connection.execute(select(_CARD).where(*mine).order_by(_CARD.c.id).with_for_update()).all():
+            grant = self._readable_grant(row)
+            if grant is not None and grant.refresh_token == old:
+                sealed = self._seal_grant(account_id, row.id, replace(grant, refresh_token=new))
+                connection.execute(update(_CARD).where(*self._mine(account_id, row.id)).values(sealed_grant=sealed))
+
+    def drop_grant(self, account_id: AccountId, card_id: str) -> None:
+        """Forget with what new copies are fetched: they cannot be any more."""
+        values = {"sealed_grant": None, "refresh_at": None, "refreshing_until": None}
         self._unit.connection.execute(update(_CARD).where(*self._mine(account_id, card_id)).values(values))
 
     def refresh_soon(self, account_id: AccountId, card_id: str, at: datetime) -> None:
@@ -106,9 +116,14 @@ class SqlCards:
 
     def claim_refresh(self, account_id: AccountId, card_id: str, now: datetime, until: datetime) -> bool:
         """Note that new copies are being fetched, until then at most; false if somebody else is at it."""
-        free = _CARD.c.refreshing_until.is_(None) | (_CARD.c.refreshing_until <= now)
-        statement = update(_CARD).where(*self._mine(account_id, card_id), free).values(refreshing_until=until)
-        return self._unit.connection.execute(statement).rowcount == 1
+        connection, mine = self._unit.connection, self._mine(account_id, card_id)
+        issuer = select(_CARD.c.issuer).where(*mine).scalar_subquery()
+        beside = select(_CARD.c.refreshing_until).where(_CARD.c.account_id == account_id, _CARD.c.issuer == issuer)
+        # Locked in one order: of two that claim at once, the second sees what the first wrote.
+        found = connection.execute(beside.order_by(_CARD.c.id).with_for_update()).scalars().all()
+        if any(busy_until is not None and busy_until > now for busy_until in found):
+            return False
+        return connection.execute(update(_CARD).where(*mine).values(refreshing_until=until)).rowcount == 1
 
     def plan_refresh(self, account_id: AccountId, card_id: str, at: datetime | None) -> None:
         """Set when new copies are asked for next, and that nobody is at it any more."""
@@ -141,8 +156,17 @@ class SqlCards:
         wanted = select(_CARD.c.id).where(condition)
         copies: dict[str, list[CardCopy]] = defaultdict(list)
         for row in connection.execute(select(_COPY).where(_COPY.c.card_id.in_(wanted)).order_by(_COPY.c.position)):
-            copies[row.card_id].append(self._copy(row))
-        return [_card(row, tuple(copies[row.id]), self._open_grant(row)) for row in rows]
+            # One that cannot be opened, damaged or sealed under a key that is lost, is in no other's way.
+            with suppress(KeyUnavailable):
+                copies[row.card_id].append(self._copy(row))
+        return [_card(row, tuple(copies[row.id]), self._readable_grant(row)) for row in rows]
+
+    def _readable_grant(self, row: Row[tuple[object, ...]]) -> Grant | None:
+        """Return the grant of a card; None if it has none, or one that cannot be opened."""
+        try:
+            return self._open_grant(row)
+        except KeyUnavailable:
+            return None
 
     @staticmethod
     def _mine(account_id: AccountId, card_id: str) -> tuple[ColumnElement[bool], ...]:
@@ -222,9 +246,12 @@ class SqlHistory:
         return self._sealer.seal(strict_json.dumps(record.body), _history_context(record.account_id, record.id))
 
     def _record(self, row: Row[tuple[object, ...]]) -> HistoryRecord:
-        text = self._sealer.open(row.sealed_body, _history_context(row.account_id, row.id))
-        body = strict_json.loads_object(text, what="history record")
-        return HistoryRecord(row.id, AccountId(row.account_id), RecordKind(row.kind), row.at, body)
+        line = HistoryRecord(row.id, AccountId(row.account_id), RecordKind(row.kind), row.at, {}, is_readable=False)
+        # One that cannot be opened is in no other's way.
+        with suppress(KeyUnavailable, MalformedError):
+            text = self._sealer.open(row.sealed_body, _history_context(row.account_id, row.id))
+            line = replace(line, body=strict_json.loads_object(text, what="history record"), is_readable=True)
+        return line
 
 
 def _card(row: Row[tuple[object, ...]], copies: tuple[CardCopy, ...], grant: Grant | None) -> Card:

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from holder_app.accounts.ports import AccountId
 from holder_app.credentials.describe import CardView, Field, describe_card, name_of
 from holder_app.credentials.ports import Card, CardCopy, Cards, History, HistoryRecord, RecordKind
 from wallet_core.catalogue import Catalogue
 from wallet_core.encoding import base64url
-from wallet_core.errors import NotFound
+from wallet_core.errors import KeyUnavailable, MalformedError, NotFound, VerificationError
 from wallet_core.formats.mdoc.holder import HeldMdoc, index_mdoc
 from wallet_core.formats.mdoc.verifier import claims_to_json
 from wallet_core.formats.sd_jwt.holder import index_sd_jwt
@@ -20,6 +21,9 @@ from wallet_core.types import JsonObject, RandomBytes
 
 ID_BYTES = 9
 """Random bytes of our own row ids: 72 bits, so that nobody guesses one, although each look-up names the account too."""
+
+UNREADABLE: Final = (MalformedError, VerificationError, KeyUnavailable)
+"""Why a card of our own cannot be read: its rows are damaged, or its key is lost. It must be in no other's way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class CardPorts:
 
 
 def list_cards(ports: CardPorts, account_id: AccountId) -> tuple[CardView, ...]:
-    """Return the account's cards, newest first."""
+    """Return the account's cards, newest first; one that cannot be read says so and hides no other."""
     with ports.unit:
         cards = ports.cards.of_account(account_id)
     return tuple(view_card(ports, card) for card in cards)
@@ -94,12 +98,27 @@ def show_record(ports: CardPorts, account_id: AccountId, record_id: str) -> Hist
 
 
 def view_card(ports: CardPorts, card: Card) -> CardView:
-    """Return a card in words."""
-    return describe_card(card, claims_of(card), ports.catalogue, ports.clock.now())
+    """Return a card in words; one that cannot be read without its claims."""
+    return describe_card(card, readable_claims(card), ports.catalogue, ports.clock.now())
+
+
+def readable_claims(card: Card) -> JsonObject | None:
+    """Return every claim the card holds; None for a card that cannot be read."""
+    try:
+        return claims_of(card)
+    except UNREADABLE:
+        return None
 
 
 def claims_of(card: Card) -> JsonObject:
-    """Return every claim the card holds, the hidden ones too."""
+    """Return every claim the card holds, the hidden ones too.
+
+    Raises:
+        KeyUnavailable: none of its copies can be opened.
+        MalformedError, VerificationError: a copy is not what was stored.
+    """
+    if not card.copies:
+        raise KeyUnavailable("no copy of the card can be opened")
     held = open_copy(card, card.copies[0])
     return {**claims_to_json(held.claims)} if isinstance(held, HeldMdoc) else held.claims
 

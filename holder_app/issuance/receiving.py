@@ -178,6 +178,11 @@ async def receive(ports: IssuancePorts, issuance: Issuance) -> Issuance:
     """Have the keys attested where that is asked for, sign the proofs, ask for the credentials and verify them.
 
     ``Preview`` follows, ``Waiting`` where the agency decides later, or ``Failed``.
+
+    Raises:
+        StateConflict: another window was first.
+        FetchError: a server was not reached; it can be tried again.
+        KeyUnavailable: a key of the wallet provider cannot be used now.
     """
     while isinstance(state := issuance.state, Signing):
         try:
@@ -238,8 +243,10 @@ def wait(ports: IssuancePorts, issuance: Issuance, state: Waiting) -> Issuance:
 
 
 def interval_of(issued: IssuedCredentials) -> timedelta:
-    """Return after what time an issuer is to be asked again: the shortest it named."""
-    return timedelta(seconds=min(deferred.interval for deferred in issued.deferred))
+    """Return after what time an issuer is to be asked again: the longest it named, for all are asked for together."""
+    # OpenID4VCI 9.2: each interval is the least time to wait, also beside a shorter one.
+    # vci-9.2-interval
+    return timedelta(seconds=max(deferred.interval for deferred in issued.deferred))
 
 
 def _card(

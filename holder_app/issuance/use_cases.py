@@ -117,8 +117,8 @@ async def accept_offer(
 ) -> Issuance:
     """Redeem the code, prove possession of new keys, receive and verify the credentials.
 
-    Going on after an interruption is the same call. The result is a ``Preview``, a ``Failed``, or ``Reviewed`` again
-    if the transaction code was wrong.
+    Going on after an interruption is the same call. The result is a ``Preview``, ``Waiting`` where the agency decides
+    later, a ``Failed``, or ``Reviewed`` again if the transaction code was wrong.
 
     Raises:
         NotFound: as :func:`show_issuance`.

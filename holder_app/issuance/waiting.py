@@ -15,6 +15,7 @@ from holder_app.issuance.describe import describe_receipt
 from holder_app.issuance.receiving import (
     RETRY_AFTER,
     IssuancePorts,
+    advance,
     client_of,
     fail,
     interval_of,
@@ -24,6 +25,7 @@ from holder_app.issuance.receiving import (
 )
 from holder_app.issuance.states import Failed, Issuance, Kept, Waiting
 from wallet_core.errors import FetchError, MalformedError, NotFound, PeerRefusal, StateConflict, VerificationError
+from wallet_core.protocols.oauth2.token import TokenResponse
 from wallet_core.protocols.openid4vci import wallet
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
 from wallet_core.protocols.openid4vci.pending import IssuedCredentials
@@ -79,11 +81,19 @@ async def ask_again(
 
 async def _ask(ports: IssuancePorts, issuance: Issuance, state: Waiting) -> Issuance:
     now = ports.clock.now()
+    state = _with_latest_token(ports, issuance.account_id, state)
+
+    def keep(token: TokenResponse) -> None:
+        nonlocal issuance, state
+        renewed = replace(state, issued=replace(state.issued, token=token), asking_since=now)
+        issuance, state = _keep_token(ports, issuance, state, renewed), renewed
+
     try:
         trust = metadata_trust(ports.anchors, at=now)
         offer = await ports.fetch.arun(wallet.resolve_today(state.issued.offer, trust=trust))
         flow = wallet.poll_deferred(
             replace(state.issued, offer=offer),
+            keep=keep,
             now=now,
             client=client_of(ports, issuance.account_id, offer),
             random=ports.random,
@@ -91,7 +101,8 @@ async def _ask(ports: IssuancePorts, issuance: Issuance, state: Waiting) -> Issu
         answer = await ports.fetch.arun(flow)
     except (FetchError, PeerRefusal, MalformedError, VerificationError):
         pause = max(RETRY_TROUBLE, interval_of(state.issued))
-        return wait(ports, issuance, replace(state, next_at=ports.clock.now() + pause, trouble=True))
+        next_at = ports.clock.now() + pause
+        return wait(ports, issuance, replace(state, next_at=next_at, asking_since=None, trouble=True))
     cards = await verified_cards(ports, issuance, answer, state.signers)
     if isinstance(cards, Issuance):
         return cards
@@ -117,6 +128,31 @@ async def _ask(ports: IssuancePorts, issuance: Issuance, state: Waiting) -> Issu
     if cards:
         await notify(ports, issuance.account_id, answer, NotificationEvent.CREDENTIAL_ACCEPTED)
     return moved
+
+
+def _with_latest_token(ports: IssuancePorts, account_id: AccountId, state: Waiting) -> Waiting:
+    """Return the state with the refresh token of the cards that came before: theirs may have been renewed since."""
+    with ports.unit:
+        cards = [ports.cards.get(account_id, card_id) for card_id in state.card_ids]
+    grants = [card.grant for card in cards if card is not None and card.grant is not None]
+    if not grants:
+        return state
+    token = replace(state.issued.token, refresh_token=grants[0].refresh_token)
+    return replace(state, issued=replace(state.issued, token=token))
+
+
+def _keep_token(ports: IssuancePorts, issuance: Issuance, before: Waiting, renewed: Waiting) -> Issuance:
+    """Store a renewed token, first with the cards that have the one before it: they stay if nobody waits any more.
+
+    Raises:
+        StateConflict: the person does not wait any more.
+    """
+    issuer, old = before.issued.offer.offer.credential_issuer, before.issued.token.refresh_token
+    new = renewed.issued.token.refresh_token
+    if old is not None and new is not None and new != old:
+        with ports.unit:
+            ports.cards.rotate_token(issuance.account_id, issuer, old, new)
+    return advance(ports, issuance, renewed)
 
 
 def _why(answer: IssuedCredentials) -> str:

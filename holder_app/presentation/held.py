@@ -6,7 +6,7 @@ from datetime import datetime
 
 from holder_app.accounts.ports import AccountId
 from holder_app.credentials.ports import Card, CardCopy, Cards, CardStatus
-from holder_app.credentials.use_cases import open_copy
+from holder_app.credentials.use_cases import UNREADABLE, open_copy
 from wallet_core.catalogue import Catalogue
 from wallet_core.catalogue.credential_type import Sensitivity
 from wallet_core.errors import WalletError
@@ -68,15 +68,25 @@ def held_cards(
     issuers: IssuerPolicy,
     now: datetime,
 ) -> HeldCards:
-    """Return the account's cards that a request could ask for and that have not expired, opened."""
+    """Return the account's cards that a request could ask for, that have not expired and can be read, opened."""
     knowledge = knowledge_for(request.dcql_query, catalogue, issuers, now)
     with unit:
         held = cards.of_types(account_id, knowledge.asked_types(request.dcql_query))
-    usable = {card.id: card for card in held if card.expires_at is None or card.expires_at > now}
+    in_time = (card for card in held if card.expires_at is None or card.expires_at > now)
+    opened = [(card, index) for card in in_time if (index := _open_next(card)) is not None]
+    usable = {card.id: card for card, _ in opened}
     copies = {card_id: card.next_copy for card_id, card in usable.items()}
-    indexed = {card_id: open_copy(usable[card_id], copy) for card_id, copy in copies.items()}
+    indexed = {card.id: index for card, index in opened}
     candidates = {card_id: candidate_of(card_id, each, knowledge) for card_id, each in indexed.items()}
     return HeldCards(request, usable, copies, indexed, candidates)
+
+
+def _open_next(card: Card) -> HeldCredential | None:
+    """Return the copy that would be shown, opened; None for a card that cannot be read: the others answer."""
+    try:
+        return open_copy(card, card.next_copy) if card.copies else None
+    except UNREADABLE:
+        return None
 
 
 def knowledge_for(query: DcqlQuery, catalogue: Catalogue, issuers: IssuerPolicy, now: datetime) -> Knowledge:

@@ -63,6 +63,8 @@ class AuthorizingIssuer(SimulatedIssuer):
         refuse_attestation: the error it answers to any attestation.
         deferrals: how often it puts a credential off.
         expired: access tokens it does not take any more.
+        refresh_token: the one it takes.
+        rotates: whether it gives another refresh token each time, and takes the one before it no more.
         answer: changes to what the browser is sent back with.
         pushed: the parameters of the request.
     """
@@ -76,6 +78,8 @@ class AuthorizingIssuer(SimulatedIssuer):
     deferrals: int = 0
     interval: int = 60
     expired: set[str] = field(default_factory=set)
+    refresh_token: str = "refresh"
+    rotates: bool = False
     answer: dict[str, str | None] = field(default_factory=dict)
     pushed: dict[str, str] = field(default_factory=dict)
     token_response: Any = field(
@@ -156,12 +160,20 @@ class AuthorizingIssuer(SimulatedIssuer):
             assert challenge == self.pushed["code_challenge"]
             assert (form["code"], form["redirect_uri"]) == ("the-code", self.pushed["redirect_uri"])
         elif form["grant_type"] == "refresh_token":
-            fresh = {**self.token_response, "access_token": "fresh"}
-            fresh.pop("refresh_token", None)
-            return self.reply(fresh if form["refresh_token"] == "refresh" else {"error": "invalid_grant"})
+            return self._refreshed(form)
         else:
             return super()._token(request)
         return self.reply(self.token_response)
+
+    def _refreshed(self, form: dict[str, str]) -> HttpResponse:
+        if form["refresh_token"] != self.refresh_token:
+            return self.reply({"error": "invalid_grant"}, 400)
+        fresh = {**self.token_response, "access_token": "fresh"}
+        del fresh["refresh_token"]
+        if self.rotates:
+            self.refresh_token += "+"
+            fresh["refresh_token"] = self.refresh_token
+        return self.reply(fresh)
 
     def _at_resource(self, request: HttpRequest) -> HttpResponse | None:
         scheme, _, token = request.headers["Authorization"].partition(" ")

@@ -33,6 +33,7 @@ CARD = CardView(
     copies_left=7, can_refresh=True,
 )  # fmt: skip
 USED_UP = replace(CARD, copies_left=0)
+UNREADABLE = replace(CARD, state=CardState.UNREADABLE, front=(), fields=(), copies=0, copies_left=0)
 OFFERED = OfferedCard(LICENCE, "jjok", tuple(field.label for field in NAMED * 3), 30)
 CERTIFICATE = OfferedCard({"ko": "소득금액증명", "en": "Income certificate"}, "ssuk", (NAMED[0].label,), None)
 OFFER = OfferView(POLICE, ISSUER, "issuer.example", (OFFERED,), TxCodeInput("numeric", 6), True, "login.example")
@@ -277,14 +278,15 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
     },
     "card": card(CARD, changes=[CHANGED, RENEWED]),
     "card-used-up": card(USED_UP),
+    "card-unreadable": card(UNREADABLE),
     "card-used-up-for-good": card(replace(USED_UP, can_refresh=False)),
     **{f"card-{refreshed}": card(CARD, refreshed) for refreshed in ("new", "over")},
     "home-waiting": (
         "home.html",
         {
             "account": {"name": LONG_NAME},
-            "cards": [USED_UP, replace(CARD, state=CardState.REVOKED)],
-            "records": [CHANGED, RENEWED, SENT],
+            "cards": [USED_UP, UNREADABLE, replace(CARD, state=CardState.REVOKED)],
+            "records": [CHANGED, RENEWED, replace(SENT, body={}, is_readable=False)],
             "waiting": [{"id": "o-1", "name": POLICE, "since": NOW}],
         },
     ),
@@ -297,6 +299,10 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "record-updated": ("record.html", {"record": CHANGED, "uses": [], "back_to": ""}),
+    "record-unreadable": (
+        "record.html",
+        {"record": replace(SENT, body={}, is_readable=False), "uses": [], "back_to": ""},
+    ),
     "record-renewed": ("record.html", {"record": RENEWED, "uses": [], "back_to": ""}),
     "consent-transaction": asked(replace(consent(used_up=False), transactions=transactions())),
     "record-agreed": ("record.html", {"record": agreed(), "uses": [], "back_to": ""}),

@@ -9,6 +9,8 @@ from alembic.migration import MigrationContext
 
 from holder_app.accounts.ports import SignInRefused
 from holder_app.accounts.use_cases import CODE_TRIES, create_sign_in_code, resolve_session, sign_in
+from holder_app.credentials.describe import CardState
+from holder_app.credentials.refreshing import BUSY
 from holder_app.credentials.use_cases import delete_card, list_cards, list_history
 from holder_app.tables import WalletBase
 from holder_app.tasks import FORGET_EXPIRED, create_worker
@@ -19,7 +21,6 @@ from tests.support.tables import own_tables
 from tests.support.wallets import LICENCE, Town, new_town, new_verifier, receive
 from wallet_core.adapters import migrations
 from wallet_core.adapters.migrations import migrate, revisions
-from wallet_core.errors import KeyUnavailable
 from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC
 
 
@@ -101,8 +102,22 @@ def test_a_sealed_card_opens_for_its_own_account_only(stored: Town) -> None:
     with stored.wallet.database.unit() as unit:
         for table in ("wallet_copy", "wallet_card"):
             unit.connection.exec_driver_sql(f"UPDATE {table} SET account_id = 'hana'")  # noqa: S608
-    with pytest.raises(KeyUnavailable):
-        list_cards(stored.wallet.card_ports(), other.id)
+    [card] = list_cards(stored.wallet.card_ports(), other.id)
+    assert (card.state, card.fields, card.copies) == (CardState.UNREADABLE, (), 0)
+
+
+def test_of_simultaneous_refreshes_of_one_issuers_cards_exactly_one_begins(stored: Town) -> None:
+    receive(stored, LICENCE, formats=(FORMAT_SD_JWT_VC, FORMAT_MDOC))
+    cards = list_cards(stored.wallet.card_ports(), stored.owner.id)
+    assert len(cards) == 2
+    turns, now = iter(cards * 2), stored.clock.now()
+
+    def begin() -> bool:
+        card, ports = next(turns), stored.wallet.card_ports()
+        with ports.unit:
+            return ports.cards.claim_refresh(stored.owner.id, card.id, now, now + BUSY)
+
+    assert sorted(at_once(4, begin)) == [False, False, False, True]
 
 
 def test_of_simultaneous_sign_ins_with_one_code_exactly_one_wins(stored: Town) -> None:

@@ -72,8 +72,8 @@ def receive(issuer, pending, client=CLIENT):
     return stored(run_flow(flow, issuer))
 
 
-def poll(issuer, waiting) -> IssuedCredentials:
-    return stored(run_flow(poll_deferred(waiting, now=NOW, client=CLIENT, random=Counter()), issuer))
+def poll(issuer, waiting, keep=lambda _: None) -> IssuedCredentials:
+    return stored(run_flow(poll_deferred(waiting, keep=keep, now=NOW, client=CLIENT, random=Counter()), issuer))
 
 
 def offered(issuer, grants, ids=("licence",)) -> ResolvedOffer:
@@ -538,6 +538,18 @@ def test_an_access_token_that_is_over_is_renewed_while_waiting():
     done = poll(issuer, waiting)
     assert done.batches[0].credentials == ("later-0",)
     assert (done.token.access_token, done.token.refresh_token) == ("fresh", "refresh")
+
+
+def test_a_renewed_token_is_kept_before_anything_else_is_sent():
+    issuer = AuthorizingIssuer(deferrals=1, rotates=True)
+    waiting = receive(issuer, finish(issuer, start(issuer)))
+    issuer.expired.add("token")
+    issuer.issue_later = lambda: HttpResponse(500)
+    kept = []
+    with pytest.raises(PeerRefusal):
+        poll(issuer, waiting, lambda token: kept.append((token.refresh_token, issuer.seen[-1].url)))
+    assert kept == [("refresh+", f"{ISSUER}/oauth/token")]
+    assert len(issuer.headers_of("/deferred")) == 2
 
 
 @pytest.mark.clause("vci-9.3-final")

@@ -116,6 +116,36 @@ def test_a_nonce_refused_twice_ends_the_issuance():
     assert (caught.value.status, caught.value.error) == (400, "invalid_nonce")
 
 
+def without_nonces(*refused: str) -> SimulatedIssuer:
+    """An issuer without Nonce Endpoint that answers invalid_nonce to requests for these configurations."""
+
+    class Nonceless(SimulatedIssuer):
+        def _credential(self, request):
+            name = json.loads(request.body)["credential_configuration_id"]
+            credentials = {"credentials": [{"credential": f"{name}-0"}]}
+            return self.reply({"error": "invalid_nonce"}, 400) if name in refused else self.reply(credentials)
+
+    issuer = Nonceless()
+    del issuer.metadata["nonce_endpoint"]
+    return issuer
+
+
+@pytest.mark.clause("vci-8.3.1.2-fresh-nonce")
+def test_a_nonce_refused_by_an_issuer_that_gives_none_is_a_refusal():
+    issuer = without_nonces("licence", "record")
+    with pytest.raises(PeerRefusal) as caught:
+        receive(start(issuer), issuer)
+    assert (caught.value.status, caught.value.error) == (400, "invalid_nonce")
+
+
+def test_what_came_beside_a_nonce_refused_by_an_issuer_that_gives_none_is_kept():
+    issuer = without_nonces("record")
+    issued = receive(start(issuer), issuer)
+    assert isinstance(issued, IssuedCredentials)
+    assert [batch.configuration_id for batch in issued.batches] == ["licence"]
+    assert list(issued.failures) == ["record"]
+
+
 def test_what_came_before_a_refused_nonce_is_kept_and_not_asked_for_again():
     issuer = SimulatedIssuer()
     pending = start(issuer)

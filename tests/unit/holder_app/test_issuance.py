@@ -191,6 +191,15 @@ def test_nonces_that_never_fit_end_it(town: Town) -> None:
     assert kinds(town) == [RecordKind.FAILED]
 
 
+def test_an_issuer_that_refuses_nonces_and_gives_none_ends_it(town: Town) -> None:
+    del town.issuer.metadata["nonce_endpoint"]
+    town.issuer.refuse = {"/agencies/police/credential": town.issuer.reply({"error": "invalid_nonce"}, 400)}
+    failed = accepted(town, reviewed(town))
+    assert isinstance(failed.state, Failed)
+    assert (failed.state.reason, kinds(town)) == ("refused", [RecordKind.FAILED])
+    assert accepted(town, failed).state == failed.state
+
+
 def _other_ca(issuer: IssuingIssuer) -> None:
     issuer.agency = Agency(new_ca())
 

@@ -68,6 +68,7 @@ ISSUED = run_flow(
     wallet.receive_credentials(PENDING, [KEY.sign(PENDING.proofs[0].signing_input)], now=NOW), SimulatedIssuer()
 )
 DEFERRED = replace(ISSUED, batches=(), deferred=(DeferredCredential("licence", "t", 60, 1),))
+TWO_INTERVALS = tuple(DeferredCredential("licence", f"t-{seconds}", seconds, 1) for seconds in (30, 3600))
 LOGIN = run_flow(wallet.resolve_choice(ISS, ["licence"]), AuthorizingIssuer())
 STARTED = replace(
     run_flow(
@@ -156,7 +157,7 @@ def ports_of(memory: Memory) -> IssuancePorts:
     return IssuancePorts(
         unit=nullcontext(),
         issuances=memory,
-        cards=SimpleNamespace(add=lambda card: None),
+        cards=SimpleNamespace(add=lambda card: None, get=lambda account_id, card_id: None),
         history=SimpleNamespace(add=memory.history.append),
         catalogue=CATALOGUE,
         anchors=TrustAnchors(),
@@ -283,6 +284,18 @@ def test_who_asks_in_vain_is_reminded() -> None:
     assert isinstance(memory.kept.state, Waiting)
     assert memory.kept.state.trouble
     assert memory.reminders == [RETRY_AFTER, waiting.RETRY_TROUBLE]
+
+
+@pytest.mark.clause("vci-9.2-interval")
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_intervals_the_longer_one_is_waited_for(order: int) -> None:
+    deferred = replace(DEFERRED, deferred=TWO_INTERVALS[::order])
+    _, _, memory = after("keep", Preview(replace(ISSUED, deferred=deferred.deferred), (), (KEY,)))
+    assert isinstance(memory.kept.state, Waiting)
+    assert memory.kept.state.next_at == NOW + timedelta(seconds=3600)
+    assert memory.reminders == [timedelta(seconds=3600)]
+    _, _, memory = after("ask", Waiting(deferred, (KEY,), NOW, NOW))
+    assert memory.reminders == [RETRY_AFTER, timedelta(seconds=3600)]
 
 
 @pytest.mark.clause("haip-4.4.1-per-issuer")

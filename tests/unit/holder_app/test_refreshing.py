@@ -24,10 +24,11 @@ from holder_app.credentials.refreshing import (
 )
 from holder_app.credentials.use_cases import claims_of, delete_card, list_history
 from holder_app.tasks import create_worker
+from tests.support.damaging import WAYS, damage
 from tests.support.refreshing import RefreshingIssuer, refresh, refreshing, the_card, use
-from tests.support.wallets import LICENCE, Town, receive, wait
+from tests.support.wallets import CATALOGUE, LICENCE, NAME, Town, receive, wait
 from wallet_core.errors import NotFound
-from wallet_core.http import HttpResponse
+from wallet_core.http import HttpRequest, HttpResponse
 from wallet_core.keys.jwk import thumbprint
 
 HOUR = timedelta(hours=1)
@@ -270,6 +271,109 @@ def test_another_refresh_token_is_kept_before_anything_else_is_sent(town: Town, 
     # A look and a whole batch: each with the token of its time.
     assert refresh(town) is Refreshed.CHANGED
     assert issuer.refresh_token == "refresh-1+++"
+
+
+def two_cards(town: Town) -> tuple[RefreshingIssuer, list[Card]]:
+    """Two cards that came together, from an agency that gives another refresh token each time."""
+    issuer = refreshing(town, LICENCE, CATALOGUE.types["resident-card"])
+    issuer.rotates = True
+    return issuer, cards_of(town)
+
+
+def cards_of(town: Town) -> list[Card]:
+    ports = town.wallet.card_ports(read_only=True)
+    with ports.unit:
+        return list(ports.cards.of_account(town.owner.id))
+
+
+def refresh_one(town: Town, card: Card) -> Refreshed:
+    wallet = town.wallet
+    return wait(refresh_card(wallet.card_ports, wallet.reissuer(), town.owner.id, card.id, asked=True))
+
+
+def test_cards_that_came_together_go_on_with_one_refresh_token(town: Town) -> None:
+    issuer, cards = two_cards(town)
+    assert [refresh_one(town, card) for card in cards * 2] == [Refreshed.NEW] * 4
+    assert issuer.refresh_token == "refresh-1++++"
+    assert [card.grant and card.grant.refresh_token for card in cards_of(town)] == [issuer.refresh_token] * 2
+
+
+def token_of(town: Town) -> str:
+    grant = the_card(town).grant
+    assert grant is not None
+    return grant.refresh_token
+
+
+@pytest.mark.parametrize("change", [{"account_id": "hana"}, {"issuer": "https://other.example"}, {"old": "refresh-2"}])
+def test_a_new_token_goes_to_no_other_card(town: Town, issuer: RefreshingIssuer, change: dict[str, str]) -> None:
+    card, ports = the_card(town), town.wallet.card_ports()
+    asked: dict[str, Any] = {"account_id": card.account_id, "issuer": card.issuer, "old": "refresh-1", "new": "new"}
+    with ports.unit:
+        ports.cards.rotate_token(**{**asked, **change})
+    assert token_of(town) == "refresh-1"
+    with ports.unit:
+        ports.cards.rotate_token(**asked)
+    assert token_of(town) == "new"
+
+
+def test_two_cards_of_one_issuer_are_not_refreshed_at_once(town: Town) -> None:
+    issuer, (one, other) = two_cards(town)
+    ports, now = town.wallet.card_ports(), town.clock.now()
+    with ports.unit:
+        assert ports.cards.claim_refresh(town.owner.id, one.id, now, now + BUSY)
+    asked = len(issuer.seen)
+    assert refresh_one(town, other) is Refreshed.LATER
+    assert len(issuer.seen) == asked
+    with ports.unit:
+        ports.cards.plan_refresh(town.owner.id, one.id, now + HOUR)
+    assert refresh_one(town, other) is Refreshed.NEW
+
+
+def test_a_refusal_of_the_token_before_the_renewed_one_ends_nothing(town: Town, issuer: RefreshingIssuer) -> None:
+    card = the_card(town)
+
+    def renewed_meanwhile(request: HttpRequest) -> HttpResponse:
+        if request.url.endswith("/token"):
+            ports = town.wallet.card_ports()
+            with ports.unit:
+                ports.cards.rotate_token(card.account_id, card.issuer, "refresh-1", "refresh-1+")
+            issuer.refresh_token = "refresh-1+"
+        return issuer(request)
+
+    town.network.hosts["issuer.example"] = renewed_meanwhile
+    assert refresh(town) is Refreshed.LATER
+    after = the_card(town)
+    assert after.grant is not None
+    assert (after.grant.refresh_token, after.refresh_at) == ("refresh-1+", town.clock.now() + RETRY)
+    town.network.hosts["issuer.example"] = issuer
+    assert refresh(town) is Refreshed.SAME
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_card_that_cannot_be_read_is_mended_by_new_copies(town: Town, issuer: RefreshingIssuer, way: str) -> None:
+    damage(town.wallet, the_card(town).id, way)
+    assert refresh(town) is Refreshed.NEW
+    after = the_card(town)
+    assert claims_of(after)["name"] == NAME
+    assert len(after.copies) == 10
+    assert history(town) == []
+
+
+def test_a_grant_that_cannot_be_opened_is_not_tried_all_the_time(town: Town, issuer: RefreshingIssuer) -> None:
+    damage(town.wallet, the_card(town).id, "damaged", copies=0, grant=True)
+    assert len(the_card(town).copies) == 10
+    assert refresh(town) is Refreshed.NO_GRANT
+    assert the_card(town).refresh_at == town.clock.now() + LOOK_AGAIN
+
+
+def test_a_new_token_is_kept_beside_a_grant_that_cannot_be_opened(town: Town) -> None:
+    issuer, (one, other) = two_cards(town)
+    damage(town.wallet, other.id, "damaged", copies=0, grant=True)
+    assert refresh_one(town, one) is Refreshed.NEW
+    assert {card.id: card.grant and card.grant.refresh_token for card in cards_of(town)} == {
+        one.id: issuer.refresh_token,
+        other.id: None,
+    }
 
 
 def test_of_two_that_refresh_one_does_it(town: Town, issuer: RefreshingIssuer) -> None:

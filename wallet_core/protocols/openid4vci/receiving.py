@@ -3,13 +3,13 @@
 OpenID4VCI 7, 8, 9 and 11, the wallet's side, as flows that end wherever the holder's keys must sign.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
 from wallet_core import spec_versions as spec
-from wallet_core.errors import InvalidNonce, MalformedError, PeerRefusal, VerificationError
+from wallet_core.errors import MalformedError, PeerRefusal, VerificationError
 from wallet_core.http import Flow, HttpRequest, HttpResponse
 from wallet_core.jose import jws
 from wallet_core.keys.algorithms import PublicKey
@@ -139,7 +139,8 @@ def receive_credentials(
 
     Raises:
         ValueError: not one signature for each proof, or keys lack their attestation.
-        PeerRefusal: the issuer refused and nothing came; ``invalid_nonce`` only the second time.
+        PeerRefusal: the issuer refused and nothing came; ``invalid_nonce`` only the second time, or from an issuer
+            that has no fresh nonce to give.
         MalformedError: an answer breaks a rule and nothing came.
     """
     if len(signatures) != len(pending.proofs) or pending.unattested:
@@ -154,7 +155,7 @@ def receive_credentials(
         response = yield from talk.send(request, pending.token)
         # OpenID4VCI 8.3.1.2: on invalid_nonce fetch a new nonce and sign again; once, so that it ends.
         # vci-8.3.1.2-fresh-nonce
-        if messages.is_invalid_nonce(response) and not pending.renewed:
+        if messages.is_invalid_nonce(response) and _can_renew_nonce(pending):
             left = replace(pending, pending=pending.pending[position:], issued=tuple(issued), deferred=tuple(deferred))
             return (yield from _renew_nonce(left, talk))
         try:
@@ -172,6 +173,7 @@ def receive_credentials(
 def poll_deferred(
     waiting: IssuedCredentials,
     *,
+    keep: Callable[[TokenResponse], None],
     now: datetime,
     client: ClientInstance | None = None,
     random: RandomBytes | None = None,
@@ -180,6 +182,14 @@ def poll_deferred(
 
     What still waits stands in ``deferred`` with its new interval; what was refused for good, in ``failures``. A token
     that is over is renewed with the refresh token, if there is one.
+
+    Args:
+        waiting: what was put off.
+        keep: stores a renewed token. It is called before anything else is sent: whatever comes next may fail, and the
+            refresh token before it may be dead by then.
+        now: the time, for the proofs of the client.
+        client: whose key the access token is bound to, if to any.
+        random: needed with a client, for its proofs.
 
     Raises:
         PeerRefusal: the issuer refused for now, and nothing came; it can be asked again.
@@ -194,6 +204,8 @@ def poll_deferred(
         response = yield from talk.send(request, token)
         if response.status == 401 and token.refresh_token is not None:
             token = yield from refresh(talk, token)
+            # RFC 6749 6: the server may have revoked the refresh token before it.
+            keep(token)
             response = yield from talk.send(request, token)
         try:
             answer = messages.parse_deferred_response(response, encryption, transaction_id=each.transaction_id)
@@ -348,10 +360,13 @@ def _proof(
     return ProofToSign(name, key, signing_input)
 
 
+def _can_renew_nonce(pending: ProofsToSign) -> bool:
+    # OpenID4VCI 7: a nonce comes from the Nonce Endpoint only. Without one invalid_nonce is a refusal like any other.
+    return not pending.renewed and pending.offer.issuer.nonce_endpoint is not None
+
+
 def _renew_nonce(pending: ProofsToSign, talk: ClientSession) -> Flow[ProofsToSign]:
     nonce = yield from request_nonce(pending.offer, talk)
-    if nonce is None:
-        raise InvalidNonce("the issuer refuses the nonce but has no nonce endpoint", clause="OpenID4VCI 8.3.1.2")
     keys: dict[CredentialConfigurationId, list[PublicKey]] = {name: [] for name in pending.pending}
     for attested in pending.attested:
         keys.setdefault(attested.configuration_id, []).extend(attested.keys)
