@@ -273,17 +273,17 @@ def _wants_tx_code(ports: IssuancePorts, agency: Agency, order: OfferOrder) -> b
 def _check_data(ports: IssuancePorts, storage: Storage, agency: Agency, order: OfferOrder, now: datetime) -> None:
     today = seoul_day(now)
     for configuration_id in order.configuration_ids:
-        credential_type = issued_type(ports, agency.id, configuration_id).type
+        issued = issued_type(ports, agency.id, configuration_id)
         # OpenID4VCI 4.1.1: what is offered can be had under the grant that is offered.
-        if _grant_of(order) not in credential_type.issuance.grants:
-            raise InvalidRequest(f"the catalogue does not allow that grant for {credential_type.id}")
+        if _grant_of(order) not in issued.type.issuance.grants:
+            raise InvalidRequest(f"the catalogue does not allow that grant for {issued.type.id}")
         if order.authorization_code and order.subject_id is None:
             continue
         if order.subject_id is None:
             record = order.claims[configuration_id]
         else:
-            record = subject_record(storage, agency.id, credential_type, order.subject_id)
-        check_claims(credential_type, record, today=today)
+            record = subject_record(storage, agency.id, issued.type, order.subject_id)
+        check_claims(issued, record, today=today)
 
 
 def _grant_of(order: OfferOrder) -> str:
