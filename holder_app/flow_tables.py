@@ -4,11 +4,11 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import JSON, Row, Table, delete, insert, select
+from sqlalchemy import JSON, Row, Table, insert, select
 from sqlmodel import Field
 
 from holder_app.accounts.ports import AccountId
-from holder_app.tables import WalletBase
+from holder_app.tables import MOST_EXPIRED, WalletBase
 from wallet_core.adapters import sql
 from wallet_core.adapters.keystore import Sealer
 from wallet_core.adapters.sql import UnitOfWork, UtcDateTime
@@ -92,8 +92,8 @@ class SealedFlows:
         )
 
     def forget_expired(self, now: datetime) -> int:
-        """Remove flows whose time is over and return how many."""
-        return self._unit.connection.execute(delete(self._table).where(self._table.c.expires_at < now)).rowcount
+        """Remove flows whose time is over, up to ``MOST_EXPIRED``, and return how many."""
+        return sql.delete_expired(self._unit.connection, self._table, now=now, limit=MOST_EXPIRED)
 
     def _seal(self, flow_id: str, account_id: AccountId, body: JsonObject) -> JsonObject:
         sealed = self._sealer.seal(strict_json.dumps(body), self._context(flow_id, account_id))

@@ -13,9 +13,9 @@ from holder_app.dependencies import Wallet
 from holder_app.issuance.repository import ASK_AGAIN, ASK_QUEUE, SqlIssuances, SqlLogins
 from holder_app.issuance.waiting import ask_again
 from holder_app.presentation.repository import SqlPresentations
-from holder_app.tables import APP_TABLES
+from holder_app.tables import APP_TABLES, MOST_EXPIRED
 from wallet_core.adapters.jobs import DEFAULT_QUEUE, Cron, Job, Task, Worker, enqueue
-from wallet_core.adapters.sql import UnitOfWork, forget_spent
+from wallet_core.adapters.sql import UnitOfWork, delete_expired
 from wallet_core.errors import NotFound, StateConflict
 from wallet_core.types import JsonObject
 
@@ -79,8 +79,14 @@ def ask(wallet: Wallet, job: Job) -> None:
 def forget_expired(wallet: Wallet, _job: Job, unit: UnitOfWork, _prepared: Any) -> None:
     """Remove sign-in codes, sessions, and offers and requests that waited too long."""
     now = wallet.clock.now()
-    SqlAccounts(unit, wallet.sealer).forget_expired(now)
-    SqlIssuances(unit, wallet.sealer).forget_expired(now)
-    SqlLogins(unit).forget_expired(now)
-    SqlPresentations(unit, wallet.sealer).forget_expired(now)
-    forget_spent(unit.connection, APP_TABLES.spent, now=now)
+    counts = (
+        SqlAccounts(unit, wallet.sealer).forget_expired(now),
+        SqlIssuances(unit, wallet.sealer).forget_expired(now),
+        SqlLogins(unit).forget_expired(now),
+        SqlPresentations(unit, wallet.sealer).forget_expired(now),
+        delete_expired(unit.connection, APP_TABLES.spent, now=now, limit=MOST_EXPIRED),
+    )
+    # Codes and sessions are counted together, each up to the limit.
+    if max(counts) >= MOST_EXPIRED:
+        # More is due: another job at once, so that no transaction grows with the backlog.
+        enqueue(unit.connection, APP_TABLES, FORGET_EXPIRED)

@@ -17,7 +17,7 @@ from issuer.issuance.use_cases.offers import OfferOrder, create_offer
 from issuer.issuance.use_cases.withdrawal import change_credential_status
 from issuer.login.ports import Citizen
 from issuer.login.use_cases.by_code import create_one_time_code
-from issuer.records.use_cases import check_records, import_records
+from issuer.records.use_cases import check_records, delete_subject, import_records
 from issuer.settings import IssuerSettings
 from issuer.status.use_cases.changes import StatusOrder
 from issuer.tables import APP_TABLES
@@ -30,6 +30,7 @@ from wallet_core.adapters.migrations import migrate
 from wallet_core.adapters.trust_files import load_roots
 from wallet_core.adapters.web import serve as serve_app
 from wallet_core.encoding import strict_json
+from wallet_core.errors import AccessDenied
 from wallet_core.types import AgencyId, CredentialConfigurationId
 
 app = typer.Typer(no_args_is_help=True, help="The agencies' side: offers and credentials.")
@@ -163,6 +164,23 @@ def import_file(
     out(as_json, result.to_json(), "\n".join([*lines, summary]))
     if problems:
         raise typer.Exit(1)
+
+
+@records_app.command("delete")
+def delete_records(
+    *,
+    agency: AgencyOption,
+    subject: Annotated[str, typer.Option("--subject", help="The agency's own number of the person.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: I have decided.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Delete the records of a person, of all types. What was issued stays good until it is withdrawn."""
+    issuer = _issuer()
+    unit, found = issuer.database.unit(), issuer.agency(agency)
+    if not yes and not typer.confirm(f"Delete all that {found.name.en} has on record of {subject}?", err=True):
+        raise AccessDenied("declined")
+    deleted = delete_subject(unit, issuer.records(unit), found, subject)
+    out(as_json, {"deleted": deleted}, f"{deleted} records are deleted")
 
 
 @offer_app.command("create")

@@ -90,7 +90,7 @@ class Accounts(Protocol):
         ...
 
     def forget_expired(self, now: datetime) -> int:
-        """Remove codes and sessions whose time is over and return how many."""
+        """Remove codes and sessions whose time is over, up to a limit, and return how many."""
         ...
 
 

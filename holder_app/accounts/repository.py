@@ -7,7 +7,8 @@ from sqlalchemy import Row, delete, insert, select, update
 
 from holder_app.accounts.ports import Account, AccountId, Session, SignInCode
 from holder_app.accounts.tables import AccountRow, SessionRow, SignInCodeRow
-from holder_app.tables import table_of
+from holder_app.tables import MOST_EXPIRED, table_of
+from wallet_core.adapters import sql
 from wallet_core.adapters.keystore import Sealer
 from wallet_core.adapters.sql import UnitOfWork
 
@@ -90,11 +91,9 @@ class SqlAccounts:
         self._unit.connection.execute(delete(_SESSION).where(_SESSION.c.digest == digest))
 
     def forget_expired(self, now: datetime) -> int:
-        """Remove codes and sessions whose time is over and return how many."""
+        """Remove codes and sessions whose time is over, up to ``MOST_EXPIRED`` of each, and return how many."""
         connection = self._unit.connection
-        return sum(
-            connection.execute(delete(table).where(table.c.expires_at < now)).rowcount for table in (_CODE, _SESSION)
-        )
+        return sum(sql.delete_expired(connection, table, now=now, limit=MOST_EXPIRED) for table in (_CODE, _SESSION))
 
 
 def _context(account_id: str) -> str:

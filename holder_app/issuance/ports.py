@@ -28,7 +28,7 @@ class Issuances(Protocol):
         ...
 
     def forget_expired(self, now: datetime) -> int:
-        """Remove issuances whose time is over and return how many."""
+        """Remove issuances whose time is over, up to a limit, and return how many."""
         ...
 
 
@@ -46,7 +46,7 @@ class Logins(Protocol):
         ...
 
     def forget_expired(self, now: datetime) -> int:
-        """Remove those whose time is over and return how many."""
+        """Remove those whose time is over, up to a limit, and return how many."""
         ...
 
 

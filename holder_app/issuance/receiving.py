@@ -327,6 +327,8 @@ def is_supported(configuration: CredentialConfiguration, *, attests: bool = Fals
     with suppress(MalformedError):
         way = choose_proof_way(configuration)
         usable = way is not None and SignatureAlgorithm.ES256.value in way.algorithms
+        # OpenID4VCI 12.2.4: so would a proof without the key attestation that is asked for.
+        # vci-12.2.4-unattested-jwk
         return usable and way is not None and (attests or way.attestation is None)
     return False
 

@@ -10,7 +10,8 @@ from holder_app.accounts.ports import AccountId
 from holder_app.flow_tables import SealedFlows
 from holder_app.issuance.states import Issuance, IssuanceState, kind_of, state_from_json, state_to_json
 from holder_app.issuance.tables import IssuanceRow, LoginRow
-from holder_app.tables import APP_TABLES, table_of
+from holder_app.tables import APP_TABLES, MOST_EXPIRED, table_of
+from wallet_core.adapters import sql
 from wallet_core.adapters.jobs import enqueue
 from wallet_core.adapters.keystore import Sealer
 from wallet_core.adapters.sql import UnitOfWork
@@ -57,7 +58,7 @@ class SqlIssuances:
         return replace(issuance, state=state, version=version, expires_at=ends)
 
     def forget_expired(self, now: datetime) -> int:
-        """Remove issuances whose time is over and return how many."""
+        """Remove issuances whose time is over, up to ``MOST_EXPIRED``, and return how many."""
         return self._flows.forget_expired(now)
 
 
@@ -88,8 +89,8 @@ class SqlLogins:
         return found
 
     def forget_expired(self, now: datetime) -> int:
-        """Remove those whose time is over and return how many."""
-        return self._unit.connection.execute(delete(_LOGIN).where(_LOGIN.c.expires_at < now)).rowcount
+        """Remove those whose time is over, up to ``MOST_EXPIRED``, and return how many."""
+        return sql.delete_expired(self._unit.connection, _LOGIN, now=now, limit=MOST_EXPIRED)
 
 
 class SqlReminders:

@@ -40,7 +40,7 @@ class Presentations(Protocol):
         ...
 
     def forget_expired(self, now: datetime) -> int:
-        """Remove presentations whose time is over and return how many."""
+        """Remove presentations whose time is over, up to a limit, and return how many."""
         ...
 
 

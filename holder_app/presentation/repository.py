@@ -49,7 +49,7 @@ class SqlPresentations:
         return replace(presentation, state=state, version=version)
 
     def forget_expired(self, now: datetime) -> int:
-        """Remove presentations whose time is over and return how many."""
+        """Remove presentations whose time is over, up to a limit, and return how many."""
         return self._flows.forget_expired(now)
 
 

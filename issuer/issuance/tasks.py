@@ -9,9 +9,8 @@ from issuer.issuance.use_cases.bulk_reissuance import continue_bulk
 from issuer.issuance.use_cases.expiry import BATCH, expire_deferrals, expire_offers, forget_authorizations
 from issuer.issuance.use_cases.reissuance import OVERDUE_BATCH, revoke_overdue
 from issuer.tables import APP_TABLES
-from wallet_core.adapters.idempotency import forget_answers
 from wallet_core.adapters.jobs import Cron, Job, Task, enqueue
-from wallet_core.adapters.sql import UnitOfWork, forget_spent
+from wallet_core.adapters.sql import UnitOfWork, delete_expired
 
 CRONS = (
     Cron("issuance.expire_offers", every=timedelta(seconds=30)),
@@ -44,11 +43,15 @@ def tasks(issuer: Issuer) -> dict[str, Task]:
 
     def forget(_job: Job, unit: UnitOfWork, _prepared: Any) -> None:
         now = issuer.clock.now()
-        if forget_authorizations(issuer.storage(unit), now=now) == BATCH:
+        counts = (
+            forget_authorizations(issuer.storage(unit), now=now),
+            issuer.login_storage(unit).sessions.forget(now=now, limit=BATCH),
+            delete_expired(unit.connection, APP_TABLES.spent, now=now, limit=BATCH),
+            delete_expired(unit.connection, APP_TABLES.idempotency, now=now, limit=BATCH),
+        )
+        # Sessions and their codes are counted together, each up to the limit.
+        if max(counts) >= BATCH:
             enqueue(unit.connection, APP_TABLES, "issuance.forget")
-        issuer.login_storage(unit).sessions.forget(now=now, limit=BATCH)
-        forget_spent(unit.connection, APP_TABLES.spent, now=now)
-        forget_answers(unit.connection, APP_TABLES, now=now)
 
     return {
         "issuance.expire_offers": Task(expire),

@@ -112,7 +112,7 @@ class LoginSessions(Protocol):
         ...
 
     def forget(self, *, now: datetime, limit: int) -> int:
-        """Delete sessions and codes whose time is over, and return how many."""
+        """Delete sessions and codes whose time is over, up to ``limit`` of each, and return how many."""
         ...
 
 

@@ -75,15 +75,9 @@ class SqlLoginSessions:
         return replace(session, version=version, state=state)
 
     def forget(self, *, now: datetime, limit: int) -> int:
-        """Delete sessions and codes whose time is over, and return how many."""
-        found = 0
-        for table in (_SESSION, _CODE):
-            ids = select(table.c.id).where(table.c.expires_at < now).limit(limit)
-            over = list(self._unit.connection.execute(ids).scalars())
-            if over:
-                self._unit.connection.execute(delete(table).where(table.c.id.in_(over)))
-            found += len(over)
-        return found
+        """Delete sessions and codes whose time is over, up to ``limit`` of each, and return how many."""
+        connection = self._unit.connection
+        return sum(sql.delete_expired(connection, table, now=now, limit=limit) for table in (_SESSION, _CODE))
 
 
 class SqlOneTimeCodes:

@@ -54,6 +54,10 @@ class Records(Protocol):
         """Return subject ids in order, from the one after ``after`` on."""
         ...
 
+    def delete(self, agency_id: AgencyId, subject_id: str) -> int:
+        """Delete an agency's records of one person, of all credential types, and return how many there were."""
+        ...
+
     def count(self, agency_id: AgencyId) -> dict[str, int]:
         """Return how many records there are, by credential type."""
         ...

@@ -27,6 +27,7 @@ _FIND_SUBJECT = (
     .distinct()
     .limit(2)
 )
+_DELETE = delete(_RECORD).where(_OF_AGENCY, _RECORD.c.subject_id == bindparam("subject_id"))
 
 
 class SqlRecords:
@@ -88,6 +89,11 @@ class SqlRecords:
             .limit(limit)
         )
         return list(self._unit.connection.execute(statement).scalars())
+
+    def delete(self, agency_id: AgencyId, subject_id: str) -> int:
+        """Delete an agency's records of one person, of all credential types, and return how many there were."""
+        values = {"agency_id": agency_id, "subject_id": subject_id}
+        return self._unit.connection.execute(_DELETE, values).rowcount
 
     def count(self, agency_id: AgencyId) -> dict[str, int]:
         """Return how many records there are, by credential type."""

@@ -1,4 +1,4 @@
-"""Our own API for agencies: import records."""
+"""Our own API for agencies: import records, delete those of a person."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from issuer.dependencies import issuer_of
-from issuer.records.use_cases import ImportResult, check_records, import_records
+from issuer.records.use_cases import ImportResult, check_records, delete_subject, import_records
 from wallet_core.adapters.api_keys import ApiKey
 from wallet_core.adapters.idempotency import Answer
 from wallet_core.adapters.web import idempotent, require_api_key
@@ -46,6 +46,25 @@ async def post_records(
         return _answer(
             import_records(unit, issuer.records(unit), agency, report, dry_run=dry_run, now=now), dry_run=dry_run
         )
+
+    return await idempotent(request, unit, key, create)
+
+
+@router.delete("/records/{subject_id}")
+async def delete_records(
+    request: Request,
+    agency_id: str,
+    subject_id: str,
+    key: Annotated[ApiKey, Depends(require_api_key("records:write", owner_path="agency_id"))],
+) -> Response:
+    """Delete the records of a person, of all your types. What was issued stays good until you withdraw it."""
+    issuer = issuer_of(request)
+    agency, unit = issuer.agency(agency_id), issuer.database.unit()
+
+    def create() -> Answer:
+        """Do it the first time the key comes."""
+        # Not whose they were: the answer is kept for its Idempotency-Key.
+        return Answer(200, {"deleted": delete_subject(unit, issuer.records(unit), agency, subject_id)})
 
     return await idempotent(request, unit, key, create)
 

@@ -1,4 +1,4 @@
-"""What is done with records: import a file, all of it or nothing; count whom the agency knows."""
+"""What is done with records: import a file, all of it or nothing; delete a person's; count whom the agency knows."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -8,7 +8,8 @@ from datetime import date, datetime
 from issuer.agencies.ports import Agency
 from issuer.records.ports import Citizen, Records, SubjectRecord
 from wallet_core.catalogue.credential_type import CredentialType, seoul_day
-from wallet_core.catalogue.records import RecordsReport, parse_records
+from wallet_core.catalogue.records import RecordsReport, is_subject_id, parse_records
+from wallet_core.errors import NotFound
 from wallet_core.ports import UnitOfWork
 from wallet_core.types import JsonObject
 
@@ -73,6 +74,23 @@ def import_records(
         for type_id, rows in by_type.items():
             records.put(agency.id, type_id, rows, now=now)
     return ImportResult(report, len(report.records))
+
+
+def delete_subject(unit: UnitOfWork, records: Records, agency: Agency, subject_id: str) -> int:
+    """Delete what an agency knows of a person, of all its credential types, and return how many records that were.
+
+    No login finds the person any more, and no wallet gets new copies. What was issued stays good: withdrawing it is the
+    status list's.
+
+    Raises:
+        NotFound: the agency has no record of the person.
+    """
+    with unit:
+        # What is no id of ours is not worth asking the database, which refuses some texts with an error.
+        deleted = records.delete(agency.id, subject_id) if is_subject_id(subject_id) else 0
+        if not deleted:
+            raise NotFound("the agency has no record under this subject_id")
+    return deleted
 
 
 def citizen_of(record: JsonObject) -> Citizen | None:

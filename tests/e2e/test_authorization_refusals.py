@@ -2,13 +2,18 @@
 
 import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from sqlalchemy import Table, func, insert, select
 
 from issuer.agencies.use_cases import register_agency
+from issuer.app import create_worker
+from issuer.issuance.use_cases.expiry import BATCH
+from issuer.tables import IssuerBase
 from tests.support.authorizing import (
     ATTESTED,
     CALLBACK,
@@ -389,3 +394,24 @@ def test_what_is_over_is_forgotten(town: Town) -> None:
     assert forget() == (2, 2)
     assert forget() == (0, 0)
     assert urlsplit(CI).path == "/agencies/police"
+
+
+@pytest.mark.parametrize("table", ["issuer_login_session", "issuer_test_code", "issuer_spent", "issuer_idempotency"])
+def test_one_hour_forgets_all_that_is_over_however_much(town: Town, table: str) -> None:
+    issuer = town.under_test.issuer
+    over = town.under_test.clock.now() - timedelta(seconds=1)
+    found = IssuerBase.metadata.tables[table]
+    with issuer.database.unit() as unit:
+        unit.connection.execute(insert(found), [filled(found, each, over) for each in range(2 * BATCH + 50)])
+    create_worker(issuer).run_due()
+    with issuer.database.reader() as unit:
+        assert unit.connection.execute(select(func.count()).select_from(found)).scalar() == 0
+
+
+def filled(table: Table, number: int, expires_at: datetime) -> dict[str, object]:
+    """A row whose columns hold anything: the key alone tells it from the others."""
+    plain: dict[type, object] = {object: "x", str: "x", bytes: b"x" * 32, int: 1, dict: {}}
+    row = {each.name: plain[each.type.python_type] for each in table.columns if each.name != "expires_at"}
+    (key,) = table.primary_key.columns
+    unique = number.to_bytes(32) if key.type.python_type is bytes else f"{number:044x}"
+    return {**row, key.name: unique, "expires_at": expires_at}

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from holder_app.issuance.verification import verify_issued
+from issuer.records.ports import SubjectRecord
 from tests.simulators import run_flow
 from tests.support.issuing import HOST, NOW, IssuerUnderTest, add_document_signer, issuer_anchors, start_issuer
 from tests.support.mdoc_presentations import new_iaca
@@ -19,6 +20,7 @@ from wallet_core.protocols.openid4vci.metadata import parse_credential_issuer_me
 from wallet_core.protocols.openid4vci.wallet import resolve_credential_issuer, resolve_offer
 from wallet_core.spec_versions import NAMESPACE_MDL, NAMESPACE_MDL_KR
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors
+from wallet_core.types import AgencyId
 
 MDOC, SD_JWT = "drivers-licence-mdoc", "drivers-licence-sd-jwt"
 ISSUER = f"{HOST}/agencies/police"
@@ -77,6 +79,45 @@ def test_what_is_in_it(issuer) -> None:
     assert held[0].mso.validity.signed.minute == held[0].mso.validity.valid_until.minute == 0
     first, second = (one.mso.status["status_list"] for one in held)
     assert first["idx"] != second["idx"]
+
+
+HANGUL = "family_name is not a Latin-1 text of at most 150 characters"
+
+
+def put_record(issuer: IssuerUnderTest, **changes: str) -> None:
+    """Put a person's record, which the catalogue allows and a reader of licences may not."""
+    record = SubjectRecord("p1", {**issuer.record(MDOC), **changes}, None)
+    unit = issuer.issuer.database.unit()
+    with unit:
+        issuer.issuer.records(unit).put(AgencyId("police"), "drivers-licence", [record], now=NOW)
+
+
+@pytest.mark.clause("mdoc-18013.7.2.1-values")
+def test_an_mdl_that_no_reader_takes_is_not_offered(issuer) -> None:
+    claims = {**issuer.record(MDOC), "family_name": "한"}
+    body = {"credential_configuration_ids": [MDOC], "tx_code": False, "claims": {MDOC: claims}}
+    refused = issuer.api("POST", "/offers", json=body)
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
+    assert HANGUL in refused.json()["error_description"]
+    assert issuer.api("GET", "/offers").json()["offers"] == []
+    # The same person's SD-JWT VC is no concern of that standard.
+    assert issuer.offer(configuration=SD_JWT, claims={SD_JWT: claims})["uri"]
+
+
+@pytest.mark.clause("mdoc-18013.7.2.1-values")
+def test_a_record_that_no_longer_makes_an_mdl_spends_nothing(issuer) -> None:
+    put_record(issuer)
+    keys = [SoftwareSigner.generate()]
+    pending = issuer.proofs(issuer.offer(configuration=MDOC, subject_id="p1")["uri"], keys)
+    put_record(issuer, family_name="한")
+    with pytest.raises(PeerRefusal) as refusal:
+        issuer.receive(pending, keys)
+    assert (refusal.value.status, refusal.value.error) == (400, "credential_request_denied")
+    assert "한" not in str(refusal.value)
+    assert issuer.api("GET", "/credentials").json()["credentials"] == []
+    # The agency mends the record, and the same proof is good: its nonce was not spent.
+    put_record(issuer)
+    assert issuer.receive(pending, keys).batches
 
 
 @pytest.mark.clause("mdoc-18013.9.1.2.4-signer-end")

@@ -129,6 +129,7 @@ def test_of_simultaneous_posts_under_one_key_one_is_done(verifier: VerifierUnder
         {"dcql_query": query(), "flow": "same_device", "redirect_uri": "javascript:alert(1)"},
         {"dcql_query": query(), "flow": "same_device", "redirect_uri": "http://shop.example"},
         {"dcql_query": query(), "authorization_endpoint": "javascript:"},
+        {"dcql_query": query(), "authorization_endpoint": "data:"},
         {"dcql_query": query(), "authorization_endpoint": "http://wallet.example/authorize"},
         {"dcql_query": query(), "unknown": 1},
         {"dcql_query": "text"},
@@ -326,6 +327,12 @@ def test_the_code_in_the_qr_flow_opens_nothing(sqlite_verifier: VerifierUnderTes
 def test_the_check_of_another_party_is_not_there(sqlite_verifier: VerifierUnderTest, desk) -> None:
     with pytest.raises(NotFound):
         show_check(sqlite_verifier.verifier.presentations, sqlite_verifier.verifier.party("dodam-bank"), desk().id)
+
+
+@pytest.mark.parametrize("scheme", ["haip-vp://", "datawallet://", "aboutme:", "httpd-wallet://"])
+def test_a_wallet_may_have_a_scheme_of_its_own(sqlite_verifier: VerifierUnderTest, scheme: str) -> None:
+    made = sqlite_verifier.ask(authorization_endpoint=scheme)
+    assert made["authorization_request"].startswith(f"{scheme}?")
 
 
 # --- time -------------------------------------------------------------------------------------------------------------

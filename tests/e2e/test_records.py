@@ -1,13 +1,25 @@
 """Import of agencies' records: everything wrong is named, nothing is half-written."""
 
+import json
+from datetime import date
+from pathlib import Path
+
 import pytest
 
+from issuer.agencies.use_cases import create_api_key
+from issuer.records.ports import Citizen, SubjectRecord
+from tests.support.commands import jigap
+from tests.support.issuer_program import IssuerProgram
 from tests.support.issuing import LICENCE, IssuerUnderTest
+from wallet_core.adapters.config import load_catalogue
 from wallet_core.catalogue.records import Record, format_records
+from wallet_core.errors import PeerRefusal
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.openid4vci.pending import IssuedCredentials
+from wallet_core.types import AgencyId
 
 KEY = SoftwareSigner.generate()
+KIM = Citizen("시험용 김하나", date(1990, 1, 2))
 
 
 def csv(issuer: IssuerUnderTest, *subjects: str) -> str:
@@ -130,6 +142,87 @@ def test_a_repeated_import_is_answered_and_done_once(issuer: IssuerUnderTest) ->
     first = send(issuer, csv(issuer, "p1").encode(), **headers)
     assert send(issuer, csv(issuer, "p1").encode(), **headers).json() == first.json()
     assert send(issuer, csv(issuer, "p2").encode(), **headers).status_code == 422
+
+
+def put(issuer: IssuerUnderTest, agency: str, type_id: str, *subjects: str) -> None:
+    """Store records as they are, without a file."""
+    rows = [SubjectRecord(each, issuer.record(), KIM) for each in subjects]
+    unit = issuer.issuer.database.unit()
+    with unit:
+        issuer.issuer.records(unit).put(AgencyId(agency), type_id, rows, now=issuer.clock.now())
+
+
+def knows(issuer: IssuerUnderTest, agency: str) -> str | None:
+    """Under which subject id a login finds the person."""
+    unit = issuer.issuer.database.reader()
+    with unit:
+        return issuer.issuer.records(unit).find_subject(AgencyId(agency), KIM)
+
+
+def test_a_persons_records_are_deleted_and_nobody_elses(issuer: IssuerUnderTest) -> None:
+    put(issuer, "police", "drivers-licence", "p1", "p2")
+    put(issuer, "police", "another-type", "p1")
+    put(issuer, "city-tax", "drivers-licence", "p1")
+    issued = issuer.offer(subject_id="p1")
+    issuer.receive(issuer.proofs(issued["uri"], [KEY]), [KEY])
+    assert knows(issuer, "police") is None  # two people of one name and birthday
+    answer = issuer.api("DELETE", "/records/p1")
+    assert (answer.status_code, answer.json()) == (200, {"deleted": 2})
+    assert (knows(issuer, "police"), knows(issuer, "city-tax"), count(issuer)) == ("p2", "p1", 1)
+    refused = issuer.api("POST", "/offers", json={"credential_configuration_ids": [LICENCE], "subject_id": "p1"})
+    assert (refused.status_code, refused.json()["error"]) == (404, "not_found")
+    # What was issued is another matter: it stays on record, and good.
+    (credential,) = issuer.api("GET", "/credentials?subject_id=p1").json()["credentials"]
+    assert credential["status"] == "valid"
+
+
+def test_an_open_offer_of_a_deleted_person_gives_nothing(issuer: IssuerUnderTest) -> None:
+    put(issuer, "police", "drivers-licence", "p1")
+    pending = issuer.proofs(issuer.offer(subject_id="p1")["uri"], [KEY])
+    assert issuer.api("DELETE", "/records/p1").status_code == 200
+    with pytest.raises(PeerRefusal) as refusal:
+        issuer.receive(pending, [KEY])
+    assert refusal.value.error == "credential_request_denied"
+
+
+def test_deleting_again_and_whom_nobody_knows(sqlite_issuer: IssuerUnderTest) -> None:
+    put(sqlite_issuer, "police", "drivers-licence", "p1")
+    headers = {"Idempotency-Key": "gone-1"}
+    first = sqlite_issuer.api("DELETE", "/records/p1", headers=headers)
+    assert sqlite_issuer.api("DELETE", "/records/p1", headers=headers).json() == first.json() == {"deleted": 1}
+    for subject in ("p1", "nobody", "%00", "p%201", "x" * 65):
+        refused = sqlite_issuer.api("DELETE", f"/records/{subject}")
+        assert (refused.status_code, refused.json()["error"]) == (404, "not_found")
+
+
+def test_another_agencys_key_deletes_nothing(sqlite_issuer: IssuerUnderTest) -> None:
+    put(sqlite_issuer, "police", "drivers-licence", "p1")
+    stranger = {"Authorization": f"Bearer {sqlite_issuer.api_keys['city-tax']}"}
+    reader = {"Authorization": f"Bearer {key_for(sqlite_issuer, 'offers:write')}"}
+    for headers in (stranger, reader, {"Authorization": "Bearer none"}):
+        assert sqlite_issuer.api("DELETE", "/records/p1", headers=headers).status_code in {401, 403}
+    assert count(sqlite_issuer) == 1
+
+
+def key_for(issuer: IssuerUnderTest, scope: str) -> str:
+    """A key of the police that is good for one thing only."""
+    app, agency = issuer.issuer, issuer.issuer.agency("police")
+    unit = app.database.unit()
+    return create_api_key(unit, app.api_keys(unit), agency, label="", scopes=[scope], now=issuer.clock.now())[1]
+
+
+def test_a_command_deletes_a_persons_records_and_asks_before(tmp_path: Path) -> None:
+    program = IssuerProgram(tmp_path, f"sqlite:///{tmp_path}/issuer.db")
+    program.prepare("police")
+    csv, record = tmp_path / "one.csv", load_catalogue().types["drivers-licence"].example_record
+    csv.write_text(format_records([Record(2, "p1", "drivers-licence", record)]))
+    program.run("issuer", "records", "import", str(csv), "--agency", "police")
+    command = ["issuer", "records", "delete", "--agency", "police", "--subject", "p1"]
+    for answer in (b"n\n", b""):
+        assert jigap([*command, "--json"], environment=program.environment, given=answer).returncode == 1
+    agreed = jigap([*command, "--json"], environment=program.environment, given=b"y\n")
+    assert json.loads(agreed.stdout) == {"deleted": 1}
+    assert program.run(*command, "--yes", code=1)["error"] == "not_found"
 
 
 def test_records_lie_sealed(sqlite_issuer: IssuerUnderTest, tmp_path) -> None:

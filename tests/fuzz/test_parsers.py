@@ -31,6 +31,7 @@ from tests.support.cbor_mutation import CborBytes, CborValue, as_mdoc, as_sign1,
 from tests.support.fuzzing import DRAWN, repeatedly
 from tests.support.mutation import encode, json_bytes, mutate_json, mutate_text, mutate_token
 from tests.support.presentations import NOW as REGISTERED_AT
+from tests.support.proofs import verify_proof
 from tests.support.registering import register, registration_claims
 from tests.support.transactions import DOCUMENT, digest, encoded, transaction, transaction_types
 from tests.support.trust import ListOperator, listed, new_list
@@ -128,7 +129,6 @@ from wallet_core.protocols.openid4vci.proof import (
     ProofPolicy,
     parse_proof_types,
     proof_signing_input,
-    verify_key_proof,
     verify_key_proofs,
 )
 from wallet_core.protocols.openid4vci.signed_metadata import (
@@ -475,10 +475,8 @@ def as_proof(random: Random) -> str:
     return jws.attach_signature(data, samples.HOLDER.sign(data))
 
 
-def verify_proof(proof: str) -> None:
-    verify_key_proof(
-        proof, audience=ISSUER_ID, algorithms=["ES256"], verify_nonce=lambda _: samples.NOW, now=samples.NOW
-    )
+def verify_one_proof(proof: str) -> None:
+    verify_proof(proof, audience=ISSUER_ID, now=samples.NOW)
 
 
 def resigned(random: Random, token: str, signer: SoftwareSigner) -> str:
@@ -1054,7 +1052,7 @@ TARGETS = {
     "offer_link": Target(
         parse_offer_link, Text("openid-credential-offer://?credential_offer=" + quote(json_bytes(OFFER).decode()))
     ),
-    "key_proof": Target(verify_proof, as_proof),
+    "key_proof": Target(verify_one_proof, as_proof),
     "dpop": Target(check_dpop, Token(DPOP)),
     "dpop.signed": Target(check_dpop, lambda random: resigned(random, DPOP, samples.HOLDER)),
     "client_attestation": Target(lambda text: check_client(text, POP), Token(ATTESTATION)),

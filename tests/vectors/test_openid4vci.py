@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.support import vectors
+from tests.support.proofs import verify_proof
 from tests.support.wallet_providers import Provider
 from wallet_core.encoding import strict_json
 from wallet_core.errors import (
@@ -78,7 +79,6 @@ from wallet_core.protocols.openid4vci.proof import (
     AcceptedKey,
     ProofPolicy,
     proof_signing_input,
-    verify_key_proof,
     verify_key_proofs,
 )
 from wallet_core.protocols.openid4vci.signed_metadata import verify_signed_metadata
@@ -603,13 +603,7 @@ def test_token(case: Any) -> None:
 
 def test_the_specifications_own_proof_is_accepted() -> None:
     proof = TOKENS["jwt_proof"]
-    accepted = verify_key_proof(
-        proof["token"],
-        audience=CredentialIssuerId(ISSUER),
-        algorithms=["ES256"],
-        verify_nonce=lambda _: None,
-        now=datetime.fromtimestamp(1701960449, UTC),
-    )
+    accepted = verify_proof(proof["token"], audience=ISSUER, now=datetime.fromtimestamp(1701960449, UTC))
     assert accepted.nonce == "LarRGSbmUPYtRYO6BQ4yn8"
 
 
@@ -656,7 +650,7 @@ def test_proof(case: Any) -> None:
             raise InvalidNonce("another nonce")
 
     def verify() -> Any:
-        return verify_key_proof(
+        return verify_proof(
             case["proof"],
             audience=settings["credential_issuer"],
             algorithms=settings["proof_signing_alg_values_supported"],

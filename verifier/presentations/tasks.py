@@ -9,9 +9,8 @@ from verifier.presentations.use_cases.results import BATCH, delete_old_presentat
 from verifier.status.use_cases import delete_old_lists
 from verifier.tables import APP_TABLES
 from wallet_core.adapters import log
-from wallet_core.adapters.idempotency import forget_answers
 from wallet_core.adapters.jobs import Cron, Job, Task, enqueue
-from wallet_core.adapters.sql import UnitOfWork
+from wallet_core.adapters.sql import UnitOfWork, delete_expired
 
 MOVE_ON = "presentations.move_on_in_time"
 DELETE_OLD = "presentations.delete_old_records"  # as rows of jobs have it
@@ -51,7 +50,9 @@ def tasks(verifier: Verifier) -> dict[str, Task]:
             enqueue(unit.connection, APP_TABLES, DELETE_OLD)
 
     def forget(_job: Job, unit: UnitOfWork, _prepared: Any) -> None:
-        forget_answers(unit.connection, APP_TABLES, now=verifier.clock.now())
+        now = verifier.clock.now()
+        if delete_expired(unit.connection, APP_TABLES.idempotency, now=now, limit=BATCH) == BATCH:
+            enqueue(unit.connection, APP_TABLES, FORGET)
 
     def forget_lists(_job: Job, unit: UnitOfWork, _prepared: Any) -> None:
         delete_old_lists(verifier.status_storage(unit), now=verifier.clock.now())

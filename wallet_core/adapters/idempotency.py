@@ -98,12 +98,6 @@ def answer_once(
         return answer
 
 
-def forget_answers(connection: Connection, tables: AppTables, *, now: datetime) -> int:
-    """Delete the answers whose time is over and return how many: a job calls it now and then."""
-    table = tables.idempotency
-    return connection.execute(delete(table).where(table.c.expires_at < now)).rowcount
-
-
 def _claim(connection: Connection, tables: AppTables, identity: RequestIdentity, now: datetime) -> bool:
     table = tables.idempotency
     connection.execute(delete(table).where(table.c.digest == identity.digest, table.c.expires_at < now))

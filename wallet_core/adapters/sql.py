@@ -35,6 +35,7 @@ from sqlalchemy import (
     create_engine,
     delete,
     event,
+    select,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -484,9 +485,16 @@ def _insert_if_absent(table: Table, dialect: str) -> sqlite.Insert | postgresql.
     return insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
 
-def forget_spent(connection: Connection, table: Table, *, now: datetime) -> int:
-    """Delete the digests whose secrets have expired and return how many: a job calls it now and then."""
-    return connection.execute(delete(table).where(table.c.expires_at < now)).rowcount
+def delete_expired(connection: Connection, table: Table, *, now: datetime, limit: int) -> int:
+    """Delete up to ``limit`` rows whose ``expires_at`` has passed and return how many.
+
+    Call again, in another transaction, while it is ``limit``: none grows with what has gathered.
+    """
+    (key,) = table.primary_key.columns
+    over = table.c.expires_at < now
+    # The time is asked for twice: a row that somebody prolongs meanwhile is looked at again, the list of keys is not.
+    old = delete(table).where(key.in_(select(key).where(over).limit(limit)), over)
+    return connection.execute(old).rowcount
 
 
 def _core_table(table: Table | type[SQLModel]) -> Table:

@@ -124,7 +124,10 @@ class FormatEntry:
 
 @dataclass(frozen=True, slots=True)
 class IssuanceRules:
-    """Who may ask for a credential, and how it is handed out."""
+    """Who may ask for a credential, and how it is handed out.
+
+    For readers, and enforced nowhere: ``who``, ``proxy``, ``identity_level``, ``ground``.
+    """
 
     who: tuple[str, ...]
     proxy: str
@@ -161,7 +164,10 @@ class KeyPolicy:
 
 @dataclass(frozen=True, slots=True)
 class CredentialType:
-    """A credential type, with everything that is derived from its file. ``extends`` is the type it is a kind of."""
+    """A credential type, with everything that is derived from its file. ``extends`` is the type it is a kind of.
+
+    For readers, and enforced nowhere: ``renew_on``, ``validity_ground``, ``edge_cases``.
+    """
 
     id: str
     vct: Vct

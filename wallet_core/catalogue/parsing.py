@@ -56,7 +56,10 @@ _FOR_READERS: Final = ("left_out", "korean_claim_map", "category_map", "first_is
 
 @dataclass(frozen=True, slots=True)
 class Agency:
-    """An authority that owns data and asks the issuer to issue. ``code`` is an invented test code."""
+    """An authority that owns data and asks the issuer to issue.
+
+    For readers: ``code``, an invented one, and ``stands_for``.
+    """
 
     id: AgencyId
     code: str

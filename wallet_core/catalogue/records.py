@@ -70,7 +70,10 @@ class RowProblem:
 
 @dataclass(frozen=True, slots=True)
 class RecordsReport:
-    """What a CSV file holds: the good records, every fault, and the number of rows below the header."""
+    """What a CSV file holds: the good records, every fault, and the number of rows below the header.
+
+    Of a file that stops being CSV, the rows are those up to the one where reading stopped, that one among them.
+    """
 
     records: tuple[Record, ...]
     problems: tuple[RowProblem, ...]
@@ -96,20 +99,7 @@ def parse_records(data: bytes, types: Sequence[CredentialType], *, today: date) 
         return RecordsReport((), tuple(problems), 0)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     parsing = _Parsing({each.id: each for each in types}, today, problems)
-    try:
-        records, rows = parsing.rows(reader)
-    except csv.Error:
-        problems.append(
-            _fault(
-                reader.line_num,
-                "",
-                "CSV로 읽을 수 없는 줄이에요",
-                "the line is not CSV",
-                "따옴표를 확인해요",
-                "check the quotes",
-            )
-        )
-        return RecordsReport((), tuple(problems), reader.line_num)
+    records, rows = parsing.rows(reader)
     return RecordsReport(tuple(records), tuple(sorted(problems)), rows)
 
 
@@ -202,21 +192,35 @@ class _Parsing:
         self.problems.append(_fault(line, column, ko, en, cure_ko, cure_en))
 
     def rows(self, reader: "_CsvReader") -> tuple[list[Record], int]:
-        header = [name.strip() for name in next(reader, [])]
+        lines = self.lines(reader)
+        _, header = next(lines, (1, []))
+        if header is None:
+            return [], 0
         if not self.header(header):
-            return [], sum(1 for row in reader if any(row))
+            return [], sum(1 for _, row in lines if row is None or any(row))
         records: dict[tuple[str, str], Record] = {}
         count = 0
-        start = reader.line_num + 1
-        for row in reader:
-            line, start = start, reader.line_num + 1
-            if not any(cell.strip() for cell in row):
+        for line, row in lines:
+            if row is not None and not any(row):
                 continue
             count += 1
-            record = self.row(line, header, [cell.strip() for cell in row])
+            record = None if row is None else self.row(line, header, row)
             if record is not None:
                 self.keep(records, record)
         return list(records.values()), count
+
+    def lines(self, reader: "_CsvReader") -> Iterator[tuple[int, list[str] | None]]:
+        """Give each row with the line where it begins; None, as the last, for one that is no CSV."""
+        start = 1
+        try:
+            for row in reader:
+                yield start, [cell.strip() for cell in row]
+                start = reader.line_num + 1
+        except csv.Error:
+            # Where the row begins, not where the reader gave up: a quote that is never closed ends with the file.
+            self.fault(start, "", "CSV로 읽을 수 없어서 이 줄에서 멈췄어요", "it is not CSV, and reading stopped here",
+                       "따옴표를 확인하고 다시 올려요", "check the quotes and send the file again")  # fmt: skip
+            yield start, None
 
     def keep(self, records: dict[tuple[str, str], Record], record: Record) -> None:
         key = (record.subject_id, record.type_id)

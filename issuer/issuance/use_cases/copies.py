@@ -11,7 +11,7 @@ from issuer.status.use_cases.places import StatusPlace, draw_places, take_places
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.credential_type import seoul_day
 from wallet_core.errors import CredentialRequestDenied, Expired
-from wallet_core.protocols.openid4vci.credential import create_credential, create_mdoc, mdoc_end
+from wallet_core.protocols.openid4vci.credential import create_credential, create_mdoc, lint_elements, mdoc_end
 from wallet_core.protocols.openid4vci.issuance import Issued
 from wallet_core.protocols.openid4vci.proof import AcceptedKey
 from wallet_core.trust.status_list.reference import StatusReference
@@ -40,7 +40,7 @@ def sign_copies(
     """Return a credential for each key. Nothing is stored: :func:`record_copies` does that.
 
     Raises:
-        CredentialRequestDenied: what the record states has ended.
+        CredentialRequestDenied: what the record states has ended, or is no licence that readers take.
     """
     today = seoul_day(now)
     claims = issued.type.prepare_claims(record, today=today)
@@ -49,6 +49,9 @@ def sign_copies(
     except Expired as exc:
         raise CredentialRequestDenied(exc.description, detail=exc.detail) from exc
     entry = issued.entry
+    # Once for all copies. A record may have changed since the offer, and a login without an offer has none before.
+    if faults := lint_elements(issued.type, entry, claims):
+        raise CredentialRequestDenied("the data for this credential cannot be signed", detail="; ".join(faults))
     places = draw_places(ports.status, agency, credential_format=entry.format, bits=entry.status_bits, count=len(keys))
     create, end = _creator(ports, agency, issued, claims, expires_at, now)
     credentials = tuple(create(key, place.reference) for key, place in zip(keys, places, strict=True))

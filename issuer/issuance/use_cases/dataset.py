@@ -1,7 +1,8 @@
 """Where the claims of an offer come from: the offer itself, or the agency's record of the person."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from typing import NoReturn
 
 from issuer.agencies.ports import document_signer_key
 from issuer.issuance.ports import IssuancePorts, IssuedType, Offer, Storage
@@ -14,7 +15,7 @@ from wallet_core.errors import (
     NotFound,
     UnknownCredentialConfiguration,
 )
-from wallet_core.protocols.openid4vci.credential import end_of_certificate
+from wallet_core.protocols.openid4vci.credential import end_of_certificate, lint_elements
 from wallet_core.spec_versions import FORMAT_MDOC
 from wallet_core.types import AgencyId, CredentialConfigurationId, JsonObject
 
@@ -52,18 +53,25 @@ def new_id(ports: IssuancePorts, now: datetime) -> str:
     return f"{int(now.timestamp() * 1000):012x}{ports.random(_ID_BYTES).hex()}"
 
 
-def check_claims(credential_type: CredentialType, record: JsonObject, *, today: date) -> datetime:
+def check_claims(issued: IssuedType, record: JsonObject, *, today: date) -> datetime:
     """Check that a record can be signed today and return when the credential would end.
 
     Raises:
         InvalidRequest: the record has faults; the text names their places, not their values.
         Expired: what it states has ended.
     """
-    problems = credential_type.validate_record(record, today=today)
+    problems = issued.type.validate_record(record, today=today)
     if problems:
-        texts = [f"{problem.path}: {problem.reason.en}" for problem in problems[:MAX_PROBLEMS]]
-        raise InvalidRequest(f"the data for {credential_type.id} cannot be signed; " + "; ".join(texts))
-    return credential_type.expires_at(credential_type.prepare_claims(record, today=today), today=today)
+        _refuse(issued, [f"{problem.path}: {problem.reason.en}" for problem in problems])
+    claims = issued.type.prepare_claims(record, today=today)
+    # ISO/IEC 18013-5 7.2.1: what the catalogue allows, a reader of licences may not.
+    if faults := lint_elements(issued.type, issued.entry, claims):
+        _refuse(issued, faults)
+    return issued.type.expires_at(claims, today=today)
+
+
+def _refuse(issued: IssuedType, faults: Sequence[str]) -> NoReturn:
+    raise InvalidRequest(f"the data for {issued.type.id} cannot be signed; " + "; ".join(faults[:MAX_PROBLEMS]))
 
 
 def subject_record(

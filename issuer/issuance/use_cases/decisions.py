@@ -166,7 +166,7 @@ def _checked(
     """Check what will be signed, and return it sealed if it is other than what came with the request."""
     issued = issued_type(ports, agency.id, deferred.state.request.configuration_id)
     record = held_record(ports, storage, deferred, issued) if claims is None else claims
-    check_claims(issued.type, record, today=seoul_day(now))
+    check_claims(issued, record, today=seoul_day(now))
     return None if claims is None else seal_record(ports, agency.id, deferred.id, claims)
 
 

@@ -21,7 +21,7 @@ from wallet_core import spec_versions as spec
 from wallet_core.catalogue.credential_type import seoul_day
 from wallet_core.catalogue.records import is_subject_id
 from wallet_core.errors import InvalidRequest, MalformedError, NotFound
-from wallet_core.protocols.oauth2.identifiers import parse_url
+from wallet_core.protocols.oauth2.identifiers import parse_wallet_endpoint
 from wallet_core.protocols.openid4vci.issuance import (
     TX_CODE_DIGITS,
     Invited,
@@ -53,8 +53,6 @@ PAGE = 50
 """Rows of one page of a list."""
 
 _ID = re.compile(r"[0-9a-f]{44}\Z")
-# Schemes that make a browser run or open something local are no wallet.
-_SCHEME = re.compile(r"(?!(?:javascript|data|vbscript|file|blob|about|https?):)[a-z][a-z0-9+.-]{1,40}:(?://)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,10 +255,8 @@ def _check_login_order(order: OfferOrder) -> None:
 
 
 def _check_endpoint(endpoint: str) -> None:
-    if _SCHEME.match(endpoint):
-        return
     try:
-        parse_url(endpoint, what="credential_offer_endpoint")
+        parse_wallet_endpoint(endpoint, what="credential_offer_endpoint")
     except MalformedError as exc:
         raise InvalidRequest("credential_offer_endpoint is an https URL or a wallet's scheme") from exc
 
@@ -277,17 +273,17 @@ def _wants_tx_code(ports: IssuancePorts, agency: Agency, order: OfferOrder) -> b
 def _check_data(ports: IssuancePorts, storage: Storage, agency: Agency, order: OfferOrder, now: datetime) -> None:
     today = seoul_day(now)
     for configuration_id in order.configuration_ids:
-        credential_type = issued_type(ports, agency.id, configuration_id).type
+        issued = issued_type(ports, agency.id, configuration_id)
         # OpenID4VCI 4.1.1: what is offered can be had under the grant that is offered.
-        if _grant_of(order) not in credential_type.issuance.grants:
-            raise InvalidRequest(f"the catalogue does not allow that grant for {credential_type.id}")
+        if _grant_of(order) not in issued.type.issuance.grants:
+            raise InvalidRequest(f"the catalogue does not allow that grant for {issued.type.id}")
         if order.authorization_code and order.subject_id is None:
             continue
         if order.subject_id is None:
             record = order.claims[configuration_id]
         else:
-            record = subject_record(storage, agency.id, credential_type, order.subject_id)
-        check_claims(credential_type, record, today=today)
+            record = subject_record(storage, agency.id, issued.type, order.subject_id)
+        check_claims(issued, record, today=today)
 
 
 def _grant_of(order: OfferOrder) -> str:

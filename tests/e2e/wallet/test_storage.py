@@ -1,19 +1,21 @@
 """The wallet's tables on both engines."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import func, insert, select
 
 from holder_app.accounts.ports import SignInRefused
 from holder_app.accounts.use_cases import CODE_TRIES, create_sign_in_code, resolve_session, sign_in
 from holder_app.credentials.describe import CardState
 from holder_app.credentials.refreshing import BUSY
 from holder_app.credentials.use_cases import delete_card, list_cards, list_history
-from holder_app.tables import WalletBase
-from holder_app.tasks import FORGET_EXPIRED, create_worker
+from holder_app.tables import MOST_EXPIRED, WalletBase
+from holder_app.tasks import FORGET_EXPIRED, create_worker, forget_expired
 from tests.support.browsing import browser
 from tests.support.presentations import World
 from tests.support.simultaneous import at_once
@@ -92,6 +94,22 @@ def test_what_waited_too_long_is_forgotten(stored: Town) -> None:
         for table in ("wallet_issuance", "wallet_session"):
             assert unit.connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar() == 0  # noqa: S608
     assert FORGET_EXPIRED == "forget_expired"
+
+
+def test_one_job_after_another_forgets_all_that_is_over_however_much(stored: Town) -> None:
+    over = stored.clock.now() - timedelta(seconds=1)
+    session, account = WalletBase.metadata.tables["wallet_session"], stored.owner.id
+    rows = [
+        {"digest": each.to_bytes(32), "account_id": account, "expires_at": over}
+        for each in range(3 * MOST_EXPIRED + 50)
+    ]
+    with stored.wallet.database.unit() as unit:
+        unit.connection.execute(insert(session), rows)
+        forget_expired(stored.wallet, None, unit, None)
+        assert unit.connection.execute(select(func.count()).select_from(session)).scalar() == 2 * MOST_EXPIRED + 50
+    create_worker(stored.wallet).run_due()
+    with stored.wallet.database.unit() as unit:
+        assert unit.connection.execute(select(func.count()).select_from(session)).scalar() == 0
 
 
 def test_a_sealed_card_opens_for_its_own_account_only(stored: Town) -> None:

@@ -11,6 +11,7 @@ from wallet_core.encoding import base64url
 from wallet_core.errors import MalformedError
 from wallet_core.http import HttpResponse
 from wallet_core.keys.signer import SoftwareSigner
+from wallet_core.protocols.openid4vci.proof_way import ProofWay, choose_proof_way
 from wallet_core.protocols.openid4vci.wallet import ResolvedOffer, receive_credentials, request_proofs, resolve_offer
 
 LINK = "openid-credential-offer://?credential_offer_uri=https%3A%2F%2Fissuer.example%2Foffer"
@@ -60,25 +61,41 @@ def test_a_claim_whose_path_is_none(path) -> None:
         resolve(with_claims(path))
 
 
-@pytest.mark.clause("vci-12.2.4-unattested-jwk")
-def test_a_key_attestation_that_this_wallet_has_not() -> None:
-    issuer = SimulatedIssuer()
-    assert all(configuration.proof_algorithms for configuration in resolve(issuer).configurations)
-    licence(issuer)["proof_types_supported"]["jwt"]["key_attestations_required"] = {}
-    assert resolve(issuer).configurations[0].proof_algorithms is None
+def way_of(issuer: SimulatedIssuer) -> ProofWay | None:
+    return choose_proof_way(resolve(issuer).configurations[0])
+
+
+def test_the_proof_that_everybody_takes() -> None:
+    assert way_of(SimulatedIssuer()) == ProofWay("jwt", ("ES256",))
 
 
 @pytest.mark.clause("vci-12.2.4-unattested-jwk")
-def test_a_binding_method_that_this_wallet_has_not() -> None:
+@pytest.mark.parametrize("change", [{"cryptographic_binding_methods_supported": ["did:key"]}, {"format": "mso_mdoc"}])
+def test_a_binding_method_that_this_wallet_has_not(change: dict[str, Any]) -> None:
     issuer = SimulatedIssuer()
-    licence(issuer)["cryptographic_binding_methods_supported"] = ["did:key"]
-    assert resolve(issuer).configurations[0].proof_algorithms is None
+    # The format asks for cose_key where it is an mdoc.
+    licence(issuer).update(change, doctype="org.example.licence")
+    assert way_of(issuer) is None
+    with pytest.raises(MalformedError, match="no key proof"):
+        run_flow(request_proofs(resolve(issuer), {"licence": [KEY.public_key]}, tx_code="123456", now=NOW), issuer)
 
 
 def test_a_proof_type_that_this_wallet_has_not() -> None:
     issuer = SimulatedIssuer()
-    licence(issuer)["proof_types_supported"] = {"attestation": {"proof_signing_alg_values_supported": ["ES256"]}}
-    assert resolve(issuer).configurations[0].proof_algorithms is None
+    licence(issuer)["proof_types_supported"] = {"di_vp": {"proof_signing_alg_values_supported": ["ES256"]}}
+    assert way_of(issuer) is None
+
+
+@pytest.mark.clause("vci-12.2.4-proof-algorithms")
+@pytest.mark.parametrize("values", [[], None, "ES256", [7]])
+@pytest.mark.parametrize("proof_type", ["jwt", "attestation"])
+def test_a_proof_type_without_algorithms(proof_type: str, values: Any) -> None:
+    issuer = SimulatedIssuer()
+    licence(issuer)["proof_types_supported"] = {proof_type: {"proof_signing_alg_values_supported": values}}
+    with pytest.raises(MalformedError):
+        way_of(issuer)
+    # Others of the same offer can be had.
+    assert choose_proof_way(resolve(issuer).configurations[1]) is not None
 
 
 @pytest.mark.clause("vci-8.3-deferred")

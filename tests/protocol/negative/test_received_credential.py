@@ -19,9 +19,7 @@ from wallet_core.trust.policy import create_issuer_policy
 from wallet_core.types import CredentialConfigurationId, CredentialIssuerId
 
 WORLD = world()
-ASKED = CredentialConfiguration(
-    CredentialConfigurationId("licence"), "dc+sd-jwt", ("ES256",), {"format": "dc+sd-jwt", "vct": VCT}
-)
+ASKED = CredentialConfiguration(CredentialConfigurationId("licence"), "dc+sd-jwt", {"format": "dc+sd-jwt", "vct": VCT})
 
 
 def keep(text: str, issuer: str = AGENCY, **changes: Any) -> VerifiedCredential:

@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.support.proofs import verify_proof
 from wallet_core.errors import InvalidNotificationId, InvalidProof, UnknownCredentialConfiguration
 from wallet_core.jose import jws
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.openid4vci.issuance import Authorized, create_offered, issue, notify, redeem_code
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
-from wallet_core.protocols.openid4vci.proof import proof_signing_input, verify_key_proof
+from wallet_core.protocols.openid4vci.proof import proof_signing_input
 from wallet_core.types import CredentialConfigurationId, CredentialIssuerId, Nonce
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
@@ -29,13 +30,7 @@ def authorized() -> Authorized:
 
 def prove(signer: SoftwareSigner) -> None:
     signing_input = proof_signing_input(signer.public_key, audience=ISSUER, nonce=Nonce("n"), issued_at=NOW)
-    verify_key_proof(
-        jws.attach_signature(signing_input, signer.sign(signing_input)),
-        audience=ISSUER,
-        algorithms=["ES256"],
-        verify_nonce=lambda _: None,
-        now=NOW,
-    )
+    verify_proof(jws.attach_signature(signing_input, signer.sign(signing_input)), audience=ISSUER, now=NOW)
 
 
 @pytest.mark.clause("vci-F.1-alg")

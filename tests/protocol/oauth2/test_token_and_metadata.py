@@ -16,7 +16,12 @@ from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.oauth2.answers import parse_answer, peer_refusal
 from wallet_core.protocols.oauth2.client import ClientInstance, ClientSession
 from wallet_core.protocols.oauth2.form import parse_form
-from wallet_core.protocols.oauth2.identifiers import parse_identifier, parse_url, well_known_location
+from wallet_core.protocols.oauth2.identifiers import (
+    parse_identifier,
+    parse_url,
+    parse_wallet_endpoint,
+    well_known_location,
+)
 from wallet_core.protocols.oauth2.metadata import (
     create_authorization_server_metadata,
     metadata_locations,
@@ -186,6 +191,32 @@ def test_urls(url):
 def test_what_is_no_url_here(url):
     with pytest.raises(MalformedError):
         parse_url(url, what="url")
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "openid4vp://",
+        "haip-vp:",
+        "datawallet://",
+        "filewallet://",
+        "aboutme:",
+        "httpd-wallet://",
+        "https://a.example/x",
+    ],
+)
+def test_where_a_wallet_is_called(endpoint):
+    assert parse_wallet_endpoint(endpoint, what="endpoint") == endpoint
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [None, 7, "", "javascript:", "data:", "vbscript:", "file://", "blob:", "about:", "http:", "https://", "Wallet:",
+     "a:", "7wallet:", "wallet:/x", "wallet://\n", "http://wallet.example/"],
+)  # fmt: skip
+def test_where_no_wallet_is_called(endpoint):
+    with pytest.raises(MalformedError):
+        parse_wallet_endpoint(endpoint, what="endpoint")
 
 
 @pytest.mark.clause("vci-12.2.1-no-query")

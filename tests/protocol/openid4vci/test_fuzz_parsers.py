@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.simulators.issuer import ISSUER, metadata, offer, server_metadata
+from tests.support.proofs import verify_proof
 from wallet_core.encoding import base64url
 from wallet_core.errors import WalletError
 from wallet_core.http import HttpResponse
@@ -33,7 +34,6 @@ from wallet_core.protocols.openid4vci.metadata import parse_credential_issuer_me
 from wallet_core.protocols.openid4vci.nonce import verify_c_nonce
 from wallet_core.protocols.openid4vci.offer import parse_credential_offer, parse_offer_link
 from wallet_core.protocols.openid4vci.pending import IssuedCredentials, ProofsToSign, ResolvedOffer
-from wallet_core.protocols.openid4vci.proof import verify_key_proof
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 values = st.recursive(
@@ -142,7 +142,7 @@ def test_nonces(text):
 
 @given(st.text() | st.lists(st.binary(), min_size=3, max_size=3).map(lambda p: ".".join(x.hex() for x in p)))
 def test_proofs(text):
-    attempt(verify_key_proof, text, audience=ISSUER, algorithms=["ES256"], verify_nonce=lambda _: None, now=NOW)
+    attempt(verify_proof, text, audience=ISSUER, now=NOW)
 
 
 KEY = SoftwareSigner.generate()
@@ -156,4 +156,4 @@ def test_signed_proofs(header, claims):
     parts = (base64url.encode(json.dumps(part).encode()) for part in (header, claims))
     data = ".".join(parts).encode()
     proof = jws.attach_signature(data, KEY.sign(data))
-    attempt(verify_key_proof, proof, audience=ISSUER, algorithms={"ES256"}, verify_nonce=lambda _: None, now=NOW)
+    attempt(verify_proof, proof, audience=ISSUER, now=NOW)

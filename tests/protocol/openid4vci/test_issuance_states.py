@@ -279,6 +279,20 @@ def test_a_refresh_keeps_what_was_sent_last():
     assert issue(fresh, configuration_id="a", copies=1, notification_id="n", now=NOW).holder == HOLDER
 
 
+@pytest.mark.clause("vci-M9-asked-too-often")
+def test_every_access_token_may_ask_as_often_as_the_first():
+    state = Issued(("a",), TOKEN, NOW, tuple(Issuance(f"n{n}", "a", 1, NOW) for n in range(MAX_ISSUANCES)), HOLDER)
+    for round_ in range(2):
+        state = refresh(state, token_digest=TOKEN, holder=HOLDER, now=NOW)
+        for number in range(MAX_ISSUANCES):
+            state = issue(state, configuration_id="a", copies=1, notification_id=f"{round_} {number}", now=NOW)
+            state = state_from_json(state_kind(state), state_to_json(state))
+        with pytest.raises(CredentialRequestDenied):
+            issue(state, configuration_id="a", copies=1, notification_id="more", now=NOW)
+        # What is remembered has an end all the same.
+        assert len(state.issuances) == 50 + MAX_ISSUANCES
+
+
 @pytest.mark.clause("vci-6.1-subset", "vci-8.3.1.2-identifier-not-given")
 def test_details_narrow_what_was_offered():
     state = redeem_code(waiting(None), tx_code_digest=None, token_digest=TOKEN, now=NOW, details=("b",))

@@ -24,6 +24,7 @@ from wallet_core.protocols.openid4vci.offer import (
     parse_credential_offer,
     parse_offer_link,
 )
+from wallet_core.protocols.openid4vci.proof_way import ProofWay, choose_proof_way
 
 OURS = create_credential_offer(
     ISSUER,
@@ -166,7 +167,7 @@ def test_our_metadata_are_metadata():
     parsed = parse_credential_issuer_metadata(json.loads(json.dumps(document)), credential_issuer=ISSUER)
     assert parsed.nonce_endpoint == f"{ISSUER}/nonce"
     assert parsed.batch_size == 10
-    assert parsed.configurations["licence"].proof_algorithms == ("ES256",)
+    assert choose_proof_way(parsed.configurations["licence"]) == ProofWay("jwt", ("ES256",))
     assert parsed.deferred_endpoint == f"{ISSUER}/deferred"
     assert not [name for name in document if "encryption" in name]
 
@@ -204,7 +205,6 @@ def changed_configuration(drop: str = "", **members):
     "vci-12.2.4-batch-size",
     "vci-12.2.4-encryption-required",
     "vci-12.2.4-binding",
-    "vci-12.2.4-proof-algorithms",
     "vci-A.3.2-vct",
     "vci-A.2.2-doctype",
 )
@@ -233,8 +233,6 @@ def changed_configuration(drop: str = "", **members):
         changed_configuration(format="mso_mdoc"),
         changed_configuration(drop="proof_types_supported"),
         changed_configuration(drop="cryptographic_binding_methods_supported"),
-        changed_configuration(proof_types_supported={"jwt": {}}),
-        changed_configuration(proof_types_supported={"jwt": {"proof_signing_alg_values_supported": []}}),
         changed_configuration(credential_metadata=[]),
         changed_configuration(scope=1),
     ],

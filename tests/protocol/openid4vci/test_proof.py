@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.proofs import verify_proof
 from wallet_core.errors import InvalidNonce, InvalidProof
 from wallet_core.jose import jws
 from wallet_core.keys.jwk import public_jwk, thumbprint
@@ -13,7 +14,6 @@ from wallet_core.protocols.openid4vci.proof import (
     MAX_AGE,
     ProofPolicy,
     proof_signing_input,
-    verify_key_proof,
     verify_key_proofs,
 )
 from wallet_core.trust.wallet_providers import WalletProviders
@@ -47,10 +47,9 @@ def without(members, name):
 
 
 def verify(proof: str, now: datetime = NOW, client_id: str | None = None):
-    return verify_key_proof(
+    return verify_proof(
         proof,
         audience=ISSUER,
-        algorithms=["ES256"],
         verify_nonce=lambda value: verify_c_nonce(value, SECRET, ISSUER, now=now),
         now=now,
         client_id=client_id,

@@ -124,7 +124,12 @@ def test_wrong_codes_are_counted_and_then_the_answer_is_gone() -> None:
         assert isinstance(state, Answered)
     refused = states.redeem(state, WRONG, now=LATER)
     assert isinstance(refused, Refused)
-    assert refused.error == "access_denied"
+    assert (refused.error, refused.clause) == ("access_denied", "OpenID4VP 13.3")
+
+
+def test_an_answer_that_came_back_elsewhere_names_another_rule() -> None:
+    refused = states.return_elsewhere(every_state()["answered"], now=LATER)
+    assert (refused.error, refused.clause) == ("access_denied", "HAIP 5.1")
 
 
 def test_what_is_forgotten_holds_no_claims_and_says_since_when() -> None:

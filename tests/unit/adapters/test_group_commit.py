@@ -194,7 +194,7 @@ def test_of_two_that_write_the_same_in_a_group_the_second_is_refused_alone(
     assert isinstance(refused, StateConflict)
     with made.unit() as unit:
         assert set(unit.connection.execute(select(EFFECT.c.id)).scalars()) == {1, 3}
-        assert sql.forget_spent(unit.connection, TABLES.spent, now=NOW + timedelta(seconds=1)) == 2
+        assert sql.delete_expired(unit.connection, TABLES.spent, now=NOW + timedelta(seconds=1), limit=9) == 2
 
 
 def test_a_move_is_made_at_once_where_nobody_shares_the_unit(states: Database) -> None:

@@ -110,7 +110,16 @@ def test_a_secret_is_spent_once_and_the_rest_of_the_unit_goes_on(made: Database)
         unit.connection.execute(insert(Offer), {"id": "c", "version": 1, "kind": "k", "body": {}, "expires_at": NOW})
     with made.unit() as unit:
         assert unit.connection.execute(select(Offer.id)).scalars().all() == ["c"]
-        assert sql.forget_spent(unit.connection, TABLES.spent, now=NOW + timedelta(seconds=1)) == 1
+        assert sql.delete_expired(unit.connection, TABLES.spent, now=NOW + timedelta(seconds=1), limit=9) == 1
+
+
+def test_what_has_expired_goes_in_parts(made: Database) -> None:
+    for offer_id in "abc":
+        _add(made, offer_id)
+    with made.unit() as unit:
+        assert sql.delete_expired(unit.connection, Offer.__table__, now=NOW, limit=2) == 0
+        later = NOW + timedelta(seconds=1)
+        assert [sql.delete_expired(unit.connection, Offer.__table__, now=later, limit=2) for _ in range(3)] == [2, 1, 0]
 
 
 def test_of_two_simultaneous_spenders_exactly_one_wins(made: Database) -> None:

@@ -78,13 +78,33 @@ def test_lines_count_quoted_line_breaks(catalogue: Catalogue) -> None:
         (lambda t: t + t.splitlines()[1] + "\n", (3, "subject_id", "an earlier row is about the same person")),
         (lambda t: t.replace(";2종 원동기", "; 버스"), (2, "licence_classes.2", "not one of the allowed values")),
         (lambda t: t.replace(",99-19-123456-78,", ",,"), (2, "document_number", "a mandatory value is missing")),
-        (lambda t: t + '"open', (3, "", "the line is not CSV")),
+        (lambda t: t + '"open', (3, "", "it is not CSV, and reading stopped here")),
         (lambda t: t + "\x00", (1, "", "it is not a text file")),
     ],
 )  # fmt: skip
 def test_each_fault_is_placed(catalogue: Catalogue, edit: object, place: tuple[int, str, str]) -> None:
     text = edit(format_records([example(catalogue)]))  # type: ignore[operator]
     assert place in places(parse(catalogue, text))
+
+
+@pytest.mark.parametrize("broken", ['p5,"a"b', '"open'])
+def test_a_file_that_stops_being_csv_counts_what_was_read(catalogue: Catalogue, broken: str) -> None:
+    header, *rows = format_records([example(catalogue, f"p{number}") for number in range(10)]).splitlines()
+    rows[0] = rows[0].replace("Jiwoo", "")
+    rows[4] = broken
+    report = parse(catalogue, "\n".join([header, *rows]))
+    assert [each.subject_id for each in report.records] == ["p1", "p2", "p3"]
+    assert (report.rows, report.bad_rows) == (5, 2)
+    assert places(report) == [
+        (2, "given_name", "a mandatory value is missing"),
+        (6, "", "it is not CSV, and reading stopped here"),
+    ]
+
+
+def test_a_header_that_is_no_csv(catalogue: Catalogue) -> None:
+    report = parse(catalogue, '"subject_id"x,type\np1,drivers-licence\n')
+    assert (report.rows, report.records) == (0, ())
+    assert places(report) == [(1, "", "it is not CSV, and reading stopped here")]
 
 
 def test_another_encoding_is_named(catalogue: Catalogue) -> None:

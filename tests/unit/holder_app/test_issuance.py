@@ -330,3 +330,21 @@ def test_formats_of_others_are_not_supported(town: Town) -> None:
     failed = reviewed(town)
     assert isinstance(failed.state, Failed)
     assert failed.state.reason == "unsupported"
+
+
+@pytest.mark.clause("vci-12.2.4-unattested-jwk")
+@pytest.mark.parametrize(
+    "jwt",
+    [
+        {"proof_signing_alg_values_supported": ["ES256"], "key_attestations_required": {}},
+        {"proof_signing_alg_values_supported": ["ES384"]},
+        {"proof_signing_alg_values_supported": []},
+    ],
+)
+def test_a_card_whose_proof_this_wallet_cannot_make_is_not_asked_for(town: Town, jwt: dict[str, Any]) -> None:
+    town.issuer.metadata["credential_configurations_supported"][LICENCE.configuration_id]["proof_types_supported"] = {
+        "jwt": jwt
+    }
+    failed = reviewed(town)
+    assert isinstance(failed.state, Failed)
+    assert failed.state.reason == "unsupported"

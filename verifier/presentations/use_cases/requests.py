@@ -1,6 +1,5 @@
 """Asking for a presentation: one request, or three that stand beside each other on a page."""
 
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,7 +12,7 @@ from verifier.webhooks.use_cases import parse_webhook_url
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.policy import Policy
 from wallet_core.errors import InvalidRequest, InvalidTransactionData, MalformedError, NotFound
-from wallet_core.protocols.oauth2.identifiers import parse_url
+from wallet_core.protocols.oauth2.identifiers import parse_url, parse_wallet_endpoint
 from wallet_core.protocols.openid4vp.asking import create_response_encryption, new_secret, private_key_to_bytes
 from wallet_core.protocols.openid4vp.client_id import ClientIdentifier, ClientIdPrefix, create_client_id
 from wallet_core.protocols.openid4vp.dc_api import DcApiOffer, DcApiProtocol, DcApiRequest
@@ -29,9 +28,6 @@ from wallet_core.protocols.openid4vp.transaction_data import TransactionData, cr
 from wallet_core.protocols.openid4vp.verifier_attestation import read_own_attestation
 from wallet_core.protocols.openid4vp.verifier_info import VerifierInfo, registration_info
 from wallet_core.types import JsonObject, Nonce
-
-# Schemes that make a browser run or open something local are no wallet.
-_SCHEME = re.compile(r"(?!javascript|data|vbscript|file|blob|about|http)[a-z][a-z0-9+.-]{1,40}:(?://)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,9 +362,7 @@ def _retention(policy: Policy | None, periods: Periods, now: datetime) -> tuple[
 
 
 def _validate_addresses(order: PresentationOrder) -> None:
-    endpoint = order.authorization_endpoint
-    if not _SCHEME.match(endpoint):
-        _https(endpoint, "authorization_endpoint")
+    _validate_endpoint(order.authorization_endpoint)
     # A.1: the answer comes back in the page that asked; and only a certificate signs what a page passes to the API.
     # dcapi-A.1-no-way-back
     if order.expected_origins and (
@@ -383,6 +377,13 @@ def _validate_addresses(order: PresentationOrder) -> None:
         raise InvalidRequest("the same-device flow needs a redirect_uri")
     if order.redirect_uri is not None:
         _https(order.redirect_uri.removesuffix("#"), "redirect_uri")
+
+
+def _validate_endpoint(endpoint: str) -> None:
+    try:
+        parse_wallet_endpoint(endpoint, what="authorization_endpoint")
+    except MalformedError as exc:
+        raise InvalidRequest("authorization_endpoint is an https URL or a wallet's scheme") from exc
 
 
 def _https(value: str, what: str) -> None:

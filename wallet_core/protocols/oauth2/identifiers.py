@@ -17,6 +17,9 @@ MAX_URL_CHARACTERS: Final = 2048
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 """Hosts for which plain http parses. Whether it is *fetched* is the driver's choice, which refuses it by default."""
 
+# Schemes that make a browser run or open something local are no wallet; those that merely begin like them may be one.
+_WALLET_SCHEME = re.compile(r"(?!(?:javascript|data|vbscript|file|blob|about|https?):)[a-z][a-z0-9+.-]{1,40}:(?://)?\Z")
+
 _URL_CHARACTERS = re.compile(r"[\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]+\Z")
 
 
@@ -30,6 +33,19 @@ def parse_url(value: Json, *, what: str) -> str:
     """
     _split(value, what)
     return str(value)
+
+
+def parse_wallet_endpoint(value: Json, *, what: str) -> str:
+    """Return ``value`` if a wallet may be called there: a URL as of :func:`parse_url`, or a scheme of the wallet's own.
+
+    OpenID4VCI 4.1, OpenID4VP 5: links begin with it (``openid-credential-offer://``, ``haip-vp:``).
+
+    Raises:
+        MalformedError: it is neither.
+    """
+    if isinstance(value, str) and _WALLET_SCHEME.match(value):
+        return value
+    return parse_url(value, what=what)
 
 
 def parse_identifier(value: Json, *, what: str) -> str:

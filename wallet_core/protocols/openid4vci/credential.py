@@ -8,10 +8,12 @@ from wallet_core.catalogue.credential_type import CredentialType, FormatEntry
 from wallet_core.encoding import base64url
 from wallet_core.errors import CertificateUnavailable
 from wallet_core.formats.mdoc.issuer import issue_mdoc
+from wallet_core.formats.mdoc.mdl import lint_mdl
 from wallet_core.formats.mdoc.structures import ValidityInfo
 from wallet_core.formats.sd_jwt.vc import issue_sd_jwt_vc
 from wallet_core.keys.signer import Signer
 from wallet_core.protocols.openid4vci.proof import AcceptedKey
+from wallet_core.spec_versions import DOCTYPE_MDL, FORMAT_MDOC
 from wallet_core.trust.status_list.reference import StatusReference
 from wallet_core.trust.x509 import load_certificate
 from wallet_core.types import ClaimsPath, CredentialIssuerId, DocType, JsonObject, RandomBytes
@@ -81,6 +83,8 @@ def create_mdoc(
 ) -> str:
     """Return an mdoc bound to ``key``: base64url of the encoded IssuerSigned (OpenID4VCI A.2.4).
 
+    Not done here: :func:`lint_elements`.
+
     Args:
         credential_type: says which claim becomes which data element.
         entry: its mdoc form.
@@ -110,6 +114,21 @@ def create_mdoc(
             status=None if status is None else status.to_json(),
         )
     )
+
+
+def lint_elements(credential_type: CredentialType, entry: FormatEntry, claims: JsonObject) -> tuple[str, ...]:
+    """Return what readers of a mobile driving licence would stumble over, one sentence each without values.
+
+    ISO/IEC 18013-5 7.2.1. Empty for every other form. Once for each record is enough: all copies state the same.
+
+    Args:
+        credential_type: says which claim becomes which data element.
+        entry: the form in which the claims are to be signed.
+        claims: what ``credential_type.prepare_claims`` returned.
+    """
+    if (entry.format, entry.doctype) != (FORMAT_MDOC, DOCTYPE_MDL):
+        return ()
+    return lint_mdl(credential_type.data_elements(claims))
 
 
 def mdoc_end(expires_at: datetime, signer_certificate: bytes, *, now: datetime) -> datetime:

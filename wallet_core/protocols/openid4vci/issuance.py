@@ -136,13 +136,17 @@ class Authorized:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """Credentials were sent. The token stays good until it expires."""
+    """Credentials were sent. The token stays good until it expires.
+
+    ``earlier`` is how many of ``issuances``, the first ones, were answered under access tokens before this one.
+    """
 
     configuration_ids: tuple[CredentialConfigurationId, ...]
     token_digest: bytes
     token_expires_at: datetime
     issuances: tuple[Issuance, ...]
     holder: TokenHolder = ANYBODY
+    earlier: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,8 +302,11 @@ def refresh(state: IssuanceState, *, token_digest: bytes, holder: TokenHolder, n
     check_binding(state.holder.instance, state.holder.dpop, instance=holder.instance, dpop=holder.dpop)
     expires_at = now + token_lifetime(dpop=state.holder.dpop)
     fresh = replace(state, token_digest=token_digest, token_expires_at=expires_at)
-    # The cap is one access token's; the wallet may still tell what became of what it received last.
-    return replace(fresh, issuances=fresh.issuances[-KEPT_ISSUANCES:]) if isinstance(fresh, Issued) else fresh
+    if isinstance(fresh, Authorized):
+        return fresh
+    # The wallet may still tell what became of what it received last; the cap is one access token's and begins anew.
+    kept = fresh.issuances[-KEPT_ISSUANCES:]
+    return replace(fresh, issuances=kept, earlier=len(kept))
 
 
 def revoke(state: IssuanceState) -> Refused:
@@ -360,14 +367,14 @@ def issue(
     """
     live = validate_token(state, now=now)
     validate_configuration(live, configuration_id, by_identifier=by_identifier)
-    before = live.issuances if isinstance(live, Issued) else ()
+    before, earlier = (live.issuances, live.earlier) if isinstance(live, Issued) else ((), 0)
     # Protocols M9: asking again is normal, but not without end.
     # vci-M9-asked-too-often
-    if len(before) >= MAX_ISSUANCES:
+    if len(before) - earlier >= MAX_ISSUANCES:
         raise CredentialRequestDenied("this access token has asked too often", clause="OpenID4VCI 8.3.1.2")
     latest = Issuance(notification_id, configuration_id, copies, now)
     issuances = (*before, latest)
-    return Issued(live.configuration_ids, live.token_digest, live.token_expires_at, issuances, live.holder)
+    return Issued(live.configuration_ids, live.token_digest, live.token_expires_at, issuances, live.holder, earlier)
 
 
 def notify(

@@ -42,6 +42,7 @@ def state_to_json(state: IssuanceState) -> JsonObject:
             body["token_expires_at"] = state.token_expires_at.isoformat()
             if isinstance(state, Issued):
                 body["issuances"] = [_issuance_to_json(issuance) for issuance in state.issuances]
+                body["earlier"] = state.earlier
         case Refused():
             body["reason"] = state.reason.value
         case Expired():
@@ -70,7 +71,9 @@ def state_from_json(kind: str, body: Mapping[str, Json]) -> IssuanceState:
             issuances = tuple(_issuance_from_json(item) for item in _list(body["issuances"]) if isinstance(item, dict))
             digest_ = base64url.decode(str(body["token_digest"]))
             holder = _holder_from_json(body.get("holder"))
-            return Issued(ids, digest_, _time(body["token_expires_at"]), issuances, holder)
+            # A row that was written before they were counted apart has no such member.
+            earlier = int(str(body.get("earlier", 0)))
+            return Issued(ids, digest_, _time(body["token_expires_at"]), issuances, holder, earlier)
         case "refused":
             return Refused(ids, RefusalReason(str(body["reason"])))
         case "expired":

@@ -35,13 +35,12 @@ _CLAUSE = "OpenID4VCI 12.2.4"
 class CredentialConfiguration:
     """What can be issued (OpenID4VCI 12.2.4).
 
-    ``proof_algorithms`` are those of a ``jwt`` proof with a ``jwk`` and without key attestation; None if the issuer
-    takes no such proof. ``document`` is the whole object, for display.
+    ``document`` is the whole object, for display and for :mod:`.proof_way`, which reads the proof types where a proof
+    is to be made: if they are broken, this configuration cannot be had, and the others of its offer can.
     """
 
     id: CredentialConfigurationId
     format: str
-    proof_algorithms: tuple[str, ...] | None
     document: JsonObject
 
     @property
@@ -209,7 +208,7 @@ def _configuration(id_: CredentialConfigurationId, document: JsonObject) -> Cred
     metadata = members.optional_object(document, "credential_metadata", clause=_CLAUSE) or {}
     members.objects(metadata, "display", clause=_CLAUSE)
     _check_claims(members.objects(metadata, "claims", clause=_CLAUSE))
-    return CredentialConfiguration(id_, format_, _proof_algorithms(document), document)
+    return CredentialConfiguration(id_, format_, document)
 
 
 def _check_claims(descriptions: Iterable[JsonObject]) -> None:
@@ -226,17 +225,3 @@ def _check_claims(descriptions: Iterable[JsonObject]) -> None:
             # vci-B.3-contradictory
             if kinds.setdefault(path[:position], type(component)) is not type(component):
                 raise MalformedError("claims descriptions contradict one another", clause="OpenID4VCI B.3")
-
-
-def _proof_algorithms(document: JsonObject) -> tuple[str, ...] | None:
-    proof_types = members.optional_object(document, "proof_types_supported", clause=_CLAUSE) or {}
-    jwt = members.optional_object(proof_types, "jwt", clause=_CLAUSE)
-    if jwt is None:
-        return None
-    # vci-12.2.4-proof-algorithms
-    algorithms = members.strings(jwt, "proof_signing_alg_values_supported", clause=_CLAUSE)
-    methods = members.strings(document, "cryptographic_binding_methods_supported", clause=_CLAUSE)
-    # 12.2.4: a proof without the key attestation that is asked for, or of a key named in another way, would be refused.
-    # vci-12.2.4-unattested-jwk
-    named = "cose_key" if document["format"] == spec.FORMAT_MDOC else "jwk"
-    return algorithms if named in methods and "key_attestations_required" not in jwt else None

@@ -1,7 +1,7 @@
 """Key proofs, types ``jwt`` and ``attestation`` (OpenID4VCI F.1, F.3, F.4): made by the wallet, checked by the issuer.
 
-The invariant: only :func:`verify_key_proof` and :func:`verify_key_proofs` make an :class:`AcceptedKey`, and a
-credential is bound to nothing else.
+The invariant: only :func:`verify_key_proofs` makes an :class:`AcceptedKey` of what a wallet sent, and a credential is
+bound to nothing else. ``AcceptedKey.from_json`` reads again what was stored of one with a deferred request.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -122,84 +122,6 @@ def proof_signing_input(
     return jws.signing_input(header, strict_json.dumps(claims))
 
 
-def verify_key_proof(
-    proof: str,
-    *,
-    audience: CredentialIssuerId,
-    algorithms: Collection[str],
-    verify_nonce: NonceCheck,
-    now: datetime,
-    client_id: str | None = None,
-    attestation: KeyAttestation | None = None,
-) -> AcceptedKey:
-    """Check one ``jwt`` proof and return the key it proves possession of (OpenID4VCI F.4).
-
-    Args:
-        proof: the compact JWS.
-        audience: our Credential Issuer Identifier.
-        algorithms: ``proof_signing_alg_values_supported`` of the configuration.
-        verify_nonce: raises ``InvalidNonce`` unless a nonce is ours and fresh.
-        now: the time.
-        client_id: the client that the access token was given to; None if it is anonymous.
-        attestation: what its header's ``key_attestation`` says, verified; None if it has none.
-
-    Steps:
-        1. The header names an algorithm we published and exactly one key, as ``jwk``, without private part (F.1); with
-           a key attestation also as ``kid``, which is that of an attested key or its index (M11).
-        2. ``typ``, no critical extension, the key's own algorithm, the signature (F.1, F.4).
-        3. ``aud`` is our identifier, as a string (F.1).
-        4. ``iss`` is the client, and left out by an anonymous one (F.1).
-        5. ``iat`` is a number within the window (F.1, F.4); ``exp`` and ``nbf``, if there, admit now (RFC 7519 4.1).
-        6. ``nonce`` is there and is one of ours (F.1, 8.3.1.2).
-        7. With a key attestation: the key is one of its keys, the nonce is its nonce (F.1).
-
-    Not done here: whether the nonce was spent with this key; see ``nonce.spent_digest``.
-
-    Raises:
-        InvalidProof: step 1 to 5 failed, ``nonce`` is missing, or the key is not attested.
-        InvalidNonce: the nonce is not ours or too old, or is not that of the key attestation.
-    """
-    return _verify_parsed(_parsed(proof), audience, algorithms, verify_nonce, now, client_id, attestation)
-
-
-def _verify_parsed(
-    parsed: jws.UnverifiedJws,
-    audience: CredentialIssuerId,
-    algorithms: Collection[str],
-    verify_nonce: NonceCheck,
-    now: datetime,
-    client_id: str | None,
-    attestation: KeyAttestation | None,
-) -> AcceptedKey:
-    """The steps of :func:`verify_key_proof`, whose numbers stand here."""
-    try:
-        key = _proof_key(parsed, algorithms, attestation)  # 1.
-        # vci-F.1-typ
-        claims = jws.verify(parsed, key, typ=spec.TYP_KEY_PROOF).claims()  # 2.
-    except (MalformedError, VerificationError) as exc:
-        raise InvalidProof(exc.description, detail=exc.detail, clause="OpenID4VCI F.4") from exc
-    # 3. A string and nothing else, so that a proof for someone else's list of audiences is none for us.
-    # vci-F.1-aud
-    if claims.get("aud") != audience:
-        raise InvalidProof("aud of the proof is not the Credential Issuer Identifier", clause="OpenID4VCI F.1")
-    # 4. "This claim MUST be omitted if the access token … [was] obtained … with anonymous access".
-    # vci-F.1-iss
-    if "iss" in claims and (client_id is None or claims["iss"] != client_id):
-        raise InvalidProof("iss of the proof is not the client", clause="OpenID4VCI F.1")
-    _validate_issued_at(claims.get("iat"), now)  # 5.
-    _validate_validity(claims, now)
-    # 6. A missing nonce is a bad proof, a wrong one a bad nonce: OpenID4VCI 8.3.1.2 tells them apart.
-    nonce = claims.get("nonce")
-    # vci-8.3.1.2-nonce-missing
-    if not isinstance(nonce, str) or not nonce:
-        raise InvalidProof("the proof has no nonce", clause="OpenID4VCI 8.3.1.2")
-    # vci-8.3.1.2-nonce-checked
-    verify_nonce(Nonce(nonce))
-    accepted = AcceptedKey(key, thumbprint(key), Nonce(nonce))
-    _validate_attested(accepted, attestation)  # 7.
-    return accepted
-
-
 def verify_key_proofs(
     proofs: Sequence[str],
     *,
@@ -218,6 +140,8 @@ def verify_key_proofs(
     attestations included (M10). Keys that are attested beside the one that signs are accepted too (F.1), after those
     that signed, and no more than ``limit`` in all (M11).
 
+    Not done here: whether the nonce was spent with these keys; see ``nonce.spent_digest``.
+
     Args:
         proofs: the values of ``proofs``.
         proof_type: the member they stood in.
@@ -230,9 +154,9 @@ def verify_key_proofs(
         limit: most keys that are returned.
 
     Raises:
-        InvalidProof: as :func:`verify_key_proof` and ``key_attestation.verify_key_attestation``, there is no proof, it
-            is of a type that is not taken, or a key attestation is missing.
-        InvalidNonce: as both, or two proofs carry different nonces.
+        InvalidProof: there is no proof, one is of a type that is not taken or lacks a key attestation, a step of
+            ``_Check.verify_proof`` failed, or a key attestation does not hold (``verify_key_attestation``).
+        InvalidNonce: a nonce is not ours or too old, or two of them differ.
     """
     # vci-8.2-proof-needed
     if not proofs:
@@ -291,9 +215,54 @@ class _Check:
         if text is not None and text not in attestations:
             attestations[text] = self._attestation(text, with_proof=True)
         attestation = None if text is None else attestations[text]
-        return _verify_parsed(
-            parsed, self.audience, self.algorithms, self.verify_nonce, self.now, self.client_id, attestation
-        )
+        return self.verify_proof(parsed, attestation)
+
+    def verify_proof(self, parsed: jws.UnverifiedJws, attestation: KeyAttestation | None) -> AcceptedKey:
+        """Check one ``jwt`` proof and return the key it proves possession of (OpenID4VCI F.4).
+
+        ``attestation`` is what its header's ``key_attestation`` says, verified; None if it has none.
+
+        Steps:
+            1. The header names an algorithm we published and exactly one key, as ``jwk``, without private part (F.1);
+               with a key attestation also as ``kid``, which is that of an attested key or its index (M11).
+            2. ``typ``, no critical extension, the key's own algorithm, the signature (F.1, F.4).
+            3. ``aud`` is our identifier, as a string (F.1).
+            4. ``iss`` is the client, and left out by an anonymous one (F.1).
+            5. ``iat`` is a number within the window (F.1, F.4); ``exp`` and ``nbf``, if there, admit now
+               (RFC 7519 4.1).
+            6. ``nonce`` is there and is one of ours (F.1, 8.3.1.2).
+            7. With a key attestation: the key is one of its keys, the nonce is its nonce (F.1).
+
+        Raises:
+            InvalidProof: step 1 to 5 failed, ``nonce`` is missing, or the key is not attested.
+            InvalidNonce: the nonce is not ours or too old, or is not that of the key attestation.
+        """
+        try:
+            key = _proof_key(parsed, self.algorithms, attestation)  # 1.
+            # vci-F.1-typ
+            claims = jws.verify(parsed, key, typ=spec.TYP_KEY_PROOF).claims()  # 2.
+        except (MalformedError, VerificationError) as exc:
+            raise InvalidProof(exc.description, detail=exc.detail, clause="OpenID4VCI F.4") from exc
+        # 3. A string and nothing else, so that a proof for someone else's list of audiences is none for us.
+        # vci-F.1-aud
+        if claims.get("aud") != self.audience:
+            raise InvalidProof("aud of the proof is not the Credential Issuer Identifier", clause="OpenID4VCI F.1")
+        # 4. "This claim MUST be omitted if the access token … [was] obtained … with anonymous access".
+        # vci-F.1-iss
+        if "iss" in claims and (self.client_id is None or claims["iss"] != self.client_id):
+            raise InvalidProof("iss of the proof is not the client", clause="OpenID4VCI F.1")
+        _validate_issued_at(claims.get("iat"), self.now)  # 5.
+        _validate_validity(claims, self.now)
+        # 6. A missing nonce is a bad proof, a wrong one a bad nonce: OpenID4VCI 8.3.1.2 tells them apart.
+        nonce = claims.get("nonce")
+        # vci-8.3.1.2-nonce-missing
+        if not isinstance(nonce, str) or not nonce:
+            raise InvalidProof("the proof has no nonce", clause="OpenID4VCI 8.3.1.2")
+        # vci-8.3.1.2-nonce-checked
+        self.verify_nonce(Nonce(nonce))
+        accepted = AcceptedKey(key, thumbprint(key), Nonce(nonce))
+        _validate_attested(accepted, attestation)  # 7.
+        return accepted
 
     def _attestation(self, text: str, *, with_proof: bool) -> KeyAttestation:
         return verify_key_attestation(

@@ -52,6 +52,8 @@ def choose_proof_way(configuration: CredentialConfiguration) -> ProofWay | None:
     document = configuration.document
     methods = members.strings(document, "cryptographic_binding_methods_supported", clause=_CLAUSE)
     named = "cose_key" if configuration.format == spec.FORMAT_MDOC else "jwk"
+    # 12.2.4, 8.2.1.1: a proof of a key that is named in another way would be refused.
+    # vci-12.2.4-unattested-jwk
     if named not in methods:
         return None
     types = members.optional_object(document, "proof_types_supported", clause=_CLAUSE) or {}
@@ -63,6 +65,7 @@ def _way(types: Mapping[str, Json], name: str) -> ProofWay | None:
     offered = members.optional_object(types, name, clause=_CLAUSE)
     if offered is None:
         return None
+    # vci-12.2.4-proof-algorithms
     algorithms = members.strings(offered, "proof_signing_alg_values_supported", clause=_CLAUSE)
     required = parse_key_attestation_requirements(offered)
     # OpenID4VCI F.3: the attestation proof is a key attestation, whatever else the metadata ask of it.

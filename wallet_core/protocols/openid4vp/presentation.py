@@ -31,7 +31,8 @@ REDEEM_WITHIN: Final = timedelta(minutes=5)
 """How long a response_code may be redeemed: the wallet's redirect takes seconds."""
 
 MAX_WRONG_CODES: Final = 5
-"""Wrong response codes after which a presentation is refused; a code has 128 bits, so this stops noise, not luck."""
+"""Wrong response codes after which a presentation is refused. A code has 192 bits (``asking.SECRET_BYTES``), so this
+stops noise, not luck."""
 
 Credentials: TypeAlias = dict[QueryId, tuple[PresentedCredential, ...]]
 
@@ -246,7 +247,9 @@ def redeem(
     if hmac.compare_digest(response_code_digest, state.response_code_digest):
         return Verified(state.terms, state.checks, state.credentials, now, now + state.terms.keep_for, state.agreed)
     counted = replace(state, wrong_codes=state.wrong_codes + 1)
-    return counted if counted.wrong_codes < MAX_WRONG_CODES else _withdraw(counted, "too many wrong codes", now)
+    if counted.wrong_codes < MAX_WRONG_CODES:
+        return counted
+    return _withdraw(counted, "too many wrong codes", "OpenID4VP 13.3", now)
 
 
 def return_elsewhere(state: Presentation, *, now: datetime) -> Refused:
@@ -258,7 +261,7 @@ def return_elsewhere(state: Presentation, *, now: datetime) -> Refused:
     if not isinstance(state, Answered):
         raise StateConflict("there is no answer to redeem", clause="OpenID4VP 13.3")
     # x509-HAIP5.1-other-browser
-    return _withdraw(state, "the answer came back in another browser", now)
+    return _withdraw(state, "the answer came back in another browser", "HAIP 5.1", now)
 
 
 def forget(state: Presentation, *, now: datetime) -> Verified | Refused | Expired:
@@ -297,5 +300,5 @@ def next_change(state: Presentation) -> datetime | None:
     return state.keep_until if isinstance(state, Verified) and state.credentials is not None else None
 
 
-def _withdraw(state: Answered, why: str, now: datetime) -> Refused:
-    return Refused(state.terms, "access_denied", why, "HAIP 5.1", state.checks, now)
+def _withdraw(state: Answered, why: str, clause: str, now: datetime) -> Refused:
+    return Refused(state.terms, "access_denied", why, clause, state.checks, now)
