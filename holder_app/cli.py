@@ -144,7 +144,7 @@ def accept(
 ) -> None:
     """Receive the cards of a Credential Offer. Where it asks to log in, a browser is opened."""
     desk = _desk(home, trust, lang, loopback=loopback)
-    issuance = asyncio.run(_accept(desk, uri, tx_code, ask=not yes, paste=paste))
+    issuance = _accept(desk, uri, tx_code, ask=not yes, paste=paste)
     _show_received(desk, issuance, as_json=as_json)
 
 
@@ -157,27 +157,27 @@ def _show_received(desk: _Desk, issuance: Issuance, *, as_json: bool) -> None:
     out(as_json, {"cards": [card_json(card) for card in cards], "deferred": waits}, text)
 
 
-async def _accept(desk: _Desk, uri: str, tx_code: str | None, *, ask: bool, paste: bool) -> Issuance:
+def _accept(desk: _Desk, uri: str, tx_code: str | None, *, ask: bool, paste: bool) -> Issuance:
+    # A question is asked outside of every event loop: within one the first Ctrl-C would wait for the answer.
     ports, owner = desk.wallet.issuance_ports(), desk.owner.id
-    issuance = await fetch_offer(ports, owner, take_offer_link(ports, owner, uri).id)
-    issuance = _checked(issuance)
+    issuance = _checked(asyncio.run(fetch_offer(ports, owner, take_offer_link(ports, owner, uri).id)))
     if isinstance(issuance.state, Reviewed):
         say(desk.words.offer(describe_offer(issuance.state.offer, desk.wallet.catalogue, keeps(ports))))
-        await _agree(desk, issuance, "accept", ask=ask)
+        _agree(desk, issuance, "accept", ask=ask)
         if issuance.state.offer.has_code:
-            issuance = await _redeem(desk, issuance, tx_code, ask=ask)
+            issuance = _redeem(desk, issuance, tx_code, ask=ask)
         else:
-            issuance = await _log_in(desk, issuance, paste=paste)
-    return await _keep(desk, issuance, ask=ask)
+            issuance = _log_in(desk, issuance, paste=paste)
+    return _keep(desk, issuance, ask=ask)
 
 
-async def _keep(desk: _Desk, issuance: Issuance, *, ask: bool) -> Issuance:
+def _keep(desk: _Desk, issuance: Issuance, *, ask: bool) -> Issuance:
     ports, owner = desk.wallet.issuance_ports(), desk.owner.id
     if isinstance(issuance.state, Preview):
         card_ports = desk.wallet.card_ports()
         say("\n".join(desk.words.card(view_card(card_ports, card)) for card in issuance.state.cards))
-        await _agree(desk, issuance, "keep", ask=ask)
-        issuance = await keep_cards(ports, owner, issuance.id)
+        _agree(desk, issuance, "keep", ask=ask)
+        issuance = asyncio.run(keep_cards(ports, owner, issuance.id))
     return issuance
 
 
@@ -197,14 +197,14 @@ def add(
 ) -> None:
     """Ask a Credential Issuer for a card: log in there with a browser, and come back."""
     desk = _desk(home, trust, lang, loopback=loopback)
-    issuance = asyncio.run(_add(desk, issuer, configuration or [], ask=not yes, paste=paste))
+    issuance = _add(desk, issuer, configuration or [], ask=not yes, paste=paste)
     _show_received(desk, issuance, as_json=as_json)
 
 
-async def _add(desk: _Desk, issuer: str, names: list[str], *, ask: bool, paste: bool) -> Issuance:
+def _add(desk: _Desk, issuer: str, names: list[str], *, ask: bool, paste: bool) -> Issuance:
     ports = _known(desk.wallet.issuance_ports(), issuer)
     if not names:
-        view = await browse(ports, desk.owner.id, issuer)
+        view = asyncio.run(browse(ports, desk.owner.id, issuer))
         usable = [choice for choice in view.choices if choice.card.usable]
         if not usable:
             raise IssuanceFailed("unsupported: the issuer offers nothing for this wallet")
@@ -216,11 +216,11 @@ async def _add(desk: _Desk, issuer: str, names: list[str], *, ask: bool, paste: 
         if not 0 <= number < len(usable):
             raise typer.BadParameter(desk.words.say("which_offer"), param_hint="--configuration")
         names = [usable[number].id]
-    issuance = await choose(ports, desk.owner.id, issuer, names)
+    issuance = asyncio.run(choose(ports, desk.owner.id, issuer, names))
     if isinstance(issuance.state, Reviewed):
         say(desk.words.offer(describe_offer(issuance.state.offer, desk.wallet.catalogue, keeps(ports))))
-        await _agree(desk, issuance, "accept", ask=ask)
-    return await _keep(desk, await _log_in(desk, issuance, paste=paste), ask=ask)
+        _agree(desk, issuance, "accept", ask=ask)
+    return _keep(desk, _log_in(desk, issuance, paste=paste), ask=ask)
 
 
 @app.command()
@@ -248,13 +248,13 @@ def _known(ports: IssuancePorts, issuer: str) -> IssuancePorts:
     return replace(ports, identity=replace(ports.identity, issuers=(identifier,)))
 
 
-async def _log_in(desk: _Desk, issuance: Issuance, *, paste: bool) -> Issuance:
+def _log_in(desk: _Desk, issuance: Issuance, *, paste: bool) -> Issuance:
     """Send the person's browser to the login page and wait for what it brings back."""
     session = desk.wallet.random(16).hex()
     with LoopbackListener() as listener:
         ports = desk.wallet.issuance_ports()
         ports = replace(ports, identity=replace(ports.identity, redirect_uri=listener.redirect_uri))
-        issuance = _checked(await start_login(ports, issuance, session))
+        issuance = _checked(asyncio.run(start_login(ports, issuance, session)))
         if not isinstance(issuance.state, Authorizing):
             raise IssuanceFailed("login_refused")
         url = issuance.state.started.url
@@ -264,17 +264,17 @@ async def _log_in(desk: _Desk, issuance: Issuance, *, paste: bool) -> Issuance:
             query: str | None = answer.partition("?")[2].partition("#")[0]
         else:
             typer.launch(url)
-            query = await asyncio.to_thread(listener.wait, LOGIN_TIME.total_seconds())
+            query = listener.wait(LOGIN_TIME.total_seconds())
     if not query:
         raise IssuanceFailed("no_answer: nobody came back from the login page")
     issuance = take_answer(ports, desk.owner.id, session, parse_callback(query))
-    issuance = _checked(await exchange(ports, issuance))
+    issuance = _checked(asyncio.run(exchange(ports, issuance)))
     if isinstance(issuance.state, Reviewed):
         raise AccessDenied("the login was not finished", detail=issuance.state.notice)
     return issuance
 
 
-async def _redeem(desk: _Desk, issuance: Issuance, tx_code: str | None, *, ask: bool) -> Issuance:
+def _redeem(desk: _Desk, issuance: Issuance, tx_code: str | None, *, ask: bool) -> Issuance:
     ports = desk.wallet.issuance_ports()
     while isinstance(state := issuance.state, Reviewed | Signing):
         if tx_code is None and isinstance(state, Reviewed) and state.offer.needs_tx_code:
@@ -282,7 +282,7 @@ async def _redeem(desk: _Desk, issuance: Issuance, tx_code: str | None, *, ask: 
                 raise typer.BadParameter(desk.words.say("tx_code_needed"), param_hint="--tx-code")
             tx_code = typer.prompt(desk.words.say("tx_code"), err=True)
         before = state.wrong_codes if isinstance(state, Reviewed) else 0
-        issuance = _checked(await accept_offer(ports, desk.owner.id, issuance.id, tx_code))
+        issuance = _checked(asyncio.run(accept_offer(ports, desk.owner.id, issuance.id, tx_code)))
         if isinstance(issuance.state, Reviewed) and issuance.state.wrong_codes > before:
             text = desk.words.say("wrong_code", left=issuance.state.tries_left or "?")
             if not ask:
@@ -292,9 +292,9 @@ async def _redeem(desk: _Desk, issuance: Issuance, tx_code: str | None, *, ask: 
     return issuance
 
 
-async def _agree(desk: _Desk, issuance: Issuance, question: str, *, ask: bool) -> None:
+def _agree(desk: _Desk, issuance: Issuance, question: str, *, ask: bool) -> None:
     if ask and not typer.confirm(desk.words.say(f"confirm_{question}"), err=True):
-        await decline_offer(desk.wallet.issuance_ports(), desk.owner.id, issuance.id)
+        asyncio.run(decline_offer(desk.wallet.issuance_ports(), desk.owner.id, issuance.id))
         raise AccessDenied("declined")
 
 
@@ -327,7 +327,11 @@ def present(
     """Answer an Authorization Request with cards of this wallet."""
     desk = _desk(home, trust, lang, loopback=loopback)
     answers = dict(_pair(entry) for entry in choose or ())
-    presentation = asyncio.run(_present(desk, uri, answers, ask=not yes, haip=haip))
+    try:
+        presentation = _present(desk, uri, answers, ask=not yes, haip=haip)
+    except typer.Abort:  # Ctrl-C at a question: all of them come before anything is sent
+        say(desk.words.say("nothing_sent"))
+        raise
     state = presentation.state
     if not isinstance(state, Answered):
         raise PresentationFailed("the answer was not taken")
@@ -336,13 +340,13 @@ def present(
     out(as_json, result, desk.words.say("sent") + (f"\n{state.redirect_uri}" if state.redirect_uri else ""))
 
 
-async def _present(desk: _Desk, uri: str, answers: dict[str, str], *, ask: bool, haip: bool) -> Presentation:
+def _present(desk: _Desk, uri: str, answers: dict[str, str], *, ask: bool, haip: bool) -> Presentation:
     ports, owner = replace(desk.wallet.presentation_ports(), haip=haip), desk.owner.id
-    presentation = await fetch_request(ports, owner, take_request_link(ports, owner, uri).id)
+    presentation = asyncio.run(fetch_request(ports, owner, take_request_link(ports, owner, uri).id))
     if isinstance(presentation.state, Blocked):
         error = UntrustedError if presentation.state.reason == "untrusted" else PresentationFailed
         raise error(f"{presentation.state.reason}: {presentation.state.detail}")
-    await check_cards_soon(desk.wallet.card_ports, desk.wallet.fetch, desk.wallet.anchors, owner)
+    asyncio.run(check_cards_soon(desk.wallet.card_ports, desk.wallet.fetch, desk.wallet.anchors, owner))
     view = review_request(ports, presentation)
     say(desk.words.request(view))
     if not view.satisfiable:
@@ -350,7 +354,7 @@ async def _present(desk: _Desk, uri: str, answers: dict[str, str], *, ask: bool,
         # --yes there is no refusal that an answer at once could be taken for.
         # vp-15.4.1-no-match
         if ask and typer.confirm(desk.words.say("confirm_end"), default=True, err=True):
-            await decline_request(ports, owner, presentation.id)
+            asyncio.run(decline_request(ports, owner, presentation.id))
         raise QueryNotSatisfied("no card of this wallet answers the request", detail=desk.words.say("no_match"))
     # What was just printed says so: who goes on was told.
     picks = [pick for group in view.groups for alternative in group.alternatives for pick in alternative]
@@ -358,10 +362,10 @@ async def _present(desk: _Desk, uri: str, answers: dict[str, str], *, ask: bool,
     if ask:
         answers |= _ask(desk, view)
         if not typer.confirm(desk.words.say("confirm_send"), err=True):
-            await decline_request(ports, owner, presentation.id)
+            asyncio.run(decline_request(ports, owner, presentation.id))
             raise AccessDenied("declined")
     try:
-        done = await answer_request(ports, owner, presentation.id, {**answers, SHOWN_FIELD: view.shown})
+        done = asyncio.run(answer_request(ports, owner, presentation.id, {**answers, SHOWN_FIELD: view.shown}))
     except ShownChanged as exc:
         raise PresentationFailed("what was shown has changed", detail=desk.words.say("changed")) from exc
     except AnswerTooLarge as exc:
