@@ -3,9 +3,10 @@
 import asyncio
 import sys
 import threading
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -20,7 +21,7 @@ from holder_app.home import open_home
 from holder_app.issuance.authorizing import LOGIN_TIME, exchange, start_login, take_answer
 from holder_app.issuance.choosing import browse, choose
 from holder_app.issuance.describe import describe_offer
-from holder_app.issuance.receiving import IssuancePorts, keeps
+from holder_app.issuance.receiving import IssuancePorts, NoAnchor, keeps
 from holder_app.issuance.states import Authorizing, Failed, Issuance, Kept, Preview, Reviewed, Signing, Waiting
 from holder_app.issuance.use_cases import accept_offer, decline_offer, fetch_offer, keep_cards, take_offer_link
 from holder_app.issuance.waiting import ask_again, list_waiting
@@ -43,6 +44,7 @@ from wallet_core.adapters.cli import JsonFlag, out, say
 from wallet_core.adapters.migrations import migrate as run_migrations
 from wallet_core.errors import (
     AccessDenied,
+    AddressNotAllowed,
     AnswerTooLarge,
     MalformedError,
     QueryNotSatisfied,
@@ -51,7 +53,10 @@ from wallet_core.errors import (
 )
 from wallet_core.protocols.oauth2.authorization_response import parse_callback
 from wallet_core.protocols.oauth2.identifiers import parse_identifier
+from wallet_core.trust.anchors import AnchorPurpose
 from wallet_core.types import CredentialIssuerId
+
+T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True, help="Hold cards: receive, show, present; or serve the web wallet.")
 people = typer.Typer(no_args_is_help=True, help="People of a demo's web wallet and their sign-in codes.")
@@ -130,6 +135,18 @@ def _desk(home: Path, trust: list[Path] | None, lang: str, *, loopback: bool) ->
     return _Desk(wallet, owner, Words(lang))
 
 
+def _run(desk: _Desk, step: Coroutine[Any, Any, T]) -> T:
+    """Take a step that talks to servers. Where an option is missing that admits it, the refusal names the option."""
+    try:
+        return asyncio.run(step)
+    except NoAnchor as exc:
+        raise NoAnchor(exc.description, detail=desk.words.say("no_anchor", why=exc.detail)) from exc
+    except AddressNotAllowed as exc:
+        if desk.wallet.settings.insecure_allow_loopback:
+            raise
+        raise AddressNotAllowed(exc.description, detail=desk.words.say("loopback", why=exc.detail)) from exc
+
+
 @app.command()
 def accept(
     uri: str,
@@ -160,7 +177,7 @@ def _show_received(desk: _Desk, issuance: Issuance, *, as_json: bool) -> None:
 def _accept(desk: _Desk, uri: str, tx_code: str | None, *, ask: bool, paste: bool) -> Issuance:
     # A question is asked outside of every event loop: within one the first Ctrl-C would wait for the answer.
     ports, owner = desk.wallet.issuance_ports(), desk.owner.id
-    issuance = _checked(asyncio.run(fetch_offer(ports, owner, take_offer_link(ports, owner, uri).id)))
+    issuance = _checked(desk, _run(desk, fetch_offer(ports, owner, take_offer_link(ports, owner, uri).id)))
     if isinstance(issuance.state, Reviewed):
         say(desk.words.offer(describe_offer(issuance.state.offer, desk.wallet.catalogue, keeps(ports))))
         _agree(desk, issuance, "accept", ask=ask)
@@ -177,7 +194,7 @@ def _keep(desk: _Desk, issuance: Issuance, *, ask: bool) -> Issuance:
         card_ports = desk.wallet.card_ports()
         say("\n".join(desk.words.card(view_card(card_ports, card)) for card in issuance.state.cards))
         _agree(desk, issuance, "keep", ask=ask)
-        issuance = asyncio.run(keep_cards(ports, owner, issuance.id))
+        issuance = _run(desk, keep_cards(ports, owner, issuance.id))
     return issuance
 
 
@@ -204,7 +221,7 @@ def add(
 def _add(desk: _Desk, issuer: str, names: list[str], *, ask: bool, paste: bool) -> Issuance:
     ports = _known(desk.wallet.issuance_ports(), issuer)
     if not names:
-        view = asyncio.run(browse(ports, desk.owner.id, issuer))
+        view = _run(desk, browse(ports, desk.owner.id, issuer))
         usable = [choice for choice in view.choices if choice.card.usable]
         if not usable:
             raise IssuanceFailed("unsupported: the issuer offers nothing for this wallet")
@@ -216,7 +233,7 @@ def _add(desk: _Desk, issuer: str, names: list[str], *, ask: bool, paste: bool) 
         if not 0 <= number < len(usable):
             raise typer.BadParameter(desk.words.say("which_offer"), param_hint="--configuration")
         names = [usable[number].id]
-    issuance = asyncio.run(choose(ports, desk.owner.id, issuer, names))
+    issuance = _run(desk, choose(ports, desk.owner.id, issuer, names))
     if isinstance(issuance.state, Reviewed):
         say(desk.words.offer(describe_offer(issuance.state.offer, desk.wallet.catalogue, keeps(ports))))
         _agree(desk, issuance, "accept", ask=ask)
@@ -234,7 +251,7 @@ def check(
     """Ask the agencies that decide later whether they have decided, and take what they give."""
     desk = _desk(home, trust, lang, loopback=loopback)
     waiting = list_waiting(desk.wallet.issuance_ports(), desk.owner.id)
-    answers = [asyncio.run(ask_again(desk.wallet.issuance_ports(), desk.owner.id, each.id)) for each in waiting]
+    answers = [_run(desk, ask_again(desk.wallet.issuance_ports(), desk.owner.id, each.id)) for each in waiting]
     card_ids = [id_ for each in answers if isinstance(each.state, Kept) for id_ in each.state.card_ids]
     cards = [show_card(desk.wallet.card_ports(), desk.owner.id, card_id) for card_id in card_ids]
     left = sum(isinstance(each.state, Waiting) for each in answers)
@@ -254,7 +271,7 @@ def _log_in(desk: _Desk, issuance: Issuance, *, paste: bool) -> Issuance:
     with LoopbackListener() as listener:
         ports = desk.wallet.issuance_ports()
         ports = replace(ports, identity=replace(ports.identity, redirect_uri=listener.redirect_uri))
-        issuance = _checked(asyncio.run(start_login(ports, issuance, session)))
+        issuance = _checked(desk, _run(desk, start_login(ports, issuance, session)))
         if not isinstance(issuance.state, Authorizing):
             raise IssuanceFailed("login_refused")
         url = issuance.state.started.url
@@ -268,7 +285,7 @@ def _log_in(desk: _Desk, issuance: Issuance, *, paste: bool) -> Issuance:
     if not query:
         raise IssuanceFailed("no_answer: nobody came back from the login page")
     issuance = take_answer(ports, desk.owner.id, session, parse_callback(query))
-    issuance = _checked(asyncio.run(exchange(ports, issuance)))
+    issuance = _checked(desk, _run(desk, exchange(ports, issuance)))
     if isinstance(issuance.state, Reviewed):
         raise AccessDenied("the login was not finished", detail=issuance.state.notice)
     return issuance
@@ -282,7 +299,7 @@ def _redeem(desk: _Desk, issuance: Issuance, tx_code: str | None, *, ask: bool) 
                 raise typer.BadParameter(desk.words.say("tx_code_needed"), param_hint="--tx-code")
             tx_code = typer.prompt(desk.words.say("tx_code"), err=True)
         before = state.wrong_codes if isinstance(state, Reviewed) else 0
-        issuance = _checked(asyncio.run(accept_offer(ports, desk.owner.id, issuance.id, tx_code)))
+        issuance = _checked(desk, _run(desk, accept_offer(ports, desk.owner.id, issuance.id, tx_code)))
         if isinstance(issuance.state, Reviewed) and issuance.state.wrong_codes > before:
             text = desk.words.say("wrong_code", left=issuance.state.tries_left or "?")
             if not ask:
@@ -294,13 +311,15 @@ def _redeem(desk: _Desk, issuance: Issuance, tx_code: str | None, *, ask: bool) 
 
 def _agree(desk: _Desk, issuance: Issuance, question: str, *, ask: bool) -> None:
     if ask and not typer.confirm(desk.words.say(f"confirm_{question}"), err=True):
-        asyncio.run(decline_offer(desk.wallet.issuance_ports(), desk.owner.id, issuance.id))
+        _run(desk, decline_offer(desk.wallet.issuance_ports(), desk.owner.id, issuance.id))
         raise AccessDenied("declined")
 
 
-def _checked(issuance: Issuance) -> Issuance:
+def _checked(desk: _Desk, issuance: Issuance) -> Issuance:
     state = issuance.state
     if isinstance(state, Failed):
+        if state.reason == "no_anchor":
+            raise NoAnchor(state.detail, detail=desk.words.say("no_anchor", why=state.detail))
         if state.reason == "untrusted":
             raise UntrustedError("the issuer is not trusted by this wallet", detail=state.detail)
         raise IssuanceFailed(f"{state.reason}: {state.detail}")
@@ -342,11 +361,10 @@ def present(
 
 def _present(desk: _Desk, uri: str, answers: dict[str, str], *, ask: bool, haip: bool) -> Presentation:
     ports, owner = replace(desk.wallet.presentation_ports(), haip=haip), desk.owner.id
-    presentation = asyncio.run(fetch_request(ports, owner, take_request_link(ports, owner, uri).id))
+    presentation = _run(desk, fetch_request(ports, owner, take_request_link(ports, owner, uri).id))
     if isinstance(presentation.state, Blocked):
-        error = UntrustedError if presentation.state.reason == "untrusted" else PresentationFailed
-        raise error(f"{presentation.state.reason}: {presentation.state.detail}")
-    asyncio.run(check_cards_soon(desk.wallet.card_ports, desk.wallet.fetch, desk.wallet.anchors, owner))
+        raise _blocked(desk, presentation.state)
+    _run(desk, check_cards_soon(desk.wallet.card_ports, desk.wallet.fetch, desk.wallet.anchors, owner))
     view = review_request(ports, presentation)
     say(desk.words.request(view))
     if not view.satisfiable:
@@ -354,7 +372,7 @@ def _present(desk: _Desk, uri: str, answers: dict[str, str], *, ask: bool, haip:
         # --yes there is no refusal that an answer at once could be taken for.
         # vp-15.4.1-no-match
         if ask and typer.confirm(desk.words.say("confirm_end"), default=True, err=True):
-            asyncio.run(decline_request(ports, owner, presentation.id))
+            _run(desk, decline_request(ports, owner, presentation.id))
         raise QueryNotSatisfied("no card of this wallet answers the request", detail=desk.words.say("no_match"))
     # What was just printed says so: who goes on was told.
     picks = [pick for group in view.groups for alternative in group.alternatives for pick in alternative]
@@ -362,10 +380,10 @@ def _present(desk: _Desk, uri: str, answers: dict[str, str], *, ask: bool, haip:
     if ask:
         answers |= _ask(desk, view)
         if not typer.confirm(desk.words.say("confirm_send"), err=True):
-            asyncio.run(decline_request(ports, owner, presentation.id))
+            _run(desk, decline_request(ports, owner, presentation.id))
             raise AccessDenied("declined")
     try:
-        done = asyncio.run(answer_request(ports, owner, presentation.id, {**answers, SHOWN_FIELD: view.shown}))
+        done = _run(desk, answer_request(ports, owner, presentation.id, {**answers, SHOWN_FIELD: view.shown}))
     except ShownChanged as exc:
         raise PresentationFailed("what was shown has changed", detail=desk.words.say("changed")) from exc
     except AnswerTooLarge as exc:
@@ -373,6 +391,15 @@ def _present(desk: _Desk, uri: str, answers: dict[str, str], *, ask: bool, haip:
     if isinstance(done.state, presentation_states.Failed):
         raise PresentationFailed(done.state.detail)
     return done
+
+
+def _blocked(desk: _Desk, state: Blocked) -> WalletError:
+    """Return why a request was blocked; where nobody at all is trusted to ask, with the option that changes that."""
+    why = f"{state.reason}: {state.detail}"
+    if state.reason != "untrusted":
+        return PresentationFailed(why)
+    trusted = desk.wallet.anchors.certificates(AnchorPurpose.VERIFIER_ACCESS)
+    return UntrustedError(why, detail=why if trusted else desk.words.say("no_verifier_anchor", why=state.detail))
 
 
 def _ask(desk: _Desk, view: RequestView) -> dict[str, str]:
@@ -438,7 +465,7 @@ def refresh(
     """Get new copies of a card from its agency."""
     desk = _desk(home, trust, lang, loopback=loopback)
     wallet, owner = desk.wallet, desk.owner.id
-    done = asyncio.run(refresh_card(wallet.card_ports, wallet.reissuer(), owner, card_id, asked=True))
+    done = _run(desk, refresh_card(wallet.card_ports, wallet.reissuer(), owner, card_id, asked=True))
     card = show_card(wallet.card_ports(), owner, card_id)
     out(as_json, {"refreshed": done, "card": card_json(card)}, desk.words.say(f"refreshed_{done}"))
 

@@ -8,7 +8,7 @@ from typing import Final
 from holder_app.accounts.ports import AccountId
 from holder_app.credentials.describe import Text
 from holder_app.issuance.describe import OfferedCard, issuer_name, offered_card
-from holder_app.issuance.receiving import ID_BYTES, IssuancePorts, keeps
+from holder_app.issuance.receiving import ID_BYTES, IssuancePorts, NoAnchor, keeps, missing_anchor
 from holder_app.issuance.states import Issuance, Reviewed
 from holder_app.links import host_of
 from wallet_core.errors import MalformedError, NotFound
@@ -92,6 +92,7 @@ async def choose(
     Raises:
         NotFound: as :func:`browse`.
         MalformedError: nothing is chosen, or the issuer does not have it or cannot let anybody log in.
+        NoAnchor: what it signs could not be verified.
         FetchError, PeerRefusal, VerificationError: as :func:`browse`.
     """
     known = _known(ports, account_id, issuer)
@@ -102,6 +103,8 @@ async def choose(
     offer = await ports.fetch.arun(wallet.resolve_choice(known.id, names, trust=trust))
     if not any(map(keeps(ports), offer.configurations)):
         raise MalformedError("this wallet cannot hold what was chosen")
+    if (purpose := missing_anchor(ports, offer)) is not None:
+        raise NoAnchor("this wallet trusts nobody to issue", detail=f"no anchor for {purpose}")
     now = ports.clock.now()
     issuance = Issuance(ports.random(ID_BYTES).hex(), account_id, 1, Reviewed(offer), now + CHOSEN)
     with ports.unit:

@@ -11,7 +11,7 @@ from holder_app.dependencies import CurrentAccount, CurrentWallet, MaybeAccount,
 from holder_app.issuance.authorizing import NoSuchLogin, exchange, start_login, take_answer
 from holder_app.issuance.choosing import browse, choose, known_issuers
 from holder_app.issuance.describe import OfferView, describe_offer, issuer_display
-from holder_app.issuance.receiving import keeps
+from holder_app.issuance.receiving import NoAnchor, keeps
 from holder_app.issuance.states import (
     Authorizing,
     Declined,
@@ -73,6 +73,8 @@ async def choose_form(request: Request, account: CurrentAccount, wallet: Current
             view = await browse(ports, account.id, issuer)
             return html(request, "issuer.html", status=400, view=view, chosen=False)
         issuance = await choose(ports, account.id, issuer, names)
+    except NoAnchor as error:
+        return html(request, "offer_ended.html", status=400, reason="no_anchor", detail=error.detail)
     except (FetchError, PeerRefusal, MalformedError, VerificationError) as error:
         return _silent(request, issuer, error.detail)
     return see_other(f"/offers/{issuance.id}")

@@ -19,6 +19,7 @@ from holder_app.issuance.receiving import (
     claim,
     interval_of,
     keeps,
+    missing_anchor,
     notify,
     receive,
     redeem,
@@ -102,14 +103,21 @@ async def fetch_offer(ports: IssuancePorts, account_id: AccountId, issuance_id: 
     trust = metadata_trust(ports.anchors, at=ports.clock.now())
     try:
         offer = await ports.fetch.arun(wallet.resolve_offer(issuance.state.link, trust=trust))
-        next_state: IssuanceState = (
-            Reviewed(offer) if any(map(keeps(ports), offer.configurations)) else Failed("unsupported")
-        )
+        next_state = _reviewed(ports, offer)
     except (MalformedError, PeerRefusal, VerificationError) as exc:
         # Where an offer by reference is gone, it was used or is too old (OpenID4VCI 4.1.3).
         gone = isinstance(exc, PeerRefusal) and exc.status in {404, 410}
         next_state = Failed("code_gone" if gone else "bad_offer", exc.detail)
     return advance(ports, issuance, next_state)
+
+
+def _reviewed(ports: IssuancePorts, offer: ResolvedOffer) -> IssuanceState:
+    """Return the offer for the person to decide, if the wallet could keep any of it."""
+    if not any(map(keeps(ports), offer.configurations)):
+        return Failed("unsupported")
+    # Before the code is spent: what comes could not be verified, and the code is good only once.
+    purpose = missing_anchor(ports, offer)
+    return Reviewed(offer) if purpose is None else Failed("no_anchor", f"no anchor for {purpose}")
 
 
 async def accept_offer(
@@ -129,6 +137,8 @@ async def accept_offer(
     if isinstance(issuance.state, Exchanging):
         return await exchange(ports, claim_exchange(ports, issuance))
     if isinstance(issuance.state, Reviewed | Redeeming):
+        if missing_anchor(ports, issuance.state.offer) is not None:  # since it was looked at
+            return advance(ports, issuance, _reviewed(ports, issuance.state.offer))
         issuance = await redeem(ports, claim(ports, issuance), tx_code)
     if isinstance(issuance.state, Signing):
         issuance = await receive(ports, issuance)

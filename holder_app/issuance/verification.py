@@ -39,6 +39,11 @@ class VerifiedCredential:
     certificate: TrustedCertificate
 
 
+def anchor_purpose(configuration: CredentialConfiguration) -> AnchorPurpose:
+    """Return for what the root above a configuration's credentials must be trusted."""
+    return AnchorPurpose.MDL_ISSUER if configuration.format == FORMAT_MDOC else AnchorPurpose.CREDENTIAL_ISSUER
+
+
 def verify_copies(
     texts: Sequence[str],
     *,

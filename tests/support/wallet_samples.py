@@ -219,7 +219,7 @@ def card(shown: CardView, refreshed: str = "", **changes: Any) -> tuple[str, dic
 
 REASONS = (
     "untrusted", "bad_credential", "refused", "bad_answer", "code_gone", "unsupported", "bad_offer", "login_refused",
-    "denied",
+    "denied", "no_anchor",
 )  # fmt: skip
 BLOCKED: dict[str, Any] = {
     "reason": "bad_request",

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from typer.testing import CliRunner
@@ -18,9 +19,10 @@ from holder_app.dependencies import create_wallet
 from holder_app.settings import WalletSettings
 from tests.support.transactions import transaction
 from tests.support.wallets import LICENCE, NAME, Town, issue_large, licence_offer, new_verifier, policy_query
-from wallet_core.errors import AccessDenied, AnswerTooLarge, QueryNotSatisfied, UntrustedError, WalletError
+from wallet_core.errors import AccessDenied, AnswerTooLarge, FetchError, QueryNotSatisfied, UntrustedError, WalletError
 from wallet_core.protocols.openid4vp.asking import match_number
 from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC, NAMESPACE_MDL
+from wallet_core.trust.anchors import format_trust_anchors
 
 
 def invoke(arguments: list[str], typed: str = "") -> Any:
@@ -179,14 +181,35 @@ def test_a_code_that_is_needed_and_missing_is_wrong_usage(terminal: Terminal) ->
     assert terminal.run("accept", terminal.town.issuer.link, "--yes").exit_code == 2
 
 
-def test_without_trust_nothing_is_kept_or_sent(terminal: Terminal) -> None:
+def test_without_trust_nothing_is_kept_or_sent_and_the_offer_stays_good(terminal: Terminal) -> None:
     town = terminal.town
-    town.issuer.offer = licence_offer(LICENCE, tx_code=False)
-    assert isinstance(terminal.error("accept", town.issuer.link, "--yes", trust=False), UntrustedError)
+    refused = terminal.error("accept", town.issuer.link, "--tx-code", "123456", "--yes", trust=False)
+    assert isinstance(refused, UntrustedError)
+    assert "--trust" in refused.detail
+    assert town.issuer.called("/token") == 0
     assert terminal.json("list") == {"cards": []}
     verifier = new_verifier(town)
-    assert isinstance(terminal.error("present", verifier.link, "--yes", trust=False), UntrustedError)
+    refused = terminal.error("present", verifier.link, "--yes", trust=False)
+    assert isinstance(refused, UntrustedError)
+    assert "--trust" in refused.detail
     assert len(verifier.seen) == 1
+    assert terminal.json("accept", town.issuer.link, "--tx-code", "123456", "--yes")["cards"]
+
+
+def test_a_root_for_one_format_is_none_for_another(terminal: Terminal) -> None:
+    town = terminal.town
+    town.issuer.offer = licence_offer(LICENCE, tx_code=False, formats=(FORMAT_SD_JWT_VC, FORMAT_MDOC))
+    terminal.trust.write_text(format_trust_anchors(town.world.anchors))
+    assert "no anchor for mdl_issuer" in terminal.error("accept", town.issuer.link, "--yes").detail
+    assert town.issuer.called("/token") == 0
+
+
+@pytest.mark.parametrize("url", ["http://localhost/offer", "https://127.0.0.1/offer"])
+def test_an_address_of_this_machine_names_the_option_that_admits_it(tmp_path: Path, url: str) -> None:
+    link = f"openid-credential-offer://?credential_offer_uri={quote(url, safe='')}"
+    refused = invoke(["accept", link, "--yes", "--home", str(tmp_path / "home")]).exception
+    assert isinstance(refused, FetchError)
+    assert "--insecure-allow-loopback" in refused.detail
 
 
 @pytest.mark.clause("vp-15.4.1-no-match")

@@ -17,6 +17,8 @@ from wallet_core.errors import FetchError, MalformedError, NotFound, StateConfli
 from wallet_core.http import HttpRequest, HttpResponse
 from wallet_core.keys.signer import CertifiedSigner, SoftwareSigner
 from wallet_core.protocols.openid4vci.signed_metadata import create_signed_metadata
+from wallet_core.trust.anchors import TrustAnchors
+from wallet_core.trust.policy import IssuerPolicy
 
 TX_CODE = "123456"
 
@@ -321,3 +323,13 @@ def test_formats_of_others_are_not_supported(town: Town) -> None:
     failed = reviewed(town)
     assert isinstance(failed.state, Failed)
     assert failed.state.reason == "unsupported"
+
+
+def test_a_wallet_that_trusts_nobody_does_not_spend_the_code(town: Town) -> None:
+    ready, trusting = reviewed(town), town.wallet
+    town.wallet = replace(trusting, issuers=IssuerPolicy(TrustAnchors()))
+    for state in (reviewed(town).state, accepted(town, ready).state):
+        assert state == Failed("no_anchor", "no anchor for credential_issuer")
+    assert town.issuer.called("/token") == 0
+    town.wallet = trusting
+    assert isinstance(accepted(town, reviewed(town)).state, Preview)
