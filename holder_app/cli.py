@@ -13,7 +13,7 @@ import typer
 from holder_app.accounts.ports import Account
 from holder_app.accounts.use_cases import create_person, create_sign_in_code, list_people
 from holder_app.cli_views import Words, card_json, record_json
-from holder_app.credentials.refreshing import refresh_card
+from holder_app.credentials.refreshing import Refreshed, refresh_card
 from holder_app.credentials.status import check_cards_soon
 from holder_app.credentials.use_cases import delete_card, list_cards, list_history, show_card, show_record, view_card
 from holder_app.dependencies import Wallet, create_wallet
@@ -21,9 +21,10 @@ from holder_app.home import open_home
 from holder_app.issuance.authorizing import LOGIN_TIME, exchange, start_login, take_answer
 from holder_app.issuance.choosing import browse, choose
 from holder_app.issuance.describe import describe_offer
-from holder_app.issuance.receiving import IssuancePorts, NoAnchor, keeps
+from holder_app.issuance.receiving import IssuancePorts, keeps
 from holder_app.issuance.states import Authorizing, Failed, Issuance, Kept, Preview, Reviewed, Signing, Waiting
 from holder_app.issuance.use_cases import accept_offer, decline_offer, fetch_offer, keep_cards, take_offer_link
+from holder_app.issuance.verification import NoAnchor
 from holder_app.issuance.waiting import ask_again, list_waiting
 from holder_app.loopback import LoopbackListener
 from holder_app.presentation import states as presentation_states
@@ -102,6 +103,13 @@ class WrongCode(WalletError):
     fault = "you"
 
 
+class RefreshFailed(WalletError):
+    """No new copies came; ``detail`` says why."""
+
+    code = "refresh_failed"
+    fault = "peer"
+
+
 class PresentationFailed(WalletError):
     """The request breaks a rule, or the verifier did not take the answer; ``detail`` says what it answered."""
 
@@ -139,12 +147,17 @@ def _run(desk: _Desk, step: Coroutine[Any, Any, T]) -> T:
     """Take a step that talks to servers. Where an option is missing that admits it, the refusal names the option."""
     try:
         return asyncio.run(step)
-    except NoAnchor as exc:
-        raise NoAnchor(exc.description, detail=desk.words.say("no_anchor", why=exc.detail)) from exc
-    except AddressNotAllowed as exc:
-        if desk.wallet.settings.insecure_allow_loopback:
-            raise
-        raise AddressNotAllowed(exc.description, detail=desk.words.say("loopback", why=exc.detail)) from exc
+    except (NoAnchor, AddressNotAllowed) as exc:
+        raise _with_option(desk, exc) from exc
+
+
+def _with_option(desk: _Desk, error: WalletError) -> WalletError:
+    """Return the error, with the option that is missing if it is that."""
+    if isinstance(error, NoAnchor):
+        return NoAnchor(error.description, detail=desk.words.say("no_anchor", why=error.detail))
+    if isinstance(error, AddressNotAllowed) and not desk.wallet.settings.insecure_allow_loopback:
+        return AddressNotAllowed(error.description, detail=desk.words.say("loopback", why=error.detail))
+    return error
 
 
 @app.command()
@@ -319,7 +332,7 @@ def _checked(desk: _Desk, issuance: Issuance) -> Issuance:
     state = issuance.state
     if isinstance(state, Failed):
         if state.reason == "no_anchor":
-            raise NoAnchor(state.detail, detail=desk.words.say("no_anchor", why=state.detail))
+            raise _with_option(desk, NoAnchor(state.detail))
         if state.reason == "untrusted":
             raise UntrustedError("the issuer is not trusted by this wallet", detail=state.detail)
         raise IssuanceFailed(f"{state.reason}: {state.detail}")
@@ -465,7 +478,12 @@ def refresh(
     """Get new copies of a card from its agency."""
     desk = _desk(home, trust, lang, loopback=loopback)
     wallet, owner = desk.wallet, desk.owner.id
-    done = _run(desk, refresh_card(wallet.card_ports, wallet.reissuer(), owner, card_id, asked=True))
+    why: list[WalletError] = []
+    step = refresh_card(wallet.card_ports, wallet.reissuer(), owner, card_id, asked=True, failed=why.append)
+    if (done := _run(desk, step)) in {Refreshed.OVER, Refreshed.LATER, Refreshed.NO_GRANT}:
+        text = desk.words.say(f"refreshed_{done}")
+        reasons = [text, *(_with_option(desk, error).detail for error in why)]
+        raise RefreshFailed(f"no new copies: {done}", detail=" ".join(reasons))
     card = show_card(wallet.card_ports(), owner, card_id)
     out(as_json, {"refreshed": done, "card": card_json(card)}, desk.words.say(f"refreshed_{done}"))
 

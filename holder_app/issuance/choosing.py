@@ -8,8 +8,9 @@ from typing import Final
 from holder_app.accounts.ports import AccountId
 from holder_app.credentials.describe import Text
 from holder_app.issuance.describe import OfferedCard, issuer_name, offered_card
-from holder_app.issuance.receiving import ID_BYTES, IssuancePorts, NoAnchor, keeps, missing_anchor
+from holder_app.issuance.receiving import ID_BYTES, IssuancePorts, keeps, missing_anchor
 from holder_app.issuance.states import Issuance, Reviewed
+from holder_app.issuance.verification import NoAnchor
 from holder_app.links import host_of
 from wallet_core.errors import MalformedError, NotFound
 from wallet_core.protocols.openid4vci import wallet

@@ -11,7 +11,7 @@ from holder_app.dependencies import CurrentAccount, CurrentWallet, MaybeAccount,
 from holder_app.issuance.authorizing import NoSuchLogin, exchange, start_login, take_answer
 from holder_app.issuance.choosing import browse, choose, known_issuers
 from holder_app.issuance.describe import OfferView, describe_offer, issuer_display
-from holder_app.issuance.receiving import NoAnchor, keeps
+from holder_app.issuance.receiving import keeps
 from holder_app.issuance.states import (
     Authorizing,
     Declined,
@@ -35,6 +35,7 @@ from holder_app.issuance.use_cases import (
     show_issuance,
     take_offer_link,
 )
+from holder_app.issuance.verification import NoAnchor
 from holder_app.issuance.waiting import ask_again
 from holder_app.links import host_of, origin_of
 from wallet_core.adapters.web import html, is_opened, page_router, see_other, session

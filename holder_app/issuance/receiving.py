@@ -68,10 +68,6 @@ _TRIES_LEFT = re.compile(r"\b(\d{1,2}) (?:tries|try|attempts?) (?:are |is )?(?:l
 _OFFER_GONE = re.compile(r"\b(?:used|expired|unknown|revoked|no longer)\b", re.IGNORECASE)
 
 
-class NoAnchor(UntrustedError):
-    """This wallet trusts nobody to issue what was asked for, whoever signs it."""
-
-
 @dataclass(frozen=True, slots=True)
 class ClientIdentity:
     """As whom this wallet talks to authorization servers.
@@ -336,7 +332,7 @@ def keeps(ports: IssuancePorts) -> Callable[[CredentialConfiguration], bool]:
 def missing_anchor(ports: IssuancePorts, offer: ResolvedOffer) -> AnchorPurpose | None:
     """Return a purpose that this wallet trusts nobody for, so that what is offered could not be kept; None if none."""
     usable = keeps(ports)
-    purposes = (anchor_purpose(each) for each in offer.configurations if usable(each))
+    purposes = (anchor_purpose(each.format) for each in offer.configurations if usable(each))
     return next((purpose for purpose in purposes if not ports.anchors.certificates(purpose)), None)
 
 

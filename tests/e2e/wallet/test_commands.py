@@ -17,6 +17,7 @@ from holder_app.cli import app
 from holder_app.credentials.ports import CardStatus
 from holder_app.dependencies import create_wallet
 from holder_app.settings import WalletSettings
+from tests.support.refreshing import refreshing
 from tests.support.transactions import transaction
 from tests.support.wallets import LICENCE, NAME, Town, issue_large, licence_offer, new_verifier, policy_query
 from wallet_core.errors import AccessDenied, AnswerTooLarge, FetchError, QueryNotSatisfied, UntrustedError, WalletError
@@ -43,7 +44,7 @@ class Terminal:
     def run(self, *arguments: str, typed: str = "", trust: bool = True) -> Any:
         """Run ``jigap wallet``; an error of ours is what ``result.exception`` holds."""
         options = ["--home", str(self.home)]
-        if trust and arguments[0] in {"accept", "present"}:
+        if trust and arguments[0] in {"accept", "present", "refresh"}:
             options += ["--trust", str(self.trust)]
         return invoke([*arguments, *options], typed)
 
@@ -326,3 +327,23 @@ def test_a_request_below_the_profile_that_is_demanded(terminal: Terminal) -> Non
     assert terminal.run("present", verifier.link, "--yes").exit_code == 0
     of_the_profile = new_verifier(town)
     assert terminal.run("present", of_the_profile.link, "--yes", "--haip").exit_code == 0
+
+
+def test_a_refresh_that_failed_says_why_and_is_no_success(terminal: Terminal) -> None:
+    town = terminal.town
+    issuer = refreshing(town, LICENCE)
+    issuer.used = False
+    card_id = terminal.json("accept", issuer.link, "--yes")["cards"][0]["id"]
+    asked = issuer.called("/token")
+    refused = terminal.error("refresh", card_id, trust=False)
+    assert refused.code == "refresh_failed"
+    assert "no anchor for credential_issuer" in refused.detail
+    assert "--trust" in refused.detail
+    assert issuer.called("/token") == asked
+    issuer.down = "/credential"
+    assert "could not be reached" in terminal.error("refresh", card_id).detail
+    issuer.down = ""
+    assert terminal.json("refresh", card_id)["refreshed"] == "new"
+    issuer.over = "invalid_grant"
+    assert "다시 받아 주세요" in terminal.error("refresh", card_id).detail
+    assert "받을 수 없어요" in terminal.error("refresh", card_id).detail
