@@ -57,8 +57,8 @@ def take_offer_link(ports: IssuancePorts, account_id: AccountId, text: str) -> I
     Raises:
         MalformedError: the text is no offer.
     """
-    host, now = offer_host(text), ports.clock.now()
-    issuance = Issuance(ports.random(ID_BYTES).hex(), account_id, 1, Given(text.strip(), host), now + UNDECIDED)
+    host, link, now = offer_host(text), parse_link(text).text, ports.clock.now()
+    issuance = Issuance(ports.random(ID_BYTES).hex(), account_id, 1, Given(link, host), now + UNDECIDED)
     with ports.unit:
         ports.issuances.forget_expired(now)
         ports.issuances.add(issuance)
@@ -71,9 +71,10 @@ def offer_host(text: str) -> str:
     Raises:
         MalformedError: the text is no offer.
     """
-    if parse_link(text).kind is not LinkKind.OFFER:
+    link = parse_link(text)
+    if link.kind is not LinkKind.OFFER:
         raise MalformedError("the text is not an offer")
-    found = parse_offer_link(text)
+    found = parse_offer_link(link.text)
     return host_of(found.url if isinstance(found, OfferReference) else found.credential_issuer)
 
 

@@ -128,6 +128,23 @@ def test_what_is_no_link(town: Town, link: str) -> None:
     assert "링크도 아니에요" in person.text
 
 
+def test_a_link_copied_with_the_words_after_it(town: Town) -> None:
+    person = browser(town)
+    read(person, f"{town.issuer.link} 확인 번호 123456")
+    assert "시험경찰청" in person.text
+    person.post(f"{person.path}/accept", {"tx_code": "123456"})
+    assert "확인된 곳" in person.text
+
+
+def test_an_offer_that_cannot_be_read_keeps_what_was_pasted(town: Town) -> None:
+    person = browser(town)
+    person.get("/scan")
+    person.post("/scan", {"link": "openid-credential-offer://?credential_offer=%7Bbroken"})
+    assert person.page.status_code == 400
+    assert "링크도 아니에요" in person.text
+    assert "credential_offer=%7Bbroken</textarea>" in person.page.text
+
+
 def test_endpoints_for_others_do_nothing_until_the_person_acts(town: Town) -> None:
     person, verifier = browser(town), new_verifier(town)
     before = _rows(town)
