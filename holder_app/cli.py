@@ -23,7 +23,14 @@ from holder_app.issuance.choosing import browse, choose
 from holder_app.issuance.describe import describe_offer
 from holder_app.issuance.receiving import IssuancePorts, keeps
 from holder_app.issuance.states import Authorizing, Failed, Issuance, Kept, Preview, Reviewed, Signing, Waiting
-from holder_app.issuance.use_cases import accept_offer, decline_offer, fetch_offer, keep_cards, take_offer_link
+from holder_app.issuance.use_cases import (
+    UnfitCode,
+    accept_offer,
+    decline_offer,
+    fetch_offer,
+    keep_cards,
+    take_offer_link,
+)
 from holder_app.issuance.verification import NoAnchor
 from holder_app.issuance.waiting import ask_again, list_waiting
 from holder_app.loopback import LoopbackListener
@@ -307,12 +314,20 @@ def _log_in(desk: _Desk, issuance: Issuance, *, paste: bool) -> Issuance:
 def _redeem(desk: _Desk, issuance: Issuance, tx_code: str | None, *, ask: bool) -> Issuance:
     ports = desk.wallet.issuance_ports()
     while isinstance(state := issuance.state, Reviewed | Signing):
-        if tx_code is None and isinstance(state, Reviewed) and state.offer.needs_tx_code:
+        if not (tx_code or "").strip() and isinstance(state, Reviewed) and state.offer.needs_tx_code:
             if not ask:
                 raise typer.BadParameter(desk.words.say("tx_code_needed"), param_hint="--tx-code")
             tx_code = typer.prompt(desk.words.say("tx_code"), err=True)
         before = state.wrong_codes if isinstance(state, Reviewed) else 0
-        issuance = _checked(desk, _run(desk, accept_offer(ports, desk.owner.id, issuance.id, tx_code)))
+        try:
+            issuance = _checked(desk, _run(desk, accept_offer(ports, desk.owner.id, issuance.id, tx_code)))
+        except UnfitCode as exc:
+            text = desk.words.code_rule(exc.wanted)
+            if not ask:
+                raise WrongCode("the transaction code is not as the offer describes it", detail=text) from exc
+            say(text)
+            tx_code = None
+            continue
         if isinstance(issuance.state, Reviewed) and issuance.state.wrong_codes > before:
             text = desk.words.say("wrong_code", left=issuance.state.tries_left or "?")
             if not ask:

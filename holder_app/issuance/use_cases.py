@@ -43,7 +43,7 @@ from holder_app.links import LinkKind, host_of, parse_link
 from wallet_core.errors import MalformedError, NotFound, PeerRefusal, StateConflict, VerificationError
 from wallet_core.protocols.openid4vci import wallet
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
-from wallet_core.protocols.openid4vci.offer import OfferReference, parse_offer_link
+from wallet_core.protocols.openid4vci.offer import OfferReference, TxCodeInput, parse_offer_link
 from wallet_core.protocols.openid4vci.pending import ResolvedOffer
 from wallet_core.protocols.openid4vci.signed_metadata import metadata_trust
 
@@ -121,6 +121,18 @@ def _reviewed(ports: IssuancePorts, offer: ResolvedOffer) -> IssuanceState:
     return Reviewed(offer) if purpose is None else Failed("no_anchor", f"no anchor for {purpose}")
 
 
+class UnfitCode(MalformedError):
+    """A transaction code that cannot be right, by what the offer tells of it. Nothing was sent, and no try is lost."""
+
+    code = "unfit_tx_code"
+    fault = "you"
+
+    def __init__(self, wanted: TxCodeInput) -> None:
+        """``wanted`` is what the offer tells of it."""
+        super().__init__("the transaction code is not as the offer describes it")
+        self.wanted = wanted
+
+
 async def accept_offer(
     ports: IssuancePorts, account_id: AccountId, issuance_id: str, tx_code: str | None = None
 ) -> Issuance:
@@ -132,6 +144,7 @@ async def accept_offer(
     Raises:
         NotFound: as :func:`show_issuance`.
         StateConflict: another window does this at the moment, or the offer was declined.
+        UnfitCode: the transaction code has another length than the offer says, or other characters.
         FetchError: a server was not reached; it can be tried again.
     """
     issuance = show_issuance(ports, account_id, issuance_id)
@@ -140,12 +153,19 @@ async def accept_offer(
     if isinstance(issuance.state, Reviewed | Redeeming):
         if missing_anchor(ports, issuance.state.offer) is not None:  # since it was looked at
             return advance(ports, issuance, _reviewed(ports, issuance.state.offer))
+        _validate_code(issuance.state.offer, (tx_code or "").strip())
         issuance = await redeem(ports, claim(ports, issuance), tx_code)
     if isinstance(issuance.state, Signing):
         issuance = await receive(ports, issuance)
     if isinstance(issuance.state, Given | Declined | Authorizing):
         raise StateConflict("the offer is not open any more, or was not looked at yet")
     return issuance
+
+
+def _validate_code(offer: ResolvedOffer, code: str) -> None:
+    wanted = offer.offer.tx_code
+    if wanted is not None and code and not wanted.admits(code):
+        raise UnfitCode(wanted)
 
 
 async def keep_cards(ports: IssuancePorts, account_id: AccountId, issuance_id: str) -> Issuance:

@@ -249,6 +249,16 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
         "offer.html",
         {"offer": OFFER, "at": AT, "failed": False, "state": {"notice": "", "wrong_codes": 0, "tries_left": None}},
     ),
+    "offer-unfit-code": (
+        "offer.html",
+        {
+            "offer": OFFER,
+            "at": AT,
+            "failed": False,
+            "typed": "1234",
+            "state": {"notice": "", "wrong_codes": 0, "tries_left": None},
+        },
+    ),
     "offer-partly": (
         "offer.html",
         {"offer": PARTLY, "at": AT, "failed": False, "state": {"notice": "", "wrong_codes": 0, "tries_left": None}},
@@ -263,7 +273,7 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
     "login-waiting": ("login_waiting.html", {"offer": LOGIN_OFFER, "at": AT, "failed": False}),
     "login-unreachable": ("login_waiting.html", {"offer": LOGIN_OFFER, "at": AT, "failed": True}),
     "login-lost": ("login_lost.html", {}),
-    "receiving": ("offer_waiting.html", {"at": AT, "needs_code": False, "failed": True}),
+    "receiving": ("offer_waiting.html", {"at": AT, "offer": None, "failed": True}),
     "deferred": ("offer_deferred.html", waiting()),
     "deferred-asked": ("offer_deferred.html", waiting(card_ids=("c-1",)) | {"asked": "asked"}),
     "deferred-early": ("offer_deferred.html", waiting() | {"asked": "early"}),

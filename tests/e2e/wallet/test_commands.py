@@ -178,6 +178,18 @@ def test_a_wrong_code_is_refused_with_the_tries_left(terminal: Terminal) -> None
     assert "4" in error.detail
 
 
+def test_a_code_of_another_length_costs_no_try(terminal: Terminal) -> None:
+    town = terminal.town
+    error = terminal.error("accept", town.issuer.link, "--tx-code", "12345", "--yes")
+    assert error.code == "wrong_tx_code"
+    assert "숫자 6자리" in error.detail
+    assert terminal.run("accept", town.issuer.link, "--tx-code", "", "--yes").exit_code == 2
+    assert town.issuer.called("/token") == 0
+    result = terminal.run("accept", town.issuer.link, typed="y\n12345\n123456\ny\n")
+    assert (result.exit_code, "숫자 6자리" in result.stderr) == (0, True)
+    assert town.issuer.called("/token") == 1
+
+
 def test_a_code_that_is_needed_and_missing_is_wrong_usage(terminal: Terminal) -> None:
     assert terminal.run("accept", terminal.town.issuer.link, "--yes").exit_code == 2
 

@@ -49,6 +49,10 @@ def test_from_the_first_code_to_the_receipt(town: Town) -> None:
     assert "시험경찰청" in person.text
     assert "issuer.example" in person.text
     offer = person.path
+    person.post(f"{offer}/accept", {"tx_code": "1234"})
+    assert person.page.status_code == 400
+    assert "숫자 6자리" in person.text
+    assert 'value="1234"' in person.page.text
     person.post(f"{offer}/accept", {"tx_code": "000000"})
     assert "4번 더 넣을 수 있어요" in person.text
     person.post(f"{offer}/accept", {"tx_code": "123456"})

@@ -16,6 +16,7 @@ from tests.support.wallets import LICENCE, NAME, IssuingIssuer, Town, licence_of
 from wallet_core.errors import FetchError, MalformedError, NotFound, StateConflict
 from wallet_core.http import HttpRequest, HttpResponse
 from wallet_core.keys.signer import CertifiedSigner, SoftwareSigner
+from wallet_core.protocols.openid4vci.offer import TxCodeInput
 from wallet_core.protocols.openid4vci.signed_metadata import create_signed_metadata
 from wallet_core.trust.anchors import TrustAnchors
 from wallet_core.trust.policy import IssuerPolicy
@@ -97,6 +98,23 @@ def test_a_wrong_code_says_how_many_tries_are_left(town: Town) -> None:
     assert isinstance(first.state, Reviewed)
     assert (first.state.wrong_codes, first.state.tries_left) == (1, 4)
     assert isinstance(accepted(town, first).state, Preview)
+
+
+@pytest.mark.parametrize("code", ["12345", "1234567", "12345a", "\uff11" * 6, "12 456"])
+def test_a_code_that_cannot_be_right_is_not_sent(town: Town, code: str) -> None:
+    ready = reviewed(town)
+    with pytest.raises(use_cases.UnfitCode):
+        accepted(town, ready, code)
+    assert town.issuer.called("/token") == 0
+    assert isinstance(accepted(town, ready, TX_CODE).state, Preview)
+
+
+def test_a_code_of_letters_is_told_by_its_length_alone() -> None:
+    assert TxCodeInput("text", 4).admits("a-1b")
+    assert not TxCodeInput("text", 4).admits("a-1")
+    assert TxCodeInput("text").admits("anything")
+    assert TxCodeInput("numeric").admits("1")
+    assert not TxCodeInput("numeric").admits("a")
 
 
 @pytest.mark.parametrize("code", [None, "", "  "])
