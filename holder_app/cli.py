@@ -401,7 +401,8 @@ def _present(desk: _Desk, uri: str, answers: dict[str, str], *, ask: bool, haip:
         # vp-15.4.1-no-match
         if ask and typer.confirm(desk.words.say("confirm_end"), default=True, err=True):
             _run(desk, decline_request(ports, owner, presentation.id))
-        raise QueryNotSatisfied("no card of this wallet answers the request", detail=desk.words.say("no_match"))
+        text = desk.words.say("unlike" if view.unlike else "no_match")
+        raise QueryNotSatisfied("no card of this wallet answers the request", detail=text)
     # What was just printed says so: who goes on was told.
     picks = [pick for group in view.groups for alternative in group.alternatives for pick in alternative]
     answers |= {reuse_field(one.card_id): "on" for pick in picks for one in (pick, *pick.others) if one.used_up}

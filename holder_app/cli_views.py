@@ -86,6 +86,8 @@ class Words:
                 mark = f"[group-{group.number}={number}] " if len(group.alternatives) > 1 else ""
                 for position, pick in enumerate(picks):
                     lines += self._pick(pick, mark, f"{group.number}-{number}-{position}")
+        for card in view.unlike:
+            lines += [f"  {self.local(card.name)} · {card.issuer_name}", *self.fields(card.fields)]
         return "\n".join(lines)
 
     def _asker(self, view: RequestView) -> Iterator[str]:

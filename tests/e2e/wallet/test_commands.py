@@ -17,6 +17,7 @@ from holder_app.cli import app
 from holder_app.credentials.ports import CardStatus
 from holder_app.dependencies import create_wallet
 from holder_app.settings import WalletSettings
+from tests.support.presentations import NOW
 from tests.support.refreshing import refreshing
 from tests.support.transactions import transaction
 from tests.support.wallets import LICENCE, NAME, Town, issue_large, licence_offer, new_verifier, policy_query
@@ -234,6 +235,19 @@ def test_no_card_answers(terminal: Terminal) -> None:
     assert [request.method for request in verifier.seen] == ["GET", "GET"]
     assert isinstance(terminal.error("present", verifier.link, typed="y\n"), QueryNotSatisfied)
     assert verifier.received().error == "access_denied"
+
+
+def test_a_card_that_says_something_else_is_there(terminal: Terminal) -> None:
+    town = terminal.town
+    claims = LICENCE.prepare_claims({**LICENCE.example_record, "birth_date": "2008-03-02"}, today=NOW.date())
+    town.issuer.changes = {"claims": claims}
+    terminal.json("accept", town.issuer.link, "--tx-code", "123456", "--yes")
+    verifier = new_verifier(town, policy_query("adult-check"))
+    result = terminal.run("present", verifier.link, "--yes")
+    assert isinstance(result.exception, QueryNotSatisfied)
+    assert "카드는 있지만" in result.exception.detail
+    assert "아니요" in result.stderr
+    assert len(verifier.seen) == 1
 
 
 def test_the_number_of_the_other_screen_is_shown(terminal: Terminal) -> None:

@@ -17,6 +17,7 @@ from holder_app.accounts.use_cases import create_person, create_sign_in_code
 from holder_app.issuance.receiving import claim
 from holder_app.issuance.use_cases import fetch_offer, take_offer_link
 from tests.support.browsing import Person, browser, visitor
+from tests.support.presentations import NOW
 from tests.support.transactions import transaction
 from tests.support.wallets import CATALOGUE, LICENCE, NAME, Town, new_town, new_verifier, policy_query, receive, wait
 from wallet_core.protocols.openid4vp.asking import match_number
@@ -586,3 +587,25 @@ def test_the_form_data_of_a_policy_with_alternatives(town: Town) -> None:
     assert 'name="group-0" value="1"' in person.page.text
     person.post(f"{person.path}/answer", {"group-0": "1"})
     assert "보냈어요" in person.text
+
+
+def test_a_card_that_says_something_else_is_not_called_missing(town: Town) -> None:
+    """Whoever asks for adults hears the same of a minor's card and of no card."""
+    person = browser(town)
+    missing, answers = new_verifier(town, policy_query("adult-check")), []
+    read(person, missing.link)
+    assert "카드부터 받기" in person.text
+    person.post(f"{person.path}/decline")
+    answers.append((missing.received().error, len(missing.seen)))
+    claims = LICENCE.prepare_claims({**LICENCE.example_record, "birth_date": "2008-03-02"}, today=NOW.date())
+    town.issuer.changes = {"claims": claims}
+    receive(town, LICENCE)
+    verifier = new_verifier(town, policy_query("adult-check"))
+    read(person, verifier.link)
+    assert "카드는 있지만 답이 달라요" in person.text
+    assert LICENCE.name.ko in person.text
+    assert "아니요" in person.text
+    assert "카드부터 받기" not in person.text
+    person.post(f"{person.path}/decline")
+    answers.append((verifier.received().error, len(verifier.seen)))
+    assert answers == [("access_denied", 2)] * 2
