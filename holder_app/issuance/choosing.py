@@ -26,10 +26,10 @@ MAX_ISSUERS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class KnownIssuer:
-    """A Credential Issuer that may be asked. ``name`` is what a trust list calls it; empty if none does."""
+    """A Credential Issuer that may be asked. ``name`` by language, as a trust list has it; empty if none does."""
 
     id: CredentialIssuerId
-    name: str
+    name: Text
     host: str
 
 
@@ -52,17 +52,18 @@ class IssuerView:
 
 def known_issuers(ports: IssuancePorts, account_id: AccountId) -> Sequence[KnownIssuer]:
     """Return whom this wallet knows: from trust lists, its settings, and the cards it holds. Fetches nothing."""
-    found: dict[CredentialIssuerId, str] = {}
+    found: dict[CredentialIssuerId, Text] = {}
     for issuer, grants in ports.issuers.by_issuer.items():
-        found[CredentialIssuerId(issuer)] = grants[0].name if grants else ""
+        # The Korean name, or whatever the list has, stands in for a language it has not.
+        found[CredentialIssuerId(issuer)] = {"ko": grants[0].name, **grants[0].names} if grants else {}
     with ports.unit:
         cards = ports.cards.of_account(account_id)
     for issuer_id in (*ports.identity.issuers, *(card.issuer for card in cards)):
-        found.setdefault(issuer_id, "")
+        found.setdefault(issuer_id, {})
     for card in cards:
-        found[card.issuer] = found[card.issuer] or card.issuer_name
+        found[card.issuer] = found[card.issuer] or ({"ko": card.issuer_name} if card.issuer_name else {})
     known = (KnownIssuer(id_, name, host_of(id_)) for id_, name in found.items())
-    return sorted(known, key=lambda each: (each.name or each.host, each.id))[:MAX_ISSUERS]
+    return sorted(known, key=lambda each: (each.name.get("ko", each.host), each.id))[:MAX_ISSUERS]
 
 
 async def browse(ports: IssuancePorts, account_id: AccountId, issuer: str) -> IssuerView:

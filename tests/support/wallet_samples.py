@@ -20,7 +20,7 @@ from wallet_core.types import ClientId, CredentialConfigurationId, CredentialIss
 
 AT = "/offers/o-8k2d"
 ISSUER = CredentialIssuerId("https://issuer.example/agencies/police")
-KNOWN = KnownIssuer(ISSUER, POLICE["ko"], "issuer.example")
+KNOWN = KnownIssuer(ISSUER, POLICE, "issuer.example")
 NAMED = (
     Field(("family_name",), {"ko": "이름", "en": "Name"}, LONG_NAME, "name"),
     Field(("driving_privileges",), {"ko": "면허 종류", "en": "Class"}, "2", codes={"2": {"ko": "2종 보통", "en": "2"}}),
@@ -230,7 +230,7 @@ BLOCKED: dict[str, Any] = {
 WALLET: dict[str, tuple[str, dict[str, Any]]] = {
     "issuers": (
         "issuers.html",
-        {"issuers": [KNOWN, KnownIssuer(ISSUER, LONG_NAME, "a-very-long-host-name.of-an-agency.example")]},
+        {"issuers": [KNOWN, KnownIssuer(ISSUER, {"ko": LONG_NAME}, "a-very-long-host-name.of-an-agency.example")]},
     ),
     "issuers-empty": ("issuers.html", {"issuers": []}),
     **{
@@ -345,7 +345,7 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """Every page, and every state that looks different."""
 WALLET_WORDS: dict[str, tuple[str, dict[str, Any]]] = {
-    "issuers-unnamed": ("issuers.html", {"issuers": [replace(KNOWN, name="")]}),
+    "issuers-unnamed": ("issuers.html", {"issuers": [replace(KNOWN, name={})]}),
     "blocked-transaction": (
         "request_blocked.html",
         {"reason": "transaction", "detail": "", "host": "verifier.example"},
