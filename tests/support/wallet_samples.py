@@ -4,12 +4,20 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from holder_app.accounts.ports import AccountId
+from holder_app.accounts.ports import Account, AccountId
 from holder_app.credentials.describe import CardState, CardView, Field, texts
 from holder_app.credentials.ports import HistoryRecord, RecordKind
 from holder_app.issuance.choosing import Choice, IssuerView, KnownIssuer
 from holder_app.issuance.describe import OfferedCard, OfferView
-from holder_app.presentation.describe import Asked, ExtraView, GroupView, PickView, RequestView, TransactionView
+from holder_app.presentation.describe import (
+    Asked,
+    ExtraView,
+    GroupView,
+    PickView,
+    RequestView,
+    TransactionView,
+    UnlikeView,
+)
 from holder_app.presentation.standing import StandingView, UseView, Usual
 from tests.support.page_samples import LICENCE, LONG_NAME, NOW, POLICE
 from wallet_core.adapters.config import load_catalogue
@@ -112,6 +120,12 @@ def consent(*, used_up: bool, can_refresh: bool = True) -> RequestView:
     )  # fmt: skip
     groups = (GroupView(0, True, ((pick,),)),)
     return RequestView(shop, policy, REGISTERED, groups, satisfiable=True, match_number="47")
+
+
+def no_match(*unlike: UnlikeView) -> tuple[str, dict[str, Any]]:
+    """Return the page of a request that nothing answers."""
+    view = replace(consent(used_up=False), groups=(), satisfiable=False, unlike=unlike)
+    return "no_match.html", {"view": view, "at": "/requests/r-1", "failed": False}
 
 
 AGE_CHECK = UseView(
@@ -233,6 +247,13 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
         {"issuers": [KNOWN, KnownIssuer(ISSUER, {"ko": LONG_NAME}, "a-very-long-host-name.of-an-agency.example")]},
     ),
     "issuers-empty": ("issuers.html", {"issuers": []}),
+    "sign-out": ("sign_out.html", {"account": Account(AccountId("p02"), "한지우 (시험용)", NOW), "demo": True}),
+    "sign-in-incomplete": (
+        "sign_in.html",
+        {"next_page": "/", "demo": True, "refused": "incomplete", "code": "1234-5678-901"},
+    ),
+    "no-match": no_match(),
+    "no-match-unlike": no_match(UnlikeView(LICENCE, POLICE["ko"], (replace(NAMED[3], value=False),))),
     **{
         f"issuer-{name}": ("issuer.html", {"view": IssuerView(KNOWN, POLICE, choices), "chosen": chosen})
         for name, choices, chosen in (

@@ -256,7 +256,7 @@ def test_a_refused_request_ends_it(town: Town) -> None:
 def test_an_issuer_nobody_knows_is_not_fetched(town: Town) -> None:
     issuer, person = with_login(town), browser(town)
     assert person.get("/add/issuer?id=https://elsewhere.example").status_code == 404
-    person.get("/add")
+    person.get("/scan")
     assert person.post("/add", {"issuer": "https://elsewhere.example", "configuration": "x"}).status_code == 404
     assert issuer.seen == []
 

@@ -417,9 +417,34 @@ def test_a_form_from_another_site_is_refused(town: Town) -> None:
         assert person.client.post("/scan", data=data, headers=headers).status_code == 403
 
 
+def test_signing_out_is_asked_first_and_says_how_to_come_back(town: Town) -> None:
+    person = browser(town)
+    assert 'href="/sign-out"' in person.page.text
+    assert 'action="/sign-out"' not in person.page.text
+    person.get("/sign-out")
+    assert "새 코드가 필요해요" in person.text
+    assert f"jigap wallet person code {town.owner.id}" in person.text
+    assert person.get("/").url.path == "/"
+    person.get("/sign-out")
+    person.post("/sign-out")
+    assert person.path == "/sign-in"
+    assert "jigap wallet person code p02" in person.text
+    assert person.get("/sign-out").url.path == "/sign-in"
+
+
+def test_a_code_of_another_length_says_how_many_digits_it_has(town: Town) -> None:
+    person = visitor(town)
+    person.get("/sign-in")
+    person.post("/sign-in", {"code": "1234-5678-901"})
+    assert person.page.status_code == 400
+    assert "숫자 12자리예요" in person.text
+    assert 'value="1234-5678-901"' in person.page.text
+
+
 def test_signing_out_shuts_the_wallet(town: Town) -> None:
     person = browser(town)
     stolen = dict(person.client.cookies)
+    person.get("/sign-out")
     person.post("/sign-out")
     assert person.get("/").url.path == "/sign-in"
     other = visitor(town)
@@ -440,6 +465,7 @@ def test_without_the_demo_switch_nobody_signs_in(tmp_path: Any, world: Any) -> N
     person = visitor(closed)
     person.get("/sign-in")
     assert "지금은 들어갈 수 없어요" in person.text
+    assert "jigap wallet person" not in person.text
     assert "field-code" not in person.page.text
     from holder_app.accounts.use_cases import create_sign_in_code
 
