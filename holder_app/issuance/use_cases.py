@@ -150,9 +150,9 @@ async def accept_offer(
     issuance = show_issuance(ports, account_id, issuance_id)
     if isinstance(issuance.state, Exchanging):
         return await exchange(ports, claim_exchange(ports, issuance))
+    if isinstance(issuance.state, Reviewed) and missing_anchor(ports, issuance.state.offer) is not None:
+        return advance(ports, issuance, _reviewed(ports, issuance.state.offer))  # a root went since it was looked at
     if isinstance(issuance.state, Reviewed | Redeeming):
-        if missing_anchor(ports, issuance.state.offer) is not None:  # since it was looked at
-            return advance(ports, issuance, _reviewed(ports, issuance.state.offer))
         _validate_code(issuance.state.offer, (tx_code or "").strip())
         issuance = await redeem(ports, claim(ports, issuance), tx_code)
     if isinstance(issuance.state, Signing):
