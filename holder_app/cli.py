@@ -3,16 +3,17 @@
 import asyncio
 import sys
 import threading
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from holder_app.accounts.ports import Account
 from holder_app.accounts.use_cases import create_person, create_sign_in_code, list_people
 from holder_app.cli_views import Words, card_json, record_json
-from holder_app.credentials.refreshing import refresh_card
+from holder_app.credentials.refreshing import Refreshed, refresh_card
 from holder_app.credentials.status import check_cards_soon
 from holder_app.credentials.use_cases import delete_card, list_cards, list_history, show_card, show_record, view_card
 from holder_app.dependencies import Wallet, create_wallet
@@ -22,7 +23,15 @@ from holder_app.issuance.choosing import browse, choose
 from holder_app.issuance.describe import describe_offer
 from holder_app.issuance.receiving import IssuancePorts, keeps
 from holder_app.issuance.states import Authorizing, Failed, Issuance, Kept, Preview, Reviewed, Signing, Waiting
-from holder_app.issuance.use_cases import accept_offer, decline_offer, fetch_offer, keep_cards, take_offer_link
+from holder_app.issuance.use_cases import (
+    UnfitCode,
+    accept_offer,
+    decline_offer,
+    fetch_offer,
+    keep_cards,
+    take_offer_link,
+)
+from holder_app.issuance.verification import NoAnchor
 from holder_app.issuance.waiting import ask_again, list_waiting
 from holder_app.loopback import LoopbackListener
 from holder_app.presentation import states as presentation_states
@@ -45,6 +54,7 @@ from wallet_core.adapters.cli_jobs import jobs_commands
 from wallet_core.adapters.migrations import migrate as run_migrations
 from wallet_core.errors import (
     AccessDenied,
+    AddressNotAllowed,
     AnswerTooLarge,
     MalformedError,
     QueryNotSatisfied,
@@ -53,7 +63,10 @@ from wallet_core.errors import (
 )
 from wallet_core.protocols.oauth2.authorization_response import parse_callback
 from wallet_core.protocols.oauth2.identifiers import parse_identifier
+from wallet_core.trust.anchors import AnchorPurpose
 from wallet_core.types import CredentialIssuerId
+
+T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True, help="Hold cards: receive, show, present; or serve the web wallet.")
 people = typer.Typer(no_args_is_help=True, help="People of a demo's web wallet and their sign-in codes.")
@@ -100,6 +113,13 @@ class WrongCode(WalletError):
     fault = "you"
 
 
+class RefreshFailed(WalletError):
+    """No new copies came; ``detail`` says why."""
+
+    code = "refresh_failed"
+    fault = "peer"
+
+
 class PresentationFailed(WalletError):
     """The request breaks a rule, or the verifier did not take the answer; ``detail`` says what it answered."""
 
@@ -133,6 +153,23 @@ def _desk(home: Path, trust: list[Path] | None, lang: str, *, loopback: bool) ->
     return _Desk(wallet, owner, Words(lang))
 
 
+def _run(desk: _Desk, step: Coroutine[Any, Any, T]) -> T:
+    """Take a step that talks to servers. Where an option is missing that admits it, the refusal names the option."""
+    try:
+        return asyncio.run(step)
+    except (NoAnchor, AddressNotAllowed) as exc:
+        raise _with_option(desk, exc) from exc
+
+
+def _with_option(desk: _Desk, error: WalletError) -> WalletError:
+    """Return the error, with the option that is missing if it is that."""
+    if isinstance(error, NoAnchor):
+        return NoAnchor(error.description, detail=desk.words.say("no_anchor", why=error.detail))
+    if isinstance(error, AddressNotAllowed) and not desk.wallet.settings.insecure_allow_loopback:
+        return AddressNotAllowed(error.description, detail=desk.words.say("loopback", why=error.detail))
+    return error
+
+
 @app.command()
 def accept(
     uri: str,
@@ -147,7 +184,7 @@ def accept(
 ) -> None:
     """Receive the cards of a Credential Offer. Where it asks to log in, a browser is opened."""
     desk = _desk(home, trust, lang, loopback=loopback)
-    issuance = asyncio.run(_accept(desk, uri, tx_code, ask=not yes, paste=paste))
+    issuance = _accept(desk, uri, tx_code, ask=not yes, paste=paste)
     _show_received(desk, issuance, as_json=as_json)
 
 
@@ -160,27 +197,27 @@ def _show_received(desk: _Desk, issuance: Issuance, *, as_json: bool) -> None:
     out(as_json, {"cards": [card_json(card) for card in cards], "deferred": waits}, text)
 
 
-async def _accept(desk: _Desk, uri: str, tx_code: str | None, *, ask: bool, paste: bool) -> Issuance:
+def _accept(desk: _Desk, uri: str, tx_code: str | None, *, ask: bool, paste: bool) -> Issuance:
+    # A question is asked outside of every event loop: within one the first Ctrl-C would wait for the answer.
     ports, owner = desk.wallet.issuance_ports(), desk.owner.id
-    issuance = await fetch_offer(ports, owner, take_offer_link(ports, owner, uri).id)
-    issuance = _checked(issuance)
+    issuance = _checked(desk, _run(desk, fetch_offer(ports, owner, take_offer_link(ports, owner, uri).id)))
     if isinstance(issuance.state, Reviewed):
         say(desk.words.offer(describe_offer(issuance.state.offer, desk.wallet.catalogue, keeps(ports))))
-        await _agree(desk, issuance, "accept", ask=ask)
+        _agree(desk, issuance, "accept", ask=ask)
         if issuance.state.offer.has_code:
-            issuance = await _redeem(desk, issuance, tx_code, ask=ask)
+            issuance = _redeem(desk, issuance, tx_code, ask=ask)
         else:
-            issuance = await _log_in(desk, issuance, paste=paste)
-    return await _keep(desk, issuance, ask=ask)
+            issuance = _log_in(desk, issuance, paste=paste)
+    return _keep(desk, issuance, ask=ask)
 
 
-async def _keep(desk: _Desk, issuance: Issuance, *, ask: bool) -> Issuance:
+def _keep(desk: _Desk, issuance: Issuance, *, ask: bool) -> Issuance:
     ports, owner = desk.wallet.issuance_ports(), desk.owner.id
     if isinstance(issuance.state, Preview):
         card_ports = desk.wallet.card_ports()
         say("\n".join(desk.words.card(view_card(card_ports, card)) for card in issuance.state.cards))
-        await _agree(desk, issuance, "keep", ask=ask)
-        issuance = await keep_cards(ports, owner, issuance.id)
+        _agree(desk, issuance, "keep", ask=ask)
+        issuance = _run(desk, keep_cards(ports, owner, issuance.id))
     return issuance
 
 
@@ -200,14 +237,14 @@ def add(
 ) -> None:
     """Ask a Credential Issuer for a card: log in there with a browser, and come back."""
     desk = _desk(home, trust, lang, loopback=loopback)
-    issuance = asyncio.run(_add(desk, issuer, configuration or [], ask=not yes, paste=paste))
+    issuance = _add(desk, issuer, configuration or [], ask=not yes, paste=paste)
     _show_received(desk, issuance, as_json=as_json)
 
 
-async def _add(desk: _Desk, issuer: str, names: list[str], *, ask: bool, paste: bool) -> Issuance:
+def _add(desk: _Desk, issuer: str, names: list[str], *, ask: bool, paste: bool) -> Issuance:
     ports = _known(desk.wallet.issuance_ports(), issuer)
     if not names:
-        view = await browse(ports, desk.owner.id, issuer)
+        view = _run(desk, browse(ports, desk.owner.id, issuer))
         usable = [choice for choice in view.choices if choice.card.usable]
         if not usable:
             raise IssuanceFailed("unsupported: the issuer offers nothing for this wallet")
@@ -219,11 +256,11 @@ async def _add(desk: _Desk, issuer: str, names: list[str], *, ask: bool, paste: 
         if not 0 <= number < len(usable):
             raise typer.BadParameter(desk.words.say("which_offer"), param_hint="--configuration")
         names = [usable[number].id]
-    issuance = await choose(ports, desk.owner.id, issuer, names)
+    issuance = _run(desk, choose(ports, desk.owner.id, issuer, names))
     if isinstance(issuance.state, Reviewed):
         say(desk.words.offer(describe_offer(issuance.state.offer, desk.wallet.catalogue, keeps(ports))))
-        await _agree(desk, issuance, "accept", ask=ask)
-    return await _keep(desk, await _log_in(desk, issuance, paste=paste), ask=ask)
+        _agree(desk, issuance, "accept", ask=ask)
+    return _keep(desk, _log_in(desk, issuance, paste=paste), ask=ask)
 
 
 @app.command()
@@ -237,7 +274,7 @@ def check(
     """Ask the agencies that decide later whether they have decided, and take what they give."""
     desk = _desk(home, trust, lang, loopback=loopback)
     waiting = list_waiting(desk.wallet.issuance_ports(), desk.owner.id)
-    answers = [asyncio.run(ask_again(desk.wallet.issuance_ports(), desk.owner.id, each.id)) for each in waiting]
+    answers = [_run(desk, ask_again(desk.wallet.issuance_ports(), desk.owner.id, each.id)) for each in waiting]
     card_ids = [id_ for each in answers if isinstance(each.state, Kept) for id_ in each.state.card_ids]
     cards = [show_card(desk.wallet.card_ports(), desk.owner.id, card_id) for card_id in card_ids]
     left = sum(isinstance(each.state, Waiting) for each in answers)
@@ -251,13 +288,13 @@ def _known(ports: IssuancePorts, issuer: str) -> IssuancePorts:
     return replace(ports, identity=replace(ports.identity, issuers=(identifier,)))
 
 
-async def _log_in(desk: _Desk, issuance: Issuance, *, paste: bool) -> Issuance:
+def _log_in(desk: _Desk, issuance: Issuance, *, paste: bool) -> Issuance:
     """Send the person's browser to the login page and wait for what it brings back."""
     session = desk.wallet.random(16).hex()
     with LoopbackListener() as listener:
         ports = desk.wallet.issuance_ports()
         ports = replace(ports, identity=replace(ports.identity, redirect_uri=listener.redirect_uri))
-        issuance = _checked(await start_login(ports, issuance, session))
+        issuance = _checked(desk, _run(desk, start_login(ports, issuance, session)))
         if not isinstance(issuance.state, Authorizing):
             raise IssuanceFailed("login_refused")
         url = issuance.state.started.url
@@ -267,25 +304,33 @@ async def _log_in(desk: _Desk, issuance: Issuance, *, paste: bool) -> Issuance:
             query: str | None = answer.partition("?")[2].partition("#")[0]
         else:
             typer.launch(url)
-            query = await asyncio.to_thread(listener.wait, LOGIN_TIME.total_seconds())
+            query = listener.wait(LOGIN_TIME.total_seconds())
     if not query:
         raise IssuanceFailed("no_answer: nobody came back from the login page")
     issuance = take_answer(ports, desk.owner.id, session, parse_callback(query))
-    issuance = _checked(await exchange(ports, issuance))
+    issuance = _checked(desk, _run(desk, exchange(ports, issuance)))
     if isinstance(issuance.state, Reviewed):
         raise AccessDenied("the login was not finished", detail=issuance.state.notice)
     return issuance
 
 
-async def _redeem(desk: _Desk, issuance: Issuance, tx_code: str | None, *, ask: bool) -> Issuance:
+def _redeem(desk: _Desk, issuance: Issuance, tx_code: str | None, *, ask: bool) -> Issuance:
     ports = desk.wallet.issuance_ports()
     while isinstance(state := issuance.state, Reviewed | Signing):
-        if tx_code is None and isinstance(state, Reviewed) and state.offer.needs_tx_code:
+        if not (tx_code or "").strip() and isinstance(state, Reviewed) and state.offer.needs_tx_code:
             if not ask:
                 raise typer.BadParameter(desk.words.say("tx_code_needed"), param_hint="--tx-code")
             tx_code = typer.prompt(desk.words.say("tx_code"), err=True)
         before = state.wrong_codes if isinstance(state, Reviewed) else 0
-        issuance = _checked(await accept_offer(ports, desk.owner.id, issuance.id, tx_code))
+        try:
+            issuance = _checked(desk, _run(desk, accept_offer(ports, desk.owner.id, issuance.id, tx_code)))
+        except UnfitCode as exc:
+            text = desk.words.code_rule(exc.wanted)
+            if not ask:
+                raise WrongCode("the transaction code is not as the offer describes it", detail=text) from exc
+            say(text)
+            tx_code = None
+            continue
         if isinstance(issuance.state, Reviewed) and issuance.state.wrong_codes > before:
             text = desk.words.say("wrong_code", left=issuance.state.tries_left or "?")
             if not ask:
@@ -295,15 +340,17 @@ async def _redeem(desk: _Desk, issuance: Issuance, tx_code: str | None, *, ask: 
     return issuance
 
 
-async def _agree(desk: _Desk, issuance: Issuance, question: str, *, ask: bool) -> None:
+def _agree(desk: _Desk, issuance: Issuance, question: str, *, ask: bool) -> None:
     if ask and not typer.confirm(desk.words.say(f"confirm_{question}"), err=True):
-        await decline_offer(desk.wallet.issuance_ports(), desk.owner.id, issuance.id)
+        _run(desk, decline_offer(desk.wallet.issuance_ports(), desk.owner.id, issuance.id))
         raise AccessDenied("declined")
 
 
-def _checked(issuance: Issuance) -> Issuance:
+def _checked(desk: _Desk, issuance: Issuance) -> Issuance:
     state = issuance.state
     if isinstance(state, Failed):
+        if state.reason == "no_anchor":
+            raise _with_option(desk, NoAnchor(state.detail))
         if state.reason == "untrusted":
             raise UntrustedError("the issuer is not trusted by this wallet", detail=state.detail)
         raise IssuanceFailed(f"{state.reason}: {state.detail}")
@@ -330,7 +377,11 @@ def present(
     """Answer an Authorization Request with cards of this wallet."""
     desk = _desk(home, trust, lang, loopback=loopback)
     answers = dict(_pair(entry) for entry in choose or ())
-    presentation = asyncio.run(_present(desk, uri, answers, ask=not yes, haip=haip))
+    try:
+        presentation = _present(desk, uri, answers, ask=not yes, haip=haip)
+    except typer.Abort:  # Ctrl-C at a question: all of them come before anything is sent
+        say(desk.words.say("nothing_sent"))
+        raise
     state = presentation.state
     if not isinstance(state, Answered):
         raise PresentationFailed("the answer was not taken")
@@ -339,13 +390,12 @@ def present(
     out(as_json, result, desk.words.say("sent") + (f"\n{state.redirect_uri}" if state.redirect_uri else ""))
 
 
-async def _present(desk: _Desk, uri: str, answers: dict[str, str], *, ask: bool, haip: bool) -> Presentation:
+def _present(desk: _Desk, uri: str, answers: dict[str, str], *, ask: bool, haip: bool) -> Presentation:
     ports, owner = replace(desk.wallet.presentation_ports(), haip=haip), desk.owner.id
-    presentation = await fetch_request(ports, owner, take_request_link(ports, owner, uri).id)
+    presentation = _run(desk, fetch_request(ports, owner, take_request_link(ports, owner, uri).id))
     if isinstance(presentation.state, Blocked):
-        error = UntrustedError if presentation.state.reason == "untrusted" else PresentationFailed
-        raise error(f"{presentation.state.reason}: {presentation.state.detail}")
-    await check_cards_soon(desk.wallet.card_ports, desk.wallet.fetch, desk.wallet.anchors, owner)
+        raise _blocked(desk, presentation.state)
+    _run(desk, check_cards_soon(desk.wallet.card_ports, desk.wallet.fetch, desk.wallet.anchors, owner))
     view = review_request(ports, presentation)
     say(desk.words.request(view))
     if not view.satisfiable:
@@ -353,18 +403,19 @@ async def _present(desk: _Desk, uri: str, answers: dict[str, str], *, ask: bool,
         # --yes there is no refusal that an answer at once could be taken for.
         # vp-15.4.1-no-match
         if ask and typer.confirm(desk.words.say("confirm_end"), default=True, err=True):
-            await decline_request(ports, owner, presentation.id)
-        raise QueryNotSatisfied("no card of this wallet answers the request", detail=desk.words.say("no_match"))
+            _run(desk, decline_request(ports, owner, presentation.id))
+        text = desk.words.say("unlike" if view.unlike else "no_match")
+        raise QueryNotSatisfied("no card of this wallet answers the request", detail=text)
     # What was just printed says so: who goes on was told.
     picks = [pick for group in view.groups for alternative in group.alternatives for pick in alternative]
     answers |= {reuse_field(one.card_id): "on" for pick in picks for one in (pick, *pick.others) if one.used_up}
     if ask:
         answers |= _ask(desk, view)
         if not typer.confirm(desk.words.say("confirm_send"), err=True):
-            await decline_request(ports, owner, presentation.id)
+            _run(desk, decline_request(ports, owner, presentation.id))
             raise AccessDenied("declined")
     try:
-        done = await answer_request(ports, owner, presentation.id, {**answers, SHOWN_FIELD: view.shown})
+        done = _run(desk, answer_request(ports, owner, presentation.id, {**answers, SHOWN_FIELD: view.shown}))
     except ShownChanged as exc:
         raise PresentationFailed("what was shown has changed", detail=desk.words.say("changed")) from exc
     except AnswerTooLarge as exc:
@@ -372,6 +423,15 @@ async def _present(desk: _Desk, uri: str, answers: dict[str, str], *, ask: bool,
     if isinstance(done.state, presentation_states.Failed):
         raise PresentationFailed(done.state.detail)
     return done
+
+
+def _blocked(desk: _Desk, state: Blocked) -> WalletError:
+    """Return why a request was blocked; where nobody at all is trusted to ask, with the option that changes that."""
+    why = f"{state.reason}: {state.detail}"
+    if state.reason != "untrusted":
+        return PresentationFailed(why)
+    trusted = desk.wallet.anchors.certificates(AnchorPurpose.VERIFIER_ACCESS)
+    return UntrustedError(why, detail=why if trusted else desk.words.say("no_verifier_anchor", why=state.detail))
 
 
 def _ask(desk: _Desk, view: RequestView) -> dict[str, str]:
@@ -437,7 +497,12 @@ def refresh(
     """Get new copies of a card from its agency."""
     desk = _desk(home, trust, lang, loopback=loopback)
     wallet, owner = desk.wallet, desk.owner.id
-    done = asyncio.run(refresh_card(wallet.card_ports, wallet.reissuer(), owner, card_id, asked=True))
+    why: list[WalletError] = []
+    step = refresh_card(wallet.card_ports, wallet.reissuer(), owner, card_id, asked=True, failed=why.append)
+    if (done := _run(desk, step)) in {Refreshed.OVER, Refreshed.LATER, Refreshed.NO_GRANT}:
+        text = desk.words.say(f"refreshed_{done}")
+        reasons = [text, *(_with_option(desk, error).detail for error in why)]
+        raise RefreshFailed(f"no new copies: {done}", detail=" ".join(reasons))
     card = show_card(wallet.card_ports(), owner, card_id)
     out(as_json, {"refreshed": done, "card": card_json(card)}, desk.words.say(f"refreshed_{done}"))
 

@@ -5,13 +5,14 @@ from typing import Any
 
 from holder_app.credentials.describe import CardState, CardView, Field, Text
 from holder_app.credentials.ports import HistoryRecord
-from holder_app.issuance.describe import OfferView
+from holder_app.issuance.describe import OfferView, code_rule
 from holder_app.presentation.describe import PickView, RequestView
 from holder_app.presentation.standing import UseView
 from wallet_core.adapters.ui.masking import words
 from wallet_core.adapters.ui.messages import Messages, load_messages
 from wallet_core.adapters.ui.text import Language
 from wallet_core.encoding.plain_text import one_line
+from wallet_core.protocols.openid4vci.offer import TxCodeInput
 from wallet_core.types import Json, JsonObject
 
 
@@ -25,6 +26,11 @@ class Words:
     def say(self, key: str, **values: Any) -> str:
         """Return the text of ``wallet.cli.<key>``, plain."""
         return self._messages.text(self.language, f"wallet.cli.{key}", **values).unescape()
+
+    def code_rule(self, wanted: TxCodeInput) -> str:
+        """Return what a transaction code looks like."""
+        key = f"wallet.offer.code_{code_rule(wanted)}"
+        return self._messages.text(self.language, key, n=wanted.length).unescape()
 
     def local(self, text: Mapping[str, str]) -> str:
         """Return a text of two languages in this one."""
@@ -83,6 +89,8 @@ class Words:
                 mark = f"[group-{group.number}={number}] " if len(group.alternatives) > 1 else ""
                 for position, pick in enumerate(picks):
                     lines += self._pick(pick, mark, f"{group.number}-{number}-{position}")
+        for card in view.unlike:
+            lines += [f"  {self.local(card.name)} · {card.issuer_name}", *self.fields(card.fields)]
         return "\n".join(lines)
 
     def _asker(self, view: RequestView) -> Iterator[str]:

@@ -42,7 +42,7 @@ class Link:
 
 
 def parse_link(text: str) -> Link:
-    """Return what the text is.
+    """Return what the text is: up to the first white space, which no link holds. Words after it are no part of it.
 
     Raises:
         MalformedError: neither an offer nor a request, or too long.
@@ -51,6 +51,7 @@ def parse_link(text: str) -> Link:
     text = text.strip()
     if len(text) > MAX_LINK_CHARACTERS:
         raise MalformedError(f"the link is longer than {MAX_LINK_CHARACTERS} characters")
+    text = "".join(text.split(maxsplit=1)[:1])
     # ISO 18013-5 engagements and OpenID4VP as of ISO/IEC TS 18013-7 annex B; the latter's query looks like ours.
     scheme = text.partition(":")[0].lower()
     if scheme in _UNSUPPORTED_SCHEMES:

@@ -31,7 +31,7 @@ WalletError                     code: the registered error name
 ├─ KeyUnavailable               key missing, locked or of the wrong kind
 │  ├─ HsmUnavailable            the token that holds it cannot be used now
 │  └─ CertificateUnavailable    its certificate is not in force yet, or about to end
-└─ OutsideError                 I/O failed: FetchError, StorageError
+└─ OutsideError                 I/O failed: FetchError, AddressNotAllowed, StorageError
 ```
 
 Wrong arguments of our own code are plain ``TypeError`` or ``ValueError`` and stand outside this tree.
@@ -491,6 +491,10 @@ class FetchError(OutsideError):
 
     http_status = 502
     fault = "peer"
+
+
+class AddressNotAllowed(FetchError):
+    """A URL, or an address of its host, that is fetched only where loopback and http are admitted."""
 
 
 class StorageError(OutsideError):

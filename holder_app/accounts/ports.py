@@ -96,3 +96,7 @@ class Accounts(Protocol):
 
 class SignInRefused(AccessDenied):
     """The one-time code is wrong, used, dead or too old; the person is not told which."""
+
+
+class CodeIncomplete(SignInRefused):
+    """What was typed has another number of digits than a code: no code was looked up, and no try is lost."""

@@ -9,7 +9,7 @@ import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from holder_app.accounts.ports import Account, AccountId, Accounts, Session, SignInCode, SignInRefused
+from holder_app.accounts.ports import Account, AccountId, Accounts, CodeIncomplete, Session, SignInCode, SignInRefused
 from wallet_core.errors import NotFound, StorageError
 from wallet_core.ports import Clock, UnitOfWork
 from wallet_core.types import RandomBytes
@@ -80,19 +80,22 @@ def sign_in(ports: AccountPorts, code: str, token: str) -> None:
     """Open a session for whoever the code belongs to; ``token`` is the secret in the browser's cookie.
 
     Raises:
+        CodeIncomplete: another number of digits than a code has.
         SignInRefused: wrong, used, dead or too old; a wrong secret has been counted.
     """
+    digits = "".join(c for c in code if c in "0123456789")
+    if len(digits) != CODE_DIGITS:
+        raise CodeIncomplete(f"a sign-in code has {CODE_DIGITS} digits")
     now = ports.clock.now()
     with ports.unit:  # a wrong try must be stored, so the refusal is raised after the commit
-        signed_in = _redeem(ports.accounts, code, token, now)
+        signed_in = _redeem(ports.accounts, digits, token, now)
     if not signed_in:
         raise SignInRefused("the sign-in code is not valid")
 
 
-def _redeem(accounts: Accounts, code: str, token: str, now: datetime) -> bool:
-    digits = "".join(c for c in code if c in "0123456789")
+def _redeem(accounts: Accounts, digits: str, token: str, now: datetime) -> bool:
     stored = accounts.code(digits[:SELECTOR_DIGITS])
-    if stored is None or stored.expires_at <= now or len(digits) != CODE_DIGITS:
+    if stored is None or stored.expires_at <= now:
         return False
     if not hmac.compare_digest(stored.digest, _digest(stored.selector, digits[SELECTOR_DIGITS:])):
         accounts.count_wrong_try(stored)

@@ -97,7 +97,13 @@ def renewal_time(card: Card) -> datetime | None:
 
 
 async def refresh_card(
-    open_ports: Callable[[], CardPorts], reissuer: Reissuer, account_id: AccountId, card_id: str, *, asked: bool = False
+    open_ports: Callable[[], CardPorts],
+    reissuer: Reissuer,
+    account_id: AccountId,
+    card_id: str,
+    *,
+    asked: bool = False,
+    failed: Callable[[WalletError], object] | None = None,
 ) -> Refreshed:
     """Ask the issuer of a card for new copies, as far as they are needed, and store what came.
 
@@ -107,6 +113,7 @@ async def refresh_card(
         account_id: whose card.
         card_id: which one.
         asked: the person wants new copies now, needed or not.
+        failed: is told why nothing came, for a person who waits for it.
 
     Raises:
         NotFound: the account has no such card.
@@ -116,17 +123,20 @@ async def refresh_card(
         return Refreshed.NO_GRANT if card is not None else Refreshed.LATER
     try:
         return await _refresh(open_ports, reissuer, card, card.grant, asked=asked)
-    except PeerRefusal as exc:
-        return _refused(open_ports(), card, exc)
-    except StateConflict:  # deleted meanwhile
-        return Refreshed.LATER
-    except NotSupported:
-        # Somebody at the agency decides first: each question is a line in a clerk's list.
-        _plan(open_ports(), card, LOOK_AGAIN)
-        return Refreshed.LATER
-    except WalletError:
-        _plan(open_ports(), card, RETRY)
-        return Refreshed.LATER
+    except WalletError as exc:
+        if failed is not None:
+            failed(exc)
+        return _after_failure(open_ports(), card, exc)
+
+
+def _after_failure(ports: CardPorts, card: Card, error: WalletError) -> Refreshed:
+    """Plan when the issuer is asked again, and return what became of it."""
+    if isinstance(error, PeerRefusal):
+        return _refused(ports, card, error)
+    if not isinstance(error, StateConflict):  # which is: deleted meanwhile
+        # Where somebody at the agency decides first, each question is a line in a clerk's list.
+        _plan(ports, card, LOOK_AGAIN if isinstance(error, NotSupported) else RETRY)
+    return Refreshed.LATER
 
 
 async def _refresh(

@@ -8,8 +8,9 @@ from typing import Final
 from holder_app.accounts.ports import AccountId
 from holder_app.credentials.describe import Text
 from holder_app.issuance.describe import OfferedCard, issuer_name, offered_card
-from holder_app.issuance.receiving import ID_BYTES, IssuancePorts, keeps
+from holder_app.issuance.receiving import ID_BYTES, IssuancePorts, keeps, missing_anchor
 from holder_app.issuance.states import Issuance, Reviewed
+from holder_app.issuance.verification import NoAnchor
 from holder_app.links import host_of
 from wallet_core.errors import MalformedError, NotFound
 from wallet_core.protocols.openid4vci import wallet
@@ -25,10 +26,10 @@ MAX_ISSUERS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class KnownIssuer:
-    """A Credential Issuer that may be asked. ``name`` is what a trust list calls it; empty if none does."""
+    """A Credential Issuer that may be asked. ``name`` by language, as a trust list has it; empty if none does."""
 
     id: CredentialIssuerId
-    name: str
+    name: Text
     host: str
 
 
@@ -51,17 +52,18 @@ class IssuerView:
 
 def known_issuers(ports: IssuancePorts, account_id: AccountId) -> Sequence[KnownIssuer]:
     """Return whom this wallet knows: from trust lists, its settings, and the cards it holds. Fetches nothing."""
-    found: dict[CredentialIssuerId, str] = {}
+    found: dict[CredentialIssuerId, Text] = {}
     for issuer, grants in ports.issuers.by_issuer.items():
-        found[CredentialIssuerId(issuer)] = grants[0].name if grants else ""
+        # The Korean name, or whatever the list has, stands in for a language it has not.
+        found[CredentialIssuerId(issuer)] = {"ko": grants[0].name, **grants[0].names} if grants else {}
     with ports.unit:
         cards = ports.cards.of_account(account_id)
     for issuer_id in (*ports.identity.issuers, *(card.issuer for card in cards)):
-        found.setdefault(issuer_id, "")
+        found.setdefault(issuer_id, {})
     for card in cards:
-        found[card.issuer] = found[card.issuer] or card.issuer_name
+        found[card.issuer] = found[card.issuer] or ({"ko": card.issuer_name} if card.issuer_name else {})
     known = (KnownIssuer(id_, name, host_of(id_)) for id_, name in found.items())
-    return sorted(known, key=lambda each: (each.name or each.host, each.id))[:MAX_ISSUERS]
+    return sorted(known, key=lambda each: (each.name.get("ko", each.host), each.id))[:MAX_ISSUERS]
 
 
 async def browse(ports: IssuancePorts, account_id: AccountId, issuer: str) -> IssuerView:
@@ -92,6 +94,7 @@ async def choose(
     Raises:
         NotFound: as :func:`browse`.
         MalformedError: nothing is chosen, or the issuer does not have it or cannot let anybody log in.
+        NoAnchor: what it signs could not be verified.
         FetchError, PeerRefusal, VerificationError: as :func:`browse`.
     """
     known = _known(ports, account_id, issuer)
@@ -102,6 +105,8 @@ async def choose(
     offer = await ports.fetch.arun(wallet.resolve_choice(known.id, names, trust=trust))
     if not any(map(keeps(ports), offer.configurations)):
         raise MalformedError("this wallet cannot hold what was chosen")
+    if (purpose := missing_anchor(ports, offer)) is not None:
+        raise NoAnchor("this wallet trusts nobody to issue", detail=f"no anchor for {purpose}")
     now = ports.clock.now()
     issuance = Issuance(ports.random(ID_BYTES).hex(), account_id, 1, Reviewed(offer), now + CHOSEN)
     with ports.unit:

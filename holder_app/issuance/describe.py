@@ -40,6 +40,11 @@ class OfferView:
     has_code: bool
     login_host: str
 
+    @property
+    def code_rule(self) -> str:
+        """As :func:`code_rule`; empty where no code is needed."""
+        return "" if self.tx_code is None else code_rule(self.tx_code)
+
 
 def describe_offer(
     offer: ResolvedOffer, catalogue: Catalogue, keeps: Callable[[CredentialConfiguration], bool] = lambda _: True
@@ -49,6 +54,11 @@ def describe_offer(
     cards = tuple(offered_card(each, catalogue, usable=keeps(each)) for each in offer.configurations)
     login = host_of(offer.server.authorization_endpoint or "") if offer.can_authorize else ""
     return OfferView(issuer_display(offer), issuer, host_of(issuer), cards, offer.offer.tx_code, offer.has_code, login)
+
+
+def code_rule(wanted: TxCodeInput) -> str:
+    """Return the name of the text that says what a transaction code looks like; it takes the length as ``n``."""
+    return ("digits" if wanted.input_mode == "numeric" else "characters") + ("" if wanted.length is None else "_n")
 
 
 def issuer_display(offer: ResolvedOffer) -> Text:

@@ -27,6 +27,7 @@ from holder_app.issuance.states import (
     Waiting,
 )
 from holder_app.issuance.use_cases import (
+    UnfitCode,
     accept_offer,
     decline_offer,
     fetch_offer,
@@ -35,6 +36,7 @@ from holder_app.issuance.use_cases import (
     show_issuance,
     take_offer_link,
 )
+from holder_app.issuance.verification import NoAnchor
 from holder_app.issuance.waiting import ask_again
 from holder_app.links import host_of, origin_of
 from wallet_core.adapters.web import html, is_opened, page_router, see_other, session
@@ -73,6 +75,8 @@ async def choose_form(request: Request, account: CurrentAccount, wallet: Current
             view = await browse(ports, account.id, issuer)
             return html(request, "issuer.html", status=400, view=view, chosen=False)
         issuance = await choose(ports, account.id, issuer, names)
+    except NoAnchor as error:
+        return html(request, "offer_ended.html", status=400, reason="no_anchor", detail=error.detail)
     except (FetchError, PeerRefusal, MalformedError, VerificationError) as error:
         return _silent(request, issuer, error.detail)
     return see_other(f"/offers/{issuance.id}")
@@ -150,11 +154,14 @@ async def fetch_form(issuance_id: str, account: CurrentAccount, wallet: CurrentW
 
 @router.post("/offers/{issuance_id}/accept")
 async def accept_form(
-    issuance_id: str, account: CurrentAccount, wallet: CurrentWallet, tx_code: str = Form("")
+    request: Request, issuance_id: str, account: CurrentAccount, wallet: CurrentWallet, tx_code: str = Form("")
 ) -> Response:
     """Accept the offer, or go on where it was interrupted."""
     try:
         await accept_offer(wallet.issuance_ports(), account.id, issuance_id, tx_code)
+    except UnfitCode:
+        issuance = show_issuance(wallet.issuance_ports(), account.id, issuance_id)
+        return _page(request, wallet, issuance, typed=tx_code)
     except FetchError:
         return see_other(f"/offers/{issuance_id}?unreachable")
     return see_other(f"/offers/{issuance_id}")
@@ -192,32 +199,34 @@ def _offer_view(wallet: Wallet, offer: ResolvedOffer) -> OfferView:
 
 
 def _page(  # noqa: PLR0911 - one case for each state
-    request: Request, wallet: Wallet, issuance: Issuance
+    request: Request, wallet: Wallet, issuance: Issuance, typed: str = ""
 ) -> Response:
-    """Return the page of a state."""
+    """Return the page of a state; ``typed`` is a transaction code that cannot be right."""
+    status = 400 if typed else 200
     here, unreachable = f"/offers/{issuance.id}", "unreachable" in request.query_params
     match issuance.state:
         case Given(_, host):
             return html(request, "offer_given.html", host=host, link="", action=f"{here}/fetch", failed=unreachable)
         case Reviewed(offer) as state:
             view, targets = _offer_view(wallet, offer), _login_origins(offer)
-            return html(
-                request, "offer.html", form_action=targets, offer=view, at=here, state=state, failed=unreachable
-            )
+            shown = {"offer": view, "at": here, "state": state, "failed": unreachable, "typed": typed}
+            return html(request, "offer.html", status=status, form_action=targets, **shown)
         case Authorizing(started):
             view, targets = _offer_view(wallet, started.offer), _login_origins(started.offer)
             return html(request, "login_waiting.html", form_action=targets, offer=view, at=here, failed=unreachable)
         case Exchanging() | Redeeming() | Signing() as state:
-            needs_code = isinstance(state, Redeeming) and state.offer.needs_tx_code
-            return html(request, "offer_waiting.html", at=here, needs_code=needs_code, failed=unreachable)
+            asked = _offer_view(wallet, state.offer) if isinstance(state, Redeeming) else None
+            return html(
+                request, "offer_waiting.html", status=status, at=here, offer=asked, failed=unreachable, typed=typed
+            )
         case Preview(issued, cards):
             views = [view_card(wallet.card_ports(read_only=True), card) for card in cards]
             waits = len(issued.deferred)
             return html(request, "offer_preview.html", cards=views, at=here, missing=len(issued.failures), waits=waits)
         case Waiting() as state:
             name = issuer_display(state.issued.offer)
-            asked = next((each for each in ("asked", "early") if each in request.query_params), "")
-            return html(request, "offer_deferred.html", name=name, at=here, state=state, asked=asked)
+            told = next((each for each in ("asked", "early") if each in request.query_params), "")
+            return html(request, "offer_deferred.html", name=name, at=here, state=state, asked=told)
         case Kept(card_ids):
             return html(request, "offer_done.html", card_ids=card_ids)
         case Declined():

@@ -28,7 +28,7 @@ from holder_app.issuance.states import (
     Signing,
     Waiting,
 )
-from holder_app.issuance.verification import VerifiedCredential, verify_copies
+from holder_app.issuance.verification import VerifiedCredential, anchor_purpose, verify_copies
 from holder_app.ports import Fetch
 from holder_app.provider.ports import WalletProvider
 from wallet_core import spec_versions as spec
@@ -51,7 +51,7 @@ from wallet_core.protocols.openid4vci.messages import NotificationEvent
 from wallet_core.protocols.openid4vci.metadata import CredentialConfiguration
 from wallet_core.protocols.openid4vci.pending import IssuedBatch, IssuedCredentials, ProofsToSign, ResolvedOffer
 from wallet_core.protocols.openid4vci.proof_way import choose_proof_way
-from wallet_core.trust.anchors import TrustAnchors
+from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
 from wallet_core.trust.policy import IssuerPolicy
 from wallet_core.types import ClientId, CredentialConfigurationId, CredentialIssuerId, RandomBytes
 
@@ -336,6 +336,13 @@ def is_supported(configuration: CredentialConfiguration, *, attests: bool = Fals
 def keeps(ports: IssuancePorts) -> Callable[[CredentialConfiguration], bool]:
     """Return the question whether this wallet can receive a configuration."""
     return partial(is_supported, attests=ports.provider is not None)
+
+
+def missing_anchor(ports: IssuancePorts, offer: ResolvedOffer) -> AnchorPurpose | None:
+    """Return a purpose that this wallet trusts nobody for, so that what is offered could not be kept; None if none."""
+    usable = keeps(ports)
+    purposes = (anchor_purpose(each.format) for each in offer.configurations if usable(each))
+    return next((purpose for purpose in purposes if not ports.anchors.certificates(purpose)), None)
 
 
 def advance(

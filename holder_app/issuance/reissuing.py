@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from holder_app.credentials.ports import Card, CardCopy, Grant, NewCopies
 from holder_app.issuance.describe import configuration_display
 from holder_app.issuance.proving import attest_keys, by_thumbprint, sign_proofs
-from holder_app.issuance.verification import verify_copies
+from holder_app.issuance.verification import NoAnchor, anchor_purpose, verify_copies
 from holder_app.ports import Fetch
 from holder_app.provider.ports import WalletProvider
 from wallet_core.errors import NotSupported, VerificationError, WalletError
@@ -46,8 +46,11 @@ class FlowReissuer:
 
         Raises:
             PeerRefusal, FetchError, MalformedError, VerificationError: as the port says.
+            NoAnchor: what comes could not be verified, so nothing is asked for.
             NotSupported: the issuer decides later; it is asked again another time.
         """
+        if not self.anchors.certificates(purpose := anchor_purpose(card.format)):
+            raise NoAnchor("this wallet trusts nobody to issue", detail=f"no anchor for {purpose}")
         client = self._client(grant)
         now = self.clock.now()
         offer = await self.flows.arun(

@@ -19,6 +19,7 @@ from holder_app.issuance.receiving import (
     claim,
     interval_of,
     keeps,
+    missing_anchor,
     notify,
     receive,
     redeem,
@@ -42,7 +43,7 @@ from holder_app.links import LinkKind, host_of, parse_link
 from wallet_core.errors import MalformedError, NotFound, PeerRefusal, StateConflict, VerificationError
 from wallet_core.protocols.openid4vci import wallet
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
-from wallet_core.protocols.openid4vci.offer import OfferReference, parse_offer_link
+from wallet_core.protocols.openid4vci.offer import OfferReference, TxCodeInput, parse_offer_link
 from wallet_core.protocols.openid4vci.pending import ResolvedOffer
 from wallet_core.protocols.openid4vci.signed_metadata import metadata_trust
 
@@ -56,8 +57,8 @@ def take_offer_link(ports: IssuancePorts, account_id: AccountId, text: str) -> I
     Raises:
         MalformedError: the text is no offer.
     """
-    host, now = offer_host(text), ports.clock.now()
-    issuance = Issuance(ports.random(ID_BYTES).hex(), account_id, 1, Given(text.strip(), host), now + UNDECIDED)
+    host, link, now = offer_host(text), parse_link(text).text, ports.clock.now()
+    issuance = Issuance(ports.random(ID_BYTES).hex(), account_id, 1, Given(link, host), now + UNDECIDED)
     with ports.unit:
         ports.issuances.forget_expired(now)
         ports.issuances.add(issuance)
@@ -70,9 +71,10 @@ def offer_host(text: str) -> str:
     Raises:
         MalformedError: the text is no offer.
     """
-    if parse_link(text).kind is not LinkKind.OFFER:
+    link = parse_link(text)
+    if link.kind is not LinkKind.OFFER:
         raise MalformedError("the text is not an offer")
-    found = parse_offer_link(text)
+    found = parse_offer_link(link.text)
     return host_of(found.url if isinstance(found, OfferReference) else found.credential_issuer)
 
 
@@ -102,14 +104,33 @@ async def fetch_offer(ports: IssuancePorts, account_id: AccountId, issuance_id: 
     trust = metadata_trust(ports.anchors, at=ports.clock.now())
     try:
         offer = await ports.fetch.arun(wallet.resolve_offer(issuance.state.link, trust=trust))
-        next_state: IssuanceState = (
-            Reviewed(offer) if any(map(keeps(ports), offer.configurations)) else Failed("unsupported")
-        )
+        next_state = _reviewed(ports, offer)
     except (MalformedError, PeerRefusal, VerificationError) as exc:
         # Where an offer by reference is gone, it was used or is too old (OpenID4VCI 4.1.3).
         gone = isinstance(exc, PeerRefusal) and exc.status in {404, 410}
         next_state = Failed("code_gone" if gone else "bad_offer", exc.detail)
     return advance(ports, issuance, next_state)
+
+
+def _reviewed(ports: IssuancePorts, offer: ResolvedOffer) -> IssuanceState:
+    """Return the offer for the person to decide, if the wallet could keep any of it."""
+    if not any(map(keeps(ports), offer.configurations)):
+        return Failed("unsupported")
+    # Before the code is spent: what comes could not be verified, and the code is good only once.
+    purpose = missing_anchor(ports, offer)
+    return Reviewed(offer) if purpose is None else Failed("no_anchor", f"no anchor for {purpose}")
+
+
+class UnfitCode(MalformedError):
+    """A transaction code that cannot be right, by what the offer tells of it. Nothing was sent, and no try is lost."""
+
+    code = "unfit_tx_code"
+    fault = "you"
+
+    def __init__(self, wanted: TxCodeInput) -> None:
+        """``wanted`` is what the offer tells of it."""
+        super().__init__("the transaction code is not as the offer describes it")
+        self.wanted = wanted
 
 
 async def accept_offer(
@@ -123,18 +144,28 @@ async def accept_offer(
     Raises:
         NotFound: as :func:`show_issuance`.
         StateConflict: another window does this at the moment, or the offer was declined.
+        UnfitCode: the transaction code has another length than the offer says, or other characters.
         FetchError: a server was not reached; it can be tried again.
     """
     issuance = show_issuance(ports, account_id, issuance_id)
     if isinstance(issuance.state, Exchanging):
         return await exchange(ports, claim_exchange(ports, issuance))
+    if isinstance(issuance.state, Reviewed) and missing_anchor(ports, issuance.state.offer) is not None:
+        return advance(ports, issuance, _reviewed(ports, issuance.state.offer))  # a root went since it was looked at
     if isinstance(issuance.state, Reviewed | Redeeming):
+        _validate_code(issuance.state.offer, (tx_code or "").strip())
         issuance = await redeem(ports, claim(ports, issuance), tx_code)
     if isinstance(issuance.state, Signing):
         issuance = await receive(ports, issuance)
     if isinstance(issuance.state, Given | Declined | Authorizing):
         raise StateConflict("the offer is not open any more, or was not looked at yet")
     return issuance
+
+
+def _validate_code(offer: ResolvedOffer, code: str) -> None:
+    wanted = offer.offer.tx_code
+    if wanted is not None and code and not wanted.admits(code):
+        raise UnfitCode(wanted)
 
 
 async def keep_cards(ports: IssuancePorts, account_id: AccountId, issuance_id: str) -> Issuance:

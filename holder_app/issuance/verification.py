@@ -20,6 +20,10 @@ from wallet_core.trust.x509 import TrustedCertificate
 from wallet_core.types import CredentialIssuerId, DocType
 
 
+class NoAnchor(UntrustedError):
+    """This wallet trusts nobody to issue what was asked for, whoever signs it."""
+
+
 @dataclass(frozen=True, slots=True)
 class VerifiedCredential:
     """A credential that :func:`verify_issued` accepted, with the key it is bound to.
@@ -37,6 +41,11 @@ class VerifiedCredential:
     expires_at: datetime | None
     signer: SoftwareSigner
     certificate: TrustedCertificate
+
+
+def anchor_purpose(credential_format: str) -> AnchorPurpose:
+    """Return for what the root above credentials of a format must be trusted."""
+    return AnchorPurpose.MDL_ISSUER if credential_format == FORMAT_MDOC else AnchorPurpose.CREDENTIAL_ISSUER
 
 
 def verify_copies(

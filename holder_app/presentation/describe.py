@@ -1,7 +1,7 @@
 """Put a request into words: who asks, why, what would be sent, what stays hidden, how long it is kept. Pure."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 
@@ -23,7 +23,8 @@ from holder_app.presentation.standing import OverPaths, StandingView, describe_s
 from wallet_core.catalogue import Catalogue, CredentialType, Policy
 from wallet_core.encoding.claims_path import ConcretePath, value_at
 from wallet_core.protocols.openid4vp.asking import match_number
-from wallet_core.protocols.openid4vp.matching import Candidate, Matches
+from wallet_core.protocols.openid4vp.dcql import ClaimsQuery, CredentialQuery, DcqlQuery
+from wallet_core.protocols.openid4vp.matching import Candidate, Matches, select
 from wallet_core.protocols.openid4vp.pending import ResolvedRequest, VerifierIdentity
 from wallet_core.protocols.openid4vp.transaction_data import understand
 from wallet_core.spec_versions import FORMAT_MDOC
@@ -107,6 +108,15 @@ class GroupView:
 
 
 @dataclass(frozen=True, slots=True)
+class UnlikeView:
+    """A card of the kind that is asked for, which says something else than what would do: ``fields`` are those."""
+
+    name: Text
+    issuer_name: str
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RequestView:
     """A request in words. ``policy`` is the catalogue's, where it knows exactly this query: no word of whoever asks.
 
@@ -114,6 +124,8 @@ class RequestView:
 
     ``match_number`` is what another screen that led here shows as well, if it is one of ours. Always said: whoever
     makes a link chooses how it is opened, so that one that was followed may stem from another screen too.
+
+    ``unlike`` are cards that would answer but for what they say; only where nothing answers, and for the person alone.
 
     ``shown`` is the digest of ``groups`` that an answer must bring along; see ``choices.digest_of``.
     """
@@ -126,6 +138,7 @@ class RequestView:
     match_number: str = ""
     transactions: tuple[TransactionView, ...] = ()
     shown: str = ""
+    unlike: tuple[UnlikeView, ...] = ()
 
     @property
     def name(self) -> Text:
@@ -172,6 +185,49 @@ def describe_request(
         describe_transactions(resolved, catalogue),
         digest_of(found, candidates, withdrawn),
     )
+
+
+def without_values(query: DcqlQuery) -> DcqlQuery:
+    """Return the query as if any value would do."""
+
+    def any_value(claims: Sequence[ClaimsQuery]) -> tuple[ClaimsQuery, ...]:
+        return tuple(replace(claim, values=None) for claim in claims)
+
+    credentials = tuple(
+        replace(one, claims=any_value(one.claims), claim_sets=tuple(map(any_value, one.claim_sets)))
+        for one in query.credentials
+    )
+    return replace(query, credentials=credentials)
+
+
+def describe_unlike(
+    matches: Matches, any_value: Matches, cards: Mapping[str, Card], catalogue: Catalogue
+) -> tuple[UnlikeView, ...]:
+    """Return the cards that would answer but for their values; none if there is an answer, or would be none anyhow.
+
+    Args:
+        matches: what answers.
+        any_value: what would, if any value did.
+        cards: the cards, by id.
+        catalogue: names and labels.
+    """
+    if matches.satisfiable or not any_value.satisfiable:
+        return ()
+    found = {
+        one.candidate.id: (one.candidate, query)
+        for query in matches.query.credentials
+        if query.id in matches.query.required_ids and not matches.by_query[query.id]
+        for one in any_value.by_query[query.id]
+    }
+    return tuple(_unlike(cards[card_id], candidate, query, catalogue) for card_id, (candidate, query) in found.items())
+
+
+def _unlike(card: Card, candidate: Candidate, query: CredentialQuery, catalogue: Catalogue) -> UnlikeView:
+    known = credential_type(catalogue, card.format, card.type)
+    other = [claim for claim in query.claims if claim.values is not None and not select(claim, candidate.claims)]
+    paths = [path for claim in other for path in select(replace(claim, values=None), candidate.claims)]
+    fields = tuple(_field_at(path, candidate.claims, known, card.display) for path in dict.fromkeys(paths))
+    return UnlikeView(card_name(known, card.display, card.format), card.issuer_name, fields)
 
 
 def describe_transactions(resolved: ResolvedRequest, catalogue: Catalogue) -> tuple[TransactionView, ...]:

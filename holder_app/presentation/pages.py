@@ -62,13 +62,12 @@ async def scan_form(
 ) -> Response:
     """Take the link that was pasted, or that the picture shows."""
     try:
-        found = await _read_link(link, picture)
+        return see_other(_take(wallet, account, await _read_link(link, picture)))
     except UnsupportedLink as error:
         return html(request, "scan.html", status=400, error="not_supported", detail=error.description, link=link)
     except MalformedError as error:
         reason = "no_code" if picture is not None and picture.filename else "no_link"
         return html(request, "scan.html", status=400, error=reason, detail=error.description, link=link)
-    return see_other(_take(wallet, account, found))
 
 
 async def _read_link(link: str, picture: UploadFile | None) -> Link:

@@ -8,7 +8,15 @@ from holder_app.accounts.ports import AccountId
 from holder_app.credentials.ports import RecordKind
 from holder_app.credentials.use_cases import new_record
 from holder_app.links import LinkKind, host_of, origin_of, parse_link, query_of
-from holder_app.presentation.describe import RequestView, describe_receipt, describe_request
+from holder_app.presentation.describe import (
+    RequestView,
+    UnlikeView,
+    describe_receipt,
+    describe_request,
+    describe_unlike,
+    without_values,
+)
+from holder_app.presentation.held import HeldCards
 from holder_app.presentation.ports import ErrorPosting, PresentationPorts
 from holder_app.presentation.sending import advance, claim_again, held_for, resolved_of, send, sign
 from holder_app.presentation.states import Answered, Answering, Blocked, Declined, Given, Presentation, Reviewed
@@ -27,6 +35,7 @@ from wallet_core.errors import (
     WalletError,
 )
 from wallet_core.protocols.openid4vp import wallet
+from wallet_core.protocols.openid4vp.matching import Matches
 from wallet_core.protocols.openid4vp.reporting import report_of, send_report
 from wallet_core.spec_versions import PREFIX_REDIRECT_URI, SELF_ISSUED_AUDIENCE
 from wallet_core.types import JsonObject
@@ -130,8 +139,16 @@ def review_request(ports: PresentationPorts, presentation: Presentation) -> Requ
     """
     resolved = resolved_of(presentation)
     held = held_for(ports, presentation.account_id, resolved)
-    now = ports.clock.now()
-    return describe_request(resolved, held.matches(), held.cards, ports.catalogue, now, held.withdrawn)
+    now, matches = ports.clock.now(), held.matches()
+    view = describe_request(resolved, matches, held.cards, ports.catalogue, now, held.withdrawn)
+    return view if view.satisfiable else replace(view, unlike=_unlike(ports, held, matches))
+
+
+def _unlike(ports: PresentationPorts, held: HeldCards, matches: Matches) -> tuple[UnlikeView, ...]:
+    """Return the cards that are there but say something else. Only the person is told, never whoever asks (M27)."""
+    open_query = without_values(held.request.dcql_query)
+    any_value = replace(held, request=replace(held.request, dcql_query=open_query)).matches()
+    return describe_unlike(matches, any_value, held.cards, ports.catalogue)
 
 
 async def answer_request(

@@ -49,7 +49,7 @@ SHELVES: Mapping[str, tuple[Pages, dict[str, Any], dict[str, tuple[str, dict[str
         {k: (f"console/{t}", c) for k, (t, c) in VERIFIER.items()},
     ),
     "wallet": (
-        _pages("wallet", holder_app, ("", "credentials", "issuance", "presentation")),
+        _pages("wallet", holder_app, ("", "accounts", "credentials", "issuance", "presentation")),
         {"now": NOW, "csrf_token": "token"},
         WALLET,
     ),

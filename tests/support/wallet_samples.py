@@ -4,12 +4,20 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from holder_app.accounts.ports import AccountId
+from holder_app.accounts.ports import Account, AccountId
 from holder_app.credentials.describe import CardState, CardView, Field, texts
 from holder_app.credentials.ports import HistoryRecord, RecordKind
 from holder_app.issuance.choosing import Choice, IssuerView, KnownIssuer
 from holder_app.issuance.describe import OfferedCard, OfferView
-from holder_app.presentation.describe import Asked, ExtraView, GroupView, PickView, RequestView, TransactionView
+from holder_app.presentation.describe import (
+    Asked,
+    ExtraView,
+    GroupView,
+    PickView,
+    RequestView,
+    TransactionView,
+    UnlikeView,
+)
 from holder_app.presentation.standing import StandingView, UseView, Usual
 from tests.support.page_samples import LICENCE, LONG_NAME, NOW, POLICE
 from wallet_core.adapters.config import load_catalogue
@@ -20,7 +28,7 @@ from wallet_core.types import ClientId, CredentialConfigurationId, CredentialIss
 
 AT = "/offers/o-8k2d"
 ISSUER = CredentialIssuerId("https://issuer.example/agencies/police")
-KNOWN = KnownIssuer(ISSUER, POLICE["ko"], "issuer.example")
+KNOWN = KnownIssuer(ISSUER, POLICE, "issuer.example")
 NAMED = (
     Field(("family_name",), {"ko": "이름", "en": "Name"}, LONG_NAME, "name"),
     Field(("driving_privileges",), {"ko": "면허 종류", "en": "Class"}, "2", codes={"2": {"ko": "2종 보통", "en": "2"}}),
@@ -113,6 +121,12 @@ def consent(*, used_up: bool, can_refresh: bool = True) -> RequestView:
     )  # fmt: skip
     groups = (GroupView(0, True, ((pick,),)),)
     return RequestView(shop, policy, REGISTERED, groups, satisfiable=True, match_number="47")
+
+
+def no_match(*unlike: UnlikeView) -> tuple[str, dict[str, Any]]:
+    """Return the page of a request that nothing answers."""
+    view = replace(consent(used_up=False), groups=(), satisfiable=False, unlike=unlike)
+    return "no_match.html", {"view": view, "at": "/requests/r-1", "failed": False}
 
 
 AGE_CHECK = UseView(
@@ -220,7 +234,7 @@ def card(shown: CardView, refreshed: str = "", **changes: Any) -> tuple[str, dic
 
 REASONS = (
     "untrusted", "bad_credential", "refused", "bad_answer", "code_gone", "unsupported", "bad_offer", "login_refused",
-    "denied",
+    "denied", "no_anchor",
 )  # fmt: skip
 BLOCKED: dict[str, Any] = {
     "reason": "bad_request",
@@ -231,9 +245,16 @@ BLOCKED: dict[str, Any] = {
 WALLET: dict[str, tuple[str, dict[str, Any]]] = {
     "issuers": (
         "issuers.html",
-        {"issuers": [KNOWN, KnownIssuer(ISSUER, LONG_NAME, "a-very-long-host-name.of-an-agency.example")]},
+        {"issuers": [KNOWN, KnownIssuer(ISSUER, {"ko": LONG_NAME}, "a-very-long-host-name.of-an-agency.example")]},
     ),
     "issuers-empty": ("issuers.html", {"issuers": []}),
+    "sign-out": ("sign_out.html", {"account": Account(AccountId("p02"), "한지우 (시험용)", NOW), "demo": True}),
+    "sign-in-incomplete": (
+        "sign_in.html",
+        {"next_page": "/", "demo": True, "refused": "incomplete", "code": "1234-5678-901"},
+    ),
+    "no-match": no_match(),
+    "no-match-unlike": no_match(UnlikeView(LICENCE, POLICE["ko"], (replace(NAMED[3], value=False),))),
     **{
         f"issuer-{name}": ("issuer.html", {"view": IssuerView(KNOWN, POLICE, choices), "chosen": chosen})
         for name, choices, chosen in (
@@ -250,6 +271,16 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
         "offer.html",
         {"offer": OFFER, "at": AT, "failed": False, "state": {"notice": "", "wrong_codes": 0, "tries_left": None}},
     ),
+    "offer-unfit-code": (
+        "offer.html",
+        {
+            "offer": OFFER,
+            "at": AT,
+            "failed": False,
+            "typed": "1234",
+            "state": {"notice": "", "wrong_codes": 0, "tries_left": None},
+        },
+    ),
     "offer-partly": (
         "offer.html",
         {"offer": PARTLY, "at": AT, "failed": False, "state": {"notice": "", "wrong_codes": 0, "tries_left": None}},
@@ -264,7 +295,7 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
     "login-waiting": ("login_waiting.html", {"offer": LOGIN_OFFER, "at": AT, "failed": False}),
     "login-unreachable": ("login_waiting.html", {"offer": LOGIN_OFFER, "at": AT, "failed": True}),
     "login-lost": ("login_lost.html", {}),
-    "receiving": ("offer_waiting.html", {"at": AT, "needs_code": False, "failed": True}),
+    "receiving": ("offer_waiting.html", {"at": AT, "offer": None, "failed": True}),
     "deferred": ("offer_deferred.html", waiting()),
     "deferred-asked": ("offer_deferred.html", waiting(card_ids=("c-1",)) | {"asked": "asked"}),
     "deferred-early": ("offer_deferred.html", waiting() | {"asked": "early"}),
@@ -341,7 +372,7 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """Every page, and every state that looks different."""
 WALLET_WORDS: dict[str, tuple[str, dict[str, Any]]] = {
-    "issuers-unnamed": ("issuers.html", {"issuers": [replace(KNOWN, name="")]}),
+    "issuers-unnamed": ("issuers.html", {"issuers": [replace(KNOWN, name={})]}),
     "blocked-transaction": (
         "request_blocked.html",
         {"reason": "transaction", "detail": "", "host": "verifier.example"},

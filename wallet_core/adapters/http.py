@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import httpcore2
 
-from wallet_core.errors import FetchError
+from wallet_core.errors import AddressNotAllowed, FetchError
 from wallet_core.http import Flow, HttpRequest, HttpResponse, has_sound_labels
 
 T = TypeVar("T")
@@ -183,7 +183,7 @@ def parse_target(url: str, *, allow_loopback: bool) -> _Target:
     except ValueError as exc:
         raise FetchError("a URL does not parse") from exc
     if parts.scheme != "https" and not (allow_loopback and parts.scheme == "http"):
-        raise FetchError("only https URLs are fetched")
+        raise AddressNotAllowed("only https URLs are fetched")
     if not host or parts.username is not None or parts.password is not None or "#" in url:
         raise FetchError("a URL has no host, or has user information or a fragment")
     if not has_sound_labels(host):
@@ -256,7 +256,7 @@ async def checked_addresses(host: str, port: int, is_allowed: Callable[[IpAddres
     addresses = list(dict.fromkeys(str(answer[4][0]).partition("%")[0] for answer in answers))
     # Every address, not the first: a name with one public and one private address is an attack, not a server.
     if not addresses or not all(is_allowed(ipaddress.ip_address(address)) for address in addresses):
-        raise FetchError("the host of a URL has an address that is not allowed", detail=f"addresses of {host}")
+        raise AddressNotAllowed("the host of a URL has an address that is not allowed", detail=f"addresses of {host}")
     return addresses
 
 

@@ -31,6 +31,7 @@ class Grant:
         period: when it may issue at all.
         fresh_until: until when the list counts.
         authorities: SHA-256 of the anchors below which the issuer's name counts.
+        names: ``name`` by language, as far as the list has it.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Grant:
     period: Period
     fresh_until: datetime | None
     authorities: frozenset[bytes] = frozenset()
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,7 @@ def extend_issuer_policy(
 def _grant(agency: ListedAgency, content: TrustList, roots: frozenset[bytes], grace: timedelta) -> Grant:
     name = agency.name.get("ko") or next(iter(agency.name.values()))
     types = {(each.format, each.type): each.period for each in agency.types}
-    return Grant(name, types, agency.period, content.next_update + grace, roots)
+    return Grant(name, types, agency.period, content.next_update + grace, roots, agency.name)
 
 
 def _add(grants: dict[_Key, list[Grant]], keys: Iterable[_Key], grant: Grant) -> None:

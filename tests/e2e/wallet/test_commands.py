@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from typer.testing import CliRunner
@@ -16,11 +17,14 @@ from holder_app.cli import app
 from holder_app.credentials.ports import CardStatus
 from holder_app.dependencies import create_wallet
 from holder_app.settings import WalletSettings
+from tests.support.presentations import NOW
+from tests.support.refreshing import refreshing
 from tests.support.transactions import transaction
 from tests.support.wallets import LICENCE, NAME, Town, issue_large, licence_offer, new_verifier, policy_query
-from wallet_core.errors import AccessDenied, AnswerTooLarge, QueryNotSatisfied, UntrustedError, WalletError
+from wallet_core.errors import AccessDenied, AnswerTooLarge, FetchError, QueryNotSatisfied, UntrustedError, WalletError
 from wallet_core.protocols.openid4vp.asking import match_number
 from wallet_core.spec_versions import FORMAT_MDOC, FORMAT_SD_JWT_VC, NAMESPACE_MDL
+from wallet_core.trust.anchors import format_trust_anchors
 
 
 def invoke(arguments: list[str], typed: str = "") -> Any:
@@ -41,7 +45,7 @@ class Terminal:
     def run(self, *arguments: str, typed: str = "", trust: bool = True) -> Any:
         """Run ``jigap wallet``; an error of ours is what ``result.exception`` holds."""
         options = ["--home", str(self.home)]
-        if trust and arguments[0] in {"accept", "present"}:
+        if trust and arguments[0] in {"accept", "present", "refresh"}:
             options += ["--trust", str(self.trust)]
         return invoke([*arguments, *options], typed)
 
@@ -175,18 +179,51 @@ def test_a_wrong_code_is_refused_with_the_tries_left(terminal: Terminal) -> None
     assert "4" in error.detail
 
 
+def test_a_code_of_another_length_costs_no_try(terminal: Terminal) -> None:
+    town = terminal.town
+    error = terminal.error("accept", town.issuer.link, "--tx-code", "12345", "--yes")
+    assert error.code == "wrong_tx_code"
+    assert "숫자 6자리" in error.detail
+    assert terminal.run("accept", town.issuer.link, "--tx-code", "", "--yes").exit_code == 2
+    assert town.issuer.called("/token") == 0
+    result = terminal.run("accept", town.issuer.link, typed="y\n12345\n123456\ny\n")
+    assert (result.exit_code, "숫자 6자리" in result.stderr) == (0, True)
+    assert town.issuer.called("/token") == 1
+
+
 def test_a_code_that_is_needed_and_missing_is_wrong_usage(terminal: Terminal) -> None:
     assert terminal.run("accept", terminal.town.issuer.link, "--yes").exit_code == 2
 
 
-def test_without_trust_nothing_is_kept_or_sent(terminal: Terminal) -> None:
+def test_without_trust_nothing_is_kept_or_sent_and_the_offer_stays_good(terminal: Terminal) -> None:
     town = terminal.town
-    town.issuer.offer = licence_offer(LICENCE, tx_code=False)
-    assert isinstance(terminal.error("accept", town.issuer.link, "--yes", trust=False), UntrustedError)
+    refused = terminal.error("accept", town.issuer.link, "--tx-code", "123456", "--yes", trust=False)
+    assert isinstance(refused, UntrustedError)
+    assert "--trust" in refused.detail
+    assert town.issuer.called("/token") == 0
     assert terminal.json("list") == {"cards": []}
     verifier = new_verifier(town)
-    assert isinstance(terminal.error("present", verifier.link, "--yes", trust=False), UntrustedError)
+    refused = terminal.error("present", verifier.link, "--yes", trust=False)
+    assert isinstance(refused, UntrustedError)
+    assert "--trust" in refused.detail
     assert len(verifier.seen) == 1
+    assert terminal.json("accept", town.issuer.link, "--tx-code", "123456", "--yes")["cards"]
+
+
+def test_a_root_for_one_format_is_none_for_another(terminal: Terminal) -> None:
+    town = terminal.town
+    town.issuer.offer = licence_offer(LICENCE, tx_code=False, formats=(FORMAT_SD_JWT_VC, FORMAT_MDOC))
+    terminal.trust.write_text(format_trust_anchors(town.world.anchors))
+    assert "no anchor for mdl_issuer" in terminal.error("accept", town.issuer.link, "--yes").detail
+    assert town.issuer.called("/token") == 0
+
+
+@pytest.mark.parametrize("url", ["http://localhost/offer", "https://127.0.0.1/offer"])
+def test_an_address_of_this_machine_names_the_option_that_admits_it(tmp_path: Path, url: str) -> None:
+    link = f"openid-credential-offer://?credential_offer_uri={quote(url, safe='')}"
+    refused = invoke(["accept", link, "--yes", "--home", str(tmp_path / "home")]).exception
+    assert isinstance(refused, FetchError)
+    assert "--insecure-allow-loopback" in refused.detail
 
 
 @pytest.mark.clause("vp-15.4.1-no-match")
@@ -198,6 +235,19 @@ def test_no_card_answers(terminal: Terminal) -> None:
     assert [request.method for request in verifier.seen] == ["GET", "GET"]
     assert isinstance(terminal.error("present", verifier.link, typed="y\n"), QueryNotSatisfied)
     assert verifier.received().error == "access_denied"
+
+
+def test_a_card_that_says_something_else_is_there(terminal: Terminal) -> None:
+    town = terminal.town
+    claims = LICENCE.prepare_claims({**LICENCE.example_record, "birth_date": "2008-03-02"}, today=NOW.date())
+    town.issuer.changes = {"claims": claims}
+    terminal.json("accept", town.issuer.link, "--tx-code", "123456", "--yes")
+    verifier = new_verifier(town, policy_query("adult-check"))
+    result = terminal.run("present", verifier.link, "--yes")
+    assert isinstance(result.exception, QueryNotSatisfied)
+    assert "카드는 있지만" in result.exception.detail
+    assert "아니요" in result.stderr
+    assert len(verifier.seen) == 1
 
 
 def test_the_number_of_the_other_screen_is_shown(terminal: Terminal) -> None:
@@ -303,3 +353,23 @@ def test_a_request_below_the_profile_that_is_demanded(terminal: Terminal) -> Non
     assert terminal.run("present", verifier.link, "--yes").exit_code == 0
     of_the_profile = new_verifier(town)
     assert terminal.run("present", of_the_profile.link, "--yes", "--haip").exit_code == 0
+
+
+def test_a_refresh_that_failed_says_why_and_is_no_success(terminal: Terminal) -> None:
+    town = terminal.town
+    issuer = refreshing(town, LICENCE)
+    issuer.used = False
+    card_id = terminal.json("accept", issuer.link, "--yes")["cards"][0]["id"]
+    asked = issuer.called("/token")
+    refused = terminal.error("refresh", card_id, trust=False)
+    assert refused.code == "refresh_failed"
+    assert "no anchor for credential_issuer" in refused.detail
+    assert "--trust" in refused.detail
+    assert issuer.called("/token") == asked
+    issuer.down = "/credential"
+    assert "could not be reached" in terminal.error("refresh", card_id).detail
+    issuer.down = ""
+    assert terminal.json("refresh", card_id)["refreshed"] == "new"
+    issuer.over = "invalid_grant"
+    assert "다시 받아 주세요" in terminal.error("refresh", card_id).detail
+    assert "받을 수 없어요" in terminal.error("refresh", card_id).detail

@@ -1,6 +1,7 @@
 """Asking an agency for a certificate, as a person without script does: choose, log in there, come back, keep."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
@@ -21,6 +22,8 @@ from wallet_core.http import HttpRequest, HttpResponse
 from wallet_core.keys.jwk import thumbprint
 from wallet_core.keys.signer import CertifiedSigner
 from wallet_core.protocols.openid4vci.signed_metadata import create_signed_metadata
+from wallet_core.trust.policy import Grant
+from wallet_core.trust.trust_list import Period
 from wallet_core.types import CredentialIssuerId
 
 
@@ -71,6 +74,28 @@ def test_in_english(town: Town) -> None:
     issuer.answer = {"code": None, "error": "access_denied"}
     person.get(f"/callback?{issuer.approve(go_to_login(person, path))}")
     assert "You stopped logging in" in person.text
+
+
+@pytest.mark.parametrize(
+    ("names", "korean", "english"),
+    [
+        ({"ko": "시험경찰청", "en": "Test Police"}, "시험경찰청", "Test Police"),
+        ({"ko": "시험경찰청"}, "시험경찰청", "시험경찰청"),
+        ({"en": "Test Police"}, "Test Police", "Test Police"),
+    ],
+)
+def test_agencies_have_their_names_in_the_language_of_the_page(
+    town: Town, names: dict[str, str], korean: str, english: str
+) -> None:
+    grant = Grant(names.get("ko") or names["en"], {}, Period(), None, names=names)
+    town.wallet = replace(town.wallet, issuers=replace(town.wallet.issuers, by_issuer={ISSUER: [grant]}))
+    with_login(town)
+    person = browser(town)
+    for language, name in (("ko", korean), ("en", english)):
+        for path in (f"/add?lang={language}", f"/add/issuer?id={ISSUER}"):
+            person.get(path)
+            assert name in person.text
+            assert not [other for other in names.values() if other != name and other in person.text]
 
 
 def test_an_offer_that_asks_to_log_in(town: Town) -> None:
@@ -231,7 +256,7 @@ def test_a_refused_request_ends_it(town: Town) -> None:
 def test_an_issuer_nobody_knows_is_not_fetched(town: Town) -> None:
     issuer, person = with_login(town), browser(town)
     assert person.get("/add/issuer?id=https://elsewhere.example").status_code == 404
-    person.get("/add")
+    person.get("/scan")
     assert person.post("/add", {"issuer": "https://elsewhere.example", "configuration": "x"}).status_code == 404
     assert issuer.seen == []
 

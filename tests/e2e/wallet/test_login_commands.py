@@ -21,6 +21,7 @@ from tests.support.logins import LoginIssuer, with_login
 from tests.support.presentations import Agency, new_ca
 from tests.support.wallets import LICENCE, Town
 from wallet_core.errors import AccessDenied, MalformedError, UntrustedError
+from wallet_core.trust.anchors import format_trust_anchors
 
 WHAT = ("--configuration", LICENCE.configuration_id)
 
@@ -140,3 +141,11 @@ def test_the_listener_takes_one_answer_and_nothing_else() -> None:
         assert fetch(f"{listener.redirect_uri}?code=a") == 200
         assert fetch(f"{listener.redirect_uri}?code=b") == 404
         assert listener.wait(5) == "code=a"
+
+
+def test_nobody_logs_in_where_nobody_is_trusted(desk: Desk) -> None:
+    (desk.folder / "anchors.pem").write_text(format_trust_anchors(desk.town.issuer.mdocs.anchors))
+    refused = desk.run("add", ISSUER, *WHAT, "--yes").exception
+    assert isinstance(refused, UntrustedError)
+    assert "--trust" in refused.detail
+    assert desk.opened == []

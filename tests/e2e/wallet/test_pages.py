@@ -17,6 +17,7 @@ from holder_app.accounts.use_cases import create_person, create_sign_in_code
 from holder_app.issuance.receiving import claim
 from holder_app.issuance.use_cases import fetch_offer, take_offer_link
 from tests.support.browsing import Person, browser, visitor
+from tests.support.presentations import NOW
 from tests.support.transactions import transaction
 from tests.support.wallets import CATALOGUE, LICENCE, NAME, Town, new_town, new_verifier, policy_query, receive, wait
 from wallet_core.protocols.openid4vp.asking import match_number
@@ -49,6 +50,10 @@ def test_from_the_first_code_to_the_receipt(town: Town) -> None:
     assert "시험경찰청" in person.text
     assert "issuer.example" in person.text
     offer = person.path
+    person.post(f"{offer}/accept", {"tx_code": "1234"})
+    assert person.page.status_code == 400
+    assert "숫자 6자리" in person.text
+    assert 'value="1234"' in person.page.text
     person.post(f"{offer}/accept", {"tx_code": "000000"})
     assert "4번 더 넣을 수 있어요" in person.text
     person.post(f"{offer}/accept", {"tx_code": "123456"})
@@ -126,6 +131,23 @@ def test_what_is_no_link(town: Town, link: str) -> None:
     person.post("/scan", {"link": link})
     assert person.page.status_code == 400
     assert "링크도 아니에요" in person.text
+
+
+def test_a_link_copied_with_the_words_after_it(town: Town) -> None:
+    person = browser(town)
+    read(person, f"{town.issuer.link} 확인 번호 123456")
+    assert "시험경찰청" in person.text
+    person.post(f"{person.path}/accept", {"tx_code": "123456"})
+    assert "확인된 곳" in person.text
+
+
+def test_an_offer_that_cannot_be_read_keeps_what_was_pasted(town: Town) -> None:
+    person = browser(town)
+    person.get("/scan")
+    person.post("/scan", {"link": "openid-credential-offer://?credential_offer=%7Bbroken"})
+    assert person.page.status_code == 400
+    assert "링크도 아니에요" in person.text
+    assert "credential_offer=%7Bbroken</textarea>" in person.page.text
 
 
 def test_endpoints_for_others_do_nothing_until_the_person_acts(town: Town) -> None:
@@ -395,9 +417,34 @@ def test_a_form_from_another_site_is_refused(town: Town) -> None:
         assert person.client.post("/scan", data=data, headers=headers).status_code == 403
 
 
+def test_signing_out_is_asked_first_and_says_how_to_come_back(town: Town) -> None:
+    person = browser(town)
+    assert 'href="/sign-out"' in person.page.text
+    assert 'action="/sign-out"' not in person.page.text
+    person.get("/sign-out")
+    assert "새 코드가 필요해요" in person.text
+    assert f"jigap wallet person code {town.owner.id}" in person.text
+    assert person.get("/").url.path == "/"
+    person.get("/sign-out")
+    person.post("/sign-out")
+    assert person.path == "/sign-in"
+    assert "jigap wallet person code p02" in person.text
+    assert person.get("/sign-out").url.path == "/sign-in"
+
+
+def test_a_code_of_another_length_says_how_many_digits_it_has(town: Town) -> None:
+    person = visitor(town)
+    person.get("/sign-in")
+    person.post("/sign-in", {"code": "1234-5678-901"})
+    assert person.page.status_code == 400
+    assert "숫자 12자리예요" in person.text
+    assert 'value="1234-5678-901"' in person.page.text
+
+
 def test_signing_out_shuts_the_wallet(town: Town) -> None:
     person = browser(town)
     stolen = dict(person.client.cookies)
+    person.get("/sign-out")
     person.post("/sign-out")
     assert person.get("/").url.path == "/sign-in"
     other = visitor(town)
@@ -418,6 +465,7 @@ def test_without_the_demo_switch_nobody_signs_in(tmp_path: Any, world: Any) -> N
     person = visitor(closed)
     person.get("/sign-in")
     assert "지금은 들어갈 수 없어요" in person.text
+    assert "jigap wallet person" not in person.text
     assert "field-code" not in person.page.text
     from holder_app.accounts.use_cases import create_sign_in_code
 
@@ -565,3 +613,25 @@ def test_the_form_data_of_a_policy_with_alternatives(town: Town) -> None:
     assert 'name="group-0" value="1"' in person.page.text
     person.post(f"{person.path}/answer", {"group-0": "1"})
     assert "보냈어요" in person.text
+
+
+def test_a_card_that_says_something_else_is_not_called_missing(town: Town) -> None:
+    """Whoever asks for adults hears the same of a minor's card and of no card."""
+    person = browser(town)
+    missing, answers = new_verifier(town, policy_query("adult-check")), []
+    read(person, missing.link)
+    assert "카드부터 받기" in person.text
+    person.post(f"{person.path}/decline")
+    answers.append((missing.received().error, len(missing.seen)))
+    claims = LICENCE.prepare_claims({**LICENCE.example_record, "birth_date": "2008-03-02"}, today=NOW.date())
+    town.issuer.changes = {"claims": claims}
+    receive(town, LICENCE)
+    verifier = new_verifier(town, policy_query("adult-check"))
+    read(person, verifier.link)
+    assert "카드는 있지만 답이 달라요" in person.text
+    assert LICENCE.name.ko in person.text
+    assert "아니요" in person.text
+    assert "카드부터 받기" not in person.text
+    person.post(f"{person.path}/decline")
+    answers.append((verifier.received().error, len(verifier.seen)))
+    assert answers == [("access_denied", 2)] * 2

@@ -16,7 +16,10 @@ from tests.support.wallets import LICENCE, NAME, IssuingIssuer, Town, licence_of
 from wallet_core.errors import FetchError, MalformedError, NotFound, StateConflict
 from wallet_core.http import HttpRequest, HttpResponse
 from wallet_core.keys.signer import CertifiedSigner, SoftwareSigner
+from wallet_core.protocols.openid4vci.offer import TxCodeInput
 from wallet_core.protocols.openid4vci.signed_metadata import create_signed_metadata
+from wallet_core.trust.anchors import TrustAnchors
+from wallet_core.trust.policy import IssuerPolicy
 
 TX_CODE = "123456"
 
@@ -95,6 +98,23 @@ def test_a_wrong_code_says_how_many_tries_are_left(town: Town) -> None:
     assert isinstance(first.state, Reviewed)
     assert (first.state.wrong_codes, first.state.tries_left) == (1, 4)
     assert isinstance(accepted(town, first).state, Preview)
+
+
+@pytest.mark.parametrize("code", ["12345", "1234567", "12345a", "\uff11" * 6, "12 456"])
+def test_a_code_that_cannot_be_right_is_not_sent(town: Town, code: str) -> None:
+    ready = reviewed(town)
+    with pytest.raises(use_cases.UnfitCode):
+        accepted(town, ready, code)
+    assert town.issuer.called("/token") == 0
+    assert isinstance(accepted(town, ready, TX_CODE).state, Preview)
+
+
+def test_a_code_of_letters_is_told_by_its_length_alone() -> None:
+    assert TxCodeInput("text", 4).admits("a-1b")
+    assert not TxCodeInput("text", 4).admits("a-1")
+    assert TxCodeInput("text").admits("anything")
+    assert TxCodeInput("numeric").admits("1")
+    assert not TxCodeInput("numeric").admits("a")
 
 
 @pytest.mark.parametrize("code", [None, "", "  "])
@@ -348,3 +368,13 @@ def test_a_card_whose_proof_this_wallet_cannot_make_is_not_asked_for(town: Town,
     failed = reviewed(town)
     assert isinstance(failed.state, Failed)
     assert failed.state.reason == "unsupported"
+
+
+def test_a_wallet_that_trusts_nobody_does_not_spend_the_code(town: Town) -> None:
+    ready, trusting = reviewed(town), town.wallet
+    town.wallet = replace(trusting, issuers=IssuerPolicy(TrustAnchors()))
+    for state in (reviewed(town).state, accepted(town, ready).state):
+        assert state == Failed("no_anchor", "no anchor for credential_issuer")
+    assert town.issuer.called("/token") == 0
+    town.wallet = trusting
+    assert isinstance(accepted(town, reviewed(town)).state, Preview)

@@ -41,6 +41,7 @@ from holder_app.issuance.states import (
 from tests.simulators import run_flow
 from tests.simulators.authorizing import AuthorizingIssuer
 from tests.simulators.issuer import NOW, SimulatedIssuer
+from tests.support.presentations import new_ca
 from wallet_core.adapters.config import load_catalogue
 from wallet_core.encoding import strict_json
 from wallet_core.errors import FetchError, MalformedError, StateConflict, WalletError
@@ -48,7 +49,7 @@ from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.oauth2.client import ClientInstance
 from wallet_core.protocols.openid4vci import wallet
 from wallet_core.protocols.openid4vci.pending import DeferredCredential
-from wallet_core.trust.anchors import TrustAnchors
+from wallet_core.trust.anchors import AnchorPurpose, TrustAnchor, TrustAnchors
 
 LINK = "openid-credential-offer://?credential_offer_uri=https%3A%2F%2Fissuer.example%2Foffer"
 ACCOUNT, SESSION, STATE = "account", "session", "the state"
@@ -87,6 +88,8 @@ CALLBACKS = [
     {"state": "another", "code": "c"},
     BACK,
 ]
+
+ANCHORS = TrustAnchors([TrustAnchor(new_ca().certificate, AnchorPurpose.CREDENTIAL_ISSUER)])
 
 times = st.integers(-100, 100).map(lambda seconds: NOW + timedelta(seconds=seconds))
 offers = st.sampled_from([*OFFERS, LOGIN])
@@ -160,7 +163,7 @@ def ports_of(memory: Memory) -> IssuancePorts:
         cards=SimpleNamespace(add=lambda card: None, get=lambda account_id, card_id: None),
         history=SimpleNamespace(add=memory.history.append),
         catalogue=CATALOGUE,
-        anchors=TrustAnchors(),
+        anchors=ANCHORS,
         fetch=Nowhere(),
         clock=SimpleNamespace(now=lambda: NOW),
         random=os.urandom,

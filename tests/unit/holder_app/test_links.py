@@ -29,6 +29,12 @@ def test_the_query_counts_and_not_the_scheme(text: str, kind: LinkKind) -> None:
     assert parse_link(text).kind is kind
 
 
+@pytest.mark.parametrize("after", [" 확인 번호 773962", "\n773962", "\t(code 773962)", "\u3000773962", "\u00a0773962"])
+def test_words_after_a_link_are_no_part_of_it(after: str) -> None:
+    link = "openid-credential-offer://?credential_offer_uri=https%3A%2F%2Fa.example"
+    assert parse_link(f"  {link}{after}").text == link
+
+
 @pytest.mark.parametrize(
     "text", ["mdoc:owBjMS4wAYIB", "mdoc-openid4vp://?client_id=a&request_uri=b", " MDOC:abc", "mdoc://x?client_id=a"]
 )

@@ -14,7 +14,8 @@ from wallet_core.adapters.ui.environment import create_pages
 from wallet_core.adapters.ui.messages import load_messages, pseudo_locale
 
 FOLDERS = [
-    Path(holder_app.__file__).parent / part / "templates" for part in ("", "credentials", "issuance", "presentation")
+    Path(holder_app.__file__).parent / part / "templates"
+    for part in ("", "credentials", "issuance", "presentation", "accounts")
 ]
 MESSAGES = load_messages(["base", "wallet"])
 PAGES = create_pages(MESSAGES, FOLDERS)

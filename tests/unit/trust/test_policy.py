@@ -163,3 +163,8 @@ def test_of_several_lists_one_is_enough() -> None:
     assert ask(policy, signer, OTHER, format=MDOC, issuer=None)
     with pytest.raises(UntrustedError, match="this type"):
         ask(policy, signer, VCT, format=MDOC, issuer=None)
+
+
+def test_an_issuer_has_its_names_in_every_language_of_the_list(pki: Pki) -> None:
+    (grant,) = create_issuer_policy(pki.anchors, [list_of(pki)]).by_issuer[ISSUER]
+    assert (grant.name, grant.names) == (AGENCY.name["ko"], AGENCY.name)

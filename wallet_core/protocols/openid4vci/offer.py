@@ -36,6 +36,12 @@ class TxCodeInput:
     length: int | None = None
     description: str | None = None
 
+    def admits(self, code: str) -> bool:
+        """Return whether a code is of the length and the characters that the offer tells: others cannot be right."""
+        # OpenID4VCI 4.1.1: "numeric (only digits)", and the length, where the wallet is told one.
+        digits = self.input_mode != "numeric" or (code.isascii() and code.isdigit())
+        return digits and (self.length is None or len(code) == self.length)
+
     def to_json(self) -> JsonObject:
         """Return the ``tx_code`` object of an offer."""
         value: JsonObject = {"input_mode": self.input_mode}
