@@ -116,11 +116,13 @@ def test_an_x25519_point_of_low_order_is_refused() -> None:
         jwe.decrypt(low, KEYS)
 
 
-@pytest.mark.clause("vp-8.3-key-alg", "x509-HAIP5-key")
+@pytest.mark.clause("vp-8.3-key-alg", "x509-HAIP5-key", "jose-7517.4.3-encryption")
 @pytest.mark.parametrize(
     ("change", "usable"),
     [
         ({}, True),
+        ({"key_ops": ["sign", "verify"]}, False),
+        ({"key_ops": ["verify", "deriveKey"]}, True),
         ({"use": None}, True),
         ({"use": "sig"}, False),
         ({"alg": None}, False),
