@@ -89,7 +89,7 @@ class Desk:
             "id": status.id,
             "subject": self.person_name(status.subject_id, status.configuration_ids[0]),
             "types": self.type_names(status.configuration_ids),
-            "state": status.state,
+            "state": status.outcome,
             "created_at": status.created_at,
         }
 

@@ -209,4 +209,4 @@ async def offer_page(request: Request, desk: Staff, offer_id: str) -> Response:
 @router.get("/console/offers/{offer_id}/state")
 async def offer_state(desk: Staff, offer_id: str) -> Response:
     """Tell the open page whether the offer moved on."""
-    return protocol_json({"state": offers.offer_status(desk.issuer.issuance, desk.agency, offer_id).state})
+    return protocol_json({"state": offers.offer_status(desk.issuer.issuance, desk.agency, offer_id).outcome})

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,13 +12,16 @@ from starlette.testclient import TestClient
 from issuer.app import create_app
 from issuer.issuance.use_cases.decisions import list_waiting
 from issuer.issuance.use_cases.offers import show_offer_again
+from tests.simulators import run_flow
 from tests.support.html import assert_whole
 from tests.support.issuing import HOST, NOW, IssuerUnderTest, add_document_signer, sign_proofs
 from tests.support.mdoc_presentations import new_iaca
 from wallet_core.catalogue.records import Record, format_records
 from wallet_core.jose import jws
 from wallet_core.keys.signer import SoftwareSigner
-from wallet_core.protocols.openid4vci.pending import ProofsToSign
+from wallet_core.protocols.openid4vci.messages import NotificationEvent
+from wallet_core.protocols.openid4vci.pending import IssuedCredentials, ProofsToSign
+from wallet_core.protocols.openid4vci.wallet import notify
 
 WALLET = "https://wallet.example"
 
@@ -156,10 +160,49 @@ def test_an_offer_from_records_to_the_wallet(staff: Staff) -> None:
     assert staff.client.get(HOST + page + "/state").json() == {"state": "authorized"}
     assert tx_code[1] not in staff.get(page)
     staff.under_test.receive(pending, keys)
-    assert "지갑에 들어갔어요" in staff.get(page)
+    assert staff.client.get(HOST + page + "/state").json() == {"state": "sent"}
+    assert "보냈어요, 받는 사람이 보고 있어요" in staff.get(page)
     assert "한*우" in staff.get("/console/credentials")
-    assert "발급했어요" in staff.get("/console/offers")
+    assert "보냈어요" in staff.get("/console/offers")
     assert "한*우" in staff.get("/console")
+
+
+@pytest.mark.parametrize(
+    ("event", "words", "state"),
+    [
+        (NotificationEvent.CREDENTIAL_ACCEPTED, "카드를 받았어요", "accepted"),
+        (NotificationEvent.CREDENTIAL_DELETED, "카드를 안 받았어요", "declined"),
+        (NotificationEvent.CREDENTIAL_FAILURE, "카드를 넣지 못했어요", "failed"),
+    ],
+)
+def test_staff_are_told_what_the_wallet_says(staff: Staff, event: NotificationEvent, words: str, state: str) -> None:
+    staff.sign_in()
+    page, found = hand_over(staff)
+    run_flow(notify(found, event), staff.under_test.send)
+    assert staff.client.get(HOST + page + "/state").json() == {"state": state}
+    assert words in staff.get(page)
+    assert ("쓸 수 있어요" in staff.get("/console/credentials")) == (state == "accepted")
+    listed = staff.under_test.api("GET", "/credentials").json()["credentials"]
+    assert {each["status"] for each in listed} == {"valid"}
+
+
+def test_of_a_wallet_that_says_nothing_no_more_is_claimed(staff: Staff) -> None:
+    staff.sign_in()
+    page, _ = hand_over(staff)
+    staff.under_test.clock.advance(timedelta(hours=1).total_seconds())
+    html = staff.get(page)
+    assert "보냈어요" in html
+    for claim in ("보고 있어요", "지갑에 들어갔어요", "받았어요", 'data-module="poll"'):
+        assert claim not in html
+
+
+def hand_over(staff: Staff) -> tuple[str, IssuedCredentials]:
+    """Give a licence to a wallet; return the page of the offer and what the wallet got."""
+    under_test, keys = staff.under_test, [SoftwareSigner.generate()]
+    made = under_test.offer()
+    found = under_test.receive(under_test.proofs(made["uri"], keys), keys)
+    assert isinstance(found, IssuedCredentials)
+    return f"/console/offers/{made['id']}", found
 
 
 @pytest.mark.parametrize(
