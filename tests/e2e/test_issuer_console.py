@@ -249,6 +249,23 @@ def test_every_bad_row_is_shown_and_nothing_is_stored(staff: Staff) -> None:
     assert "찾은 사람이 없어요" in staff.get("/console/offers/new?type=drivers-licence")
 
 
+def test_a_template_is_handed_out_and_taken_back(staff: Staff) -> None:
+    staff.sign_in()
+    assert 'href="/console/records/template?type=drivers-licence"' in staff.get("/console/records")
+    for path in ("/console/records/template?type=drivers-licence", "/console/records/template"):
+        answer = staff.client.get(HOST + path)
+        assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+        assert answer.headers["content-disposition"].startswith("attachment")
+        assert answer.content.startswith(b"\xef\xbb\xbfsubject_id,type,")
+    files = {"csv": ("p.csv", answer.content.replace("(예시)".encode(), b"p-1"), "text/csv")}
+    checked = staff.post("/console/records/check", "/console/records", files=files)
+    assert "새 사람 1명, 바뀌는 사람 0명" in checked.text
+    import_one(staff)
+    again = staff.post("/console/records/check", "/console/records", files=files)
+    assert "새 사람 0명, 바뀌는 사람 1명" in again.text
+    staff.get("/console/records/template?type=income-certificate", 404)
+
+
 @pytest.mark.parametrize("data", [b"", b"\n", b"\xff\xfe\x00", b"nonsense", b'subject_id,type\n"'])
 def test_files_that_are_no_records(staff: Staff, data: bytes) -> None:
     staff.sign_in()

@@ -111,8 +111,8 @@ PROBLEMS = [
         "cure": Text("줄여요", "shorten it"),
     },
 ]
-REPORT = {"rows": 12_480, "good": 12_431, "bad": 49, "faults": 60}
-GOOD_REPORT = {"rows": 50, "good": 50, "bad": 0, "faults": 0}
+REPORT = {"rows": 12_480, "good": 12_431, "bad": 49, "faults": 60, "new": 0, "replaced": 0}
+GOOD_REPORT = {"rows": 50, "good": 50, "bad": 0, "faults": 0, "new": 12, "replaced": 38}
 ROW = {"id": "o-1", "subject": "한*우", "types": [LICENCE], "state": "accepted", "created_at": NOW}
 ISSUED = {
     "id": "i-1",
@@ -305,8 +305,11 @@ ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
         )
         for act in ("replace", "lost")
     },
-    "records": ("records.html", {"types": [TYPE | {"count": 50}], "empty": False}),
-    "records-empty": ("records.html", {"types": [TYPE | {"count": 0}], "empty": True}),
+    "records": (
+        "records.html",
+        {"types": [TYPE | {"count": 50, "columns": 43}, TYPE | {"count": 0, "columns": 9}], "empty": False},
+    ),
+    "records-empty": ("records.html", {"types": [TYPE | {"count": 0, "columns": 43}], "empty": True}),
     "records-bad": ("records_check.html", {"report": REPORT, "problems": PROBLEMS, "csv": "", "stored": False}),
     "records-file": (
         "records_check.html",
