@@ -168,7 +168,9 @@ def write_template(
     *,
     agency: AgencyOption,
     type_id: Annotated[str | None, typer.Option("--type", help="One credential type; default: all.")] = None,
-    file: Annotated[Path, typer.Option("--out", help="File to write.")] = Path("records-template.csv"),
+    file: Annotated[
+        Path, typer.Option("--out", help="File to write, default records-template.csv; one that is there stays.")
+    ] = Path("records-template.csv"),
     as_json: JsonFlag = False,
 ) -> None:
     """Write a CSV file with every column that `import` takes, and an example row to be replaced."""

@@ -449,6 +449,11 @@ def test_by_keyboard_alone(system: System, chromium: Browser) -> None:
     press_until("button.btn--main")
     page.keyboard.press("Enter")
     expect(page.locator("svg.qr")).to_be_visible()
+    # The number is not beside the code until somebody asks for it.
+    expect(page.locator(".txcode")).to_be_hidden()
+    press_until("details.rest > summary")
+    page.keyboard.press("Enter")
+    expect(page.locator(".txcode")).to_be_visible()
     window.close()
 
 

@@ -46,6 +46,14 @@ def test_a_code_is_shown_only_while_it_waits() -> None:
         assert "credential_offer_uri" not in page(f"offer-{state}")
 
 
+def test_the_transaction_code_does_not_stand_open_beside_the_qr_code() -> None:
+    for language, words in (("ko", "확인 번호 보기"), ("en", "Show the transaction code")):
+        before, _, after = page("offer-offered", language).partition(f"<summary>{words}</summary>")
+        assert "493536" not in before
+        assert before.rstrip().endswith('<details class="rest center">')
+        assert "493536" in after.partition("</details>")[0]
+
+
 def test_a_page_whose_state_may_move_asks_for_it() -> None:
     assert 'data-module="poll"' in page("offer-offered")
     assert 'data-module="poll"' in page("offer-sent")
