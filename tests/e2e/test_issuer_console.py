@@ -10,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from issuer.app import create_app
+from issuer.issuance.use_cases import issued_cards
 from issuer.issuance.use_cases.decisions import list_waiting
 from issuer.issuance.use_cases.offers import show_offer_again
 from tests.simulators import run_flow
@@ -309,11 +310,64 @@ def issue_copies(staff: Staff) -> list[str]:
     return [each["credential_id"] for each in under_test.api("GET", "/credentials").json()["credentials"]]
 
 
+def issued_rows(html: str) -> list[str]:
+    """The rows of the list of issued cards."""
+    return re.findall(r"<tr><td.*?</tr>", html, re.DOTALL)
+
+
+def give(staff: Staff, subject: str, name: str, copies: int) -> None:
+    """Put a person on record and issue a licence to her wallet, a minute after the last one."""
+    under_test, keys = staff.under_test, [SoftwareSigner.generate() for _ in range(copies)]
+    record = Record(2, subject, "drivers-licence", {**under_test.record(), "name": name})
+    assert under_test.api("POST", "/records", content=format_records([record]).encode()).status_code == 200
+    under_test.clock.advance(60)
+    under_test.receive(under_test.proofs(under_test.offer(subject_id=subject)["uri"], keys), keys)
+
+
+def test_issued_cards_are_listed_newest_first_with_their_copies_in_one_row(staff: Staff) -> None:
+    staff.sign_in()
+    give(staff, "p-1", "한지우", 3)
+    give(staff, "p-2", "나은서", 1)
+    rows = issued_rows(staff.get("/console/credentials"))
+    assert [("한*우" in row, "사본 3장" in row) for row in rows] == [(False, False), (True, True)]
+    assert "나*서" in rows[0]
+    assert "1 copy" in staff.get("/console/credentials?lang=en")
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [("한지", ["한*우"]), ("P-2", ["나*서"]), ("p-", ["나*서", "한*우"]), ("없는", []), (" ", ["나*서", "한*우"])],
+)
+def test_an_issued_card_is_found_by_name_or_number(staff: Staff, query: str, found: list[str]) -> None:
+    staff.sign_in()
+    give(staff, "p-1", "한지우", 2)
+    give(staff, "p-2", "나은서", 2)
+    html = staff.get(f"/console/credentials?q={query}")
+    assert re.findall(r"<b>(\S\*\S)</b>", html) == found
+    assert ("찾은 카드가 없어요" in html) == (not found)
+
+
+def test_every_copy_is_on_one_page_of_the_list(staff: Staff, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(issued_cards, "MOST_COPIES", 5)
+    staff.sign_in()
+    for number in range(4):
+        give(staff, f"p-{number}", "한지우", 2)
+    address, pages = "/console/credentials?q=p-", []
+    while address:
+        html = staff.get(address)
+        pages.append([re.findall(r"사본 \d장", row) for row in issued_rows(html)])
+        following = re.search(r'class="link" href="(/console/credentials\?cursor=[^"]+)"', html)
+        address = following[1].replace("&amp;", "&") if following else ""
+    assert pages == [[["사본 2장"], ["사본 2장"]]] * 2
+
+
 def test_a_licence_is_reported_lost_found_and_at_last_revoked(staff: Staff) -> None:
     staff.sign_in()
     copies = issue_copies(staff)
     page = f"/console/credentials/{copies[0]}"
-    assert page in staff.get("/console/credentials")
+    # One row for the three.
+    listed = staff.get("/console/credentials")
+    assert [each in listed for each in copies] == [False, False, True]
     assert "정지하기" in staff.get(page)
     confirm = f"{page}/status?to=suspended"
     assert "정지할까요?" in staff.get(confirm)

@@ -120,7 +120,9 @@ ISSUED = {
     "type": LICENCE,
     "issued_at": NOW,
     "expires_at": NOW,
+    "copies": 10,
     "state": "valid",
+    "states": ["valid"],
     "event": None,
 }
 FAILED = ISSUED | {"event": "credential_failure"}
@@ -213,12 +215,16 @@ ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
         {
             "credentials": [
                 ISSUED,
-                ISSUED | {"state": "over", "subject": LONG_NAME},
-                FAILED | {"state": "suspended"},
+                ISSUED | {"states": ["over"], "subject": LONG_NAME, "copies": 1},
+                FAILED | {"states": ["suspended", "invalid"]},
                 DECLINED,
-            ]
+            ],
+            "query": "한",
+            "next_cursor": "x",
+            "most": 30,
         },
     ),
+    "credentials-nobody": ("credentials.html", {"credentials": [], "query": "홍"}),
     "issuances": (
         "issuances.html",
         {"issuances": [WAITING, WAITING | {"subject": LONG_NAME}], "next_cursor": "x", "decided": False},
