@@ -17,7 +17,7 @@ from issuer.issuance.use_cases.offers import OfferOrder, create_offer
 from issuer.issuance.use_cases.withdrawal import change_credential_status
 from issuer.login.ports import Citizen
 from issuer.login.use_cases.by_code import create_one_time_code
-from issuer.records.use_cases import check_records, delete_subject, import_records
+from issuer.records.use_cases import check_records, delete_subject, import_records, template
 from issuer.settings import IssuerSettings
 from issuer.status.use_cases.changes import StatusOrder
 from issuer.tables import APP_TABLES
@@ -153,14 +153,15 @@ def import_file(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Import records, all of the file or nothing, and report every bad row."""
+    """Import records, all of the file or nothing, and report every bad row; `template` writes a file to begin with."""
     issuer = _issuer()
     unit, found, now = issuer.database.unit(), issuer.agency(agency), issuer.clock.now()
     report = check_records(issuer.catalogue.issued_by(found.id), file.read_bytes(), now=now)
     result = import_records(unit, issuer.records(unit), found, report, dry_run=dry_run, now=now)
     problems = result.report.problems
     lines = [f"line {p.line}, {p.column or 'the row'}: {p.reason.en}; {p.cure.en}" for p in problems]
-    summary = f"{result.report.rows} rows, {len(problems)} faults, {result.imported} imported"
+    people = "" if problems else f" ({result.new} new, {result.replaced} on record before)"
+    summary = f"{result.report.rows} rows{people}, {len(problems)} faults, {result.imported} imported"
     out(as_json, result.to_json(), "\n".join([*lines, summary]))
     if problems:
         raise typer.Exit(1)
@@ -181,6 +182,28 @@ def delete_records(
         raise AccessDenied("declined")
     deleted = delete_subject(unit, issuer.records(unit), found, subject)
     out(as_json, {"deleted": deleted}, f"{deleted} records are deleted")
+
+
+@records_app.command("template")
+def write_template(
+    *,
+    agency: AgencyOption,
+    type_id: Annotated[str | None, typer.Option("--type", help="One credential type; default: all.")] = None,
+    file: Annotated[
+        Path, typer.Option("--out", help="File to write, default records-template.csv; one that is there stays.")
+    ] = Path("records-template.csv"),
+    as_json: JsonFlag = False,
+) -> None:
+    """Write a CSV file with every column that `import` takes, and an example row to be replaced."""
+    issuer = _issuer()
+    text = template(issuer.catalogue.issued_by(issuer.agency(agency).id), type_id)
+    try:
+        # Whoever filled it in does not lose it.
+        with file.open("xb") as target:
+            target.write(text)
+    except FileExistsError as exc:
+        raise typer.BadParameter(f"{file} is there already", param_hint="--out") from exc
+    out(as_json, {"file": str(file)}, f"written to {file}; replace the example row and import it")
 
 
 @offer_app.command("create")

@@ -9,9 +9,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from issuer.agencies.ports import Agency
-from issuer.console.use_cases import find_person
+from issuer.console.use_cases import MAX_FOUND, find_people, find_person
 from issuer.dependencies import Issuer, issuer_of
 from issuer.issuance.use_cases.dataset import is_issued
+from issuer.issuance.use_cases.issued_cards import IssuedCard
 from issuer.issuance.use_cases.offers import OfferStatus
 from wallet_core.adapters.ui.masking import mask
 from wallet_core.adapters.web import session
@@ -83,13 +84,36 @@ class Desk:
         person = find_person(unit, self.issuer.records(unit), self.agency, credential_type, subject_id)
         return mask(person.name, "name", "ko") if person else subject_id
 
+    def people(self, query: str) -> tuple[set[str], bool]:
+        """Return the subject ids of people on record who fit ``query``, with ``query`` itself, and whether more do."""
+        unit = self.issuer.database.reader()
+        records = self.issuer.records(unit)
+        found = [find_people(unit, records, self.agency, each, query) for each in self.types]
+        subject_ids = {person.subject_id for people in found for person in people}
+        # Whoever has left the records still has the card.
+        return {*subject_ids, query.strip()}, any(len(people) == MAX_FOUND for people in found)
+
+    def card_row(self, card: IssuedCard) -> Mapping[str, Any]:
+        """Return an issued card as lists show it."""
+        copy = card.newest
+        return {
+            "id": copy.id,
+            "subject": self.person_name(copy.subject_id, copy.configuration_id),
+            "type": self.type_names([copy.configuration_id])[0],
+            "copies": card.copies,
+            "issued_at": copy.issued_at,
+            "expires_at": copy.expires_at,
+            "states": card.statuses if copy.expires_at > self.issuer.clock.now() else ("over",),
+            "event": copy.event,
+        }
+
     def offer_row(self, status: OfferStatus) -> Mapping[str, Any]:
         """Return an offer as lists show it."""
         return {
             "id": status.id,
             "subject": self.person_name(status.subject_id, status.configuration_ids[0]),
             "types": self.type_names(status.configuration_ids),
-            "state": status.state,
+            "state": status.outcome,
             "created_at": status.created_at,
         }
 

@@ -11,6 +11,7 @@ from issuer.console.desk import SESSION_AGENCY, SIGN_IN, Desk, check_open, staff
 from issuer.console.use_cases import MAX_FOUND, find_people, find_person, has_ended, preview_claims
 from issuer.dependencies import issuer_of
 from issuer.issuance.use_cases import decisions, offers
+from issuer.issuance.use_cases.issued_cards import list_issued_cards
 from issuer.issuance.use_cases.offers import OfferOrder
 from issuer.records.use_cases import count_records
 from wallet_core.adapters.ui.claims import claim_lines
@@ -70,7 +71,7 @@ async def overview(request: Request, desk: Staff) -> Response:
     unit = desk.issuer.database.reader()
     counts = count_records(unit, desk.issuer.records(unit), desk.agency)
     latest, older = offers.list_offers(desk.issuer.issuance, desk.agency)
-    issued, later = offers.list_credentials(desk.issuer.issuance, desk.agency)
+    issued, later = list_issued_cards(desk.issuer.issuance, desk.agency)
     figures = {
         "records": str(sum(counts.values())),
         "open": _at_least(sum(each.state == "offered" for each in latest), more=older),
@@ -96,23 +97,25 @@ async def offer_list(request: Request, desk: Staff, cursor: Annotated[str, Query
 
 
 @router.get("/console/credentials")
-async def credential_list(request: Request, desk: Staff, cursor: Annotated[str, Query(max_length=64)] = "") -> Response:
-    """List what was issued."""
-    page, following = offers.list_credentials(desk.issuer.issuance, desk.agency, after=cursor)
-    now = desk.issuer.clock.now()
-    rows = [
-        {
-            "id": each.id,
-            "subject": desk.person_name(each.subject_id, each.configuration_id),
-            "type": desk.type_names([each.configuration_id])[0],
-            "issued_at": each.issued_at,
-            "expires_at": each.expires_at,
-            "state": each.status if each.expires_at > now else "over",
-            "event": each.event,
-        }
-        for each in page
-    ]
-    return html(request, "console/credentials.html", agency=desk.agency, credentials=rows, next_cursor=following)
+async def credential_list(
+    request: Request,
+    desk: Staff,
+    cursor: Annotated[str, Query(max_length=64)] = "",
+    query: Annotated[str, Query(alias="q", max_length=100)] = "",
+) -> Response:
+    """List what was issued, newest first, of everybody or of the people whose name or number holds ``q``."""
+    subject_ids, more = desk.people(query) if query.strip() else (None, False)
+    page, following = list_issued_cards(desk.issuer.issuance, desk.agency, subject_ids=subject_ids, before=cursor)
+    rows = [desk.card_row(each) for each in page]
+    return html(
+        request,
+        "console/credentials.html",
+        agency=desk.agency,
+        credentials=rows,
+        next_cursor=following,
+        query=query.strip(),
+        most=MAX_FOUND if more else 0,
+    )
 
 
 @router.get("/console/offers/new")
@@ -209,4 +212,4 @@ async def offer_page(request: Request, desk: Staff, offer_id: str) -> Response:
 @router.get("/console/offers/{offer_id}/state")
 async def offer_state(desk: Staff, offer_id: str) -> Response:
     """Tell the open page whether the offer moved on."""
-    return protocol_json({"state": offers.offer_status(desk.issuer.issuance, desk.agency, offer_id).state})
+    return protocol_json({"state": offers.offer_status(desk.issuer.issuance, desk.agency, offer_id).outcome})

@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import Depends, File, Form, UploadFile
+from fastapi import Depends, File, Form, Query, UploadFile
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from issuer.console.desk import Desk, staff
-from issuer.records.use_cases import ImportResult, check_records, count_records, import_records
+from issuer.records.use_cases import ImportResult, check_records, count_records, import_records, template
 from wallet_core.adapters.web import html, page_router
 from wallet_core.catalogue.records import MAX_BYTES
 
@@ -31,9 +31,25 @@ async def records_page(request: Request, desk: Staff) -> Response:
 def _ask(request: Request, desk: Desk, *, empty: bool = False) -> Response:
     unit = desk.issuer.database.reader()
     counts = count_records(unit, desk.issuer.records(unit), desk.agency)
-    types = [{"name": each.name, "count": counts.get(each.id, 0)} for each in desk.types]
+    types = [
+        {"id": each.id, "name": each.name, "count": counts.get(each.id, 0), "columns": len(each.record_columns) + 2}
+        for each in desk.types
+    ]
     status = 400 if empty else 200
     return html(request, "console/records.html", status=status, agency=desk.agency, types=types, empty=empty)
+
+
+@router.get("/console/records/template")
+async def template_file(
+    desk: Staff, type_id: Annotated[str | None, Query(alias="type", max_length=64)] = None
+) -> Response:
+    """Hand out a file to begin with: every column that is taken, and an example row."""
+    name = f"{type_id or desk.agency.id}-template.csv"
+    return Response(
+        template(desk.types, type_id),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
 
 
 @router.post("/console/records/check", max_body_size=MAX_FORM_BYTES)
@@ -75,4 +91,6 @@ def _summary(result: ImportResult) -> dict[str, int]:
         "good": len(report.records),
         "bad": report.bad_rows,
         "faults": len(report.problems),
+        "new": result.new,
+        "replaced": result.replaced,
     }

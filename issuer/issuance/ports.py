@@ -333,6 +333,15 @@ class IssuedCredentials(Protocol):
         """Return how many of an agency's answers failed in the citizen's wallet."""
         ...
 
+    def latest(
+        self, agency_id: AgencyId, *, subject_ids: Collection[str] | None, before: str, limit: int
+    ) -> Sequence[IssuedCredential]:
+        """Return an agency's credentials, newest first, from the one before the id ``before`` (empty: the newest).
+
+        ``subject_ids`` None are those of everybody.
+        """
+        ...
+
     def of_subject(
         self, agency_id: AgencyId, subject_id: str | None, *, after: str, limit: int
     ) -> Sequence[IssuedCredential]:

@@ -1,7 +1,7 @@
 """What the use cases of records need."""
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
@@ -41,6 +41,10 @@ class Records(Protocol):
 
     def find(self, agency_id: AgencyId, type_id: str, subject_id: str) -> JsonObject | None:
         """Return a record, None if there is none."""
+        ...
+
+    def known(self, agency_id: AgencyId, type_id: str, subject_ids: Collection[str]) -> int:
+        """Return of how many of these people there is a record."""
         ...
 
     def find_subject(self, agency_id: AgencyId, citizen: Citizen) -> str | None:

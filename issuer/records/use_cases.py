@@ -8,7 +8,7 @@ from datetime import date, datetime
 from issuer.agencies.ports import Agency
 from issuer.records.ports import Citizen, Records, SubjectRecord
 from wallet_core.catalogue.credential_type import CredentialType, seoul_day
-from wallet_core.catalogue.records import RecordsReport, is_subject_id, parse_records
+from wallet_core.catalogue.records import RecordsReport, format_template, is_subject_id, parse_records
 from wallet_core.errors import NotFound
 from wallet_core.ports import UnitOfWork
 from wallet_core.types import JsonObject
@@ -22,10 +22,19 @@ BIRTH_CLAIM = "birth_date"
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What became of a file: ``imported`` records were stored, ``report`` has every fault."""
+    """What became of a file: ``imported`` records were stored, ``report`` has every fault.
+
+    ``replaced`` of its good records are of people whom the agency knew before; if there are faults, none are counted.
+    """
 
     report: RecordsReport
     imported: int
+    replaced: int
+
+    @property
+    def new(self) -> int:
+        """Records of people whom the agency did not know; 0 if the file has faults."""
+        return 0 if self.report.problems else len(self.report.records) - self.replaced
 
     def to_json(self) -> JsonObject:
         """Return the result as our API and the command line show it. It repeats nothing of the rows."""
@@ -34,6 +43,8 @@ class ImportResult:
             "good_rows": len(self.report.records),
             "bad_rows": self.report.bad_rows,
             "imported": self.imported,
+            "new": self.new,
+            "replaced": self.replaced,
             "problems": [
                 {
                     "line": problem.line,
@@ -51,6 +62,15 @@ def check_records(types: Sequence[CredentialType], data: bytes, *, now: datetime
     return parse_records(data, types, today=seoul_day(now))
 
 
+def template(types: Sequence[CredentialType], type_id: str | None) -> bytes:
+    """Return a CSV file to begin with, for one of an agency's types or for all. Raises ``NotFound``."""
+    chosen = [each for each in types if type_id in (None, each.id)]
+    if not chosen:
+        raise NotFound("the agency does not issue that")
+    # Without a byte order mark Excel takes it for CP949.
+    return format_template(chosen).encode("utf-8-sig")
+
+
 def import_records(
     unit: UnitOfWork, records: Records, agency: Agency, report: RecordsReport, *, dry_run: bool, now: datetime
 ) -> ImportResult:
@@ -64,16 +84,17 @@ def import_records(
         dry_run: only report.
         now: the time.
     """
-    if dry_run or report.problems:
-        return ImportResult(report, 0)
+    if report.problems:
+        return ImportResult(report, 0, 0)
     by_type: dict[str, list[SubjectRecord]] = defaultdict(list)
     for record in report.records:
         stored = SubjectRecord(record.subject_id, record.claims, citizen_of(record.claims))
         by_type[record.type_id].append(stored)
     with unit:
-        for type_id, rows in by_type.items():
+        known = [records.known(agency.id, each, [row.subject_id for row in rows]) for each, rows in by_type.items()]
+        for type_id, rows in () if dry_run else by_type.items():
             records.put(agency.id, type_id, rows, now=now)
-    return ImportResult(report, len(report.records))
+    return ImportResult(report, 0 if dry_run else len(report.records), sum(known))
 
 
 def delete_subject(unit: UnitOfWork, records: Records, agency: Agency, subject_id: str) -> int:

@@ -61,6 +61,7 @@ class System:
             page.get_by_label(form).check()
         page.get_by_role("button", name="제안 만들기").click()
         ready(page)
+        page.locator("summary", has_text="확인 번호 보기").click()
         return page.locator(".copybox code").inner_text(), page.locator(".txcode").inner_text()
 
     def paste(self, page: Page, link: str) -> None:

@@ -147,13 +147,16 @@ def test_an_offer_from_the_console_to_the_wallet(system: System, staff: Page, ci
     citizen.get_by_label("확인 번호").fill(tx_code)
     citizen.get_by_role("button", name="받기", exact=True).click()
     expect(citizen.get_by_role("button", name="지갑에 넣기")).to_be_visible()
+    # Nobody has taken it yet, and the agency is told no more than that.
+    expect(staff.locator("h1")).to_contain_text("카드를 보냈어요")
     look(citizen, "wallet-06-offer-preview")
+    look(staff, "issuer-11-offer-sent")
     citizen.get_by_role("button", name="지갑에 넣기").click()
     expect(citizen.locator("h1")).to_contain_text("지갑에 넣었어요")
     look(citizen, "wallet-07-offer-done")
     # The agency's page moved on by itself.
     expect(staff.locator("h1")).to_contain_text("카드를 받았어요")
-    look(staff, "issuer-11-offer-issued")
+    look(staff, "issuer-11-offer-accepted")
 
 
 def test_the_wallet_s_pages(system: System, citizen: Page, chromium: Browser) -> None:
@@ -313,7 +316,7 @@ def test_a_card_that_staff_approve_and_later_renew(system: System, staff: Page, 
     staff.get_by_role("link", name="승인하기").click()
     staff.get_by_role("button", name="승인하기").click()
     # The wallet asks by itself: where it was faster than this page, nothing is left to take back.
-    undo, taken = staff.get_by_role("link", name="결정 되돌리기"), staff.get_by_text("카드가 지갑에 들어갔어요")
+    undo, taken = staff.get_by_role("link", name="결정 되돌리기"), staff.get_by_text("카드를 지갑으로 보냈어요")
     expect(undo.or_(taken)).to_be_visible()
     for _ in range(40):  # it comes by itself, as the page says
         if "지갑에 넣었어요" in page.locator("h1").inner_text():
@@ -446,6 +449,11 @@ def test_by_keyboard_alone(system: System, chromium: Browser) -> None:
     press_until("button.btn--main")
     page.keyboard.press("Enter")
     expect(page.locator("svg.qr")).to_be_visible()
+    # The number is not beside the code until somebody asks for it.
+    expect(page.locator(".txcode")).to_be_hidden()
+    press_until("details.rest > summary")
+    page.keyboard.press("Enter")
+    expect(page.locator(".txcode")).to_be_visible()
     window.close()
 
 

@@ -3,21 +3,26 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from issuer.app import create_app
+from issuer.issuance.use_cases import issued_cards
 from issuer.issuance.use_cases.decisions import list_waiting
 from issuer.issuance.use_cases.offers import show_offer_again
+from tests.simulators import run_flow
 from tests.support.html import assert_whole
 from tests.support.issuing import HOST, NOW, IssuerUnderTest, add_document_signer, sign_proofs
 from tests.support.mdoc_presentations import new_iaca
 from wallet_core.catalogue.records import Record, format_records
 from wallet_core.jose import jws
 from wallet_core.keys.signer import SoftwareSigner
-from wallet_core.protocols.openid4vci.pending import ProofsToSign
+from wallet_core.protocols.openid4vci.messages import NotificationEvent
+from wallet_core.protocols.openid4vci.pending import IssuedCredentials, ProofsToSign
+from wallet_core.protocols.openid4vci.wallet import notify
 
 WALLET = "https://wallet.example"
 
@@ -156,10 +161,49 @@ def test_an_offer_from_records_to_the_wallet(staff: Staff) -> None:
     assert staff.client.get(HOST + page + "/state").json() == {"state": "authorized"}
     assert tx_code[1] not in staff.get(page)
     staff.under_test.receive(pending, keys)
-    assert "지갑에 들어갔어요" in staff.get(page)
+    assert staff.client.get(HOST + page + "/state").json() == {"state": "sent"}
+    assert "보냈어요, 받는 사람이 보고 있어요" in staff.get(page)
     assert "한*우" in staff.get("/console/credentials")
-    assert "발급했어요" in staff.get("/console/offers")
+    assert "보냈어요" in staff.get("/console/offers")
     assert "한*우" in staff.get("/console")
+
+
+@pytest.mark.parametrize(
+    ("event", "words", "state"),
+    [
+        (NotificationEvent.CREDENTIAL_ACCEPTED, "카드를 받았어요", "accepted"),
+        (NotificationEvent.CREDENTIAL_DELETED, "카드를 안 받았어요", "declined"),
+        (NotificationEvent.CREDENTIAL_FAILURE, "카드를 넣지 못했어요", "failed"),
+    ],
+)
+def test_staff_are_told_what_the_wallet_says(staff: Staff, event: NotificationEvent, words: str, state: str) -> None:
+    staff.sign_in()
+    page, found = hand_over(staff)
+    run_flow(notify(found, event), staff.under_test.send)
+    assert staff.client.get(HOST + page + "/state").json() == {"state": state}
+    assert words in staff.get(page)
+    assert ("쓸 수 있어요" in staff.get("/console/credentials")) == (state == "accepted")
+    listed = staff.under_test.api("GET", "/credentials").json()["credentials"]
+    assert {each["status"] for each in listed} == {"valid"}
+
+
+def test_of_a_wallet_that_says_nothing_no_more_is_claimed(staff: Staff) -> None:
+    staff.sign_in()
+    page, _ = hand_over(staff)
+    staff.under_test.clock.advance(timedelta(hours=1).total_seconds())
+    html = staff.get(page)
+    assert "보냈어요" in html
+    for claim in ("보고 있어요", "지갑에 들어갔어요", "받았어요", 'data-module="poll"'):
+        assert claim not in html
+
+
+def hand_over(staff: Staff) -> tuple[str, IssuedCredentials]:
+    """Give a licence to a wallet; return the page of the offer and what the wallet got."""
+    under_test, keys = staff.under_test, [SoftwareSigner.generate()]
+    made = under_test.offer()
+    found = under_test.receive(under_test.proofs(made["uri"], keys), keys)
+    assert isinstance(found, IssuedCredentials)
+    return f"/console/offers/{made['id']}", found
 
 
 @pytest.mark.parametrize(
@@ -206,6 +250,23 @@ def test_every_bad_row_is_shown_and_nothing_is_stored(staff: Staff) -> None:
     assert "찾은 사람이 없어요" in staff.get("/console/offers/new?type=drivers-licence")
 
 
+def test_a_template_is_handed_out_and_taken_back(staff: Staff) -> None:
+    staff.sign_in()
+    assert 'href="/console/records/template?type=drivers-licence"' in staff.get("/console/records")
+    for path in ("/console/records/template?type=drivers-licence", "/console/records/template"):
+        answer = staff.client.get(HOST + path)
+        assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+        assert answer.headers["content-disposition"].startswith("attachment")
+        assert answer.content.startswith(b"\xef\xbb\xbfsubject_id,type,")
+    files = {"csv": ("p.csv", answer.content.replace("(예시)".encode(), b"p-1"), "text/csv")}
+    checked = staff.post("/console/records/check", "/console/records", files=files)
+    assert "새 사람 1명, 바뀌는 사람 0명" in checked.text
+    import_one(staff)
+    again = staff.post("/console/records/check", "/console/records", files=files)
+    assert "새 사람 0명, 바뀌는 사람 1명" in again.text
+    staff.get("/console/records/template?type=income-certificate", 404)
+
+
 @pytest.mark.parametrize("data", [b"", b"\n", b"\xff\xfe\x00", b"nonsense", b'subject_id,type\n"'])
 def test_files_that_are_no_records(staff: Staff, data: bytes) -> None:
     staff.sign_in()
@@ -249,11 +310,64 @@ def issue_copies(staff: Staff) -> list[str]:
     return [each["credential_id"] for each in under_test.api("GET", "/credentials").json()["credentials"]]
 
 
+def issued_rows(html: str) -> list[str]:
+    """The rows of the list of issued cards."""
+    return re.findall(r"<tr><td.*?</tr>", html, re.DOTALL)
+
+
+def give(staff: Staff, subject: str, name: str, copies: int) -> None:
+    """Put a person on record and issue a licence to her wallet, a minute after the last one."""
+    under_test, keys = staff.under_test, [SoftwareSigner.generate() for _ in range(copies)]
+    record = Record(2, subject, "drivers-licence", {**under_test.record(), "name": name})
+    assert under_test.api("POST", "/records", content=format_records([record]).encode()).status_code == 200
+    under_test.clock.advance(60)
+    under_test.receive(under_test.proofs(under_test.offer(subject_id=subject)["uri"], keys), keys)
+
+
+def test_issued_cards_are_listed_newest_first_with_their_copies_in_one_row(staff: Staff) -> None:
+    staff.sign_in()
+    give(staff, "p-1", "한지우", 3)
+    give(staff, "p-2", "나은서", 1)
+    rows = issued_rows(staff.get("/console/credentials"))
+    assert [("한*우" in row, "사본 3장" in row) for row in rows] == [(False, False), (True, True)]
+    assert "나*서" in rows[0]
+    assert "1 copy" in staff.get("/console/credentials?lang=en")
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [("한지", ["한*우"]), ("P-2", ["나*서"]), ("p-", ["나*서", "한*우"]), ("없는", []), (" ", ["나*서", "한*우"])],
+)
+def test_an_issued_card_is_found_by_name_or_number(staff: Staff, query: str, found: list[str]) -> None:
+    staff.sign_in()
+    give(staff, "p-1", "한지우", 2)
+    give(staff, "p-2", "나은서", 2)
+    html = staff.get(f"/console/credentials?q={query}")
+    assert re.findall(r"<b>(\S\*\S)</b>", html) == found
+    assert ("찾은 카드가 없어요" in html) == (not found)
+
+
+def test_every_copy_is_on_one_page_of_the_list(staff: Staff, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(issued_cards, "MOST_COPIES", 5)
+    staff.sign_in()
+    for number in range(4):
+        give(staff, f"p-{number}", "한지우", 2)
+    address, pages = "/console/credentials?q=p-", []
+    while address:
+        html = staff.get(address)
+        pages.append([re.findall(r"사본 \d장", row) for row in issued_rows(html)])
+        following = re.search(r'class="link" href="(/console/credentials\?cursor=[^"]+)"', html)
+        address = following[1].replace("&amp;", "&") if following else ""
+    assert pages == [[["사본 2장"], ["사본 2장"]]] * 2
+
+
 def test_a_licence_is_reported_lost_found_and_at_last_revoked(staff: Staff) -> None:
     staff.sign_in()
     copies = issue_copies(staff)
     page = f"/console/credentials/{copies[0]}"
-    assert page in staff.get("/console/credentials")
+    # One row for the three.
+    listed = staff.get("/console/credentials")
+    assert [each in listed for each in copies] == [False, False, True]
     assert "정지하기" in staff.get(page)
     confirm = f"{page}/status?to=suspended"
     assert "정지할까요?" in staff.get(confirm)

@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.support.commands import jigap
 from tests.support.issuer_program import IssuerProgram
 from tests.support.issuing import LICENCE, sign_proofs
 from wallet_core.adapters.clock import SystemClock
@@ -157,6 +158,22 @@ def test_commands_refuse_with_a_clear_line(program: IssuerProgram, tmp_path: Pat
     assert program.run("issuer", "agency", "add", "nowhere", code=1)["error"] == "not_found"
     answer = program.run("issuer", "credential", "status", "1", "invalid", "--agency", "police", code=1)
     assert answer["error"] == "not_found"
+
+
+def test_a_template_is_written_filled_in_and_imported(program: IssuerProgram, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    order = ("issuer", "records", "template", "--agency", "police", "--out", str(file))
+    assert program.run(*order, "--type", "nothing", code=1)["error"] == "not_found"
+    assert program.run(*order, "--type", "drivers-licence") == {"file": str(file)}
+    check = ("issuer", "records", "import", str(file), "--agency", "police", "--dry-run")
+    assert [each["line"] for each in program.run(*check, code=1)["problems"]] == [2]
+    file.write_bytes(file.read_bytes().replace("(예시)".encode(), b"person-1"))
+    told = program.run(*check)
+    assert (told["new"], told["replaced"], told["problems"]) == (0, 1, [])
+    # What was filled in is not written over.
+    before = file.read_bytes()
+    assert jigap(order, environment=program.environment).returncode == 2
+    assert file.read_bytes() == before
 
 
 def test_api_keys_are_made_scoped_and_revoked(program: IssuerProgram) -> None:

@@ -40,10 +40,15 @@ def count(issuer: IssuerUnderTest) -> int:
 def test_a_dry_run_stores_nothing_and_an_import_everything(issuer: IssuerUnderTest) -> None:
     data = csv(issuer, "p1", "p2", "p3").encode()
     report = send(issuer, data, dry_run=True)
-    assert report.json() == {"rows": 3, "good_rows": 3, "bad_rows": 0, "imported": 0, "problems": []}
+    assert report.json() == {
+        "rows": 3, "good_rows": 3, "bad_rows": 0, "imported": 0, "new": 3, "replaced": 0, "problems": []
+    }  # fmt: skip
     assert count(issuer) == 0
     assert send(issuer, data).json()["imported"] == 3
-    assert send(issuer, csv(issuer, "p3", "p4").encode()).json()["imported"] == 2
+    again = csv(issuer, "p3", "p4").encode()
+    for dry_run in (True, False):
+        told = send(issuer, again, dry_run=dry_run).json()
+        assert (told["imported"], told["new"], told["replaced"]) == (0 if dry_run else 2, 1, 1)
     assert count(issuer) == 4
 
 
@@ -79,6 +84,14 @@ def test_wrong_encodings(sqlite_issuer: IssuerUnderTest, encoding: str, reason: 
     refused = send(sqlite_issuer, data)
     assert (refused.status_code, refused.json()["error"]) == (400, "bad_rows")
     assert count(sqlite_issuer) == 0
+
+
+@pytest.mark.parametrize("magic", [b"PK\x03\x04", b"\xd0\xcf\x11\xe0"])
+def test_excel_s_own_files(sqlite_issuer: IssuerUnderTest, magic: bytes) -> None:
+    (problem,) = send(sqlite_issuer, magic + b"zzzz\n1", dry_run=True).json()["problems"]
+    assert (problem["line"], problem["column"]) == (1, "")
+    assert problem["reason"]["ko"] == "엑셀 파일이에요"
+    assert problem["cure"]["ko"] == "CSV UTF-8로 저장해 주세요"
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])

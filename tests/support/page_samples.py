@@ -31,6 +31,11 @@ PARTY = {
 }
 
 
+OFFER_STATES = (
+    "offered", "authorized", "deferred", "sent", "unheard", "accepted", "declined", "failed", "refused", "expired"
+)  # fmt: skip
+
+
 def offer(state: str, **changes: Any) -> dict[str, Any]:
     """Return an offer as the console shows it."""
     return {
@@ -106,19 +111,22 @@ PROBLEMS = [
         "cure": Text("줄여요", "shorten it"),
     },
 ]
-REPORT = {"rows": 12_480, "good": 12_431, "bad": 49, "faults": 60}
-GOOD_REPORT = {"rows": 50, "good": 50, "bad": 0, "faults": 0}
-ROW = {"id": "o-1", "subject": "한*우", "types": [LICENCE], "state": "issued", "created_at": NOW}
+REPORT = {"rows": 12_480, "good": 12_431, "bad": 49, "faults": 60, "new": 0, "replaced": 0}
+GOOD_REPORT = {"rows": 50, "good": 50, "bad": 0, "faults": 0, "new": 12, "replaced": 38}
+ROW = {"id": "o-1", "subject": "한*우", "types": [LICENCE], "state": "accepted", "created_at": NOW}
 ISSUED = {
     "id": "i-1",
     "subject": "한*우",
     "type": LICENCE,
     "issued_at": NOW,
     "expires_at": NOW,
+    "copies": 10,
     "state": "valid",
+    "states": ["valid"],
     "event": None,
 }
 FAILED = ISSUED | {"event": "credential_failure"}
+DECLINED = ISSUED | {"event": "credential_deleted"}
 FIGURES = {"records": "39", "open": "1", "waiting": 2, "issued": "50+", "failed": 1}
 WAITING = {"id": "d-1", "subject": "한*우", "type": LICENCE, "state": "waiting", "requested_at": NOW}
 
@@ -193,12 +201,30 @@ ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
         "overview.html",
         {"figures": dict.fromkeys(FIGURES, 0), "offers": []},
     ),
-    "offers": ("offers.html", {"offers": [ROW, ROW | {"state": "offered", "subject": ""}], "next_cursor": "x"}),
+    "offers": (
+        "offers.html",
+        {
+            "offers": [ROW | {"state": each} for each in ("sent", "unheard", "declined", "failed")]
+            + [ROW, ROW | {"state": "offered", "subject": ""}],
+            "next_cursor": "x",
+        },
+    ),
     "offers-empty": ("offers.html", {"offers": []}),
     "credentials": (
         "credentials.html",
-        {"credentials": [ISSUED, ISSUED | {"state": "over", "subject": LONG_NAME}, FAILED | {"state": "suspended"}]},
+        {
+            "credentials": [
+                ISSUED,
+                ISSUED | {"states": ["over"], "subject": LONG_NAME, "copies": 1},
+                FAILED | {"states": ["suspended", "invalid"]},
+                DECLINED,
+            ],
+            "query": "한",
+            "next_cursor": "x",
+            "most": 30,
+        },
     ),
+    "credentials-nobody": ("credentials.html", {"credentials": [], "query": "홍"}),
     "issuances": (
         "issuances.html",
         {"issuances": [WAITING, WAITING | {"subject": LONG_NAME}], "next_cursor": "x", "decided": False},
@@ -248,6 +274,10 @@ ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
         )
         for to in ("valid", "suspended", "invalid")
     },
+    "credential-declined": (
+        "credential.html",
+        {"credential": credential("valid", "invalid") | DECLINED | {"replace_by": None}},
+    ),
     "credential-to-invalid-only": (
         "credential_confirm.html",
         {"credential": credential("valid", "invalid"), "wanted": "invalid"},
@@ -281,8 +311,11 @@ ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
         )
         for act in ("replace", "lost")
     },
-    "records": ("records.html", {"types": [TYPE | {"count": 50}], "empty": False}),
-    "records-empty": ("records.html", {"types": [TYPE | {"count": 0}], "empty": True}),
+    "records": (
+        "records.html",
+        {"types": [TYPE | {"count": 50, "columns": 43}, TYPE | {"count": 0, "columns": 9}], "empty": False},
+    ),
+    "records-empty": ("records.html", {"types": [TYPE | {"count": 0, "columns": 43}], "empty": True}),
     "records-bad": ("records_check.html", {"report": REPORT, "problems": PROBLEMS, "csv": "", "stored": False}),
     "records-file": (
         "records_check.html",
@@ -315,10 +348,7 @@ ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
         "offer_confirm.html",
         {"type": TYPE, "subject": {"id": "p1", "name": "한*우"}, "claims": CLAIMS, "forms": [], "ended": True},
     ),
-    **{
-        f"offer-{state}": ("offer.html", {"offer": offer(state)})
-        for state in ("offered", "authorized", "deferred", "issued", "refused", "expired")
-    },
+    **{f"offer-{state}": ("offer.html", {"offer": offer(state)}) for state in OFFER_STATES},
 }
 WALLET_CLIENT = RegisteredClient(
     "https://wallet.example/client", "남의 지갑 (시험용)", LONG_NAME, ("https://wallet.example/callback",)

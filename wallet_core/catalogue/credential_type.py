@@ -247,6 +247,11 @@ class CredentialType:
         """The invented record of the examples, as an agency would hold it: without what is computed when signing."""
         return validation.example_record(self.claims)
 
+    @property
+    def record_columns(self) -> tuple[ClaimsPath, ...]:
+        """Where an agency's record can hold a value, as columns of a CSV file; lists are as long as in the example."""
+        return tuple(validation.record_columns(self._members, self.example_record))
+
     def validate_record(self, record: JsonObject, *, today: date) -> list[RecordProblem]:
         """Return everything that is wrong with an agency's ``record``; empty if it can be signed.
 

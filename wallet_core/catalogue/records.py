@@ -8,7 +8,7 @@ as ``[]``.
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, Protocol
@@ -24,6 +24,9 @@ MAX_BYTES: Final = 32 << 20
 SUBJECT_COLUMN: Final = "subject_id"
 TYPE_COLUMN: Final = "type"
 
+EXAMPLE_SUBJECT: Final = "(예시)"
+"""Stands for the person of a template's example row, which nobody wants in their records."""
+
 _SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _ELEMENT = re.compile(r"[1-9][0-9]{0,5}\Z", re.ASCII)
 """The number of an element in a column's name, from 1: 0 would be the last one for Python."""
@@ -32,6 +35,9 @@ _INTEGER = re.compile(r"-?[0-9]{1,16}\Z", re.ASCII)
 _EMPTY_LIST: Final = "[]"
 _YES: Final = frozenset({"true", "예", "Y", "y"})
 _NO: Final = frozenset({"false", "아니요", "N", "n"})
+
+_SPREADSHEETS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""How Excel's own files begin: .xlsx and .xls."""
 
 _OFFICE_ENCODINGS: Final = ("CP949", "UTF-16")
 """What Excel's "CSV" and "Unicode text" are on a Korean Windows."""
@@ -114,9 +120,22 @@ def format_records(records: Sequence[Record]) -> str:
         {SUBJECT_COLUMN: each.subject_id, TYPE_COLUMN: each.type_id, **dict(_cells(each.claims, ()))}
         for each in records
     ]
-    columns = list(dict.fromkeys(column for row in rows for column in row))
+    return _csv(dict.fromkeys(column for row in rows for column in row), rows)
+
+
+def format_template(types: Sequence[CredentialType]) -> str:
+    """Return a CSV to begin with: every column that ``types`` take, and each one's example in a row to be replaced."""
+    columns = dict.fromkeys(path_text(path) for each in types for path in each.record_columns)
+    rows = [
+        {SUBJECT_COLUMN: EXAMPLE_SUBJECT, TYPE_COLUMN: each.id, **dict(_cells(each.example_record, ()))}
+        for each in types
+    ]
+    return _csv([SUBJECT_COLUMN, TYPE_COLUMN, *columns], rows)
+
+
+def _csv(columns: Iterable[str], rows: Iterable[Mapping[str, str]]) -> str:
     target = io.StringIO()
-    writer = csv.DictWriter(target, columns, restval="", lineterminator="\n")
+    writer = csv.DictWriter(target, list(columns), restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return target.getvalue()
@@ -140,6 +159,11 @@ def _cells(value: Json, path: Column) -> Iterator[tuple[str, str]]:
 def _decode(data: bytes, problems: list[RowProblem]) -> str | None:
     if len(data) > MAX_BYTES:
         problems.append(_fault(1, "", "파일이 너무 커요", "the file is too large", "나눠서 올려요", "send it in parts"))
+        return None
+    if data.startswith(_SPREADSHEETS):
+        problems.append(
+            _fault(1, "", "엑셀 파일이에요", "it is an Excel file", "CSV UTF-8로 저장해 주세요", "save it as CSV UTF-8")
+        )
         return None
     try:
         text = data.decode("utf-8-sig")
@@ -247,7 +271,8 @@ class _Parsing:
                 _leaf(each, name) for each in self.types.values()
             ):
                 self.fault(1, name, "이 기관의 증명서에 없는 열이에요", "no such claim in this agency's types",
-                           "열을 지우거나 이름을 고쳐요", "remove the column or correct its name")  # fmt: skip
+                           "열을 지우거나, 양식에 있는 이름으로 고쳐요",
+                           "remove the column, or correct its name as the template has it")  # fmt: skip
         return len(self.problems) == before
 
     def row(self, line: int, header: list[str], row: list[str]) -> Record | None:
@@ -258,6 +283,10 @@ class _Parsing:
             return None
         cells = dict(zip(header, row, strict=True))
         subject, credential_type = cells.pop(SUBJECT_COLUMN), self.type_of(line, cells.pop(TYPE_COLUMN, ""))
+        if subject == EXAMPLE_SUBJECT:
+            self.fault(line, SUBJECT_COLUMN, "양식에 든 예시 줄이에요", "the example row of the template",
+                       "이 줄을 지워요", "remove the row")  # fmt: skip
+            return None
         if not is_subject_id(subject):
             self.fault(line, SUBJECT_COLUMN, "쓸 수 없는 번호예요", "not a subject id",
                        "영문자, 숫자, - . _ 로 64자까지 적어요", "use up to 64 letters, digits, - . _")  # fmt: skip

@@ -80,6 +80,32 @@ def example_record(claims: Sequence["Claim"]) -> JsonObject:
     }
 
 
+def record_columns(
+    members: Members, example: Json, general: ClaimsPath = (), concrete: ClaimsPath = ()
+) -> Iterator[ClaimsPath]:
+    """Yield the place of every value that a record can hold; lists of objects are as long as in ``example``, or one."""
+    values = example if isinstance(example, dict) else {}
+    for name, claim in members.get(general, {}).items():
+        value, path = values.get(name), (*concrete, name)
+        if claim.computed:
+            continue
+        if claim.type == "object":
+            yield from record_columns(members, value, claim.path, path)
+        elif claim.items == "object":
+            yield from _element_columns(members, claim, value, path)
+        else:
+            yield path
+
+
+def _element_columns(members: Members, claim: "Claim", value: Json, path: ClaimsPath) -> Iterator[ClaimsPath]:
+    elements = value if isinstance(value, list) else []
+    # Who has none says so in a column for the whole list.
+    if claim.mandatory or value == []:
+        yield path
+    for index, element in enumerate(elements or [None]):
+        yield from record_columns(members, element, (*claim.path, None), (*path, index))
+
+
 def _without(value: Json, prefix: ClaimsPath, paths: Sequence[ClaimsPath]) -> Json:
     if isinstance(value, dict):
         kept = {name: inner for name, inner in value.items() if (*prefix, name) not in paths}
@@ -108,8 +134,7 @@ class _Validation:
                                    "열을 빼요", "leave the column out")  # fmt: skip
             elif name not in value:
                 if claim.mandatory and not self._filled(claim):
-                    yield _problem(path, "꼭 있어야 하는 값이 없어요", "a mandatory value is missing",
-                                   "값을 적어요", "give a value")  # fmt: skip
+                    yield from self.missing(claim, path)
             else:
                 yield from self.claim(claim, value[name], path)
 
@@ -117,6 +142,22 @@ class _Validation:
         """Return whether a missing container comes about by its computed members alone."""
         members = self.members.get(claim.path, {}).values()
         return bool(members) and all(each.computed for each in members if each.mandatory)
+
+    def missing(self, claim: "Claim", path: ClaimsPath) -> Iterator[RecordProblem]:
+        """Name what must be filled in: a container has no column, its members have."""
+        below = [each for each in self.members.get(claim.path, {}).values() if not each.computed]
+        if claim.type == "object" and below:
+            for each in [member for member in below if member.mandatory] or below[:1]:
+                yield from self.missing(each, (*path, each.path[-1]))
+            return
+        cure = Text("값을 적어요", "give a value")
+        if claim.items == "object":
+            first = path_text((*path, 0, *list(self.members.get((*claim.path, None), {}))[:1]))
+            cure = Text(
+                f"{first}부터 채우고, 하나도 없으면 이 열에 []를 적어요",
+                f"fill in from {first} on; write [] in this column if there are none",
+            )
+        yield RecordProblem(path_text(path), Text("꼭 있어야 하는 값이 없어요", "a mandatory value is missing"), cure)
 
     def claim(self, claim: "Claim", value: Json, path: ClaimsPath) -> Iterator[RecordProblem]:
         problems = list(_value(claim, value, path))
@@ -135,12 +176,13 @@ class _Validation:
 
 def _value(claim: "Claim", value: Json, path: ClaimsPath) -> Iterator[RecordProblem]:
     kind = claim.type.value
-    if not _TYPES[kind](value):
+    fits = _TYPES[kind](value)
+    if claim.codes and kind not in ("array", "object") and not (fits and value in claim.codes):
+        yield _not_a_code(claim, path)
+    elif not fits:
         yield RecordProblem(path_text(path), *_WRONG_TYPE[kind])
     elif kind == "array" and isinstance(value, list):
         yield from _elements(claim, value, path)
-    elif claim.codes and not isinstance(value, dict) and value not in claim.codes:
-        yield _not_a_code(claim, path)
     elif claim.pattern and isinstance(value, str) and not claim.pattern.fullmatch(value):
         yield RecordProblem(
             path_text(path),
@@ -152,19 +194,25 @@ def _value(claim: "Claim", value: Json, path: ClaimsPath) -> Iterator[RecordProb
 def _elements(claim: "Claim", value: list[Json], path: ClaimsPath) -> Iterator[RecordProblem]:
     kind = claim.items.value if claim.items else "string"
     for index, element in enumerate(value):
-        if not _TYPES[kind](element):
-            yield RecordProblem(path_text((*path, index)), *_WRONG_TYPE[kind])
-        elif claim.codes and element not in claim.codes:
+        fits = _TYPES[kind](element)
+        if claim.codes and not (fits and element in claim.codes):
             yield _not_a_code(claim, (*path, index))
+        elif not fits:
+            yield RecordProblem(path_text((*path, index)), *_WRONG_TYPE[kind])
 
 
 def _not_a_code(claim: "Claim", path: ClaimsPath) -> RecordProblem:
-    allowed = ", ".join(str(code) for code in claim.codes)
+    ko = ", ".join(_code(code, words.ko) for code, words in claim.codes.items())
+    en = ", ".join(_code(code, words.en) for code, words in claim.codes.items())
     return RecordProblem(
         path_text(path),
         Text("정해진 값 가운데 하나가 아니에요", "not one of the allowed values"),
-        Text(f"다음 가운데 하나를 적어요: {allowed}", f"use one of: {allowed}"),
+        Text(f"다음 가운데 하나를 적어요: {ko}", f"use one of: {en}"),
     )
+
+
+def _code(code: str | int, words: str) -> str:
+    return words if str(code) == words else f"{code} ({words})"
 
 
 def _problem(path: ClaimsPath, ko: str, en: str, cure_ko: str, cure_en: str) -> RecordProblem:

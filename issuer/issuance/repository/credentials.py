@@ -163,6 +163,19 @@ class SqlIssuedCredentials:
         """Return how many of an agency's answers failed in the citizen's wallet."""
         return int(self._unit.connection.execute(_COUNT_FAILED, {"agency_id": agency_id}).scalar_one())
 
+    def latest(
+        self, agency_id: AgencyId, *, subject_ids: Collection[str] | None, before: str, limit: int
+    ) -> Sequence[IssuedCredential]:
+        """Return an agency's credentials, newest first, from the one before the id ``before`` (empty: the newest)."""
+        columns = _CREDENTIAL.c
+        statement = select(_CREDENTIAL).where(columns.agency_id == agency_id)
+        if before:
+            statement = statement.where(columns.id < before)
+        if subject_ids is not None:
+            statement = statement.where(columns.subject_id.in_(list(subject_ids)))
+        rows = self._unit.connection.execute(statement.order_by(columns.id.desc()).limit(limit))
+        return [_credential(row) for row in rows]
+
     def of_subject(
         self, agency_id: AgencyId, subject_id: str | None, *, after: str, limit: int
     ) -> Sequence[IssuedCredential]:

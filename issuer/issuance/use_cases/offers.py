@@ -16,6 +16,7 @@ from issuer.issuance.use_cases.dataset import (
     subject_record,
 )
 from issuer.issuance.use_cases.decisions import DeferredStatus, deferred_status, overall_state
+from issuer.issuance.use_cases.outcome import outcome_of
 from issuer.issuance.use_cases.races import look, read
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.credential_type import seoul_day
@@ -98,10 +99,16 @@ class CreatedOffer:
 
 @dataclass(frozen=True, slots=True)
 class OfferStatus:
-    """What became of an offer: ``state`` is offered, authorized, deferred, issued, refused or expired."""
+    """What became of an offer.
+
+    Attributes:
+        state: offered, authorized, deferred, issued, refused or expired.
+        outcome: the same, and instead of issued what the wallet says of it: see :func:`outcome_of`.
+    """
 
     id: str
     state: str
+    outcome: str
     configuration_ids: tuple[CredentialConfigurationId, ...]
     tries_left: int | None
     issued: tuple[JsonObject, ...]
@@ -322,12 +329,13 @@ def _statuses(ports: IssuancePorts, agency: Agency, offers: Sequence[Offer]) -> 
 def _status(offer: Offer, deferred: Sequence[DeferredStatus], now: datetime) -> OfferStatus:
     state = expire(offer.state, now=now)
     issuances = state.issuances if isinstance(state, Issued) else ()
+    # What waits is offered, by whichever grant.
+    kind = "offered" if isinstance(state, Invited) else state_kind(state)
+    overall = overall_state(kind, [each.state for each in deferred])
     return OfferStatus(
         offer.id,
-        # What waits is offered, by whichever grant.
-        overall_state(
-            "offered" if isinstance(state, Invited) else state_kind(state), [each.state for each in deferred]
-        ),
+        overall,
+        outcome_of(overall, state, now=now),
         state.configuration_ids,
         state.tries_left if isinstance(state, Offered) else None,
         tuple(

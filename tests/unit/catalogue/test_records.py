@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wallet_core.catalogue import Catalogue, CredentialType
-from wallet_core.catalogue.records import MAX_BYTES, Record, RecordsReport, format_records, parse_records
+from wallet_core.catalogue.records import (
+    MAX_BYTES,
+    Record,
+    RecordsReport,
+    format_records,
+    format_template,
+    parse_records,
+)
 from wallet_core.types import AgencyId
 
 TODAY = date(2026, 11, 22)
@@ -105,6 +112,52 @@ def test_a_header_that_is_no_csv(catalogue: Catalogue) -> None:
     report = parse(catalogue, '"subject_id"x,type\np1,drivers-licence\n')
     assert (report.rows, report.records) == (0, ())
     assert places(report) == [(1, "", "it is not CSV, and reading stopped here")]
+
+
+def test_a_missing_value_of_a_container_is_named_by_its_columns(catalogue: Catalogue) -> None:
+    types = (catalogue.types["resident-certificate"],)
+    record = types[0].example_record
+    for name, missing in (
+        ("address", ["address.full", "address.sido", "address.sigungu"]),
+        ("resident_of", ["resident_of.sido_code", "resident_of.sigungu_code"]),
+        ("household", ["household"]),
+    ):
+        text = format_records([Record(2, "p1", types[0].id, {k: v for k, v in record.items() if k != name})])
+        report = parse_records(text.encode(), types, today=TODAY)
+        assert places(report) == [(2, each, "a mandatory value is missing") for each in missing]
+        assert not set(missing) - set(format_template(types).partition("\n")[0].split(","))
+    assert "household.1.name" in report.problems[0].cure.ko
+    assert "[]" in report.problems[0].cure.ko
+
+
+def test_a_word_in_place_of_a_code_is_told_the_codes(catalogue: Catalogue) -> None:
+    licence = catalogue.types["drivers-licence"]
+    report = parse(catalogue, format_records([Record(2, "p1", licence.id, {**licence.example_record, "sex": "여자"})]))
+    (problem,) = report.problems
+    assert (problem.column, problem.reason.ko) == ("sex", "정해진 값 가운데 하나가 아니에요")
+    assert "1 (남), 2 (여)" in problem.cure.ko
+    assert "1 (male), 2 (female)" in problem.cure.en
+
+
+def test_a_template_has_every_column_and_an_example(catalogue: Catalogue) -> None:
+    for agency in {each.agency for each in catalogue.types.values()}:
+        types = catalogue.issued_by(agency)
+        text = format_template(types)
+        left = parse_records(text.encode(), types, today=TODAY)
+        assert places(left) == [
+            (line, "subject_id", "the example row of the template") for line in range(2, len(types) + 2)
+        ]
+        filled = parse_records(text.replace("(예시)", "p1").encode(), types, today=TODAY)
+        assert not filled.problems
+        assert [each.claims for each in filled.records] == [each.example_record for each in types]
+
+
+def test_a_template_takes_what_a_record_can_hold_and_no_computed_value(catalogue: Catalogue) -> None:
+    header = format_template([catalogue.types["resident-certificate"]]).partition("\n")[0].split(",")
+    assert header[:2] == ["subject_id", "type"]
+    assert len(header) == len(set(header))
+    assert {"address.full", "address.detail", "household.1.resident_number", "minor_children.1.name"} <= set(header)
+    assert not {"address", "resident_of.sido"} & set(header)
 
 
 def test_another_encoding_is_named(catalogue: Catalogue) -> None:
