@@ -469,6 +469,7 @@ VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
         "result.html",
         {"check": check("refused", elsewhere=True, checks=PASSED, kept_until=None)},
     ),
+    "stopped": ("stopped.html", {"check": check("expired")}),
     "result-expired": ("result.html", {"check": check("expired", kept_until=None)}),
     "checks": (
         "checks.html",

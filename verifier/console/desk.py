@@ -137,7 +137,7 @@ class Desk:
             "href": f"/console/asked/{result.id}" if alone else f"/console/checks/{result.check_id}",
             "alone": alone,
             "name": policy.name if policy else _OWN_QUERY,
-            "state": result.state,
+            "state": "stopped" if result.stopped else result.state,
             "at": result.ended_at or result.created_at,
         }
 

@@ -27,6 +27,7 @@ from verifier.presentations.use_cases.protocol import ELSEWHERE_PATH, record_ver
 from verifier.presentations.use_cases.records import show_record
 from verifier.presentations.use_cases.requests import start_check
 from verifier.presentations.use_cases.results import redeem_in_browser, show_check
+from verifier.presentations.use_cases.stopping import stop_check
 from verifier.relying_parties.use_cases import sign_in
 from wallet_core.adapters import log
 from wallet_core.adapters.web import html, is_opened, page_router, protocol_json, renew_session, see_other, session
@@ -104,9 +105,19 @@ async def policy_page(request: Request, desk: Staff, policy: Annotated[str, Quer
 
 
 @router.post("/console/checks")
-async def start(request: Request, desk: Staff, policy: Annotated[str, Form(max_length=64)]) -> Response:
-    """Make the requests: a QR code for another device, a link and a browser's call for this one (protocols.md M23)."""
+async def start(
+    request: Request,
+    desk: Staff,
+    policy: Annotated[str, Form(max_length=64)],
+    instead: Annotated[str, Form(max_length=64)] = "",
+) -> Response:
+    """Make the requests: a QR code for another device, a link and a browser's call for this one (protocols.md M23).
+
+    They take the place of the check ``instead``, if one is named: that one ends, unless it was answered.
+    """
     ports, found = desk.verifier.presentations, desk.policy(policy)
+    if instead and not await _stop(desk, instead):
+        return see_other(f"/console/checks/{instead}")
     fields = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
     try:
         started = start_check(
@@ -162,6 +173,8 @@ async def check_page(request: Request, desk: Staff, check_id: str) -> Response:
     ports = desk.verifier.presentations
     result = show_check(ports, desk.party, check_id).result
     shown = {**desk.shown(check_id, result)}
+    if result.stopped:
+        return html(request, "console/stopped.html", party=desk.party, check=shown)
     if result.state not in WAITING:
         return html(request, "console/result.html", party=desk.party, check=shown)
     links = show_links(ports, desk.party, check_id, wallet_endpoint=desk.wallet_endpoint)
@@ -188,6 +201,23 @@ async def check_record(desk: Staff, check_id: str) -> Response:
 async def check_state(desk: Staff, check_id: str) -> Response:
     """Tell the open page whether the check moved on."""
     return protocol_json({"state": show_check(desk.verifier.presentations, desk.party, check_id).result.state})
+
+
+@router.post("/console/checks/{check_id}/stop")
+async def stop(desk: Staff, check_id: str) -> Response:
+    """End the check for every wallet; the page then says so, or shows the answer that came first."""
+    await _stop(desk, check_id)
+    return see_other(f"/console/checks/{check_id}")
+
+
+async def _stop(desk: Desk, check_id: str) -> bool:
+    """Return whether the check is over without an answer."""
+    now = desk.verifier.clock.now()
+    try:
+        await desk.verifier.commit(lambda storage: stop_check(storage, desk.party, check_id, now=now))
+    except StateConflict:
+        return False
+    return True
 
 
 @router.post("/console/checks/{check_id}/answer")
