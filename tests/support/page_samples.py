@@ -404,8 +404,9 @@ KEYS = {
         _key("old program", "revoked", "console"),
     ],
     "own": "first", "scopes": SCOPES, "chosen": [], "label": "", "error": False, "longest": 60, "ends": (90, 365, 0),
+    "once": "3f",
 }  # fmt: skip
-CONFIRM = {"key": SHOP_KEY, "own": "first", "overlaps": (0, 1, 7, 30), "ends": (90, 365, 0)}
+CONFIRM = {"key": SHOP_KEY, "own": "first", "overlaps": (0, 1, 7, 30), "ends": (90, 365, 0), "once": "3f"}
 
 
 def _entry(kind: Any, name: str, ends: int | None, renewal: Any) -> Any:
@@ -519,8 +520,12 @@ VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
     "certificates": ("certificates.html", {"entries": CALENDAR}),
     "certificates-calm": ("certificates.html", {"entries": CALENDAR[2:5]}),
     "keys": ("keys.html", KEYS),
+    "keys-repeated": ("keys.html", {**KEYS, "repeated": True}),
     "keys-bad": ("keys.html", {**KEYS, "error": True, "label": LONG_NAME, "chosen": ["console"]}),
-    "key-made": ("key_made.html", {"key_id": "5b1f0c22a9d0e417", "api_key": "jgk_" + "Ab3_" * 10, "overlap": None}),
+    "key-made": (
+        "key_made.html",
+        {"key_id": "5b1f0c22a9d0e417", "api_key": "jgk_" + "Ab3_" * 10, "overlap": None, "posted": True},
+    ),
     "key-rotated": ("key_made.html", {"key_id": "5b1f0c22a9d0e417", "api_key": "jgk_" + "Ab3_" * 10, "overlap": 7}),
     "key-rotate": ("key_confirm.html", {**CONFIRM, "what": "rotate"}),
     "key-revoke": ("key_confirm.html", {**CONFIRM, "what": "revoke"}),
