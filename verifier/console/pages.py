@@ -1,6 +1,6 @@
 """Pages for a relying party's staff: sign in, ask, code, result, list; and where a wallet sends the browser back."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Form, Query
 from starlette.requests import Request
@@ -31,6 +31,7 @@ from verifier.presentations.use_cases.stopping import stop_check
 from verifier.relying_parties.use_cases import sign_in
 from wallet_core.adapters import log
 from wallet_core.adapters.web import html, is_opened, page_router, protocol_json, renew_session, see_other, session
+from wallet_core.catalogue import Policy
 from wallet_core.encoding import strict_json
 from wallet_core.errors import (
     AccessDenied,
@@ -94,14 +95,30 @@ async def sign_out(request: Request) -> Response:
 @router.get("/console")
 async def choose(request: Request, desk: Staff) -> Response:
     """Ask what is to be checked."""
-    return html(request, "console/choose.html", party=desk.party, policies=desk.policies)
+    policies = [(policy, desk.caution(policy)) for policy in desk.policies]
+    return html(request, "console/choose.html", party=desk.party, policies=policies)
 
 
 @router.get("/console/ask")
 async def policy_page(request: Request, desk: Staff, policy: Annotated[str, Query(max_length=64)]) -> Response:
     """Show what a policy asks, why, what it leaves out and how long it keeps."""
     found = desk.policy(policy)
-    return html(request, "console/policy.html", party=desk.party, policy=found, transactions=desk.forms(found))
+    return _policy(request, desk, found, desk.forms(found))
+
+
+def _policy(
+    request: Request, desk: Desk, policy: Policy, transactions: Any, *, status: int = 200, **faults: Any
+) -> Response:
+    return html(
+        request,
+        "console/policy.html",
+        status=status,
+        party=desk.party,
+        policy=policy,
+        caution=desk.caution(policy),
+        transactions=transactions,
+        **faults,
+    )
 
 
 @router.post("/console/checks")
@@ -110,15 +127,19 @@ async def start(
     desk: Staff,
     policy: Annotated[str, Form(max_length=64)],
     instead: Annotated[str, Form(max_length=64)] = "",
+    warned: Annotated[str, Form(max_length=2)] = "",
 ) -> Response:
     """Make the requests: a QR code for another device, a link and a browser's call for this one (protocols.md M23).
 
-    They take the place of the check ``instead``, if one is named: that one ends, unless it was answered.
+    They take the place of the check ``instead``, if one is named: that one ends, unless it was answered. What goes
+    beyond the party's registrations is asked only if the staff was ``warned``.
     """
     ports, found = desk.verifier.presentations, desk.policy(policy)
+    fields = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    if desk.caution(found) and not warned:
+        return _policy(request, desk, found, desk.forms(found, fields), status=400, unwarned=True)
     if instead and not await _stop(desk, instead):
         return see_other(f"/console/checks/{instead}")
-    fields = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
     try:
         started = start_check(
             ports,
@@ -129,16 +150,7 @@ async def start(
             transaction_data=desk.read_transactions(found, fields),
         )
     except InvalidTransactionData as error:
-        forms = desk.forms(found, fields)
-        return html(
-            request,
-            "console/policy.html",
-            status=400,
-            party=desk.party,
-            policy=found,
-            transactions=forms,
-            fault=error.detail,
-        )
+        return _policy(request, desk, found, desk.forms(found, fields), status=400, fault=error.detail)
     session(request).set(SESSION_CHECK, started.id)
     return see_other(f"/console/checks/{started.id}")
 
