@@ -1,5 +1,7 @@
 """What a policy says it does not ask, it does not ask: of no card and in no format."""
 
+from typing import Any
+
 import pytest
 
 from wallet_core.adapters.config import load_catalogue
@@ -10,9 +12,8 @@ POLICIES = load_catalogue().policies
 
 def asked_names(policy: Policy) -> set[str]:
     """Every name on the way to an asked claim, whatever the card."""
-    return {
-        str(step) for entry in policy.dcql_query["credentials"] for claim in entry["claims"] for step in claim["path"]
-    }
+    query: Any = policy.dcql_query
+    return {str(step) for entry in query["credentials"] for claim in entry["claims"] for step in claim["path"]}
 
 
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)

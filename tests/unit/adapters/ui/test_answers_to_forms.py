@@ -7,7 +7,7 @@ import pytest
 from tests.browser.gallery import ADDRESSES, SHELVES
 from wallet_core.adapters.ui.display import choose_display
 
-IN_PLACE = re.compile(r"<div hidden data-in-place>.*?</div>", re.DOTALL)
+IN_PLACE = re.compile(r"<div hidden data-in-place[^>]*>.*?</div>", re.DOTALL)
 LATER = {"ko": "언어는 다음 화면에서", "en": "Change the language on the next page"}
 
 
