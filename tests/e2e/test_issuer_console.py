@@ -82,6 +82,8 @@ def records_csv(staff: Staff, **changes: Any) -> bytes:
 def import_one(staff: Staff) -> None:
     files = {"csv": ("people.csv", records_csv(staff), "text/csv")}
     checked = staff.post("/console/records/check", "/console/records", files=files)
+    # Its address takes forms only: no language link leads there.
+    assert "hreflang" not in checked.text
     assert checked.status_code == 200, checked.text
     assert_whole(checked.text)
     stored = staff.post("/console/records", "/console/records", csv=records_csv(staff).decode())

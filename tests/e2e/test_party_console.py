@@ -300,6 +300,44 @@ def test_a_key_is_made_shown_once_rotated_and_revoked(staff: Staff) -> None:
     assert staff.post(f"/console/keys/{second_id}/rotate", revoke, overlap="1").status_code == 400
 
 
+@pytest.mark.parametrize("what", ["make", "rotate"])
+def test_a_page_with_a_new_key_that_is_loaded_again_makes_no_second_key(staff: Staff, what: str) -> None:
+    page = path = "/console/keys"
+    fields = {"label": "web shop", "scope": "presentations:read"}
+    if what == "rotate":
+        first_id, _ = made_key(staff.post(path, page, **fields))
+        page = path = f"/console/keys/{first_id}/rotate"
+    form = dict(re.findall(r'name="(csrf_token|once)" value="([^"]+)"', staff.get(page)))
+
+    def send(**more: str) -> Any:
+        data = form | fields | more
+        return staff.client.post(HOST + path, data=data, headers={**PAGE, "Origin": HOST}, follow_redirects=False)
+
+    _, key = made_key(send())
+    keys = staff.get("/console/keys").count("/revoke")
+    for again in (send(), send(label="other")):
+        assert (again.status_code, again.headers["location"]) == (303, "/console/keys?repeated=1")
+    shown = staff.get("/console/keys?repeated=1")
+    assert "열쇠를 또 만들지 않았어요" in shown
+    assert shown.count("/revoke") == keys
+    assert call(staff, key) == 200
+
+
+def test_a_form_that_was_refused_can_be_sent_again(staff: Staff) -> None:
+    form = dict(re.findall(r'name="(csrf_token|once)" value="([^"]+)"', staff.get("/console/keys")))
+    for label, status in (("", 400), ("web shop", 201)):
+        fields = form | {"label": label, "scope": "console"}
+        answer = staff.client.post(f"{HOST}/console/keys", data=fields, headers={**PAGE, "Origin": HOST})
+        assert answer.status_code == status
+
+
+def test_no_language_link_takes_the_only_sight_of_a_key_away(staff: Staff) -> None:
+    answer = staff.post("/console/keys", "/console/keys", label="web shop", scope="presentations:read")
+    made_key(answer)
+    assert "hreflang" not in answer.text
+    assert "언어는 다음 화면에서 바꿔 주세요" in answer.text
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -314,7 +352,7 @@ def test_a_key_that_makes_no_sense_is_not_made(staff: Staff, fields: dict[str, s
     answer = staff.post("/console/keys", "/console/keys", **fields)
     assert answer.status_code == 400
     assert "jgk_" not in answer.text
-    assert answer.text.count("<li") == staff.get("/console/keys").count("<li")
+    assert answer.text.count("/revoke") == staff.get("/console/keys").count("/revoke")
 
 
 def test_the_keys_of_others_are_not_there(staff: Staff) -> None:

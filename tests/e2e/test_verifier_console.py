@@ -35,11 +35,11 @@ class Staff:
         return str(answer.text)
 
     def post(self, path: str, page: str, **fields: Any) -> Any:
-        token = re.search(r'name="csrf_token" value="([^"]+)"', self.get(page))
-        assert token
+        hidden = dict(re.findall(r'name="(csrf_token|once)" value="([^"]+)"', self.get(page)))
+        assert "csrf_token" in hidden
         return self.client.post(
             HOST + path,
-            data={"csrf_token": token[1], **fields},
+            data={**hidden, **fields},
             headers={**PAGE, "Origin": HOST},
             follow_redirects=False,
         )

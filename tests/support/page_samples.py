@@ -442,8 +442,9 @@ KEYS = {
         _key("old program", "revoked", "console"),
     ],
     "own": "first", "scopes": SCOPES, "chosen": [], "label": "", "error": False, "longest": 60, "ends": (90, 365, 0),
+    "once": "3f",
 }  # fmt: skip
-CONFIRM = {"key": SHOP_KEY, "own": "first", "overlaps": (0, 1, 7, 30), "ends": (90, 365, 0)}
+CONFIRM = {"key": SHOP_KEY, "own": "first", "overlaps": (0, 1, 7, 30), "ends": (90, 365, 0), "once": "3f"}
 
 
 def _entry(kind: Any, name: str, ends: int | None, renewal: Any) -> Any:
@@ -468,9 +469,12 @@ VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
     "landing-empty": ("landing.html", {"policies": []}),
     "sign-in": ("sign_in.html", {"demo": True}),
     "sign-in-refused": ("sign_in.html", {"error": True}),
-    "choose": ("choose.html", {"policies": [POLICY]}),
+    "choose": ("choose.html", {"policies": [(POLICY, "")]}),
+    "choose-cautions": ("choose.html", {"policies": [(POLICY, ""), (POLICY, "none"), (POLICY, "over")]}),
     "choose-empty": ("choose.html", {"policies": []}),
     "policy": ("policy.html", {"policy": POLICY}),
+    **{f"policy-{caution}": ("policy.html", {"policy": POLICY, "caution": caution}) for caution in ("none", "over")},
+    "policy-unwarned": ("policy.html", {"policy": POLICY, "caution": "none", "unwarned": True, "posted": True}),
     "policy-transaction": (
         "policy.html",
         {"policy": POLICY, "transactions": [TRANSACTION_FORM], "fault": "amount is missing"},
@@ -501,12 +505,18 @@ VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
     **{f"counter-{kind}": ("counter.html", {"kind": kind}) for kind in ("done", "ended")},
     "counter-sign": (
         "counter_sign.html",
-        {"policy": POLICY, "link": "https://verifier.example/counter/corner-store/adult-check", "code": "047261"},
+        {
+            "policy": POLICY,
+            "link": "https://verifier.example/counter/corner-store/adult-check",
+            "code": "047261",
+            "caution": "none",
+        },
     ),
     "result-elsewhere": (
         "result.html",
         {"check": check("refused", elsewhere=True, checks=PASSED, kept_until=None)},
     ),
+    "stopped": ("stopped.html", {"check": check("expired")}),
     "result-expired": ("result.html", {"check": check("expired", kept_until=None)}),
     "checks": (
         "checks.html",
@@ -531,9 +541,10 @@ VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "webhooks-empty": ("webhooks.html", {"deliveries": [], "sent": "", "next_cursor": None}),
     "checks-none-such": ("checks.html", {"checks": [], **FILTER, "state": "refused"}),
-    "policies": ("policies.html", {"policies": [POLICY]}),
+    "policies": ("policies.html", {"policies": [(POLICY, ""), (POLICY, "none"), (POLICY, "over")]}),
     "policies-empty": ("policies.html", {"policies": []}),
     "policy-detail": ("policy_detail.html", {"policy": POLICY, "query": QUERY_TEXT}),
+    "policy-detail-none": ("policy_detail.html", {"policy": POLICY, "query": QUERY_TEXT, "caution": "none"}),
     "try": ("try.html", {"query": "", "problem": ""}),
     "try-problem": ("try.html", {"query": "{", "problem": "the query is not JSON"}),
     **{f"asked-{state}": ("asked.html", {"check": asked(state)}) for state in ("requested", "retrieved", "answered")},
@@ -558,8 +569,12 @@ VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
     "certificates": ("certificates.html", {"entries": CALENDAR}),
     "certificates-calm": ("certificates.html", {"entries": CALENDAR[2:5]}),
     "keys": ("keys.html", KEYS),
+    "keys-repeated": ("keys.html", {**KEYS, "repeated": True}),
     "keys-bad": ("keys.html", {**KEYS, "error": True, "label": LONG_NAME, "chosen": ["console"]}),
-    "key-made": ("key_made.html", {"key_id": "5b1f0c22a9d0e417", "api_key": "jgk_" + "Ab3_" * 10, "overlap": None}),
+    "key-made": (
+        "key_made.html",
+        {"key_id": "5b1f0c22a9d0e417", "api_key": "jgk_" + "Ab3_" * 10, "overlap": None, "posted": True},
+    ),
     "key-rotated": ("key_made.html", {"key_id": "5b1f0c22a9d0e417", "api_key": "jgk_" + "Ab3_" * 10, "overlap": 7}),
     "key-rotate": ("key_confirm.html", {**CONFIRM, "what": "rotate"}),
     "key-revoke": ("key_confirm.html", {**CONFIRM, "what": "revoke"}),

@@ -43,7 +43,10 @@ async def sign(request: Request, desk: Staff, policy: Annotated[str, Query(max_l
     found, verifier = desk.policy(policy), desk.verifier
     code = spoken_code(verifier.sealer.derive(_SECRET), desk.party.id, found.id, now=verifier.clock.now())
     link = f"{verifier.settings.public_url}/counter/{desk.party.id}/{found.id}"
-    return html(request, "console/counter_sign.html", party=desk.party, policy=found, link=link, code=code)
+    caution = desk.caution(found)
+    return html(
+        request, "console/counter_sign.html", party=desk.party, policy=found, caution=caution, link=link, code=code
+    )
 
 
 @router.get(_CHECK)

@@ -4,16 +4,17 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from verifier.checks.use_cases import FileResult
+from verifier.console.calendar import statement_entries
 from verifier.console.use_cases import AskedQuery
 from verifier.dependencies import Verifier, verifier_of
 from verifier.presentations.use_cases.results import Result
-from verifier.relying_parties.ports import RelyingParty
+from verifier.relying_parties.ports import RelyingParty, registration_of
 from verifier.relying_parties.use_cases import show_api_key
 from wallet_core.adapters.ui.claims import claim_lines
 from wallet_core.adapters.web import session
@@ -44,11 +45,29 @@ class Desk:
 
     @property
     def policies(self) -> Sequence[Policy]:
-        """What the party may ask: its own policies of the catalogue first, then the others."""
+        """What the party can ask: what it is registered for first, then its own of the catalogue, then the others."""
         return sorted(
             asked_by_companies(self.verifier.catalogue.policies.values()),
-            key=lambda policy: (policy.party.id != self.party.id, policy.id),
+            key=lambda policy: (bool(self.caution(policy)), policy.party.id != self.party.id, policy.id),
         )
+
+    def caution(self, policy: Policy) -> Literal["", "none", "over"]:
+        """Return what a customer's wallet warns of, if a party with registrations asks this: none, or one that is over.
+
+        "" for what it is registered for, and for a party that has no registration at all.
+        """
+        if self._registration(policy.id) is not None:
+            return "" if self._is_registered(policy.id) else "over"
+        others = asked_by_companies(self.verifier.catalogue.policies.values())
+        return "none" if any(self._registration(each.id) is not None for each in others) else ""
+
+    def _registration(self, policy_id: str) -> str | None:
+        return self.verifier.keys.statement(self.party.id, registration_of(policy_id))
+
+    def _is_registered(self, policy_id: str) -> bool:
+        now = self.verifier.clock.now()
+        lines = statement_entries("registration", policy_id, self._registration(policy_id))
+        return any(line.urgency(now) in {"soon", "later"} for line in lines)
 
     def policy(self, policy_id: str) -> Policy:
         """Return a policy. Raises ``NotFound``."""
@@ -116,7 +135,8 @@ class Desk:
         return {
             "id": check_id,
             "answered": result.id,
-            "policy": self.policy(result.policy_id or ""),
+            "policy": (policy := self.policy(result.policy_id or "")),
+            "caution": self.caution(policy),
             "state": result.state,
             "credentials": [self._credential(one) for group in groups.values() for one in group],
             "checks": result.checks,
@@ -136,7 +156,7 @@ class Desk:
             "href": page_of(result),
             "alone": result.check_id is None,
             "name": self._name(result),
-            "state": result.state,
+            "state": "stopped" if result.stopped else result.state,
             "at": result.ended_at or result.created_at,
         }
 

@@ -1,9 +1,13 @@
-"""Pages of a party's API keys: list, make, rotate, revoke. A key's text stands in the answer to its form, once."""
+"""Pages of a party's API keys: list, make, rotate, revoke. A key's text stands in the answer to its form, once.
 
+Each form carries a number of its own, so that a page that is loaded again makes no second key.
+"""
+
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 
-from fastapi import Depends, Form
+from fastapi import Depends, Form, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,12 +20,18 @@ from verifier.relying_parties.use_cases import (
     rotate_api_key,
     show_api_key,
 )
+from verifier.tables import APP_TABLES
+from wallet_core.adapters.idempotency import MAX_KEY_CHARACTERS, Answer, RequestIdentity, answer_once
+from wallet_core.adapters.sql import UnitOfWork
 from wallet_core.adapters.web import html, page_router, see_other
 from wallet_core.errors import InvalidRequest
 
 router = page_router()
 
 Staff = Annotated[Desk, Depends(staff)]
+Once = Annotated[str, Form(min_length=1, max_length=MAX_KEY_CHARACTERS)]
+"""The number of a form."""
+
 MAX_SCOPES: Final = 10
 END_DAYS: Final = (90, 365, 0)
 """After how many days a new key may end; 0: never."""
@@ -31,25 +41,25 @@ OVERLAP_DAYS: Final = (0, 1, 7, 30)
 
 
 @router.get("/console/keys")
-async def key_list(request: Request, desk: Staff) -> Response:
-    """List the party's keys, and ask what a new one is for."""
-    return _list(request, desk)
+async def key_list(request: Request, desk: Staff, repeated: Annotated[str, Query(max_length=1)] = "") -> Response:
+    """List the party's keys, and ask what a new one is for; say so if a form came ``repeated``."""
+    return _list(request, desk, repeated=bool(repeated))
 
 
 @router.post("/console/keys")
 async def make_key(
     request: Request,
     desk: Staff,
+    once: Once,
     label: Annotated[str, Form(max_length=200)] = "",
     scope: Annotated[list[str], Form(max_length=MAX_SCOPES)] = [],  # noqa: B006 - FastAPI reads it
     days: Annotated[int, Form(ge=0, le=3660)] = 365,
 ) -> Response:
     """Make a key and show it, once."""
-    verifier = desk.verifier
-    unit, now = verifier.database.unit(), verifier.clock.now()
+    verifier, now = desk.verifier, desk.verifier.clock.now()
     terms = KeyTerms(label.strip(), frozenset(scope), _end(now, days))
     try:
-        made = create_api_key(unit, verifier.api_keys(unit), desk.party, terms, now=now)
+        made = _once(desk, once, lambda unit: create_api_key(unit, verifier.api_keys(unit), desk.party, terms, now=now))
     except InvalidRequest:
         return _list(request, desk, error=True, label=label, scopes=scope)
     return _made(request, desk, made)
@@ -66,20 +76,19 @@ async def rotate_form(
     request: Request,
     desk: Staff,
     key_id: str,
+    once: Once,
     overlap: Annotated[int, Form(ge=0, le=90)] = 7,
     days: Annotated[int, Form(ge=0, le=3660)] = 365,
 ) -> Response:
     """Make a key in place of another and show it, once."""
-    verifier = desk.verifier
-    unit, now = verifier.database.unit(), verifier.clock.now()
-    made = rotate_api_key(
-        unit,
-        verifier.api_keys(unit),
-        desk.party,
-        key_id,
-        overlap=timedelta(days=overlap),
-        expires_at=_end(now, days),
-        now=now,
+    verifier, now = desk.verifier, desk.verifier.clock.now()
+    ends, both = _end(now, days), timedelta(days=overlap)
+    made = _once(
+        desk,
+        once,
+        lambda unit: rotate_api_key(
+            unit, verifier.api_keys(unit), desk.party, key_id, overlap=both, expires_at=ends, now=now
+        ),
     )
     return _made(request, desk, made, overlap=overlap)
 
@@ -100,7 +109,13 @@ async def revoke_form(desk: Staff, key_id: str) -> Response:
 
 
 def _list(
-    request: Request, desk: Desk, *, error: bool = False, label: str = "", scopes: list[str] | None = None
+    request: Request,
+    desk: Desk,
+    *,
+    error: bool = False,
+    repeated: bool = False,
+    label: str = "",
+    scopes: list[str] | None = None,
 ) -> Response:
     verifier = desk.verifier
     unit, now = verifier.database.reader(), verifier.clock.now()
@@ -116,6 +131,8 @@ def _list(
         chosen=scopes or [],
         label=label,
         error=error,
+        repeated=repeated,
+        once=_new_form(desk),
         longest=MAX_LABEL_CHARACTERS,
         ends=END_DAYS,
     )
@@ -132,12 +149,34 @@ def _confirm(request: Request, desk: Desk, key_id: str, what: str) -> Response:
         key=key,
         what=what,
         own=desk.key_id,
+        once=_new_form(desk),
         overlaps=OVERLAP_DAYS,
         ends=END_DAYS,
     )
 
 
-def _made(request: Request, desk: Desk, made: tuple[str, str], *, overlap: int | None = None) -> Response:
+def _new_form(desk: Desk) -> str:
+    return desk.verifier.presentations.random(16).hex()
+
+
+def _once(desk: Desk, form: str, make: Callable[[UnitOfWork], tuple[str, str]]) -> tuple[str, str] | None:
+    """Return the id and the text of the key that ``make`` makes; None if the form came before: nothing is made."""
+    verifier = desk.verifier
+    made: list[tuple[str, str]] = []
+    unit = verifier.database.unit()
+
+    def create() -> Answer:
+        made.append(make(unit))
+        return Answer(201, {"id": made[0][0]})
+
+    identity = RequestIdentity(f"console {desk.party.id}", form, b"a key")
+    answer_once(unit, APP_TABLES, verifier.sealer, identity, now=verifier.clock.now(), create=create)
+    return made[0] if made else None
+
+
+def _made(request: Request, desk: Desk, made: tuple[str, str] | None, *, overlap: int | None = None) -> Response:
+    if made is None:
+        return see_other("/console/keys?repeated=1")
     key_id, text = made
     return html(
         request, "console/key_made.html", status=201, party=desk.party, key_id=key_id, api_key=text, overlap=overlap

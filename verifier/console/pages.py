@@ -1,6 +1,6 @@
 """Pages for a relying party's staff: sign in, ask, code, result, list; and where a wallet sends the browser back."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Form, Query
 from starlette.requests import Request
@@ -27,9 +27,11 @@ from verifier.presentations.use_cases.protocol import ELSEWHERE_PATH, record_ver
 from verifier.presentations.use_cases.records import show_record
 from verifier.presentations.use_cases.requests import start_check
 from verifier.presentations.use_cases.results import redeem_in_browser, show_check
+from verifier.presentations.use_cases.stopping import stop_check
 from verifier.relying_parties.use_cases import sign_in
 from wallet_core.adapters import log
 from wallet_core.adapters.web import html, is_opened, page_router, protocol_json, renew_session, see_other, session
+from wallet_core.catalogue import Policy
 from wallet_core.encoding import strict_json
 from wallet_core.errors import (
     AccessDenied,
@@ -93,21 +95,51 @@ async def sign_out(request: Request) -> Response:
 @router.get("/console")
 async def choose(request: Request, desk: Staff) -> Response:
     """Ask what is to be checked."""
-    return html(request, "console/choose.html", party=desk.party, policies=desk.policies)
+    policies = [(policy, desk.caution(policy)) for policy in desk.policies]
+    return html(request, "console/choose.html", party=desk.party, policies=policies)
 
 
 @router.get("/console/ask")
 async def policy_page(request: Request, desk: Staff, policy: Annotated[str, Query(max_length=64)]) -> Response:
     """Show what a policy asks, why, what it leaves out and how long it keeps."""
     found = desk.policy(policy)
-    return html(request, "console/policy.html", party=desk.party, policy=found, transactions=desk.forms(found))
+    return _policy(request, desk, found, desk.forms(found))
+
+
+def _policy(
+    request: Request, desk: Desk, policy: Policy, transactions: Any, *, status: int = 200, **faults: Any
+) -> Response:
+    return html(
+        request,
+        "console/policy.html",
+        status=status,
+        party=desk.party,
+        policy=policy,
+        caution=desk.caution(policy),
+        transactions=transactions,
+        **faults,
+    )
 
 
 @router.post("/console/checks")
-async def start(request: Request, desk: Staff, policy: Annotated[str, Form(max_length=64)]) -> Response:
-    """Make the requests: a QR code for another device, a link and a browser's call for this one (protocols.md M23)."""
+async def start(
+    request: Request,
+    desk: Staff,
+    policy: Annotated[str, Form(max_length=64)],
+    instead: Annotated[str, Form(max_length=64)] = "",
+    warned: Annotated[str, Form(max_length=2)] = "",
+) -> Response:
+    """Make the requests: a QR code for another device, a link and a browser's call for this one (protocols.md M23).
+
+    They take the place of the check ``instead``, if one is named: that one ends, unless it was answered. What goes
+    beyond the party's registrations is asked only if the staff was ``warned``.
+    """
     ports, found = desk.verifier.presentations, desk.policy(policy)
     fields = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    if desk.caution(found) and not warned:
+        return _policy(request, desk, found, desk.forms(found, fields), status=400, unwarned=True)
+    if instead and not await _stop(desk, instead):
+        return see_other(f"/console/checks/{instead}")
     try:
         started = start_check(
             ports,
@@ -118,16 +150,7 @@ async def start(request: Request, desk: Staff, policy: Annotated[str, Form(max_l
             transaction_data=desk.read_transactions(found, fields),
         )
     except InvalidTransactionData as error:
-        forms = desk.forms(found, fields)
-        return html(
-            request,
-            "console/policy.html",
-            status=400,
-            party=desk.party,
-            policy=found,
-            transactions=forms,
-            fault=error.detail,
-        )
+        return _policy(request, desk, found, desk.forms(found, fields), status=400, fault=error.detail)
     session(request).set(SESSION_CHECK, started.id)
     return see_other(f"/console/checks/{started.id}")
 
@@ -162,6 +185,8 @@ async def check_page(request: Request, desk: Staff, check_id: str) -> Response:
     ports = desk.verifier.presentations
     result = show_check(ports, desk.party, check_id).result
     shown = {**desk.shown(check_id, result)}
+    if result.stopped:
+        return html(request, "console/stopped.html", party=desk.party, check=shown)
     if result.state not in WAITING:
         return html(request, "console/result.html", party=desk.party, check=shown)
     links = show_links(ports, desk.party, check_id, wallet_endpoint=desk.wallet_endpoint)
@@ -188,6 +213,23 @@ async def check_record(desk: Staff, check_id: str) -> Response:
 async def check_state(desk: Staff, check_id: str) -> Response:
     """Tell the open page whether the check moved on."""
     return protocol_json({"state": show_check(desk.verifier.presentations, desk.party, check_id).result.state})
+
+
+@router.post("/console/checks/{check_id}/stop")
+async def stop(desk: Staff, check_id: str) -> Response:
+    """End the check for every wallet; the page then says so, or shows the answer that came first."""
+    await _stop(desk, check_id)
+    return see_other(f"/console/checks/{check_id}")
+
+
+async def _stop(desk: Desk, check_id: str) -> bool:
+    """Return whether the check is over without an answer."""
+    now = desk.verifier.clock.now()
+    try:
+        await desk.verifier.commit(lambda storage: stop_check(storage, desk.party, check_id, now=now))
+    except StateConflict:
+        return False
+    return True
 
 
 @router.post("/console/checks/{check_id}/answer")

@@ -24,7 +24,12 @@ MAX_QUERY_CHARACTERS = 64 * 1024
 @router.get("/console/policies")
 async def policy_list(request: Request, desk: Staff) -> Response:
     """List what the party may ask, its own policies first."""
-    return html(request, "console/policies.html", party=desk.party, policies=desk.policies)
+    return html(
+        request,
+        "console/policies.html",
+        party=desk.party,
+        policies=[(policy, desk.caution(policy)) for policy in desk.policies],
+    )
 
 
 @router.get("/console/policies/{policy_id}")
@@ -32,7 +37,14 @@ async def policy_detail(request: Request, desk: Staff, policy_id: str) -> Respon
     """Show one policy whole: purpose, what is asked in words and as a query, how long it is kept."""
     policy = desk.policy(policy_id)
     query = json.dumps(policy.dcql_query, ensure_ascii=False, indent=2)
-    return html(request, "console/policy_detail.html", party=desk.party, policy=policy, query=query)
+    return html(
+        request,
+        "console/policy_detail.html",
+        party=desk.party,
+        policy=policy,
+        caution=desk.caution(policy),
+        query=query,
+    )
 
 
 @router.get("/console/try")

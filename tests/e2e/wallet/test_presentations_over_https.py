@@ -3,8 +3,9 @@
 import re
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,62 @@ def test_the_code_on_the_page_and_the_number_on_both_screens(place: Place) -> No
         late.get(address)
         late.post("/requests", {"link": address})
         assert "이 요청은 끝났어요" in late.text
+
+
+def press_stop(place: Place, desk: httpx2.Client, check: str) -> None:
+    fields = {"csrf_token": _token(desk.get(check).text)}
+    desk.post(f"{check}/stop", data=fields, headers={"Origin": place.program.url})
+
+
+def test_what_the_wallet_says_when_the_desk_has_stopped(place: Place) -> None:
+    with place.program.browser() as desk:
+        sign_in(place, desk)
+        check, across, beside = start(place, desk)
+        deciding = place.person()
+        consent(deciding, across, same_device=False)
+        press_stop(place, desk, check)
+        # Who opens the link only now sends nothing.
+        late = place.person()
+        address = f"/authorize?{urlsplit(beside).query}"
+        late.get(address)
+        late.post("/requests", {"link": address})
+        assert "이 요청은 끝났어요" in late.text
+        assert "물어본 곳이 그만뒀어요" in late.text
+        assert "아무것도 보내지 않았어요" in late.text
+        # Who was looking at it already is told that it was not taken.
+        agree(deciding)
+        assert "그사이 묻기를 그만뒀을 수도 있어요" in deciding.text
+        shown = desk.get(check).text
+        assert "묻기를 그만뒀어요" in shown
+        assert NAME not in shown
+
+
+def each_once(*works: Callable[[], Any]) -> Callable[[], Any]:
+    """Whoever calls it does the next of these."""
+    left = iter(works)
+
+    def do_next() -> Any:
+        return next(left)()
+
+    return do_next
+
+
+def test_stopping_and_answering_at_once(place: Place) -> None:
+    with place.program.browser() as desk:
+        sign_in(place, desk)
+        for _ in range(4):
+            check, across, _ = start(place, desk)
+            person = place.person()
+            consent(person, across, same_device=False)
+            at_once(2, each_once(partial(agree, person), partial(press_stop, place, desk, check)))
+            shown = desk.get(check).text
+            state = desk.get(f"{check}/state").json()["state"]
+            # One of them was first, and the other was told.
+            assert (state, NAME in shown, "묻기를 그만뒀어요" in shown) in {
+                ("verified", True, False),
+                ("expired", False, True),
+            }
+            assert (state == "verified") == (f"{place.program.url}/continue?" in person.page.text)
 
 
 def test_it_was_https_with_two_workers(place: Place) -> None:

@@ -50,6 +50,7 @@ def every_state():
         "verified": states.redeem(answered, RIGHT, now=NOW),
         "refused": states.refuse(retrieved, HolderBindingError("x", step=6), now=NOW),
         "expired": states.end(requested, now=NOW),
+        "stopped": states.stop(requested, now=NOW),
     }
 
 
@@ -59,6 +60,7 @@ INPUTS = {
     "refuse": lambda state: states.refuse(state, HolderBindingError("x", step=6), now=LATER),
     "decline": lambda state: states.decline(state, "access_denied", now=LATER),
     "end": lambda state: states.end(state, now=LATER),
+    "stop": lambda state: states.stop(state, now=LATER),
     "redeem": lambda state: states.redeem(state, RIGHT, now=LATER),
     "redeem wrong": lambda state: states.redeem(state, WRONG, now=LATER),
     "redeem late": lambda state: states.redeem(state, RIGHT, now=NOW + states.REDEEM_WITHIN),
@@ -71,6 +73,7 @@ OPEN = {
     "refuse": Refused,
     "decline": Refused,
     "end": Expired,
+    "stop": Expired,
 }
 TABLE = {
     "requested": OPEN,
@@ -84,6 +87,7 @@ TABLE = {
     "verified": {"forget": Verified},
     "refused": {"forget": Refused},
     "expired": {"forget": Expired},
+    "stopped": {"forget": Expired},
 }
 
 
@@ -102,7 +106,7 @@ def test_every_state_and_input(name, given) -> None:
 
 
 @pytest.mark.clause("vp-13.3-expired")
-@pytest.mark.parametrize("given", ["retrieve", "answer", "refuse", "decline"])
+@pytest.mark.parametrize("given", ["retrieve", "answer", "refuse", "decline", "stop"])
 def test_nothing_is_answered_late(given) -> None:
     late = Requested(replace(terms(), expires_at=NOW))
     with pytest.raises(ExpiredError):

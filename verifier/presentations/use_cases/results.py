@@ -48,6 +48,7 @@ class Result:
         claims_until: until when the claims are kept, or when they were deleted early; None unless verified.
         record_until: until when the presentation is kept, with its record.
         transactions: what was to be agreed to, with the query whose answer agreed to it; None before ``verified``.
+        stopped: whether it is ``expired`` because whoever asked gave up.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Result:
     claims_until: datetime | None
     record_until: datetime
     transactions: tuple[tuple[TransactionData, QueryId | None], ...] = ()
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +254,7 @@ def _result(stored: StoredPresentation, now: datetime) -> Result:
         claims_until=verified.keep_until if verified else None,
         record_until=stored.delete_at,
         transactions=_transactions(state),
+        stopped=isinstance(state, states.Expired) and state.stopped,
     )
 
 

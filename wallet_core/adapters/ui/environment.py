@@ -1,8 +1,8 @@
 """The Jinja environment of all pages: autoescaping, strict about unknown names, words by key, Korean text rules.
 
 A template finds: ``t(key, **values)``, ``lang``, ``display``, ``asset(path)``, ``here(**changes)`` (this page's
-address with other query values), the filters of ``_FILTERS``, and what the page passes. With
-``now`` among that, dates of this year drop the year; with ``csrf_token``, forms carry it.
+address with other query values), ``posted`` (it answers a form), the filters of ``_FILTERS``, and what the page passes.
+With ``now`` among that, dates of this year drop the year; with ``csrf_token``, forms carry it.
 
 An app makes its pages once, ``create_pages(load_messages(["base", "issuer"]), [folder, …])``, serves `STATIC` at
 `STATIC_PATH`, and renders with ``pages.render("console/offer.html", choose_display(…), address, **context)``.
@@ -68,7 +68,7 @@ def create_pages(messages: Messages, folders: Sequence[Path] = ()) -> Pages:
         "here": _here,
         "asset": _asset(),
     }
-    environment.globals |= {"csrf_token": "", "now": None}
+    environment.globals |= {"csrf_token": "", "now": None, "posted": False}
     environment.filters |= _FILTERS
     return Pages(messages, environment)
 
@@ -91,7 +91,12 @@ def _has_text(messages: Messages) -> Any:
 
 @jinja2.pass_context
 def _here(context: Context, **changes: str) -> str:
-    """Return the address of this page with display choices replaced, all other query values kept as they are."""
+    """Return the address of this page with display choices replaced, all other query values kept as they are.
+
+    A page that answers a form has no address: then the front page remembers the choice.
+    """
+    if context["posted"]:
+        return f"/?{urlencode(changes)}"
     path, _, query = context["address"].partition("?")
     kept = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] not in COOKIES]
     return f"{path}?{urlencode([*kept, *changes.items()])}"

@@ -34,12 +34,14 @@ def html(
         status: HTTP status.
         form_action: origins (or ``scheme:``) beyond our own to which a form of this page may end up being redirected,
             already validated (protocols.md M5).
-        values: what the template shows; ``now``, ``status`` and ``csrf_token`` are added.
+        values: what the template shows; ``now``, ``status``, ``csrf_token`` and ``posted`` are added.
     """
     web = context(request)
     display = choose_display(request.query_params, request.cookies, request.headers.get("accept-language", ""))
     address = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    values = {"status": status, "now": web.clock.now(), "csrf_token": _CsrfToken(request), **values}
+    # What answers a form has no address of its own: a link to "this page" would lead elsewhere, and lose it.
+    posted = request.method not in {"GET", "HEAD"}
+    values = {"status": status, "now": web.clock.now(), "csrf_token": _CsrfToken(request), "posted": posted, **values}
     body = web.pages.render(template, display, address, **values)
     answer = HTMLResponse(body, status, {"Content-Security-Policy": page_policy(form_action), "Vary": "Cookie"})
     for name, value in choices_to_remember(request.query_params).items():

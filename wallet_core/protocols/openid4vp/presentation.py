@@ -4,7 +4,7 @@
 Requested ──retrieve──▶ Retrieved ──answer──▶ Verified                       (cross device)
     │                       │     └─answer──▶ Answered ──redeem──▶ Verified   (same device: protocols 24)
     └──────── refuse ───────┴──▶ Refused ◀──too many wrong codes, another browser──┘
-    └──────── end, or time ─┴──▶ Expired ◀──never redeemed──┘
+    └── end, stop, or time ─┴──▶ Expired ◀──never redeemed──┘
 ```
 
 A ``Verified`` one loses its claims by time (:func:`observe`) or before it (:func:`forget`), and stays ``Verified``.
@@ -150,11 +150,12 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """Nobody answered in time, or another request that stood beside it was answered (M23)."""
+    """Nobody answered in time, another one that stood beside it was answered (M23), or whoever asked ``stopped``."""
 
     kind: ClassVar[str] = "expired"
     terms: Terms
     expired_at: datetime
+    stopped: bool = False
 
 
 Presentation: TypeAlias = Requested | Retrieved | Answered | Verified | Refused | Expired
@@ -169,6 +170,8 @@ def require_open(state: Presentation, *, now: datetime) -> Open:
         StateConflict: it was answered, refused or ended: a second answer is refused (M25).
         ExpiredError: its time is over.
     """
+    if isinstance(state, Expired) and state.stopped:
+        raise StateConflict("whoever asked has stopped this request", clause="OpenID4VP 13.3")
     # vp-13.3-once
     if not isinstance(state, Requested | Retrieved):
         raise StateConflict("this request was answered or has ended", clause="OpenID4VP 13.3")
@@ -225,6 +228,11 @@ def end(state: Presentation, *, now: datetime) -> Expired:
     if not isinstance(state, Requested | Retrieved):
         raise StateConflict("this request was answered or has ended")
     return Expired(state.terms, now)
+
+
+def stop(state: Presentation, *, now: datetime) -> Expired:
+    """Return the state after whoever asked gave up waiting. Raises as :func:`require_open`: an answer stays."""
+    return Expired(require_open(state, now=now).terms, now, stopped=True)
 
 
 def redeem(

@@ -50,6 +50,7 @@ def state_to_json(state: Presentation) -> JsonObject:
             body["description"], body["clause"] = state.description, state.clause
         case Expired():
             body["expired_at"] = _seconds(state.expired_at)
+            body |= {"stopped": True} if state.stopped else {}
         case Requested():
             pass
     return body
@@ -228,7 +229,7 @@ _STATES: Final[Mapping[str, _Reader]] = {
         _checks(body),
         _time(body, "refused_at"),
     ),
-    Expired.kind: lambda body, terms, _: Expired(terms, _time(body, "expired_at")),
+    Expired.kind: lambda body, terms, _: Expired(terms, _time(body, "expired_at"), body.get("stopped") is True),
 }
 
 
