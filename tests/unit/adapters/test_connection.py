@@ -365,7 +365,7 @@ def test_an_app_that_writes_without_end_meets_a_full_buffer(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
         client.sendall(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
         time.sleep(1)
-    assert WRITTEN[-1] < 1000
+        assert WRITTEN[-1] < 1000
 
 
 @pytest.mark.parametrize(
