@@ -14,7 +14,7 @@ from tests.support.simultaneous import at_once
 from tests.support.verifying import HOST, PARTY, VerifierUnderTest, start_verifier
 from verifier import cli
 from verifier.app import create_app
-from verifier.dependencies import build_verifier
+from verifier.dependencies import Verifier, build_verifier
 from verifier.relying_parties import cli as key_cli
 from verifier.relying_parties.ports import SCOPES, KeyTerms
 from verifier.relying_parties.use_cases import (
@@ -325,11 +325,23 @@ def test_a_key_that_is_no_good_counts_for_nobody(limited: Office) -> None:
     assert limited.call(limited.under_test.api_keys[PARTY]).status_code == 200
 
 
+def another_process(limited: Office) -> Verifier:
+    """The same verifier once more, as another process has it."""
+    settings, catalogue = limited.verifier.settings, limited.verifier.catalogue
+    return build_verifier(settings, clock=limited.under_test.clock, catalogue=catalogue)
+
+
+def clients_of(limited: Office, other: Verifier) -> list[TestClient]:
+    """A client of each process. Each app has answered once: FastAPI completes its routes then, in one thread."""
+    clients = [limited.under_test.client, TestClient(create_app(other), base_url=HOST)]
+    assert [each.get(URL).status_code for each in clients] == [401, 401]
+    return clients
+
+
 def test_two_workers_count_together_and_at_once(limited: Office) -> None:
     """Another process on the same database, and calls that begin at one moment."""
-    settings = limited.verifier.settings
-    other = build_verifier(settings, clock=limited.under_test.clock, catalogue=limited.verifier.catalogue)
-    clients = [limited.under_test.client, TestClient(create_app(other), base_url=HOST)]
+    other = another_process(limited)
+    clients = clients_of(limited, other)
     key, turns = limited.under_test.api_keys[PARTY], iter(range(12))
     statuses = at_once(12, lambda: clients[next(turns) % 2].get(URL, headers=bearer(key)).status_code)
     assert sorted(statuses) == [200] * 5 + [429] * 7
@@ -337,9 +349,8 @@ def test_two_workers_count_together_and_at_once(limited: Office) -> None:
 
 
 def test_two_workers_do_a_repeated_post_once(limited: Office) -> None:
-    settings = limited.verifier.settings
-    other = build_verifier(settings, clock=limited.under_test.clock, catalogue=limited.verifier.catalogue)
-    clients = [limited.under_test.client, TestClient(create_app(other), base_url=HOST)]
+    other = another_process(limited)
+    clients = clients_of(limited, other)
     headers = {**bearer(limited.under_test.api_keys[PARTY]), "Idempotency-Key": "one"}
     turns = iter(range(4))
     made = at_once(4, lambda: clients[next(turns) % 2].post(URL, json=ASK, headers=headers).json())
