@@ -366,9 +366,11 @@ def write_together(unit: UnitOfWork, statement: UpdateBase, rows: Sequence[Mappi
     Raises:
         StateConflict: a row was not written. In a group commit that is found out later.
     """
+    if not rows:
+        return
     if unit.writes is not None:
         unit.writes.add(statement, rows)
-    elif rows:
+    else:
         _write(unit.connection, statement, rows)
 
 

@@ -179,6 +179,18 @@ def test_secrets_and_rows_of_one_group_are_written_by_one_statement_each(made: D
     assert _count(made) == 3
 
 
+def test_a_group_that_adds_no_row_is_not_taken_back(made: Database) -> None:
+    seen: list[str] = []
+    event.listen(made.engine, "before_cursor_execute", lambda *call: seen.append(call[2]))
+
+    async def every() -> list[int]:
+        group = GroupCommit(made)
+        return await asyncio.gather(*[group.run(lambda unit, d=each: _spend_and_add(unit, d)) for each in (b"a", b"b")])
+
+    assert asyncio.run(every()) == [0, 0]
+    assert not [text for text in seen if text.startswith("ROLLBACK")]
+
+
 @pytest.mark.parametrize("second", [(b"a", 2), (b"b", 1)], ids=["a secret again", "a row again"])
 def test_of_two_that_write_the_same_in_a_group_the_second_is_refused_alone(
     made: Database, second: tuple[bytes, int]
