@@ -32,6 +32,7 @@ SESSION_PARTY = "party"
 SESSION_KEY = "key"
 SESSION_CHECK = "check"
 _WALLET_PATH = "/authorize"
+Caution = Literal["", "none", "over"]
 _OWN_QUERY = Text("직접 만든 질문", "A query of its own")
 
 
@@ -44,29 +45,35 @@ class Desk:
     key_id: str
 
     @property
-    def policies(self) -> Sequence[Policy]:
-        """What the party can ask: what it is registered for first, then its own of the catalogue, then the others."""
-        return sorted(
-            asked_by_companies(self.verifier.catalogue.policies.values()),
-            key=lambda policy: (bool(self.caution(policy)), policy.party.id != self.party.id, policy.id),
-        )
+    def policies(self) -> Sequence[tuple[Policy, Caution]]:
+        """What the party can ask, each with its :meth:`caution`.
 
-    def caution(self, policy: Policy) -> Literal["", "none", "over"]:
+        What it is registered for first, then its own of the catalogue, then the others.
+        """
+        cautions = self._cautions()
+        listed = [(each, cautions[each.id]) for each in asked_by_companies(self.verifier.catalogue.policies.values())]
+        return sorted(listed, key=lambda one: (bool(one[1]), one[0].party.id != self.party.id, one[0].id))
+
+    def caution(self, policy: Policy) -> Caution:
         """Return what a customer's wallet warns of, if a party with registrations asks this: none, or one that is over.
 
         "" for what it is registered for, and for a party that has no registration at all.
         """
-        if self._registration(policy.id) is not None:
-            return "" if self._is_registered(policy.id) else "over"
-        others = asked_by_companies(self.verifier.catalogue.policies.values())
-        return "none" if any(self._registration(each.id) is not None for each in others) else ""
+        return self._cautions()[policy.id]
 
-    def _registration(self, policy_id: str) -> str | None:
-        return self.verifier.keys.statement(self.party.id, registration_of(policy_id))
+    def _cautions(self) -> Mapping[str, Caution]:
+        """Return the caution of each policy; every registration is read once."""
+        keys, asked = self.verifier.keys, asked_by_companies(self.verifier.catalogue.policies.values())
+        found = {each.id: keys.statement(self.party.id, registration_of(each.id)) for each in asked}
+        unregistered: Caution = "none" if any(found.values()) else ""
+        return {
+            policy_id: unregistered if text is None else "" if self._holds(policy_id, text) else "over"
+            for policy_id, text in found.items()
+        }
 
-    def _is_registered(self, policy_id: str) -> bool:
+    def _holds(self, policy_id: str, registration: str) -> bool:
         now = self.verifier.clock.now()
-        lines = statement_entries("registration", policy_id, self._registration(policy_id))
+        lines = statement_entries("registration", policy_id, registration)
         return any(line.urgency(now) in {"soon", "later"} for line in lines)
 
     def policy(self, policy_id: str) -> Policy:

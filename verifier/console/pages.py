@@ -95,7 +95,7 @@ async def sign_out(request: Request) -> Response:
 @router.get("/console")
 async def choose(request: Request, desk: Staff) -> Response:
     """Ask what is to be checked."""
-    policies = [(policy, desk.caution(policy)) for policy in desk.policies]
+    policies = desk.policies
     return html(request, "console/choose.html", party=desk.party, policies=policies)
 
 
@@ -172,7 +172,7 @@ async def check_list(
         party=desk.party,
         checks=[desk.row(each) for each in page],
         next_cursor=following,
-        policies=desk.policies,
+        policies=[policy for policy, _ in desk.policies],
         state=state,
         policy=policy,
         own=OWN,

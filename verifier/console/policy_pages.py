@@ -28,7 +28,7 @@ async def policy_list(request: Request, desk: Staff) -> Response:
         request,
         "console/policies.html",
         party=desk.party,
-        policies=[(policy, desk.caution(policy)) for policy in desk.policies],
+        policies=desk.policies,
     )
 
 
