@@ -19,8 +19,8 @@ from holder_app.issuance.describe import issuer_display
 from holder_app.issuance.receiving import ClientIdentity, IssuancePorts
 from holder_app.issuance.reissuing import FlowReissuer
 from holder_app.issuance.repository import SqlIssuances, SqlLogins, SqlReminders
-from holder_app.issuance.states import Waiting
-from holder_app.issuance.waiting import list_waiting
+from holder_app.issuance.states import UNFINISHED, kind_of, offer_of
+from holder_app.issuance.use_cases import list_unfinished
 from holder_app.ports import Fetch
 from holder_app.presentation.ports import PresentationPorts
 from holder_app.presentation.repository import SqlPresentations
@@ -106,12 +106,18 @@ class Wallet:
             self.provider,
         )
 
-    def waiting(self, account_id: AccountId) -> list[dict[str, Any]]:
-        """Return what agencies decide later, for the first page: id, name of the agency, since when."""
+    def unfinished(self, account_id: AccountId) -> list[dict[str, Any]]:
+        """Return what is not in the wallet yet, for the first page: id, state, name of the agency, until when."""
         return [
-            {"id": issuance.id, "name": issuer_display(state.issued.offer), "since": state.since}
-            for issuance in list_waiting(self.issuance_ports(), account_id)
-            if isinstance(state := issuance.state, Waiting)
+            {
+                "id": issuance.id,
+                "state": issuance.state,
+                "kind": kind_of(issuance.state),
+                "name": issuer_display(offer_of(issuance.state)),
+                "until": issuance.expires_at,
+            }
+            for issuance in list_unfinished(self.issuance_ports(), account_id)
+            if isinstance(issuance.state, UNFINISHED)
         ]
 
     def presentation_ports(self) -> PresentationPorts:

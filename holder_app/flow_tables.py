@@ -1,5 +1,6 @@
 """What paused issuances and presentations have in common: sealed states in rows that move by compare-and-set."""
 
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
@@ -62,13 +63,15 @@ class SealedFlows:
             return None
         return row, self._open(row, account_id)
 
-    def of_kind(self, account_id: AccountId, kind: str) -> list[tuple[Row[tuple[object, ...]], JsonObject]]:
-        """Return the account's rows of one kind with their opened bodies, those that end first before the others.
+    def of_kinds(
+        self, account_id: AccountId, kinds: Collection[str]
+    ) -> list[tuple[Row[tuple[object, ...]], JsonObject]]:
+        """Return the account's rows of these kinds with their opened bodies, those that end first before the others.
 
         One that cannot be opened, damaged or sealed under a key that is lost, is in no other's way: it ends in time.
         """
         table = self._table
-        statement = select(table).where(table.c.account_id == account_id, table.c.kind == kind)
+        statement = select(table).where(table.c.account_id == account_id, table.c.kind.in_(kinds))
         rows = self._unit.connection.execute(statement.order_by(table.c.expires_at, table.c.id))
         opened = list[tuple[Row[tuple[object, ...]], JsonObject]]()
         for row in rows:

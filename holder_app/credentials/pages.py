@@ -41,7 +41,7 @@ async def home(request: Request, account: CurrentAccount, wallet: CurrentWallet)
         account=account,
         cards=list_cards(ports, account.id),
         records=records,
-        waiting=wallet.waiting(account.id),
+        unfinished=wallet.unfinished(account.id),
     )
 
 

@@ -19,8 +19,8 @@ class Issuances(Protocol):
         """Return the issuance if it is the account's."""
         ...
 
-    def waiting(self, account_id: AccountId) -> Sequence[Issuance]:
-        """Return the account's issuances that an agency still decides about."""
+    def unfinished(self, account_id: AccountId) -> Sequence[Issuance]:
+        """Return the account's issuances whose offer is used up and whose cards are not all in the wallet."""
         ...
 
     def advance(self, issuance: Issuance, state: IssuanceState, *, until: datetime | None = None) -> Issuance:

@@ -8,7 +8,7 @@ from sqlalchemy import delete, insert
 
 from holder_app.accounts.ports import AccountId
 from holder_app.flow_tables import SealedFlows
-from holder_app.issuance.states import Issuance, IssuanceState, kind_of, state_from_json, state_to_json
+from holder_app.issuance.states import UNFINISHED, Issuance, IssuanceState, kind_of, state_from_json, state_to_json
 from holder_app.issuance.tables import IssuanceRow, LoginRow
 from holder_app.tables import APP_TABLES, MOST_EXPIRED, table_of
 from wallet_core.adapters import sql
@@ -43,9 +43,9 @@ class SqlIssuances:
         row, body = found
         return Issuance(row.id, account_id, row.version, state_from_json(row.kind, body), row.expires_at)
 
-    def waiting(self, account_id: AccountId) -> Sequence[Issuance]:
-        """Return the account's issuances that an agency still decides about, the oldest first."""
-        found = self._flows.of_kind(account_id, "waiting")
+    def unfinished(self, account_id: AccountId) -> Sequence[Issuance]:
+        """Return the account's issuances in a state of ``UNFINISHED``, those that end first before the others."""
+        found = self._flows.of_kinds(account_id, [each.__name__.lower() for each in UNFINISHED])
         return [
             Issuance(row.id, account_id, row.version, state_from_json(row.kind, body), row.expires_at)
             for row, body in found

@@ -15,7 +15,7 @@ Every state is stored sealed: it holds codes, tokens, keys or credentials.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from holder_app.accounts.ports import AccountId
 from holder_app.credentials.keys import card_from_json, card_to_json, key_from_text, key_to_text
@@ -139,6 +139,11 @@ IssuanceState: TypeAlias = (
     Given | Reviewed | Redeeming | Authorizing | Exchanging | Signing | Preview | Waiting | Kept | Declined | Failed
 )
 
+UnfinishedState: TypeAlias = Redeeming | Exchanging | Signing | Preview | Waiting
+
+UNFINISHED: Final = (Redeeming, Exchanging, Signing, Preview, Waiting)
+"""States in which the offer is used up, or about to be: scanned again it leads nowhere."""
+
 
 @dataclass(frozen=True, slots=True)
 class Issuance:
@@ -154,6 +159,19 @@ class Issuance:
 def kind_of(state: IssuanceState) -> str:
     """Return the name under which a state is stored."""
     return type(state).__name__.lower()
+
+
+def offer_of(state: UnfinishedState) -> ResolvedOffer:
+    """Return the offer that is used up."""
+    match state:
+        case Redeeming(offer):
+            return offer
+        case Exchanging(started):
+            return started.offer
+        case Signing(pending):
+            return pending.offer
+        case Preview(issued) | Waiting(issued):
+            return issued.offer
 
 
 def state_to_json(state: IssuanceState) -> JsonObject:  # noqa: C901, PLR0911 - one case for each state

@@ -3,6 +3,7 @@
 How a code becomes cards stands in ``receiving``.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -89,6 +90,13 @@ def show_issuance(ports: IssuancePorts, account_id: AccountId, issuance_id: str)
     if issuance is None or issuance.expires_at <= ports.clock.now():
         raise NotFound("no such offer in this wallet, or it waited too long")
     return issuance
+
+
+def list_unfinished(ports: IssuancePorts, account_id: AccountId) -> Sequence[Issuance]:
+    """Return what the account agreed to and does not have yet, what ends first before the others."""
+    with ports.unit:
+        found = ports.issuances.unfinished(account_id)
+    return [issuance for issuance in found if issuance.expires_at > ports.clock.now()]
 
 
 async def fetch_offer(ports: IssuancePorts, account_id: AccountId, issuance_id: str) -> Issuance:

@@ -24,6 +24,7 @@ from holder_app.issuance.receiving import (
     wait,
 )
 from holder_app.issuance.states import Failed, Issuance, Kept, Waiting
+from holder_app.issuance.use_cases import list_unfinished
 from wallet_core.errors import FetchError, MalformedError, NotFound, PeerRefusal, StateConflict, VerificationError
 from wallet_core.protocols.oauth2.token import TokenResponse
 from wallet_core.protocols.openid4vci import wallet
@@ -37,9 +38,7 @@ RETRY_TROUBLE: Final = timedelta(minutes=10)
 
 def list_waiting(ports: IssuancePorts, account_id: AccountId) -> Sequence[Issuance]:
     """Return what agencies still decide about for this account."""
-    with ports.unit:
-        found = ports.issuances.waiting(account_id)
-    return [issuance for issuance in found if issuance.expires_at > ports.clock.now()]
+    return [issuance for issuance in list_unfinished(ports, account_id) if isinstance(issuance.state, Waiting)]
 
 
 async def ask_again(

@@ -390,6 +390,34 @@ def test_an_interrupted_offer_goes_on(town: Town) -> None:
     assert "이 카드를 지갑에 넣을까요" in person.text
 
 
+def test_a_card_that_was_not_put_into_the_wallet_is_found_again(town: Town) -> None:
+    person = browser(town)
+    read(person, town.issuer.reference)
+    offer = person.path
+    person.get("/")
+    assert "마저 할 일" not in person.text
+    person.get(offer)
+    person.post(f"{offer}/accept", {"tx_code": "123456"})
+    person.get("/")
+    assert f'href="{offer}"' in person.page.text
+    assert "시험경찰청에서 온 카드를 살펴보고 지갑에 넣어 주세요" in person.text
+    assert "까지 할 수 있어요" in person.text
+    person.get(offer)
+    person.post(f"{offer}/keep")
+    person.get("/")
+    assert "마저 할 일" not in person.text
+
+
+def test_an_offer_that_was_cut_short_is_found_again(town: Town) -> None:
+    person = browser(town)
+    ports = town.wallet.issuance_ports()
+    given = take_offer_link(ports, town.owner.id, town.issuer.link)
+    claim(ports, wait(fetch_offer(ports, town.owner.id, given.id)))
+    person.get("/")
+    assert f'href="/offers/{given.id}"' in person.page.text
+    assert "아직 다 받지 못했어요" in person.text
+
+
 def test_two_windows_on_one_offer(town: Town) -> None:
     person = browser(town)
     ports = town.wallet.issuance_ports()
