@@ -29,10 +29,11 @@ from holder_app.issuance.use_cases import (
     decline_offer,
     fetch_offer,
     keep_cards,
+    list_unfinished,
     take_offer_link,
 )
 from holder_app.issuance.verification import NoAnchor
-from holder_app.issuance.waiting import ask_again, list_waiting
+from holder_app.issuance.waiting import ask_again
 from holder_app.loopback import LoopbackListener
 from holder_app.presentation import states as presentation_states
 from holder_app.presentation.choices import SHOWN_FIELD
@@ -216,7 +217,11 @@ def _keep(desk: _Desk, issuance: Issuance, *, ask: bool) -> Issuance:
     if isinstance(issuance.state, Preview):
         card_ports = desk.wallet.card_ports()
         say("\n".join(desk.words.card(view_card(card_ports, card)) for card in issuance.state.cards))
-        _agree(desk, issuance, "keep", ask=ask)
+        try:
+            _agree(desk, issuance, "keep", ask=ask)
+        except typer.Abort:  # Ctrl-C: the offer is used up, and what came waits
+            say(desk.words.say("not_kept_yet"))
+            raise
         issuance = _run(desk, keep_cards(ports, owner, issuance.id))
     return issuance
 
@@ -265,16 +270,21 @@ def _add(desk: _Desk, issuer: str, names: list[str], *, ask: bool, paste: bool) 
 
 @app.command()
 def check(
+    yes: Yes = False,
     home: Home = DEFAULT_HOME,
     trust: Trust = None,
     lang: Lang = "ko",
     loopback: Loopback = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Ask the agencies that decide later whether they have decided, and take what they give."""
+    """Ask the agencies that decide later whether they have decided, and finish receiving what was cut short."""
     desk = _desk(home, trust, lang, loopback=loopback)
-    waiting = list_waiting(desk.wallet.issuance_ports(), desk.owner.id)
-    answers = [_run(desk, ask_again(desk.wallet.issuance_ports(), desk.owner.id, each.id)) for each in waiting]
+    ports = desk.wallet.issuance_ports()
+    unfinished = list_unfinished(ports, desk.owner.id)
+    waiting = [each for each in unfinished if isinstance(each.state, Waiting)]
+    answers = [_run(desk, ask_again(ports, desk.owner.id, each.id)) for each in waiting]
+    stopped = [each for each in unfinished if isinstance(each.state, Signing | Preview)]
+    answers += [_keep(desk, _redeem(desk, each, None, ask=not yes), ask=not yes) for each in stopped]
     card_ids = [id_ for each in answers if isinstance(each.state, Kept) for id_ in each.state.card_ids]
     cards = [show_card(desk.wallet.card_ports(), desk.owner.id, card_id) for card_id in card_ids]
     left = sum(isinstance(each.state, Waiting) for each in answers)

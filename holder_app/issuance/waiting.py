@@ -3,7 +3,6 @@
 The person agreed before the waiting began, so what comes goes into the wallet, with a line in the history.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -24,7 +23,6 @@ from holder_app.issuance.receiving import (
     wait,
 )
 from holder_app.issuance.states import Failed, Issuance, Kept, Waiting
-from holder_app.issuance.use_cases import list_unfinished
 from wallet_core.errors import FetchError, MalformedError, NotFound, PeerRefusal, StateConflict, VerificationError
 from wallet_core.protocols.oauth2.token import TokenResponse
 from wallet_core.protocols.openid4vci import wallet
@@ -34,11 +32,6 @@ from wallet_core.protocols.openid4vci.signed_metadata import metadata_trust
 
 RETRY_TROUBLE: Final = timedelta(minutes=10)
 """How soon an issuer is asked again that could not be reached or made no sense; or after its interval, if longer."""
-
-
-def list_waiting(ports: IssuancePorts, account_id: AccountId) -> Sequence[Issuance]:
-    """Return what agencies still decide about for this account."""
-    return [issuance for issuance in list_unfinished(ports, account_id) if isinstance(issuance.state, Waiting)]
 
 
 async def ask_again(

@@ -45,7 +45,7 @@ class Terminal:
     def run(self, *arguments: str, typed: str = "", trust: bool = True) -> Any:
         """Run ``jigap wallet``; an error of ours is what ``result.exception`` holds."""
         options = ["--home", str(self.home)]
-        if trust and arguments[0] in {"accept", "present", "refresh"}:
+        if trust and arguments[0] in {"accept", "check", "present", "refresh"}:
             options += ["--trust", str(self.trust)]
         return invoke([*arguments, *options], typed)
 
@@ -69,6 +69,24 @@ def terminal(town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ter
 
     monkeypatch.setattr(holder_app.home, "create_wallet", in_town)
     return Terminal(town, tmp_path)
+
+
+def test_a_card_that_was_not_put_into_the_wallet_waits_for_check(terminal: Terminal) -> None:
+    stopped = terminal.run("accept", terminal.town.issuer.link, "--tx-code", "123456", typed="y\n")
+    assert stopped.exit_code == 1
+    assert "jigap wallet check로 지갑에 넣을 수 있어요" in stopped.output
+    assert terminal.json("list") == {"cards": []}
+    assert NAME in terminal.run("check", typed="y\n").output
+    assert len(terminal.json("list")["cards"]) == 1
+    assert terminal.json("check") == {"cards": [], "waiting": 0}
+
+
+def test_receiving_that_was_cut_short_goes_on_by_check(terminal: Terminal) -> None:
+    terminal.town.issuer.down = "/credential"
+    terminal.error("accept", terminal.town.issuer.link, "--tx-code", "123456", "--yes")
+    terminal.town.issuer.down = ""
+    result = terminal.json("check", "--yes")
+    assert (len(result["cards"]), result["waiting"]) == (1, 0)
 
 
 def test_receive_list_show_present_delete(terminal: Terminal) -> None:
