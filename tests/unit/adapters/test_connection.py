@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -99,7 +101,10 @@ async def _app(scope: Any, receive: Any, send: Any) -> None:
         message = await receive()
         body += message.get("body", b"")
         more = message.get("more_body", False)
-    answer = body if scope["path"] == "/echo" else b"hello"
+    if scope["path"] == "/read-and-slow":
+        await asyncio.sleep(0.3)
+    told = {"/echo": body, "/headers": b" ".join(name for name, _ in scope["headers"])}
+    answer = told.get(scope["path"], b"hello")
     length = (b"content-length", b"%d" % len(answer))
     await send({"type": "http.response.start", "status": 200, "headers": [length]})
     await send({"type": "http.response.body", "body": answer})
@@ -147,8 +152,17 @@ def test_a_server_answers_get_head_expectation_and_close_with_one_packet_each(po
     assert waiting == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert answered.endswith(b"hello")
     assert closing.endswith(b"hello")
-    # What a client sends that heard no "go on" would be taken for the body it was to send.
-    assert b"connection: close" in answered
+    assert b"connection: close" not in answered
+
+
+def test_who_hears_an_answer_instead_of_go_on_is_left(port: int) -> None:
+    """What it sends next would be taken for the body that it was to send."""
+    head = b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    (answer,) = _everything(port, head)
+    assert b"connection: close" in answer
+    # RFC 9110 10.1.1: HTTP/1.0 knows no 100.
+    (answer,) = _everything(port, b"POST / HTTP/1.0\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n", b"ok")
+    assert answer.startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_head_without_end_is_refused_and_a_large_body_is_not(port: int) -> None:
@@ -283,6 +297,8 @@ def test_a_slow_body_and_a_rest_between_requests_are_waited_for(port: int, monke
         assert client.recv(65_536).endswith(b"hello")
 
 
+SLOW = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
+READ_AND_SLOW = b"GET /read-and-slow HTTP/1.1\r\nHost: x\r\n\r\n"
 UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
 OTHER = b"GET /other HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -329,8 +345,20 @@ def test_there_are_no_tunnels(port: int) -> None:
         ((b"POST" + HOST + b"Transfer-Encoding: chunked\r\n\r\n", b"zz\r\n"), [b"400"]),
         ((b"GET" + HOST + b"\r\n", b"\1\r\n\r\n"), [b"200", b"400"]),
         (((b"GET" + HOST + b"\r\n") * 40,), [b"200"] * 17),
+        ((SLOW + b"POST" + HOST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",), [b"200", b"400"]),
+        ((b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n", b"ok", b"\1\r\n"), [b"200", b"400"]),
     ],
-    ids=["behind it", "while it waits", "a head too long", "after its answer", "in its body", "later", "too many"],
+    ids=[
+        "behind it",
+        "while it waits",
+        "a head too long",
+        "after its answer",
+        "in its body",
+        "later",
+        "too many",
+        "in a body behind it",
+        "after an early answer",
+    ],
 )
 def test_what_cannot_be_read_takes_no_answer_from_what_could(
     port: int, parts: tuple[bytes, ...], answered: list[bytes]
@@ -339,12 +367,77 @@ def test_what_cannot_be_read_takes_no_answer_from_what_could(
     assert [each[9:12] for each in answers] == answered
 
 
-def test_who_sends_no_more_still_gets_the_answer(port: int) -> None:
+@pytest.mark.parametrize(
+    ("sent", "answered"),
+    [
+        (SLOW, [b"200"]),
+        (b"GET" + HOST + b"\r\n", [b"200"]),
+        (SLOW + b"GET" + HOST, [b"200"]),
+        (SLOW + b"POST" + HOST + b"Content-Length: 9\r\n\r\nx", [b"200"]),
+        (READ_AND_SLOW + b"POST" + HOST + b"Content-Length: 9\r\n\r\nx", [b"200", b"400"]),
+    ],
+    ids=["slow", "at once", "half a head", "half a body", "half a body, seen early"],
+)
+def test_who_sends_no_more_still_gets_the_answer(port: int, sent: bytes, answered: list[bytes]) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
-        client.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.sendall(sent)
         client.shutdown(socket.SHUT_WR)
-        assert client.recv(65_536).endswith(b"hello")
-        assert client.recv(65_536) == b""
+        answers = b""
+        while piece := client.recv(65_536):
+            answers += piece
+    assert [each[:3] for each in answers.split(b"HTTP/1.1 ")[1:]] == answered
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\nConnection: close, Upgrade\r\n",
+        b"GET / HTTP/1.0\r\nConnection: Upgrade\r\n",
+    ],
+)
+def test_who_asks_for_another_protocol_may_ask_to_close(port: int, head: bytes) -> None:
+    (answer,) = _spoken(port, head + b"Host: x\r\nUpgrade: h2c\r\n\r\n")
+    assert answer.endswith(b"hello")
+
+
+def test_a_head_has_some_lines_and_not_many(port: int) -> None:
+    some, many = (b"GET" + HOST + b"a:\r\n" * count + b"\r\n" for count in (100, 2000))
+    assert [_everything(port, head)[0][9:12] for head in (some, many)] == [b"200", b"400"]
+
+
+def test_trailers_are_no_headers(port: int) -> None:
+    chunked = b"POST /headers HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
+    (answer,) = _spoken(port, chunked + b"X-Forwarded-For: 192.0.2.1\r\nHost: y\r\n\r\n")
+    assert answer.endswith(b"\r\n\r\nhost transfer-encoding")
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n",
+        SLOW + b"GET / HT",
+    ],
+    ids=["go on", "half a head"],
+)
+def test_nobody_is_left_while_an_answer_is_due(port: int, sent: bytes) -> None:
+    (answer,) = _spoken(port, sent)
+    assert answer.startswith(b"HTTP/1.1 ")
+
+
+def test_a_connection_that_was_reset_leaves_nothing_behind(port: int) -> None:
+    def count() -> int:
+        gc.collect()
+        return sum(isinstance(each, Connection) for each in gc.get_objects())
+
+    before = count()
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+            client.sendall(b"GET" + HOST + b"\r\n")
+            client.recv(65_536)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    time.sleep(0.2)
+    assert count() <= before
 
 
 @pytest.mark.usefixtures("impatient")
@@ -376,6 +469,7 @@ def test_an_app_that_writes_without_end_meets_a_full_buffer(port: int) -> None:
         b"GET / HTTP/1.1\r\nhost: a b\r\n",
         b"GET / HTTP/1.1\r\nhost: a/c\r\n",
         b"GET / HTTP/1.1\r\nhost: user@a\r\n",
+        b"GET / HTTP/1.0\r\nhost: a\r\nhost: b\r\n",
     ],
 )
 def test_a_request_names_one_host(port: int, head: bytes) -> None:
@@ -389,6 +483,7 @@ def test_a_request_names_one_host(port: int, head: bytes) -> None:
         b"GET / HTTP/1.0\r\n",
         b"GET / HTTP/1.1\r\nhost:\r\n",
         b"GET / HTTP/1.1\r\nHost: localhost:8100\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost \t\r\n",
         b"GET / HTTP/1.1\r\nhost: [::1]:8100\r\n",
     ],
 )

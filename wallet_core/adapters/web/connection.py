@@ -6,7 +6,8 @@ import re
 import sys
 from typing import Any, Final, cast
 
-from httptools import HttpParserUpgrade
+from httptools import HttpParserUpgrade, HttpRequestParser
+from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from wallet_core.encoding import strict_json
@@ -26,6 +27,9 @@ WATCH_SECONDS: Final = 5
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Bytes of a head, or of what stands between the parts of a body and after it (chunks' extensions, trailers), after
 which no more is read; what had come by then is taken."""
+
+MAX_HEADERS: Final = 128
+"""Lines of a head, and of trailers: the shortest take thirty times their bytes, for as long as the connection rests."""
 
 MAX_WAITING: Final = 16
 """Requests that may be sent ahead while one is answered."""
@@ -85,6 +89,12 @@ class JoiningTransport:
         return getattr(self._transport, name)
 
 
+async def _refuse(_scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    headers = [(b"content-length", b"0"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 400, "headers": headers})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
 class Connection(HttpToolsProtocol):
     """One connection of a client, who may be slow but must come on: uvicorn alone would wait and read without end.
 
@@ -104,13 +114,18 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
         self._watcher.cancel()
+        self._unset_keepalive_if_required()  # uvicorn leaves it where the connection was reset, and with it all of this
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio declares it
         """Answer also whoever has sent all and says so."""
         cycle = cast("RequestResponseCycle | None", self.cycle)
-        if cycle is None or cycle.response_complete or cycle.more_body:
+        is_tls = self.scheme == "https"  # which asyncio closes in any case
+        if is_tls or cycle is None or cycle.response_complete or (cycle.more_body and not self.pipeline):
+            self.transport.close()  # what this turn wrote leaves first
             return False
+        if cycle.more_body:
+            self._refuse_in_turn(cycle)
         cycle.keep_alive = False
         return True
 
@@ -127,6 +142,7 @@ class Connection(HttpToolsProtocol):
             self._deadline = self.loop.time() + HEAD_SECONDS
         self._data = data
         super().data_received(data)
+        self._data = b""  # a connection that rests keeps nothing
 
     def _should_upgrade(self) -> bool:
         """Say yes, so that uvicorn leaves a request that asks for another protocol to the next method."""
@@ -144,6 +160,9 @@ class Connection(HttpToolsProtocol):
         rest = self._data[cast("HttpParserUpgrade", sys.exc_info()[1]).args[0] :]
         head = [b"%b %b HTTP/%b" % (self.scope["method"].encode(), self.url, self.parser.get_http_version().encode())]
         head += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        # One that asks to close as well (or HTTP/1.0) was the last for that parser: it swallows what follows.
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._data = b"\r\n".join([*head, b"", rest])
         super().data_received(self._data)
 
@@ -164,31 +183,50 @@ class Connection(HttpToolsProtocol):
         is_done = cycle.response_complete and not cycle.more_body
         if (is_being_read or is_done) and not self.pipeline:
             return True
-        if cycle.more_body:
+        if self.pipeline and cycle.more_body:
+            self._refuse_in_turn(cycle)
+        elif cycle.more_body:
             self.transport.close()
-        else:
-            cycle.keep_alive = False
-            self.flow.pause_reading()
+            return False
+        cycle.keep_alive = False
+        self.flow.pause_reading()
         return False
+
+    def _refuse_in_turn(self, cycle: RequestResponseCycle) -> None:
+        """Answer those before ``cycle``, which waits and never will be whole, and refuse it in its place."""
+        self.pipeline[0] = (cycle, _refuse)
 
     def on_message_begin(self) -> None:
         """Begin to read a head."""
         self._deadline = self.loop.time() + HEAD_SECONDS
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Read a line of a head, or a trailer."""
+        if len(self.headers) >= MAX_HEADERS:
+            raise ValueError("the request has too many headers")
+        super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """Begin to answer a request whose head is there."""
         self._bytes_beside_bodies = 0
         self._deadline = self.loop.time() + BODY_SECONDS
-        if self.parser.get_http_version() != "1.0":
-            hosts = [value for name, value in self.headers if name == b"host"]
-            # RFC 9112 3.2: "MUST respond with a 400 (Bad Request)" to none, to several, and to one that is no host.
-            if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
-                raise ValueError("the request does not name one host")
+        is_old = self.parser.get_http_version() == "1.0"
+        hosts = [value.strip(b" \t") for name, value in self.headers if name == b"host"]
+        # RFC 9112 3.2: "MUST respond with a 400 (Bad Request)" to none, to several, and to one that is no host.
+        if (hosts or not is_old) and (len(hosts) != 1 or not _HOST.fullmatch(hosts[0])):
+            raise ValueError("the request does not name one host")
+        if is_old:  # RFC 9110 10.1.1: it "MUST ignore that expectation"
+            self.expect_100_continue = False
         if len(self.pipeline) >= MAX_WAITING:
             raise ValueError("too many requests were sent ahead")
         super().on_headers_complete()
-        if self.expect_100_continue and not self.parser.should_upgrade():
+        if self.parser.should_upgrade():  # it is read again
+            return
+        # The request has its own list; what comes now are trailers, which RFC 9110 6.5.1 forbids to merge into it.
+        self.headers = []
+        self._keeps_after_body = self.expect_100_continue and self.cycle.keep_alive
+        if self.expect_100_continue:
             # Whoever hears the answer instead of "go on" sends no body: what comes next would be taken for it.
             self.cycle.keep_alive = False
 
@@ -197,7 +235,18 @@ class Connection(HttpToolsProtocol):
         self._bytes_beside_bodies = 0
         if not self.cycle.response_complete:
             self._deadline = min(self._deadline + len(body) / BODY_RATE, self.loop.time() + BODY_SECONDS)
+        self._note_body()
         super().on_body(body)
+
+    def _note_body(self) -> None:
+        if self._keeps_after_body and not self.cycle.response_started:
+            # It does not hear the answer instead.
+            self._keeps_after_body, self.cycle.keep_alive = False, True
+
+    def shutdown(self) -> None:
+        """End with the answer that is due."""
+        self._keeps_after_body = False
+        super().shutdown()
 
     def on_message_complete(self) -> None:
         """Let the app take its time with a request that is there, and the client with the next one (keep-alive)."""
@@ -206,11 +255,16 @@ class Connection(HttpToolsProtocol):
             return
         # Where the answer came first, nobody else looks at the time any more.
         self._deadline = self.loop.time() + self.timeout_keep_alive if self.cycle.response_complete else math.inf
+        self._note_body()
         super().on_message_complete()
+        self.cycle.more_body = False  # also where the answer came first
 
     def _watch(self) -> None:
         now, unsent = self.loop.time(), self.transport.get_write_buffer_size()
-        if self.flow.read_paused or unsent:  # it is us who do not read, or the client who does
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        is_due = cycle and not cycle.response_complete and (cycle.waiting_for_100_continue or not cycle.more_body)
+        # It is us who do not read, answer or say "go on", or the client who reads.
+        if self.flow.read_paused or unsent or is_due:
             self._deadline = max(self._deadline, now + BODY_SECONDS)
         if unsent == 0 or unsent < self._unsent:
             self._read_on_at = now
