@@ -288,8 +288,12 @@ def check(
     card_ids = [id_ for each in answers if isinstance(each.state, Kept) for id_ in each.state.card_ids]
     cards = [show_card(desk.wallet.card_ports(), desk.owner.id, card_id) for card_id in card_ids]
     left = sum(isinstance(each.state, Waiting) for each in answers)
-    text = "\n".join([*map(desk.words.card_line, cards), desk.words.say("still_waiting", n=left)])
-    out(as_json, {"cards": [card_json(card) for card in cards], "waiting": left}, text)
+    ended = [f"{state.reason}: {state.detail}" for each in answers if isinstance(state := each.state, Failed)]
+    lines = [*map(desk.words.card_line, cards), *(f"! {why}" for why in ended)]
+    text = "\n".join([*lines, desk.words.say("still_waiting", n=left)])
+    out(as_json, {"cards": [card_json(card) for card in cards], "waiting": left, "ended": [*ended]}, text)
+    if ended:
+        raise typer.Exit(1)
 
 
 def _known(ports: IssuancePorts, issuer: str) -> IssuancePorts:

@@ -173,7 +173,11 @@ def _claim(ports: CardPorts, account_id: AccountId, card_id: str) -> Card | None
             if card.refresh_at is not None:  # the grant cannot be opened now: no reason to try all the time
                 ports.cards.plan_refresh(account_id, card_id, now + LOOK_AGAIN)
             return card
-        return card if ports.cards.claim_refresh(account_id, card_id, now, now + BUSY) else None
+        if ports.cards.claim_refresh(account_id, card_id, now, now + BUSY):
+            return card
+        # Perhaps another card of the issuer is at it: this one comes next, as whoever asked is told.
+        ports.cards.refresh_soon(account_id, card_id, now)
+        return None
 
 
 def _needs_batch(card: Card, now: datetime) -> bool:
@@ -233,9 +237,9 @@ def _was_renewed(ports: CardPorts, card: Card) -> bool:
 
 def _refused(ports: CardPorts, card: Card, refusal: PeerRefusal) -> Refreshed:
     """Remember that the issuer gives no new copies: for good if the grant is over, for now otherwise."""
-    over = refusal.error in GRANT_OVER and not _was_renewed(ports, card)
-    denied = over or refusal.error == "credential_request_denied"
     with ports.unit:
+        over = refusal.error in GRANT_OVER and not _was_renewed(ports, card)
+        denied = over or refusal.error == "credential_request_denied"
         if over:
             ports.cards.drop_grant(card.account_id, card.id)
         elif card.status is CardStatus.REVOKED and denied:

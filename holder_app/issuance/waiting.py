@@ -3,16 +3,16 @@
 The person agreed before the waiting began, so what comes goes into the wallet, with a line in the history.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from holder_app.accounts.ports import AccountId
-from holder_app.credentials.ports import RecordKind
+from holder_app.credentials.ports import Card, RecordKind
 from holder_app.credentials.use_cases import new_record
 from holder_app.issuance.describe import describe_receipt
 from holder_app.issuance.receiving import (
-    RETRY_AFTER,
     IssuancePorts,
     advance,
     client_of,
@@ -29,6 +29,14 @@ from wallet_core.protocols.openid4vci import wallet
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
 from wallet_core.protocols.openid4vci.pending import IssuedCredentials
 from wallet_core.protocols.openid4vci.signed_metadata import metadata_trust
+from wallet_core.types import JsonObject
+
+ASKING: Final = timedelta(minutes=2)
+"""How long asking may take, as long as a refresh (``refreshing.BUSY``): the metadata, a renewed token and every card,
+each with the client's time limit. Whoever asked earlier would get what another could not store any more."""
+
+_MARGIN: Final = timedelta(seconds=1)
+"""By how much the clocks of database and process may differ."""
 
 RETRY_TROUBLE: Final = timedelta(minutes=10)
 """How soon an issuer is asked again that could not be reached or made no sense; or after its interval, if longer."""
@@ -58,21 +66,54 @@ async def ask_again(
     # vci-9.2-interval
     if now < state.next_at:
         if reminded:  # the clocks of database and process differ
-            with ports.unit:
-                ports.reminders.ask_later(issuance, state.next_at - now, turn=now.isoformat())
+            _come_again(ports, issuance, state.next_at, now)
         return issuance
-    if state.asking_since is not None and now < state.asking_since + RETRY_AFTER:
+    if state.asking_since is not None and now < state.asking_since + ASKING:
+        if reminded:
+            _come_again(ports, issuance, state.asking_since + ASKING, now)
         raise StateConflict("the issuer is being asked at the moment")
     with ports.unit:
-        # Of two that ask, one gets through: an answer with credentials comes only once.
-        issuance = ports.issuances.advance(issuance, replace(state, asking_since=now))
-        # Should this process end in the middle, another asks.
-        ports.reminders.ask_later(issuance, RETRY_AFTER)
-    return await _ask(ports, issuance, state)
+        if is_free := _claim_token(ports, account_id, state, now):
+            # Of two that ask, one gets through: an answer with credentials comes only once.
+            issuance = ports.issuances.advance(issuance, replace(state, asking_since=now))
+            # Should this process end in the middle, another asks.
+            ports.reminders.ask_later(issuance, ASKING)
+    if not is_free:
+        if reminded:
+            _come_again(ports, issuance, now + ASKING, now)
+        raise StateConflict("new copies of a card that came before are being fetched at the moment")
+    try:
+        return await _ask(ports, issuance, state, now)
+    finally:
+        _release_token(ports, account_id, state)
 
 
-async def _ask(ports: IssuancePorts, issuance: Issuance, state: Waiting) -> Issuance:
-    now = ports.clock.now()
+def _come_again(ports: IssuancePorts, issuance: Issuance, at: datetime, now: datetime) -> None:
+    """Have the durable job, which is running, come back: without it nobody asks any more by itself.
+
+    One for each time, so that jobs do not gather; a little later, so that it is not the one that runs.
+    """
+    with ports.unit:
+        ports.reminders.ask_later(issuance, at - now + _MARGIN, turn=at.isoformat())
+
+
+def _claim_token(ports: IssuancePorts, account_id: AccountId, state: Waiting, now: datetime) -> bool:
+    """Keep others from refreshing the cards that came before, which have the same refresh token; false if one is."""
+    for card_id in state.card_ids:
+        if ports.cards.get(account_id, card_id) is not None:
+            return ports.cards.claim_refresh(account_id, card_id, now, now + ASKING)
+    return True
+
+
+def _release_token(ports: IssuancePorts, account_id: AccountId, state: Waiting) -> None:
+    with ports.unit:
+        for card_id in state.card_ids:
+            if (card := ports.cards.get(account_id, card_id)) is not None:
+                ports.cards.plan_refresh(account_id, card_id, card.refresh_at)
+                return
+
+
+async def _ask(ports: IssuancePorts, issuance: Issuance, state: Waiting, now: datetime) -> Issuance:
     state = _with_latest_token(ports, issuance.account_id, state)
 
     def keep(token: TokenResponse) -> None:
@@ -98,17 +139,25 @@ async def _ask(ports: IssuancePorts, issuance: Issuance, state: Waiting) -> Issu
     cards = await verified_cards(ports, issuance, answer, state.signers)
     if isinstance(cards, Issuance):
         return cards
-    card_ids = state.card_ids + tuple(card.id for card in cards)
-    rest = replace(answer, batches=())
-    if not card_ids and not answer.deferred:
-        return fail(ports, issuance, answer.offer, Failed("denied", _why(answer)))
-    now = ports.clock.now()
+    if not state.card_ids and not cards and not answer.deferred:
+        return fail(ports, issuance, answer.offer, Failed(_reason(answer), _why(answer)))
+    moved = _take(ports, issuance, state, answer, cards)
+    if cards:
+        await notify(ports, issuance.account_id, answer, NotificationEvent.CREDENTIAL_ACCEPTED)
+    return moved
+
+
+def _take(
+    ports: IssuancePorts, issuance: Issuance, before: Waiting, answer: IssuedCredentials, cards: Sequence[Card]
+) -> Issuance:
+    """Put what came into the wallet, tell what was refused, and go on waiting for what is still put off."""
+    now, account_id = ports.clock.now(), issuance.account_id
+    card_ids = before.card_ids + tuple(card.id for card in cards)
+    following: Waiting | Kept = Kept(card_ids)
+    if answer.deferred:
+        rest = replace(answer, batches=())
+        following = Waiting(rest, before.signers, before.since, now + interval_of(answer), card_ids)
     with ports.unit:
-        if answer.deferred:
-            next_at = now + interval_of(answer)
-            following: Waiting | Kept = Waiting(rest, state.signers, state.since, next_at, card_ids)
-        else:
-            following = Kept(card_ids)
         moved = ports.issuances.advance(issuance, following)
         if isinstance(following, Waiting):
             ports.reminders.ask_later(moved, following.next_at - now)
@@ -116,9 +165,10 @@ async def _ask(ports: IssuancePorts, issuance: Issuance, state: Waiting) -> Issu
             ports.cards.add(card)
         if cards:
             body = describe_receipt(answer.offer, cards, ports.catalogue)
-            ports.history.add(new_record(ports.random, issuance.account_id, RecordKind.RECEIVED, now, body))
-    if cards:
-        await notify(ports, issuance.account_id, answer, NotificationEvent.CREDENTIAL_ACCEPTED)
+            ports.history.add(new_record(ports.random, account_id, RecordKind.RECEIVED, now, body))
+        if answer.failures.keys() - before.issued.failures.keys():
+            told: JsonObject = {**describe_receipt(answer.offer, (), ports.catalogue), "reason": _reason(answer)}
+            ports.history.add(new_record(ports.random, account_id, RecordKind.FAILED, now, told))
     return moved
 
 
@@ -145,6 +195,11 @@ def _keep_token(ports: IssuancePorts, issuance: Issuance, before: Waiting, renew
         with ports.unit:
             ports.cards.rotate_token(issuance.account_id, issuer, old, new)
     return advance(ports, issuance, renewed)
+
+
+def _reason(answer: IssuedCredentials) -> str:
+    """Tell a decision from a transaction that is over: its answer may have been lost on the way (OpenID4VCI 9.3)."""
+    return "denied" if any("credential_request_denied" in why for why in answer.failures.values()) else "refused"
 
 
 def _why(answer: IssuedCredentials) -> str:

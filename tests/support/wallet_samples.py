@@ -318,7 +318,10 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
             "account": {"name": LONG_NAME},
             "cards": [USED_UP, UNREADABLE, replace(CARD, state=CardState.REVOKED)],
             "records": [CHANGED, RENEWED, replace(SENT, body={}, is_readable=False)],
-            "waiting": [{"id": "o-1", "name": POLICE, "since": NOW}],
+            "unfinished": [
+                {"id": "o-1", "kind": kind, "state": {"since": NOW}, "name": POLICE, "until": NOW}
+                for kind in ("preview", "signing", "waiting")
+            ],
         },
     ),
     "history": (

@@ -78,7 +78,7 @@ def test_a_card_that_was_not_put_into_the_wallet_waits_for_check(terminal: Termi
     assert terminal.json("list") == {"cards": []}
     assert NAME in terminal.run("check", typed="y\n").output
     assert len(terminal.json("list")["cards"]) == 1
-    assert terminal.json("check") == {"cards": [], "waiting": 0}
+    assert terminal.json("check") == {"cards": [], "waiting": 0, "ended": []}
 
 
 def test_receiving_that_was_cut_short_goes_on_by_check(terminal: Terminal) -> None:

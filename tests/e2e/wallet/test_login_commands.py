@@ -128,10 +128,21 @@ def test_an_agency_that_decides_later(desk: Desk) -> None:
     desk.issuer.deferrals = 1
     result = desk.run("add", ISSUER, *WHAT, "--yes", "--json")
     assert json.loads(result.stdout) == {"cards": [], "deferred": True}
-    assert json.loads(desk.run("check", "--json").stdout) == {"cards": [], "waiting": 1}
+    assert json.loads(desk.run("check", "--json").stdout) == {"cards": [], "waiting": 1, "ended": []}
     desk.town.clock.pass_by(RETRY_TROUBLE)
     answer = json.loads(desk.run("check", "--json").stdout)
     assert (len(answer["cards"]), answer["waiting"]) == (1, 0)
+
+
+def test_check_says_that_an_agency_decided_against_it(desk: Desk) -> None:
+    desk.issuer.deferrals = 1
+    desk.run("add", ISSUER, *WHAT, "--yes", "--json")
+    desk.issuer.refuse["/agencies/police/deferred"] = desk.issuer.reply({"error": "credential_request_denied"}, 400)
+    desk.town.clock.pass_by(RETRY_TROUBLE)
+    result = desk.run("check", "--json")
+    assert result.exit_code == 1
+    (why,) = json.loads(result.stdout)["ended"]
+    assert why.startswith("denied: ")
 
 
 def test_the_listener_takes_one_answer_and_nothing_else() -> None:

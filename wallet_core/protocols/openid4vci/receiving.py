@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from wallet_core import spec_versions as spec
-from wallet_core.errors import MalformedError, PeerRefusal, VerificationError
+from wallet_core.errors import FetchError, MalformedError, PeerRefusal, VerificationError
 from wallet_core.http import Flow, HttpRequest, HttpResponse
 from wallet_core.jose import jws
 from wallet_core.keys.algorithms import PublicKey
@@ -40,7 +40,7 @@ FINAL_ERRORS: Final = frozenset({"credential_request_denied", "invalid_transacti
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
-Trouble = PeerRefusal | MalformedError | VerificationError
+Trouble = FetchError | PeerRefusal | MalformedError | VerificationError
 """What one answer may come to without costing the others."""
 
 
@@ -192,6 +192,7 @@ def poll_deferred(
         random: needed with a client, for its proofs.
 
     Raises:
+        FetchError: a server was not reached, and nothing came; it can be asked again.
         PeerRefusal: the issuer refused for now, and nothing came; it can be asked again.
         MalformedError: an answer breaks a rule, and nothing came.
     """
@@ -201,16 +202,17 @@ def poll_deferred(
     for each in waiting.deferred:
         encryption = _encryption(waiting.offer)
         request = _deferred_request(waiting.offer, token, each, encryption)
-        response = yield from talk.send(request, token)
-        if response.status == 401 and token.refresh_token is not None:
-            token = yield from refresh(talk, token)
-            # RFC 6749 6: the server may have revoked the refresh token before it.
-            keep(token)
-            response = yield from talk.send(request, token)
+        # An answer with credentials comes only once: whatever befalls the others, what came is returned.
         try:
+            response = yield from talk.send(request, token)
+            if response.status == 401 and token.refresh_token is not None:
+                token = yield from refresh(talk, token)
+                # RFC 6749 6: the server may have revoked the refresh token before it.
+                keep(token)
+                response = yield from talk.send(request, token)
             answer = messages.parse_deferred_response(response, encryption, transaction_id=each.transaction_id)
             _file(waiting.offer, each.configuration_id, answer, batches, left, keys=each.keys)
-        except (PeerRefusal, MalformedError, VerificationError) as exc:
+        except (FetchError, PeerRefusal, MalformedError, VerificationError) as exc:
             # OpenID4VCI 9.3: credential_request_denied and invalid_transaction_id end it; anything else may pass.
             # vci-9.3-final
             if isinstance(exc, PeerRefusal) and exc.error in FINAL_ERRORS:
