@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 from starlette.testclient import TestClient
 
-from tests.e2e.test_verifier_console import PAGE, POLICY, WALLET, Staff, opened
+from tests.e2e.test_verifier_console import PAGE, POLICY, WALLET, Staff, opened, signed_in
 from tests.support.html import assert_whole
 from tests.support.presentations import CLAIMS, NOW
 from tests.support.verifying import HOST, PARTY, VerifierUnderTest
@@ -24,10 +24,8 @@ SECRET = b"s" * 32
 @pytest.fixture
 def staff(sqlite_verifier: VerifierUnderTest) -> Iterator[Staff]:
     """A clerk who has signed in."""
-    found = opened(sqlite_verifier, demo=True, wallet=WALLET)
-    found.sign_in()
-    yield found
-    found.client.close()
+    with signed_in(sqlite_verifier) as found:
+        yield found
 
 
 def spoken(staff: Staff) -> str:

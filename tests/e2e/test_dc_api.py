@@ -322,6 +322,18 @@ def test_the_desk_takes_an_answer_and_ends_the_requests_beside_it(sqlite_scene: 
     assert [each["state"] for each in again[:3]].count("verified") == 1
 
 
+def test_the_desk_takes_no_good_answer_once_it_has_stopped(sqlite_scene: Scene) -> None:
+    staff = desk_of(sqlite_scene)
+    page, _, _ = staff.start()
+    call = requests_of(call_on(staff, page))
+    credential = wallet_of(sqlite_scene).answer(SIGNED, call[SIGNED])
+    assert staff.post(f"{page}/stop", page).status_code == 303
+    answer = staff.post(f"{page}/answer", "/console", answer=json.dumps(credential))
+    assert (answer.status_code, answer.headers["location"]) == (303, page)
+    assert staff.state(page) == "expired"
+    assert "묻기를 그만뒀어요" in staff.get(page)
+
+
 def test_the_desk_keeps_its_code_when_nothing_useful_came(sqlite_scene: Scene) -> None:
     staff = desk_of(sqlite_scene)
     page, _, _ = staff.start()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.test_verifier_console import PAGE, POLICY, Staff, opened
+from tests.e2e.test_verifier_console import PAGE, POLICY, Staff, opened, signed_in
 from tests.support.html import assert_whole
 from tests.support.presentations import CLAIMS, query
 from tests.support.transactions import transaction
@@ -28,10 +28,8 @@ PAGES = [
 @pytest.fixture
 def staff(sqlite_verifier: VerifierUnderTest) -> Iterator[Staff]:
     """A browser of the party's staff, signed in."""
-    found = opened(sqlite_verifier, demo=True, wallet="https://wallet.example")
-    found.sign_in()
-    yield found
-    found.client.close()
+    with signed_in(sqlite_verifier) as found:
+        yield found
 
 
 def text_of(page: str) -> str:

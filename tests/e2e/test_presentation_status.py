@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, func, select
 from starlette.testclient import TestClient
 
 from tests.simulators import run_flow
@@ -14,7 +15,11 @@ from tests.support.mdoc_presentations import MdocAgency
 from tests.support.presentations import AGENCY, NOW, Agency, new_ca, query
 from tests.support.verifying import HOST, VerifierUnderTest
 from verifier.app import create_app
+from verifier.presentations.tasks import FORGET_LISTS, tasks
+from verifier.status.ports import StoredList
+from verifier.status.tables import StatusListRow
 from verifier.status.use_cases import StatusLists, delete_old_lists, look_until_known
+from verifier.tables import APP_TABLES, table_of
 from wallet_core.encoding import base64url
 from wallet_core.errors import FetchError, WalletError
 from wallet_core.formats.sd_jwt.holder import HeldSdJwt
@@ -291,6 +296,25 @@ def test_old_copies_are_deleted(sqlite_provider: Provider) -> None:
         with (unit := verifier.database.unit()):
             now = NOW + timedelta(days=days)
             assert delete_old_lists(verifier.status_storage(unit), now=now) == gone
+
+
+def test_old_copies_are_deleted_in_parts(sqlite_provider: Provider, monkeypatch) -> None:
+    monkeypatch.setattr("verifier.status.use_cases.BATCH", 2)
+    monkeypatch.setattr("verifier.presentations.tasks.LISTS", 2)
+    verifier = sqlite_provider.under_test.verifier
+    with (unit := verifier.database.unit()):
+        for number in range(3):
+            verifier.status_storage(unit).lists.put(StoredList(f"{URI}/{number}", JWT, b"token", NOW))
+    sqlite_provider.under_test.clock.advance(8 * 86_400)
+    forget = tasks(verifier)[FORGET_LISTS].run
+    for left, queued in ((1, [FORGET_LISTS]), (0, [])):
+        with (unit := verifier.database.unit()):
+            unit.connection.execute(delete(APP_TABLES.job))
+            forget(None, unit, None)
+            assert (
+                unit.connection.execute(select(func.count()).select_from(table_of(StatusListRow))).scalar_one() == left
+            )
+            assert unit.connection.execute(select(APP_TABLES.job.c.name)).scalars().all() == queued
 
 
 @pytest.mark.clause("tsl-5.2-mdoc")

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.test_verifier_console import POLICY, TAX, WALLET, Staff, opened
+from tests.e2e.test_verifier_console import PAGE, POLICY, TAX, Staff, signed_in
 from tests.support.presentations import NOW
 from tests.support.registering import PARTY_ID, register
-from tests.support.verifying import PARTY, VerifierUnderTest
+from tests.support.verifying import HOST, PARTY, VerifierUnderTest
 from verifier.relying_parties.ports import registration_of
 from wallet_core.protocols.openid4vp.registration import create_registration_certificate, registration_of_policy
 
@@ -37,10 +37,8 @@ def file(under_test: VerifierUnderTest, policy: str, *, days: int) -> None:
 @pytest.fixture
 def stranger(sqlite_verifier: VerifierUnderTest) -> Iterator[Staff]:
     """Staff of a party without any registration, signed in."""
-    found = opened(sqlite_verifier, demo=True, wallet=WALLET)
-    found.sign_in()
-    yield found
-    found.client.close()
+    with signed_in(sqlite_verifier) as found:
+        yield found
 
 
 @pytest.fixture
@@ -88,12 +86,33 @@ def test_a_check_that_is_not_registered_is_asked_only_after_a_yes(staff: Staff, 
     assert staff.post("/console/checks", made, **fields).status_code == 303
 
 
+def test_a_new_code_that_needs_a_yes_meanwhile_still_ends_the_old_one(staff: Staff) -> None:
+    page = ask(staff, REGISTERED).headers["location"]
+    form = dict(re.findall(r'<input type="hidden" name="(csrf_token|instead|policy)" value="([^"]+)"', staff.get(page)))
+    # The registration ends while the customer is waited for.
+    file(staff.under_test, REGISTERED, days=-1)
+    refused = staff.client.post(f"{HOST}/console/checks", data=form, headers={**PAGE, "Origin": HOST})
+    assert refused.status_code == 400
+    names = "csrf_token|instead|policy"
+    form = dict(re.findall(rf'<input type="hidden" name="({names})" value="([^"]+)"', refused.text))
+    made = staff.client.post(
+        f"{HOST}/console/checks",
+        data={**form, "warned": "on"},
+        headers={**PAGE, "Origin": HOST},
+        follow_redirects=False,
+    )
+    assert made.headers["location"] != page
+    assert staff.state(page) == "expired"
+
+
 def test_no_other_page_makes_such_a_code_without_a_yes(staff: Staff) -> None:
     detail = staff.get(f"/console/policies/{POLICY}")
     assert WARNING in detail
     assert f'href="/console/ask?policy={POLICY}"' in detail
     assert 'action="/console/checks"' not in detail
     assert WARNING in staff.get(f"/console/counter?policy={POLICY}")
+    # No registration covers a query of its own.
+    assert WARNING in staff.get("/console/try")
 
 
 def test_what_was_filled_in_stays_while_the_yes_is_missing(staff: Staff) -> None:
@@ -102,7 +121,26 @@ def test_what_was_filled_in_stays_while_the_yes_is_missing(staff: Staff) -> None
     assert 'value="184,000"' in refused.text
 
 
+@pytest.mark.parametrize("kept", [b"\xff\xfe", b"nothing of the kind"], ids=["no-text", "no-token"])
+def test_a_registration_that_cannot_be_read_is_in_no_other_page_s_way(staff: Staff, kept: bytes) -> None:
+    folder = staff.under_test.verifier.settings.key_store
+    assert folder
+    (path,) = folder.glob(f"{PARTY}.{registration_of(OVER)}.*")
+    path.write_bytes(kept)
+    page = staff.get("/console?lang=en")
+    assert (page.count("Registration unreadable"), page.count("Registration ended")) == (1, 0)
+    for other in (
+        "/console/checks",
+        "/console/file",
+        f"/console/ask?policy={REGISTERED}",
+        f"/console/ask?policy={OVER}",
+    ):
+        staff.get(other)
+    assert ask(staff, REGISTERED).status_code == 303
+
+
 def test_a_party_without_any_registration_sees_no_warning(stranger: Staff) -> None:
     assert "등록하지 않음" not in stranger.get("/console")
-    assert WARNING not in stranger.get(f"/console/ask?policy={POLICY}")
+    for page in (f"/console/ask?policy={POLICY}", "/console/try"):
+        assert WARNING not in stranger.get(page)
     assert ask(stranger, POLICY).status_code == 303

@@ -3,6 +3,7 @@
 import html as html_module
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -67,6 +68,15 @@ def opened(under_test: VerifierUnderTest, **settings: Any) -> Staff:
     changed = under_test.verifier.settings.model_copy(update=settings)
     app = create_app(replace(under_test.verifier, settings=changed))
     return Staff(under_test, TestClient(app, base_url=HOST))
+
+
+@contextmanager
+def signed_in(under_test: VerifierUnderTest) -> Iterator[Staff]:
+    """A browser of the party's staff, signed in."""
+    found = opened(under_test, demo=True, wallet=WALLET)
+    found.sign_in()
+    yield found
+    found.client.close()
 
 
 @pytest.fixture

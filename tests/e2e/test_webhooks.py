@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
@@ -433,6 +433,28 @@ def test_what_is_dead_is_forgotten_after_its_days(receiver: Receiver) -> None:
         with verifier.verifier.database.unit() as unit:
             forget(None, unit, None)
         assert len(deliveries(verifier)) == left
+
+
+def test_what_is_dead_is_forgotten_in_parts(receiver: Receiver, monkeypatch) -> None:
+    for module in ("use_cases", "tasks"):
+        monkeypatch.setattr(f"verifier.webhooks.{module}.BATCH", 2)
+    verifier = receiver.under_test
+    receiver.answers = [HttpResponse(410)] * 3
+    for _ in range(3):
+        verifier.present(verifier.ask()["authorization_request"])
+    receiver.work()
+    verifier.clock.advance(31 * 86_400)
+    from verifier.webhooks.tasks import FORGET, tasks
+
+    forget = tasks(verifier.verifier)[FORGET].run
+    for left in (1, 0):
+        with verifier.verifier.database.unit() as unit:
+            unit.connection.execute(delete(APP_TABLES.job))
+            forget(None, unit, None)
+            queued = unit.connection.execute(select(APP_TABLES.job.c.name, APP_TABLES.job.c.queue)).all()
+        assert len(deliveries(verifier)) == left
+        # More is due: the next part follows at once.
+        assert queued == ([(FORGET, QUEUE)] if left else [])
 
 
 def test_a_party_whose_webhook_was_removed_is_told_nothing(receiver: Receiver, monkeypatch) -> None:

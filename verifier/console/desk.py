@@ -20,7 +20,7 @@ from wallet_core.adapters.ui.claims import claim_lines
 from wallet_core.adapters.web import session
 from wallet_core.catalogue import CredentialType, Policy, Text
 from wallet_core.catalogue.transaction import TransactionLine, TransactionMember, TransactionType
-from wallet_core.errors import AccessDenied, InvalidTransactionData, NotFound
+from wallet_core.errors import AccessDenied, InvalidTransactionData, KeyUnavailable, NotFound
 from wallet_core.protocols.openid4vp.presented import PresentedCredential
 from wallet_core.protocols.openid4vp.transaction_data import TransactionData, understand
 from wallet_core.spec_versions import FORMAT_MDOC
@@ -32,7 +32,7 @@ SESSION_PARTY = "party"
 SESSION_KEY = "key"
 SESSION_CHECK = "check"
 _WALLET_PATH = "/authorize"
-Caution = Literal["", "none", "over"]
+Caution = Literal["", "none", "over", "broken"]
 _OWN_QUERY = Text("직접 만든 질문", "A query of its own")
 
 
@@ -45,36 +45,45 @@ class Desk:
     key_id: str
 
     @property
-    def policies(self) -> Sequence[tuple[Policy, Caution]]:
-        """What the party can ask, each with its :meth:`caution`.
+    def policies(self) -> Sequence[Policy]:
+        """What the party can ask: its own policies of the catalogue first, then the others."""
+        asked = asked_by_companies(self.verifier.catalogue.policies.values())
+        return sorted(asked, key=lambda policy: (policy.party.id != self.party.id, policy.id))
 
-        What it is registered for first, then its own of the catalogue, then the others.
-        """
+    @property
+    def cautioned_policies(self) -> Sequence[tuple[Policy, Caution]]:
+        """The same, each with its :meth:`caution`, and what it is registered for before all others."""
         cautions = self._cautions()
-        listed = [(each, cautions[each.id]) for each in asked_by_companies(self.verifier.catalogue.policies.values())]
-        return sorted(listed, key=lambda one: (bool(one[1]), one[0].party.id != self.party.id, one[0].id))
+        return sorted(((each, cautions[each.id]) for each in self.policies), key=lambda one: bool(one[1]))
 
     def caution(self, policy: Policy) -> Caution:
         """Return what a customer's wallet warns of, if a party with registrations asks this: none, or one that is over.
 
-        "" for what it is registered for, and for a party that has no registration at all.
+        "broken" where the one that is kept cannot be read; "" for what it is registered for, and for a party that has
+        no registration at all.
         """
         return self._cautions()[policy.id]
 
+    @property
+    def own_query_caution(self) -> Caution:
+        """What a customer's wallet warns of where the party asks a query of its own, which no registration covers."""
+        return "none" if any(self._registered(each.id) is not None for each in self.policies) else ""
+
     def _cautions(self) -> Mapping[str, Caution]:
         """Return the caution of each policy; every registration is read once."""
-        keys, asked = self.verifier.keys, asked_by_companies(self.verifier.catalogue.policies.values())
-        found = {each.id: keys.statement(self.party.id, registration_of(each.id)) for each in asked}
-        unregistered: Caution = "none" if any(found.values()) else ""
-        return {
-            policy_id: unregistered if text is None else "" if self._holds(policy_id, text) else "over"
-            for policy_id, text in found.items()
-        }
+        found = {each.id: self._registered(each.id) for each in self.policies}
+        unregistered: Caution = "none" if any(one is not None for one in found.values()) else ""
+        return {policy_id: unregistered if one is None else one for policy_id, one in found.items()}
 
-    def _holds(self, policy_id: str, registration: str) -> bool:
-        now = self.verifier.clock.now()
-        lines = statement_entries("registration", policy_id, registration)
-        return any(line.urgency(now) in {"soon", "later"} for line in lines)
+    def _registered(self, policy_id: str) -> Caution | None:
+        """Return the caution of a policy for which a registration is kept; None where there is none."""
+        try:
+            text = self.verifier.keys.statement(self.party.id, registration_of(policy_id))
+        except KeyUnavailable:
+            return "broken"
+        for line in statement_entries("registration", policy_id, text):
+            return "" if line.urgency(self.verifier.clock.now()) in {"soon", "later"} else "over"
+        return None if text is None else "broken"
 
     def policy(self, policy_id: str) -> Policy:
         """Return a policy. Raises ``NotFound``."""
@@ -142,8 +151,7 @@ class Desk:
         return {
             "id": check_id,
             "answered": result.id,
-            "policy": (policy := self.policy(result.policy_id or "")),
-            "caution": self.caution(policy),
+            "policy": self.policy(result.policy_id or ""),
             "state": result.state,
             "credentials": [self._credential(one) for group in groups.values() for one in group],
             "checks": result.checks,

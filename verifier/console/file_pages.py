@@ -57,7 +57,7 @@ async def file_form(
 
 def _ask(request: Request, desk: Desk, *, error: str = "", text: str = "") -> Response:
     status = 400 if error else 200
-    policies = [policy for policy, _ in desk.policies]
+    policies = desk.policies
     return html(
         request, "console/file.html", status=status, party=desk.party, policies=policies, error=error, text=text
     )

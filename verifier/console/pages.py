@@ -95,8 +95,7 @@ async def sign_out(request: Request) -> Response:
 @router.get("/console")
 async def choose(request: Request, desk: Staff) -> Response:
     """Ask what is to be checked."""
-    policies = desk.policies
-    return html(request, "console/choose.html", party=desk.party, policies=policies)
+    return html(request, "console/choose.html", party=desk.party, policies=desk.cautioned_policies)
 
 
 @router.get("/console/ask")
@@ -137,7 +136,7 @@ async def start(
     ports, found = desk.verifier.presentations, desk.policy(policy)
     fields = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
     if desk.caution(found) and not warned:
-        return _policy(request, desk, found, desk.forms(found, fields), status=400, unwarned=True)
+        return _policy(request, desk, found, desk.forms(found, fields), status=400, unwarned=True, instead=instead)
     if instead and not await _stop(desk, instead):
         return see_other(f"/console/checks/{instead}")
     try:
@@ -172,7 +171,7 @@ async def check_list(
         party=desk.party,
         checks=[desk.row(each) for each in page],
         next_cursor=following,
-        policies=[policy for policy, _ in desk.policies],
+        policies=desk.policies,
         state=state,
         policy=policy,
         own=OWN,
@@ -191,6 +190,7 @@ async def check_page(request: Request, desk: Staff, check_id: str) -> Response:
         return html(request, "console/result.html", party=desk.party, check=shown)
     links = show_links(ports, desk.party, check_id, wallet_endpoint=desk.wallet_endpoint)
     shown |= {
+        "caution": desk.caution(shown["policy"]),
         "uri": links.across,
         "wallet_uri": links.beside,
         "browser": "" if links.browser is None else strict_json.dumps_text(links.browser),

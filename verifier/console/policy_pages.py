@@ -28,7 +28,7 @@ async def policy_list(request: Request, desk: Staff) -> Response:
         request,
         "console/policies.html",
         party=desk.party,
-        policies=desk.policies,
+        policies=desk.cautioned_policies,
     )
 
 
@@ -50,7 +50,8 @@ async def policy_detail(request: Request, desk: Staff, policy_id: str) -> Respon
 @router.get("/console/try")
 async def try_page(request: Request, desk: Staff) -> Response:
     """Ask for a query."""
-    return html(request, "console/try.html", party=desk.party, query="", problem="")
+    caution = desk.own_query_caution
+    return html(request, "console/try.html", party=desk.party, caution=caution, query="", problem="")
 
 
 @router.post("/console/try")
@@ -66,7 +67,8 @@ async def try_form(
         # Ours, and never the query's words: what is wrong with it is for whoever wrote it.
         if error.fault != "you":
             raise
-        return html(request, "console/try.html", status=400, party=desk.party, query=query, problem=error.description)
+        shown = {"caution": desk.own_query_caution, "query": query, "problem": error.description}
+        return html(request, "console/try.html", status=400, party=desk.party, **shown)
     return see_other(f"/console/asked/{made.id}")
 
 

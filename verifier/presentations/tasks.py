@@ -6,6 +6,7 @@ from typing import Any
 from verifier.dependencies import Verifier
 from verifier.presentations.use_cases.records import Sealed, keep_sealed, seal_waiting
 from verifier.presentations.use_cases.results import BATCH, delete_old_presentations, move_on_in_time
+from verifier.status.use_cases import BATCH as LISTS
 from verifier.status.use_cases import delete_old_lists
 from verifier.tables import APP_TABLES
 from wallet_core.adapters import log
@@ -55,7 +56,8 @@ def tasks(verifier: Verifier) -> dict[str, Task]:
             enqueue(unit.connection, APP_TABLES, FORGET)
 
     def forget_lists(_job: Job, unit: UnitOfWork, _prepared: Any) -> None:
-        delete_old_lists(verifier.status_storage(unit), now=verifier.clock.now())
+        if delete_old_lists(verifier.status_storage(unit), now=verifier.clock.now()) == LISTS:
+            enqueue(unit.connection, APP_TABLES, FORGET_LISTS)
 
     return {
         MOVE_ON: Task(move_on),

@@ -32,8 +32,8 @@ class StoredLists(Protocol):
         """Keep a copy instead of an older one."""
         ...
 
-    def delete_old(self, *, before: datetime) -> int:
-        """Delete copies fetched before a time, and return how many."""
+    def delete_old(self, *, before: datetime, limit: int) -> int:
+        """Delete up to ``limit`` copies fetched before a time, and return how many."""
         ...
 
 

@@ -3,12 +3,12 @@
 import hashlib
 from datetime import datetime
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, select, update
 
 from verifier.status.ports import StoredList
 from verifier.status.tables import StatusListRow
 from verifier.tables import table_of
-from wallet_core.adapters.sql import UnitOfWork, insert_if_absent
+from wallet_core.adapters.sql import UnitOfWork, delete_some, insert_if_absent
 
 _TABLE = table_of(StatusListRow)
 _FIND = select(_TABLE).where(_TABLE.c.digest == bindparam("wanted"))
@@ -45,9 +45,9 @@ class SqlStoredLists:
             values = {"wanted": digest, "token": stored.token, "at": stored.fetched_at}
             self._unit.connection.execute(_PUT, values)
 
-    def delete_old(self, *, before: datetime) -> int:
-        """Delete copies fetched before a time, and return how many."""
-        return self._unit.connection.execute(delete(_TABLE).where(_TABLE.c.fetched_at < before)).rowcount
+    def delete_old(self, *, before: datetime, limit: int) -> int:
+        """Delete up to ``limit`` copies fetched before a time, and return how many."""
+        return delete_some(self._unit.connection, _TABLE, _TABLE.c.fetched_at < before, limit=limit)
 
 
 def _digest(uri: str, media_type: str) -> bytes:

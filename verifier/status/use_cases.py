@@ -31,6 +31,9 @@ MAX_FAILED: Final = 1024
 RETRY_AFTER: Final = timedelta(seconds=5)
 """How long a list that could not be had is not asked for again: an issuer that is down must not slow every check."""
 
+BATCH: Final = 50
+"""Old copies that one job deletes: a large list has megabytes."""
+
 KEPT: Final = timedelta(days=7)
 """How long a copy stays in the database after it was fetched; no policy relies on an older one."""
 
@@ -166,8 +169,8 @@ async def look_until_known(
 
 
 def delete_old_lists(storage: StatusStorage, *, now: datetime) -> int:
-    """Delete copies that nobody may rely on any more, in the caller's unit of work, and return how many."""
-    return storage.lists.delete_old(before=now - KEPT)
+    """Delete up to :data:`BATCH` copies that nobody may rely on any more, in the caller's unit; return how many."""
+    return storage.lists.delete_old(before=now - KEPT, limit=BATCH)
 
 
 def _holds(known: FetchedStatusList, now: datetime) -> bool:

@@ -101,8 +101,8 @@ class Webhooks(Protocol):
         """Store a delivery in its next turn, with a job for it after ``wait``; without one if that is None."""
         ...
 
-    def delete_dead(self, *, before: datetime) -> int:
-        """Delete deliveries that were given up before then, and return how many."""
+    def delete_dead(self, *, before: datetime, limit: int) -> int:
+        """Delete up to ``limit`` deliveries that were given up before then, and return how many."""
         ...
 
 

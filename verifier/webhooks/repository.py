@@ -12,7 +12,7 @@ from verifier.tables import APP_TABLES, table_of
 from verifier.webhooks.ports import Delivery, Endpoint
 from verifier.webhooks.tables import WebhookDeliveryRow, WebhookRow
 from wallet_core.adapters.jobs import enqueue
-from wallet_core.adapters.sql import UnitOfWork
+from wallet_core.adapters.sql import UnitOfWork, delete_some
 from wallet_core.encoding import strict_json
 from wallet_core.ports import Seal
 from wallet_core.types import JsonObject
@@ -134,9 +134,9 @@ class SqlWebhooks:
             payload: JsonObject = {"delivery": delivery.id, "turn": delivery.turn}
             enqueue(self._unit.connection, APP_TABLES, DELIVER, payload, queue=QUEUE, delay=wait)
 
-    def delete_dead(self, *, before: datetime) -> int:
-        """Delete deliveries that were given up before then, and return how many."""
-        return self._unit.connection.execute(delete(_DELIVERY).where(_DELIVERY.c.dead_at < before)).rowcount
+    def delete_dead(self, *, before: datetime, limit: int) -> int:
+        """Delete up to ``limit`` deliveries that were given up before then, and return how many."""
+        return delete_some(self._unit.connection, _DELIVERY, _DELIVERY.c.dead_at < before, limit=limit)
 
     def _open(self, sealed: bytes, party_id: str) -> str:
         return self._seal.open(sealed, _context(party_id)).decode()

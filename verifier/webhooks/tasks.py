@@ -4,10 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 from verifier.dependencies import Verifier
+from verifier.tables import APP_TABLES
 from verifier.webhooks.repository import DELIVER, QUEUE
-from verifier.webhooks.use_cases import Attempt, delete_dead, send_delivery, settle_attempt
+from verifier.webhooks.use_cases import BATCH, Attempt, delete_dead, send_delivery, settle_attempt
 from wallet_core.adapters import log
-from wallet_core.adapters.jobs import Cron, Job, Task
+from wallet_core.adapters.jobs import Cron, Job, Task, enqueue
 from wallet_core.adapters.sql import UnitOfWork
 
 FORGET = "webhooks.delete_dead"
@@ -38,6 +39,7 @@ def tasks(verifier: Verifier) -> dict[str, Task]:
 
     def forget(_job: Job, unit: UnitOfWork, _prepared: Any) -> None:
         kept = timedelta(days=verifier.settings.webhook_days)
-        delete_dead(verifier.webhook_storage(unit), before=ports.clock.now() - kept)
+        if delete_dead(verifier.webhook_storage(unit), before=ports.clock.now() - kept) == BATCH:
+            enqueue(unit.connection, APP_TABLES, FORGET, queue=QUEUE)
 
     return {DELIVER: Task(settle, prepare=send), FORGET: Task(forget)}

@@ -19,6 +19,9 @@ OVERLAP: Final = timedelta(hours=24)
 PAGE: Final = 50
 """Rows of one page of the list."""
 
+BATCH: Final = 200
+"""Deliveries that one job forgets: a receiver that was away for a day may leave a hundred thousand."""
+
 MAX_URL: Final = 2000
 
 
@@ -179,5 +182,5 @@ def send_again(storage: WebhookStorage, party_id: PartyId, delivery_id: str, *, 
 
 
 def delete_dead(storage: WebhookStorage, *, before: datetime) -> int:
-    """Delete what was given up before then, in the caller's transaction, and return how many."""
-    return storage.webhooks.delete_dead(before=before)
+    """Delete up to :data:`BATCH` that were given up before then, in the caller's transaction; return how many."""
+    return storage.webhooks.delete_dead(before=before, limit=BATCH)

@@ -20,6 +20,7 @@ from typing import Any, Final, Self, TypeVar
 
 import orjson
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     DateTime,
     Dialect,
@@ -488,13 +489,17 @@ def _insert_if_absent(table: Table, dialect: str) -> sqlite.Insert | postgresql.
 
 
 def delete_expired(connection: Connection, table: Table, *, now: datetime, limit: int) -> int:
-    """Delete up to ``limit`` rows whose ``expires_at`` has passed and return how many.
+    """Delete up to ``limit`` rows whose ``expires_at`` has passed and return how many; call again as of the next."""
+    return delete_some(connection, table, table.c.expires_at < now, limit=limit)
+
+
+def delete_some(connection: Connection, table: Table, over: ColumnElement[bool], *, limit: int) -> int:
+    """Delete up to ``limit`` rows that are ``over`` and return how many.
 
     Call again, in another transaction, while it is ``limit``: none grows with what has gathered.
     """
     (key,) = table.primary_key.columns
-    over = table.c.expires_at < now
-    # The time is asked for twice: a row that somebody prolongs meanwhile is looked at again, the list of keys is not.
+    # It is asked twice: a row that somebody prolongs meanwhile is looked at again, the list of keys is not.
     old = delete(table).where(key.in_(select(key).where(over).limit(limit)), over)
     return connection.execute(old).rowcount
 

@@ -212,10 +212,10 @@ def is_usable(value: Json) -> bool:
     # vp-8.3-key-alg
     if not isinstance(value, dict) or value.get("alg") != ALG or value.get("use", "enc") != "enc":
         return False
-    # RFC 7517 4.3: a key that says it is for signatures only.
+    # RFC 7517 4.3: a key that says it is for signatures only. Browsers write [] into every public key of ECDH.
     operations = value.get("key_ops")
     # jose-7517.4.3-encryption
-    if isinstance(operations, list) and all(each in {"sign", "verify"} for each in operations):
+    if isinstance(operations, list) and operations and all(each in ("sign", "verify") for each in operations):
         return False
     # 8.3: the JWE must carry the kid, and RFC 7516 4.1.6 knows none but text.
     if not isinstance(value.get("kid", ""), str):

@@ -123,6 +123,10 @@ def test_an_x25519_point_of_low_order_is_refused() -> None:
         ({}, True),
         ({"key_ops": ["sign", "verify"]}, False),
         ({"key_ops": ["verify", "deriveKey"]}, True),
+        # As WebCrypto exports the public half of a key for ECDH.
+        ({"key_ops": [], "ext": True}, True),
+        ({"key_ops": [{}]}, True),
+        ({"key_ops": ["sign", []]}, True),
         ({"use": None}, True),
         ({"use": "sig"}, False),
         ({"alg": None}, False),

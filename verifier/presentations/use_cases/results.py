@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from verifier.presentations.ports import PresentationPorts, Storage, StoredPresentation, Unreadable, Wanted
 from verifier.relying_parties.ports import RelyingParty
 from wallet_core.errors import NotFound, StateConflict
 from wallet_core.protocols.openid4vp import presentation as states
-from wallet_core.protocols.openid4vp.asking import code_digest
+from wallet_core.protocols.openid4vp.asking import code_digest, settle
 from wallet_core.protocols.openid4vp.checks import Check
 from wallet_core.protocols.openid4vp.presentation import Answered, Credentials, Presentation, Refused, Verified
 from wallet_core.protocols.openid4vp.stored import credentials_of
@@ -193,15 +194,23 @@ def forget_claims(storage: Storage, party: RelyingParty, presentation_id: str, *
 
     Raises:
         NotFound: the party has no such presentation.
-        StateConflict: it has not ended, or something else moves it just now.
+        StateConflict: it has not ended.
     """
     with storage.unit:
         stored = storage.presentations.by_id(party.id, presentation_id)
         if stored is None:
             raise NotFound("there is no such presentation")
-        moved = states.forget(stored.state, now=now)
-        if moved != stored.state:
-            storage.presentations.advance(stored, moved)
+        settle(
+            stored,
+            partial(states.forget, now=now),
+            advance=partial(_advance_if_moved, storage),
+            read_again=lambda: storage.presentations.by_id(party.id, presentation_id),
+        )
+
+
+def _advance_if_moved(storage: Storage, stored: StoredPresentation, state: Presentation) -> None:
+    if state != stored.state:
+        storage.presentations.advance(stored, state)
 
 
 def move_on_in_time(storage: Storage, *, now: datetime) -> MovedOn:

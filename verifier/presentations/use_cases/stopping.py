@@ -8,7 +8,15 @@ from verifier.relying_parties.ports import RelyingParty
 from wallet_core.errors import NotFound, StateConflict
 from wallet_core.protocols.openid4vp import presentation as states
 from wallet_core.protocols.openid4vp.asking import settle
-from wallet_core.protocols.openid4vp.presentation import Answered, Refused, Requested, Retrieved, Verified
+from wallet_core.protocols.openid4vp.presentation import (
+    Answered,
+    Expired,
+    Presentation,
+    Refused,
+    Requested,
+    Retrieved,
+    Verified,
+)
 
 
 def stop_check(storage: Storage, party: RelyingParty, check_id: str, *, now: datetime) -> None:
@@ -34,7 +42,12 @@ def stop_check(storage: Storage, party: RelyingParty, check_id: str, *, now: dat
 def _stop(storage: Storage, stored: StoredPresentation, now: datetime) -> None:
     settle(
         stored,
-        partial(states.stop, now=now),
+        partial(_stopped, now=now),
         advance=storage.presentations.advance,
         read_again=lambda: storage.presentations.by_request_id(stored.request_id),
     )
+
+
+def _stopped(state: Presentation, *, now: datetime) -> Expired:
+    # Somebody else stopped it meanwhile: that is what was wanted.
+    return state if isinstance(state, Expired) and state.stopped else states.stop(state, now=now)

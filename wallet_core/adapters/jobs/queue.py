@@ -33,7 +33,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from wallet_core.adapters import log
 from wallet_core.adapters.app_tables import AppTables
-from wallet_core.adapters.sql import database_now
+from wallet_core.adapters.sql import database_now, delete_some
 from wallet_core.errors import NotFound, StateConflict
 from wallet_core.types import Json, JsonObject
 
@@ -204,11 +204,11 @@ def _crowded(table: Table) -> Select[Any]:
     return select(table.c.key).where(table.c.key == bindparam("key"), crowded)
 
 
-def forget_rates(connection: Connection, tables: AppTables, *, prefix: str) -> int:
-    """Delete the limits whose key begins with ``prefix`` and that nobody has to wait for; return how many."""
+def forget_rates(connection: Connection, tables: AppTables, *, prefix: str, limit: int) -> int:
+    """Delete up to ``limit`` limits whose key begins with ``prefix`` and that nobody waits for; return how many."""
     table = tables.rate
-    idle = delete(table).where(table.c.key.startswith(prefix, autoescape=True), table.c.next_at < database_now())
-    return connection.execute(idle).rowcount
+    idle = table.c.key.startswith(prefix, autoescape=True) & (table.c.next_at < database_now())
+    return delete_some(connection, table, idle, limit=limit)
 
 
 # --- the failed ones --------------------------------------------------------------------------------------------------
@@ -223,6 +223,8 @@ def failed_jobs(connection: Connection, tables: AppTables, *, limit: int = 100) 
 def send_again(connection: Connection, tables: AppTables, job_id: int) -> None:
     """Put a failed job back to work with its attempts renewed.
 
+    Where a job with its key waits already (work that comes back makes one), that one is due now instead.
+
     Raises:
         NotFound: there is no such failed job.
     """
@@ -231,7 +233,10 @@ def send_again(connection: Connection, tables: AppTables, job_id: int) -> None:
     if row is None:
         raise NotFound("no such failed job")
     kept = {name: row[name] for name in ("queue", "name", "key", "priority", "max_attempts", "payload")}
-    enqueue(connection, tables, **kept)
+    if not enqueue(connection, tables, **kept):
+        # Not one that runs, or whose worker died: its lease says when.
+        waiting = (tables.job.c.key == row["key"], tables.job.c.token.is_(None))
+        connection.execute(update(tables.job).where(*waiting).values(due=database_now(), attempts=0))
 
 
 # --- the lease --------------------------------------------------------------------------------------------------------

@@ -28,6 +28,9 @@ FAILURES_AT_ONCE: Final = 100
 FAILURE_INTERVAL: Final = timedelta(seconds=2)
 """In the long run one refusal for each interval."""
 
+FORGOTTEN_AT_ONCE: Final = 100
+"""Addresses that wait no longer and are forgotten with each failure: each adds one, so they do not gather."""
+
 _KEY: Final = "refusals/"
 
 
@@ -57,7 +60,7 @@ class Failures:
     def count(self) -> None:
         """Count one."""
         with self.web.database.unit() as unit:
-            forget_rates(unit.connection, self.web.tables, prefix=_KEY)
+            forget_rates(unit.connection, self.web.tables, prefix=_KEY, limit=FORGOTTEN_AT_ONCE)
             next_slot(unit.connection, self.web.tables, _KEY + self.key, interval=self.interval)
 
     def refusal(self, request: Request, text: str) -> Response:

@@ -22,6 +22,7 @@ from wallet_core.adapters.jobs.queue import (
     extend,
     fail,
     finish,
+    forget_rates,
 )
 from wallet_core.adapters.sql import Database, UnitOfWork, database_now
 from wallet_core.errors import NotFound, StorageError
@@ -133,6 +134,23 @@ def test_a_job_that_keeps_failing_goes_to_the_failed_and_can_be_sent_again(made:
         jobs.send_again(unit.connection, TABLES, failed["id"])
         with pytest.raises(NotFound):
             jobs.send_again(unit.connection, TABLES, failed["id"])
+    assert _worker(made).run_due() == 1
+    assert _count(made, EFFECT) == 1
+
+
+def test_a_failed_job_sent_again_makes_one_with_its_key_due_that_waits(made: Database) -> None:
+    """Work that comes back has made the next one by then, which waits for its next try."""
+
+    def run(job: Job, unit: UnitOfWork, prepared: Any) -> None:
+        raise KeyError
+
+    for tries in (1, 9):
+        _add(made, max_attempts=tries, key="k")
+        _worker(made, run).run_due()
+    assert _worker(made).run_due() == 0
+    with made.unit() as unit:
+        (failed,) = jobs.failed_jobs(unit.connection, TABLES)
+        jobs.send_again(unit.connection, TABLES, failed["id"])
     assert _worker(made).run_due() == 1
     assert _count(made, EFFECT) == 1
 
@@ -321,6 +339,15 @@ def test_a_rate_limit_spaces_what_comes_at_once(made: Database) -> None:
         bursts = [jobs.next_slot(unit.connection, TABLES, "other", interval=second, burst=3) - now for _ in range(5)]
     assert slots == pytest.approx([0, 1, 2], abs=0.3)
     assert [max(0, slot) for slot in bursts] == pytest.approx([0, 0, 0, 1, 2], abs=0.3)
+
+
+def test_limits_that_nobody_waits_for_are_forgotten_in_parts(made: Database) -> None:
+    with made.unit() as unit:
+        now = unit.connection.execute(select(database_now())).scalar_one()
+        keys = [*((f"a/{n}", now - 1) for n in range(3)), ("a/waits", now + 60), ("b/0", now - 1)]
+        unit.connection.execute(insert(TABLES.rate), [{"key": key, "next_at": at} for key, at in keys])
+        assert [forget_rates(unit.connection, TABLES, prefix="a/", limit=2) for _ in range(3)] == [2, 1, 0]
+        assert set(unit.connection.execute(select(TABLES.rate.c.key)).scalars()) == {"a/waits", "b/0"}
 
 
 def test_a_worker_stops_when_told_and_waits_for_a_database_that_is_away(made: Database) -> None:
