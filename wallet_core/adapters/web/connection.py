@@ -3,10 +3,9 @@
 import asyncio
 import math
 import re
-import sys
 from typing import Any, Final, cast
 
-from httptools import HttpParserUpgrade, HttpRequestParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -40,15 +39,18 @@ MAX_PARTS: Final = 16
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")
 """RFC 9112 3.2, RFC 3986 3.2.2: a name or address, and perhaps a port; empty where the target has none."""
 
-_TOO_LARGE: Final = strict_json.dumps(
-    {"error": "request_too_large", "error_description": "the head of the request is too large"}
+
+def _refusal(status: bytes, error: str, description: str) -> bytes:
+    body = strict_json.dumps({"error": error, "error_description": description})
+    head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+    return head % (status, len(body)) + body
+
+
+_UNREADABLE: Final = _refusal(b"400 Bad Request", "invalid_request", "the request cannot be read")
+_NO_PROXY: Final = _refusal(b"400 Bad Request", "invalid_request", "CONNECT is for proxies")
+_HEAD_TOO_LARGE: Final = _refusal(
+    b"431 Request Header Fields Too Large", "request_too_large", "the head of the request is too large"
 )
-_HEAD_TOO_LARGE: Final = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"content-type: application/json\r\n"
-    b"content-length: %d\r\n"
-    b"connection: close\r\n\r\n%b"
-) % (len(_TOO_LARGE), _TOO_LARGE)
 
 
 class JoiningTransport:
@@ -89,7 +91,7 @@ class JoiningTransport:
         return getattr(self._transport, name)
 
 
-async def _refuse(_scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+async def _refuse_in_turn(_scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     headers = [(b"content-length", b"0"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": 400, "headers": headers})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -117,84 +119,83 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()  # uvicorn leaves it where the connection was reset, and with it all of this
         super().connection_lost(exc)
 
+    @property
+    def _last(self) -> RequestResponseCycle | None:
+        """The last request whose head was read; None before the first."""
+        return cast("RequestResponseCycle | None", self.cycle)
+
     def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio declares it
-        """Answer also whoever has sent all and says so."""
-        cycle = cast("RequestResponseCycle | None", self.cycle)
-        is_tls = self.scheme == "https"  # which asyncio closes in any case
-        if is_tls or cycle is None or cycle.response_complete or (cycle.more_body and not self.pipeline):
+        """Answer also whoever has sent all and says so; over TLS, asyncio closes in any case."""
+        last = self._last
+        is_due = last and not last.response_complete and not (last.more_body and not self.pipeline)
+        if not is_due or self.scheme == "https":
             self.transport.close()  # what this turn wrote leaves first
             return False
-        if cycle.more_body:
-            self._refuse_in_turn(cycle)
-        cycle.keep_alive = False
+        self._end_in_turn()
         return True
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
         if self._bytes_beside_bodies > MAX_HEAD_BYTES:
-            if self._may_refuse():
-                self.transport.write(_HEAD_TOO_LARGE)
-                self.transport.close()
+            self._refuse(_HEAD_TOO_LARGE)
             return
         self._bytes_beside_bodies += len(data)
         if self._deadline == math.inf and self.cycle.response_complete:
             # Whatever came, uvicorn no longer looks at the time: an empty line before a request begins nothing.
             self._deadline = self.loop.time() + HEAD_SECONDS
-        self._data = data
-        super().data_received(data)
-        self._data = b""  # a connection that rests keeps nothing
+        self._unset_keepalive_if_required()
+        self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except HttpParserError:
+            self._refuse(_UNREADABLE)
+        except HttpParserUpgrade as exc:
+            if self.scope["method"] == "CONNECT":
+                self._refuse(_NO_PROXY)
+            else:
+                self._parse(self._without_upgrade(data[exc.args[0] :]))
 
     def _should_upgrade(self) -> bool:
-        """Say yes, so that uvicorn leaves a request that asks for another protocol to the next method."""
+        """Say yes, so that uvicorn leaves alone a request that asks for another protocol: it is read again."""
         return True
 
-    def handle_websocket_upgrade(self) -> None:
-        """Read the request again as one that asks for no other protocol (RFC 9110 7.8).
+    def _without_upgrade(self, rest: bytes) -> bytes:
+        """Return the request whose head was read as one that asks for no other protocol (RFC 9110 7.8), and ``rest``.
 
         The parser ended it after its head: what follows would be taken for the next request, and is its body. Clients
         of Java and ``curl --http2`` ask so with each request over http.
         """
-        if self.scope["method"] == "CONNECT":
-            self.send_400_response("CONNECT is for proxies.")
-            return
-        rest = self._data[cast("HttpParserUpgrade", sys.exc_info()[1]).args[0] :]
         head = [b"%b %b HTTP/%b" % (self.scope["method"].encode(), self.url, self.parser.get_http_version().encode())]
         head += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
         # One that asks to close as well (or HTTP/1.0) was the last for that parser: it swallows what follows.
         self.parser = HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self._data = b"\r\n".join([*head, b"", rest])
-        super().data_received(self._data)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn sets its own
+        return b"\r\n".join([*head, b"", rest])
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what cannot be read."""
-        if self._may_refuse():
-            super().send_400_response(msg)
-
-    def _may_refuse(self) -> bool:
-        """Return whether the next answer may be a refusal. If not, the connection ends with the last answer.
+    def _refuse(self, refusal: bytes) -> None:
+        """End with a refusal where the next answer may be one; else with the last answer that is due.
 
         A refusal must not stand in an answer that is on its way, nor in the place of one to a request that is whole.
         """
-        cycle = cast("RequestResponseCycle | None", self.cycle)
-        if cycle is None:
-            return True
-        is_being_read = cycle.more_body and not cycle.response_started
-        is_done = cycle.response_complete and not cycle.more_body
-        if (is_being_read or is_done) and not self.pipeline:
-            return True
-        if self.pipeline and cycle.more_body:
-            self._refuse_in_turn(cycle)
-        elif cycle.more_body:
+        last = self._last
+        is_read_alone = last is not None and last.more_body and not self.pipeline
+        is_begun = last is not None and last.response_started
+        if last is None or (last.response_complete and not last.more_body) or (is_read_alone and not is_begun):
+            self.transport.write(refusal)
             self.transport.close()
-            return False
-        cycle.keep_alive = False
-        self.flow.pause_reading()
-        return False
+        elif is_read_alone:
+            self.transport.close()
+        else:
+            self._end_in_turn()
+            self.flow.pause_reading()
 
-    def _refuse_in_turn(self, cycle: RequestResponseCycle) -> None:
-        """Answer those before ``cycle``, which waits and never will be whole, and refuse it in its place."""
-        self.pipeline[0] = (cycle, _refuse)
+    def _end_in_turn(self) -> None:
+        """Answer those that are due, and no more; the last is refused if it waits and never will be whole."""
+        if self.cycle.more_body:
+            self.pipeline[0] = (self.cycle, _refuse_in_turn)
+        self.cycle.keep_alive = False
 
     def on_message_begin(self) -> None:
         """Begin to read a head."""
@@ -261,8 +262,8 @@ class Connection(HttpToolsProtocol):
 
     def _watch(self) -> None:
         now, unsent = self.loop.time(), self.transport.get_write_buffer_size()
-        cycle = cast("RequestResponseCycle | None", self.cycle)
-        is_due = cycle and not cycle.response_complete and (cycle.waiting_for_100_continue or not cycle.more_body)
+        last = self._last
+        is_due = last and not last.response_complete and (last.waiting_for_100_continue or not last.more_body)
         # It is us who do not read, answer or say "go on", or the client who reads.
         if self.flow.read_paused or unsent or is_due:
             self._deadline = max(self._deadline, now + BODY_SECONDS)
