@@ -71,6 +71,9 @@ lock: ## resolve the lock files anew (needs uv, npm)
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --quiet -o requirements/run.txt
 	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --quiet -o requirements/dev.txt
+	@printf "hatchling\neditables\n" | uv pip compile pyproject.toml - --extra postgres --extra hsm -c requirements/dev.txt \
+	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command 'make lock' --quiet -o requirements/server.txt
 	@uv pip compile requirements/interop.in --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --quiet -o requirements/interop.txt
 	@npm install --prefix tests/interop/programs --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error

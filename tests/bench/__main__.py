@@ -43,7 +43,9 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
 
 
 def verdict(row: Row) -> str:
-    """Say where a ratio stands."""
+    """Say where a ratio stands, if it is one."""
+    if row.void:
+        return f"VOID: {row.void}"
     if row.floor is None:
         return ""
     if row.target is not None and row.ratio >= row.target:

@@ -45,7 +45,7 @@ class Case:
 class Row:
     """A result. ``ratio`` is the median over the rounds; ``lowest`` and ``highest`` show the noise.
 
-    ``details`` are further lines.
+    ``details`` are further lines. ``void`` says why it counts for nothing, whatever the ratio; empty if it does not.
     """
 
     name: str
@@ -58,6 +58,7 @@ class Row:
     target: float | None
     note: str = ""
     details: tuple[str, ...] = ()
+    void: str = ""
 
     def to_json(self) -> dict[str, object]:
         """Return the row as it stands in ``bench.json``."""

@@ -1,4 +1,4 @@
-"""Load: requests written to a file, sent once each by Debian's ``wrk``, and the rate of the answers."""
+"""Load: requests written to a file, sent once each and never again by Debian's ``wrk``, and the rate of the answers."""
 
 import re
 import shutil
@@ -6,13 +6,14 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
 SCRIPT = Path(__file__).with_name("post.lua")
 THREADS, CONNECTIONS = 2, 32
 TIMEOUT = 20
 """Seconds: an answer that comes late on a busy machine is late, not refused."""
-_LINE = re.compile(r"(?m)^RESULT (\d+) (\d+) (\d+) (\d+) (\d+)$")
+_LINE = re.compile(r"(?m)^RESULT" + r" (\d+)" * 7 + "$")
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,42 @@ class Post:
 
 @dataclass(frozen=True)
 class Answers:
-    """What came back: ``refused`` are answers that were no 2xx, or none; ``p99`` is in milliseconds."""
+    """What came back for ``posts`` requests.
+
+    Attributes:
+        per_second: of the answers that were 2xx.
+        answered: how many those are.
+        refused: answers that were no 2xx, or none.
+        p99: in milliseconds.
+        posts: how many requests there were to send.
+        used_up: whether there were too few: a connection had nothing left to send.
+    """
 
     per_second: float
     answered: int
     refused: int
     p99: float
+    posts: int
+    used_up: bool
+
+    @classmethod
+    def parse(cls, said: str) -> Self:
+        """Return what the last line of ``post.lua`` says."""
+        found = _LINE.search(said)
+        if found is None:
+            raise RuntimeError(f"wrk said: {said}")
+        requests, microseconds, statuses, broken, p99, posts, beyond = map(int, found.groups())
+        answered = requests - statuses
+        return cls(answered * 1e6 / microseconds, answered, statuses + broken, p99 / 1000, posts, beyond > 0)
+
+    @property
+    def void(self) -> str:
+        """Why this measures nothing; empty if it does."""
+        if self.refused:
+            return f"{self.refused:,} refused, {self.answered:,} answered"
+        if self.answered > self.posts:
+            return f"{self.answered:,} answers to {self.posts:,} posts"
+        return f"the {self.posts:,} posts were used up too soon" if self.used_up else ""
 
 
 def missing() -> str:
@@ -75,11 +106,7 @@ def send(origin: str, requests: Path, seconds: float) -> Answers:
         timeout=60 + seconds,
         check=True,
     )
-    found = _LINE.search(finished.stdout)
-    if found is None:
-        raise RuntimeError(f"wrk said: {finished.stdout}{finished.stderr}")
-    answered, microseconds, statuses, broken, p99 = map(int, found.groups())
-    return Answers(answered * 1e6 / microseconds, answered, statuses + broken, p99 / 1000)
+    return Answers.parse(finished.stdout + finished.stderr)
 
 
 def openssl_rates() -> tuple[float, float]:

@@ -17,8 +17,10 @@ from urllib.parse import quote
 import qrcode
 
 from holder_app.links import parse_link
+from tests.fuzz import test_answers as answers
 from tests.fuzz import test_iso18013 as iso
 from tests.fuzz import test_parsers as parsers
+from tests.fuzz import test_returned as returned
 from tests.support import mdoc, status_lists
 from tests.support import sd_jwt as samples
 from tests.support.cbor_mutation import CborBytes, CborValue, as_response
@@ -29,7 +31,7 @@ from wallet_core import spec_versions as spec
 from wallet_core.adapters.config import read_catalogue_texts
 from wallet_core.adapters.http import parse_target
 from wallet_core.adapters.qr import read_qr
-from wallet_core.catalogue import parse_catalogue
+from wallet_core.catalogue import parse_catalogue, parse_text
 from wallet_core.catalogue.paths import parse_path_text
 from wallet_core.catalogue.records import Record, format_records, parse_records
 from wallet_core.cose import sign1
@@ -147,7 +149,7 @@ def object_of(data: bytes) -> dict[str, Any]:
 
 
 def as_guided(target: parsers.Target) -> GuidedTarget:
-    """Return a target of test_parsers.py in the form that takes bytes."""
+    """Return a target of a neighbour in the form that takes bytes."""
     call, draw = target.call, target.draw
     valid = getattr(draw, "valid", None)
     if valid is None:
@@ -349,6 +351,10 @@ FILES = {
     "catalogue.agencies": catalogue_with("agencies.toml"),
     "catalogue.type": catalogue_with("credentials/drivers-licence.toml"),
     "catalogue.policy": catalogue_with("policies/adult-check.json"),
+    "catalogue.transaction": catalogue_with("transactions/bill-payment.toml"),
+    "catalogue.bytes": GuidedTarget(
+        lambda data: parse_catalogue({"agencies.toml": parse_text(data)}), (TEXTS["agencies.toml"].encode(),)
+    ),
     "path_text": GuidedTarget(parse_path_text, (b"address.lines[].text",), text_of, change_text),
     "client_id": GuidedTarget(parse_client_id, (json_bytes(parsers.REQUEST["client_id"]),), strict_json.loads),
     "link": GuidedTarget(
@@ -363,7 +369,11 @@ FILES = {
     "qr_picture": GuidedTarget(read_qr, (qr_picture(),)),
 }
 TARGETS: Mapping[str, GuidedTarget] = {
-    **{name: as_guided(target) for name, target in parsers.TARGETS.items()},
+    **{
+        name: as_guided(target)
+        for neighbour in (parsers, answers, returned)
+        for name, target in neighbour.TARGETS.items()
+    },
     **SESSIONS,
     **SIGNED,
     **STATUS_LISTS,

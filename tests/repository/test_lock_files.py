@@ -30,21 +30,25 @@ def test_every_package_is_pinned_with_hashes(lock: Path) -> None:
 
 def test_the_locks_cover_every_direct_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    run = (ROOT / "requirements" / "run.txt").read_text()
-    dev = (ROOT / "requirements" / "dev.txt").read_text()
-    for text, wanted in ((run, project["dependencies"]), (dev, project["optional-dependencies"]["dev"])):
-        for requirement in wanted:
+    extras = project["optional-dependencies"]
+    of_servers = [*extras["postgres"], *extras["hsm"]]
+    locked = {"run": [], "server": of_servers, "dev": [*extras["dev"], *of_servers]}
+    for lock, wanted in locked.items():
+        text = (ROOT / "requirements" / f"{lock}.txt").read_text()
+        for requirement in (*project["dependencies"], *wanted):
             name = re.split(r"[\[>=<]", requirement)[0]
-            assert re.search(rf"(?m)^{re.escape(name)}(\[[^\]]*\])?==", text), name
+            assert re.search(rf"(?m)^{re.escape(name)}(\[[^\]]*\])?==", text), f"{name} in {lock}"
+    # Every extra has a lock, or says in pyproject.toml what it waits for.
+    assert extras.keys() == {"postgres", "hsm", "dev", "documents"}
 
 
-def test_both_locks_agree() -> None:
+def test_our_locks_agree() -> None:
     # Not interop.txt: it is an environment of its own, because its packages want other versions.
-    ours = [lock for lock in LOCKS if lock.name in {"run.txt", "dev.txt"}]
+    ours = [lock for lock in LOCKS if lock.name in {"run.txt", "dev.txt", "server.txt"}]
     pins = [dict(re.findall(r"(?m)^([\w.-]+)(?:\[[^\]]*\])?==(\S+)", lock.read_text())) for lock in ours]
-    assert len(pins) == 2
-    for name in set.intersection(*map(set, pins)):
-        assert len({pin[name] for pin in pins}) == 1, name
+    assert len(pins) == 3
+    for name in set.union(*map(set, pins)):
+        assert len({pin[name] for pin in pins if name in pin}) == 1, name
 
 
 def test_the_lock_of_npm_s_packages_names_hashes_and_no_address() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 FOLDER = Path(__file__).parents[1] / "vectors"
 DATA = FOLDER / "data"
+SHARED_FILES = FOLDER / "shared_files.txt"
 MANIFEST: dict[str, dict[str, dict[str, Any]]] = tomllib.loads((FOLDER / "manifest.toml").read_text())
 
 

@@ -4,20 +4,24 @@ import importlib
 import json
 import subprocess
 import sys
+import threading
 import zlib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from starlette.testclient import TestClient
 
-from tests.bench import cases, hsm, http, issuances, lookup, status_list
+from tests.bench import cases, hsm, http, issuances, lookup, post, status_list
+from tests.bench.__main__ import show, verdict
 from tests.bench.cases import CASES
 from tests.bench.haip import HaipWorld
 from tests.bench.issuing import IssuerWorld
 from tests.bench.load import Load
 from tests.bench.mdoc import MDOC_CASES
-from tests.bench.measure import Case, measure
-from tests.bench.post import Post
+from tests.bench.measure import Case, Row, measure
+from tests.bench.post import Answers, Post
 from tests.bench.verifying import VerifierWorld
 from tests.support.network import free_port
 from tests.support.serving import serving
@@ -150,6 +154,87 @@ def test_times_of_answers() -> None:
     load.milliseconds["par"] += [float(number) for number in range(100, 0, -1)]
     assert load.percentiles("par") == (50.5, 100.0)
     assert (load.per_second, load.requests_per_second) == (0.5, 25.0)
+
+
+def said(*numbers: int) -> Answers:
+    return Answers.parse(f"Running\nRESULT {' '.join(map(str, numbers))}\n")
+
+
+def test_answers_that_were_refused_are_no_rate_and_void_the_row() -> None:
+    good = said(4000, 2_000_000, 0, 0, 12_500, 5000, 0)
+    assert (good.per_second, good.answered, good.refused, good.p99, good.void) == (2000.0, 4000, 0, 12.5, "")
+    refusing = said(4000, 2_000_000, 1000, 7, 12_500, 5000, 0)
+    assert (refusing.per_second, refusing.answered, refusing.refused) == (1500.0, 3000, 1007)
+    assert refusing.void == "1,007 refused, 3,000 answered"
+    assert said(5001, 2_000_000, 0, 0, 1, 5000, 0).void == "5,001 answers to 5,000 posts"
+    assert said(4990, 2_000_000, 0, 0, 1, 5000, 3).void == "the 5,000 posts were used up too soon"
+    with pytest.raises(RuntimeError, match="unable to connect"):
+        Answers.parse("unable to connect")
+
+
+def test_a_round_is_void_by_any_of_its_parts() -> None:
+    good, refusing = said(400, 2_000_000, 0, 0, 1, 500, 0), said(400, 2_000_000, 1, 0, 1, 500, 0)
+    used_up = said(400, 2_000_000, 0, 0, 1, 400, 32)
+    assert http.Round(good, good, 1.0, Load()).void == ""
+    assert http.Round(used_up, good, 1.0, Load()).void == "", "how long the warm-up goes on says nothing"
+    assert http.Round(refusing, good, 1.0, Load()).void == "in the warm-up 1 refused, 399 answered"
+    assert http.Round(good, refusing, 1.0, Load()).void == "1 refused, 399 answered"
+    assert http.Round(good, used_up, 1.0, Load()).void == "the 400 posts were used up too soon"
+    assert http.Round(good, good, 1.0, Load(failed=2)).void == "2 refused at half of the rate"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "floor", "target", "void", "expected"),
+    [
+        (0.5, None, None, "", ""),
+        (0.5, 0.4, None, "", "pass"),
+        (0.5, 0.4, 0.5, "", "target"),
+        (0.3, 0.4, 0.5, "", "BELOW FLOOR"),
+        (0.9, 0.4, 0.5, "3 refused", "VOID: 3 refused"),
+        (0.9, None, None, "3 refused", "VOID: 3 refused"),
+    ],
+)
+def test_the_verdict_on_a_row(
+    ratio: float, floor: float | None, target: float | None, void: str, expected: str
+) -> None:
+    row = Row("a case", "S2", ratio, ratio, ratio, 1.0, floor, target, void=void)
+    assert verdict(row) == expected
+    assert show(row).endswith(expected)
+    assert row.to_json()["void"] == void
+
+
+class Counting(BaseHTTPRequestHandler):
+    """Answers every POST with 200 and counts them."""
+
+    protocol_version = "HTTP/1.1"
+    counted: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        self.counted.append(self.path)
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_arguments: object) -> None:
+        """Nothing is printed."""
+
+
+class CountingServer(ThreadingHTTPServer):
+    request_queue_size = 128
+
+
+@pytest.mark.skipif(bool(post.missing()), reason=post.missing() or "wrk is there")
+def test_no_post_is_sent_again_when_all_are_used_up(tmp_path: Path) -> None:
+    with CountingServer(("127.0.0.1", 0), Counting) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        origin = f"http://127.0.0.1:{server.server_port}"
+        posts = [Post(f"/{number}", "", "text/plain", "x") for number in range(101)]
+        post.write_posts(posts, origin, tmp_path / "posts")
+        answers = post.send(origin, tmp_path / "posts", 1.0)
+        server.shutdown()
+    assert sorted(Counting.counted) == sorted(each.path for each in posts)
+    assert (answers.answered, answers.refused, answers.posts, answers.used_up) == (101, 0, 101, True)
 
 
 def test_the_row_of_looking_up_an_open_request() -> None:

@@ -1,7 +1,6 @@
 """OpenID4VP by the examples of its specification, and by requests made to be accepted or refused."""
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -9,18 +8,20 @@ from urllib.parse import urlencode
 import jsonschema
 import pytest
 
-from tests.support import presentations
+from tests.support import presentations, sd_jwt
 from tests.support.vectors import cases, load
-from wallet_core.errors import InvalidRequest, InvalidTransactionData, WalletError
+from wallet_core.errors import InvalidTransactionData, WalletError
+from wallet_core.formats.sd_jwt.holder import create_key_binding, index_sd_jwt
 from wallet_core.formats.sd_jwt.verifier import parse_sd_jwt, verify_sd_jwt_kb
 from wallet_core.jose import jwe
 from wallet_core.keys.algorithms import PublicKey
 from wallet_core.keys.jwk import parse_private_jwk, parse_public_jwk
+from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.openid4vp.checks import CheckStep, check_failed
 from wallet_core.protocols.openid4vp.client_id import parse_client_id
 from wallet_core.protocols.openid4vp.dc_api import verify_dc_api_request
 from wallet_core.protocols.openid4vp.dcql import parse_dcql_query
-from wallet_core.protocols.openid4vp.request import RequestReference, parse_authorization_request, parse_request_members
+from wallet_core.protocols.openid4vp.request import parse_request_members
 from wallet_core.protocols.openid4vp.request_object import verify_request_object
 from wallet_core.protocols.openid4vp.response import (
     EncryptedResponse,
@@ -36,7 +37,7 @@ from wallet_core.protocols.openid4vp.transaction_data import (
 )
 from wallet_core.protocols.openid4vp.verifier_info import VerifierInfo, parse_verifier_info, registration_info
 from wallet_core.trust.anchors import AnchorPurpose, parse_trust_anchors
-from wallet_core.types import QueryId
+from wallet_core.types import Nonce, QueryId
 
 FORM = "application/x-www-form-urlencoded"
 REQUESTS = load("openid4vp", "request_objects.json")
@@ -97,48 +98,12 @@ def test_request_object(case: dict[str, Any]) -> None:
         assert caught.value.code == case["expect"].partition("(")[2].rstrip(")")
 
 
-def messages(wanted: Callable[[dict[str, Any]], bool]) -> list[Any]:
-    """The messages that are whole, not abbreviated, and of the wanted kind."""
-    whole = [m for m in load("openid4vp", "messages.json")["messages"] if not m.get("abbreviated")]
-    return [pytest.param(m, id=m["id"]) for m in whole if m["kind"] != "text" and wanted(m)]
-
-
-def has_value(message: dict[str, Any], *members: str) -> bool:
-    value = message.get("value")
-    return isinstance(value, dict) and all(member in value for member in members)
-
-
-@pytest.mark.parametrize("message", messages(lambda m: has_value(m, "credentials")))
-def test_query_among_the_messages(message: dict[str, Any]) -> None:
-    query = parse_dcql_query(message["value"])
-    assert [entry.id for entry in query.credentials] == [entry["id"] for entry in message["value"]["credentials"]]
-
-
-@pytest.mark.parametrize("message", messages(lambda m: has_value(m, "alg", "kty")))
-def test_encryption_key_among_the_messages(message: dict[str, Any]) -> None:
-    assert jwe.is_usable({k: v for k, v in message["value"].items() if k != "d"})
-
-
-@pytest.mark.parametrize("message", messages(lambda m: has_value(m, "response")))
-def test_encrypted_response_among_the_messages(message: dict[str, Any]) -> None:
-    body = f"response={message['value']['response']}".encode()
-    assert isinstance(parse_posted_response(FORM, body), EncryptedResponse)
-
-
-@pytest.mark.parametrize("message", messages(lambda m: "client_id" in m.get("query", {})))
-def test_request_among_the_messages(message: dict[str, Any]) -> None:
-    link = f"openid4vp://?{message.get('target', message.get('value')).partition('?')[2]}"
-    if message["query"]["client_id"].startswith("x509_san_dns:") and "request_uri" in message["query"]:
-        assert isinstance(parse_authorization_request(link), RequestReference)
-    else:
-        # Pre-registered clients, scopes and redirects of the front channel are not supported.
-        with pytest.raises(InvalidRequest):
-            parse_authorization_request(link)
-
-
-def test_sd_jwt_presentation() -> None:
-    example = load("openid4vp", "sd_jwt_presentations.json")["examples"][1]
+@pytest.mark.parametrize("example", cases("openid4vp", "sd_jwt_presentations.json", "examples"))
+def test_sd_jwt_presentation(example: dict[str, Any]) -> None:
     keys = load("openid4vp", "sd_jwt_transaction_data.json")
+    if example["id"] == "b3_identity_credential":
+        unsigned_example(example, SoftwareSigner.from_key(parse_private_jwk(keys["holder_key"])))
+        return
     issuer = parse_public_jwk({k: v for k, v in keys["issuer_key"].items() if k != "d"})
     verified = verify_sd_jwt_kb(
         parse_sd_jwt(example["presentation"]),
@@ -149,6 +114,19 @@ def test_sd_jwt_presentation() -> None:
     )
     assert verified.claims == example["processed_payload"]
     assert PublicKey(parse_private_jwk(keys["holder_key"]).public_key()) == verified.holder_key
+
+
+def unsigned_example(example: dict[str, Any], holder: SoftwareSigner) -> None:
+    """No token of it is printed: payload, Disclosures and the holder's key run under an issuer's signature of ours."""
+    held = index_sd_jwt(sd_jwt.sign(example["issuer_payload"], [each["disclosure"] for each in example["disclosures"]]))
+    shape = example["kb_jwt_payload_shape"]
+    now = datetime.fromtimestamp(shape["iat"], UTC)
+    binding = {"audience": shape["aud"], "nonce": Nonce(shape["nonce"])}
+    disclosed = [(each["contents"][1],) for each in example["disclosures"]]
+    to_sign = create_key_binding(held, disclosed, issued_at=now, algorithm=holder.algorithm, **binding)
+    verified = sd_jwt.verify_kb(to_sign.attach(holder.sign(to_sign.signing_input)), now, **binding)
+    assert verified.claims == example["processed_payload"]
+    assert verified.holder_key == holder.public_key
 
 
 TRANSACTION = load("openid4vp", "sd_jwt_transaction_data.json")

@@ -7,7 +7,7 @@ a misspelt switch that is silently ignored is how insecure deployments happen.
 import difflib
 import ipaddress
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypeAlias
@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from wallet_core.adapters.keystore import Sealer
-from wallet_core.catalogue import Catalogue, parse_catalogue
+from wallet_core.catalogue import Catalogue, Unreadable, parse_catalogue, parse_text
 from wallet_core.errors import WalletError
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors, parse_trust_anchors
 from wallet_core.trust.calendar import WARN_BEFORE
@@ -197,20 +197,35 @@ def catalogue_folder(folder: Path | None = None) -> Path:
     return _SHIPPED_CATALOGUE if _SHIPPED_CATALOGUE.is_dir() else _CHECKOUT_CATALOGUE
 
 
-def read_catalogue_texts(folder: Path | None = None) -> dict[str, str]:
-    """Return the text of every catalogue file by its path below the folder, with forward slashes.
+def read_catalogue_texts(folder: Path | None = None) -> dict[str, str | Unreadable]:
+    """Return the text of every catalogue file, or why it has none, by its path below the folder, with forward slashes.
 
     Raises:
-        SettingsError: the folder is not there, or a file cannot be read as UTF-8.
+        SettingsError: the folder is not there, or a folder in it cannot be read.
     """
     root = catalogue_folder(folder)
     if not root.is_dir():
         raise SettingsError("the catalogue folder does not exist", detail=f"no catalogue folder {root}")
-    files = sorted(path for path in root.rglob("*") if path.suffix in {".toml", ".json"} and path.is_file())
+    paths = [Path(inside) / name for inside, folders, files in _walk(root) for name in (*folders, *files)]
+    named = sorted(path for path in paths if path.suffix in {".toml", ".json"})
+    return {path.relative_to(root).as_posix(): _catalogue_text(path) for path in named}
+
+
+def _walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    def refuse(exc: OSError) -> None:
+        raise SettingsError("a folder of the catalogue cannot be read", detail=f"in {root}: {exc}") from exc
+
+    return os.walk(root, onerror=refuse)
+
+
+def _catalogue_text(path: Path) -> str | Unreadable:
     try:
-        return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in files}
-    except (OSError, UnicodeDecodeError) as exc:
-        raise SettingsError("a catalogue file cannot be read", detail=f"in {root}: {exc}") from exc
+        # Reading a pipe would wait for whoever writes into it.
+        if path.exists() and not path.is_file():
+            return Unreadable(1, "it is a folder, not a file" if path.is_dir() else "it is not a plain file")
+        return parse_text(path.read_bytes())
+    except OSError as exc:
+        return Unreadable(1, f"the file cannot be opened: {exc.strerror}")
 
 
 def load_catalogue(folder: Path | None = None) -> Catalogue:
@@ -224,7 +239,7 @@ def load_catalogue(folder: Path | None = None) -> Catalogue:
 
 
 @lru_cache(maxsize=2)
-def _parse_catalogue(texts: tuple[tuple[str, str], ...]) -> Catalogue:
+def _parse_catalogue(texts: tuple[tuple[str, str | Unreadable], ...]) -> Catalogue:
     """Return the catalogue of these files, one for all parts of a program that read the same."""
     return parse_catalogue(dict(texts))
 

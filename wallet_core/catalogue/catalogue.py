@@ -15,7 +15,7 @@ from wallet_core.catalogue.parsing import (
 )
 from wallet_core.catalogue.policy import Policy
 from wallet_core.catalogue.policy_checks import check_policies
-from wallet_core.catalogue.source import CatalogueError, CatalogueProblem, Document, parse_document
+from wallet_core.catalogue.source import CatalogueError, CatalogueProblem, Document, Unreadable, parse_document
 from wallet_core.catalogue.transaction import TransactionType
 from wallet_core.catalogue.transaction_checks import check_transactions
 from wallet_core.catalogue.type_checks import check_types
@@ -94,12 +94,12 @@ def _line(vct: Vct, parents: Mapping[Vct, Vct]) -> Iterator[Vct]:
         yield vct
 
 
-def parse_catalogue(texts: Mapping[str, str]) -> Catalogue:
+def parse_catalogue(texts: Mapping[str, str | Unreadable]) -> Catalogue:
     """Return the catalogue of ``texts``.
 
     Args:
         texts: file name below the catalogue folder → content: ``agencies.toml``, ``credentials/*.toml``,
-            ``policies/*.json``, ``transactions/*.toml``. Other names are ignored.
+            ``policies/*.json``, ``transactions/*.toml``, or why it has none. Other names are ignored.
 
     Raises:
         CatalogueError: with every problem, its file and line.
@@ -140,7 +140,9 @@ def parse_catalogue(texts: Mapping[str, str]) -> Catalogue:
     return catalogue
 
 
-def _digest(text: str) -> bytes:
+def _digest(text: str | Unreadable) -> bytes:
+    if isinstance(text, Unreadable):
+        raise TypeError("a file without text has no document")
     return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
 
 

@@ -52,6 +52,14 @@ class CatalogueProblem:
         return f"{self.file}:{self.line}: {self.reason} [{self.rule}]"
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """What stands in the place of a file's text where it has none: at which line it ends to be text, and why."""
+
+    line: int
+    reason: str
+
+
 class CatalogueError(MalformedError):
     """The catalogue has faults; ``problems`` are all of them, in the order of files and lines."""
 
@@ -195,8 +203,24 @@ class Node:
         return value
 
 
-def parse_document(file: str, text: str, problems: list[CatalogueProblem]) -> Document | None:
+def parse_text(data: bytes) -> str | Unreadable:
+    """Return the text of a file, its lines ended as ours are, or the place where it is no UTF-8."""
+    try:
+        return _with_our_line_ends(data.decode("utf-8"))
+    except UnicodeDecodeError as exc:
+        before = _with_our_line_ends(data[: exc.start].decode("utf-8"))
+        return Unreadable(before.count("\n") + 1, f"the file is not UTF-8: {exc.reason}")
+
+
+def _with_our_line_ends(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def parse_document(file: str, text: str | Unreadable, problems: list[CatalogueProblem]) -> Document | None:
     """Return the document of one ``.toml`` or ``.json`` text; None, with the problem noted, if it does not parse."""
+    if isinstance(text, Unreadable):
+        problems.append(CatalogueProblem(file, text.line, "syntax", text.reason))
+        return None
     if len(text) > MAX_FILE:
         problems.append(CatalogueProblem(file, 1, "syntax", f"the file is longer than {MAX_FILE} characters"))
         return None

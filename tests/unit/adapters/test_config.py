@@ -1,5 +1,7 @@
 """Settings: what a start refuses, and that it names the cure."""
 
+import errno
+import os
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -7,6 +9,7 @@ import pytest
 
 from wallet_core.adapters.config import AppSettings, SettingsError, load_catalogue, read_catalogue_texts
 from wallet_core.adapters.keystore import new_key_text
+from wallet_core.catalogue import Unreadable
 from wallet_core.errors import KeyUnavailable
 
 GOOD = {"JIGAP_SAMPLE_PUBLIC_URL": "https://a.example", "JIGAP_SAMPLE_DATABASE_URL": "sqlite:///a.db"}
@@ -91,12 +94,41 @@ def test_the_catalogue_is_found_without_being_named() -> None:
     assert load_catalogue().types
 
 
-def test_a_catalogue_folder_that_is_not_there_or_not_text(tmp_path: Path) -> None:
+def test_a_catalogue_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(SettingsError):
         read_catalogue_texts(tmp_path / "none")
-    (tmp_path / "a.toml").write_bytes(b"\xff")
-    with pytest.raises(SettingsError):
-        load_catalogue(tmp_path)
+
+
+def test_a_file_of_the_catalogue_that_has_no_text_says_so_in_its_place(tmp_path: Path) -> None:
+    (tmp_path / "latin.toml").write_bytes(b'a = 1\r\nb = 2\r\nc = "caf\xe9"\r\n')
+    (tmp_path / "folder.toml").mkdir()
+    (tmp_path / "gone.json").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "good.toml").write_bytes("a = '가'\r\nb = 2\r".encode())
+    assert read_catalogue_texts(tmp_path) == {
+        "folder.toml": Unreadable(1, "it is a folder, not a file"),
+        "gone.json": Unreadable(1, "the file cannot be opened: No such file or directory"),
+        "good.toml": "a = '가'\nb = 2\n",
+        "latin.toml": Unreadable(3, "the file is not UTF-8: invalid continuation byte"),
+        "pipe.json": Unreadable(1, "it is not a plain file"),
+    }
+
+
+def test_what_may_not_be_opened_is_named_and_a_folder_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.toml").write_text("")
+    (tmp_path / "closed").mkdir()
+
+    def refuse(*_arguments: object) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    # Whoever runs the tests as root may open everything.
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert read_catalogue_texts(tmp_path) == {"a.toml": Unreadable(1, "the file cannot be opened: Permission denied")}
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(SettingsError, match="Permission denied"):
+        read_catalogue_texts(tmp_path)
 
 
 def test_settings_cannot_be_changed_or_extended() -> None:

@@ -285,6 +285,32 @@ def test_the_command_says_file_line_and_reason_and_ends_with_1(texts: dict[str, 
     assert f"{LICENCE}:{number}: cloth is 'silk'" in words.stderr
 
 
+def test_files_without_text_hide_no_other_fault(texts: dict[str, str], tmp_path: Path) -> None:
+    wrong, number = break_line(texts[LICENCE], 'cloth = "jjok"', 0, 'cloth = "silk"')
+    written = {name: text.encode() for name, text in {**texts, LICENCE: wrong}.items()}
+    lines = written[SCHOOL].splitlines(keepends=True)
+    written[SCHOOL] = b"".join([*lines[:2], "# 시험".encode("cp949") + b"\n", *lines[2:]])
+    written["agencies.toml"] = b'as_of = 2026-01-01\nnotice = "\x00"\n'
+    written["notes.toml"] = b"\xff"  # no file of the catalogue
+    del written[ADULT]
+    for name, data in written.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / ADULT).mkdir(parents=True)
+    result = CliRunner().invoke(app, ["check", "--folder", str(tmp_path), "--json"])
+    assert result.exit_code == 1
+    found = {
+        (each["file"], each["line"], each["rule"]): each["reason"] for each in json.loads(result.stdout)["problems"]
+    }
+    assert found.keys() == {
+        (LICENCE, number, "choice"),
+        (SCHOOL, 3, "syntax"),
+        ("agencies.toml", 2, "syntax"),
+        (ADULT, 1, "syntax"),
+    }
+    assert "UTF-8" in found[SCHOOL, 3, "syntax"]
+
+
 def test_the_command_is_content_with_our_own_catalogue() -> None:
     result = CliRunner().invoke(app, ["check", "--json"])
     assert (result.exit_code, json.loads(result.stdout)["credential_types"]) == (0, 20)
