@@ -22,7 +22,7 @@ from holder_app.issuance.authorizing import LOGIN_TIME, exchange, start_login, t
 from holder_app.issuance.choosing import browse, choose
 from holder_app.issuance.describe import describe_offer
 from holder_app.issuance.receiving import IssuancePorts, keeps
-from holder_app.issuance.states import Authorizing, Failed, Issuance, Kept, Preview, Reviewed, Signing, Waiting
+from holder_app.issuance.states import Authorizing, Failed, Issuance, Kept, Preview, Reason, Reviewed, Signing, Waiting
 from holder_app.issuance.use_cases import (
     UnfitCode,
     accept_offer,
@@ -363,9 +363,9 @@ def _agree(desk: _Desk, issuance: Issuance, question: str, *, ask: bool) -> None
 def _checked(desk: _Desk, issuance: Issuance) -> Issuance:
     state = issuance.state
     if isinstance(state, Failed):
-        if state.reason == "no_anchor":
+        if state.reason is Reason.NO_ANCHOR:
             raise _with_option(desk, NoAnchor(state.detail))
-        if state.reason == "untrusted":
+        if state.reason is Reason.UNTRUSTED:
             raise UntrustedError("the issuer is not trusted by this wallet", detail=state.detail)
         raise IssuanceFailed(f"{state.reason}: {state.detail}")
     return issuance

@@ -23,13 +23,14 @@ from holder_app.issuance.states import (
     Issuance,
     IssuanceState,
     Preview,
+    Reason,
     Redeeming,
     Reviewed,
     Signing,
     Waiting,
 )
 from holder_app.issuance.verification import VerifiedCredential, anchor_purpose, verify_copies
-from holder_app.ports import Fetch
+from holder_app.ports import UNDER_WAY, Fetch
 from holder_app.provider.ports import WalletProvider
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue import Catalogue
@@ -60,8 +61,6 @@ PREVIEWED = timedelta(hours=24)
 """How long received cards wait to be looked at."""
 WAITED = timedelta(days=90)
 """How long an agency is waited for."""
-RETRY_AFTER = timedelta(seconds=30)
-"""After this a code that seems to be on its way is sent again: three times the client's time limit."""
 MAX_WRONG_CODES = 5
 """Transaction codes after which the wallet stops asking, where the issuer does not say how many tries are left."""
 _TRIES_LEFT = re.compile(r"\b(\d{1,2}) (?:tries|try|attempts?) (?:are |is )?(?:left|remain)")
@@ -121,7 +120,7 @@ def client_of(ports: IssuancePorts, account_id: AccountId, offer: ResolvedOffer)
 def claim(ports: IssuancePorts, issuance: Issuance) -> Issuance:
     """Mark that the code is on its way: of two windows, one gets through."""
     state, now = issuance.state, ports.clock.now()
-    if isinstance(state, Redeeming) and now < state.since + RETRY_AFTER:
+    if isinstance(state, Redeeming) and now < state.since + UNDER_WAY:
         raise StateConflict("this offer is being accepted at the moment")
     if not isinstance(state, Reviewed | Redeeming):
         raise StateConflict("the offer is not open")
@@ -154,14 +153,14 @@ async def redeem(ports: IssuancePorts, issuance: Issuance, tx_code: str | None) 
     except PeerRefusal as exc:
         return advance(ports, issuance, _after_refusal(state, exc))
     except MalformedError as exc:
-        return fail(ports, issuance, state.offer, Failed("bad_answer", exc.detail))
+        return fail(ports, issuance, state.offer, Failed(Reason.BAD_ANSWER, exc.detail))
     return advance(ports, issuance, signing(pending, signers))
 
 
 def _after_refusal(state: Redeeming, refusal: PeerRefusal) -> IssuanceState:
     """Tell a wrong transaction code, after which there may be another try, from a code that is gone."""
     if refusal.error != "invalid_grant":
-        return Failed("refused", refusal.description)
+        return Failed(Reason.REFUSED, refusal.description)
     # OpenID4VCI 6.3: one error for a wrong transaction code and for a code that is gone, and words are optional. In
     # doubt the person may have mistyped: another try costs nothing, for the issuer counts them too.
     # vci-6.3-try-again
@@ -170,7 +169,7 @@ def _after_refusal(state: Redeeming, refusal: PeerRefusal) -> IssuanceState:
     tries_left = int(tries[1]) if tries else None
     gone = tries is None and (_OFFER_GONE.search(words) is not None or wrong_codes >= MAX_WRONG_CODES)
     if not state.offer.needs_tx_code or gone or tries_left == 0:
-        return Failed("code_gone", refusal.description)
+        return Failed(Reason.CODE_GONE, refusal.description)
     return Reviewed(state.offer, wrong_codes, tries_left)
 
 
@@ -196,7 +195,7 @@ async def receive(ports: IssuancePorts, issuance: Issuance) -> Issuance:
             )
             answer = await ports.fetch.arun(flow)
         except (PeerRefusal, MalformedError, VerificationError) as exc:
-            return fail(ports, issuance, state.pending.offer, Failed("refused", exc.detail))
+            return fail(ports, issuance, state.pending.offer, Failed(Reason.REFUSED, exc.detail))
         if isinstance(answer, ProofsToSign):
             issuance = advance(ports, issuance, Signing(answer, state.signers))
         else:
@@ -214,7 +213,7 @@ async def _verify(
     if not cards and issued.deferred:
         return wait(ports, issuance, Waiting(issued, signers, now, now + interval_of(issued)))
     if not cards:
-        return fail(ports, issuance, issued.offer, Failed("refused", "the issuer sent no credential"))
+        return fail(ports, issuance, issued.offer, Failed(Reason.REFUSED, "the issuer sent no credential"))
     return advance(ports, issuance, Preview(issued, cards, signers), until=now + PREVIEWED)
 
 
@@ -227,7 +226,7 @@ async def verified_cards(
         found = (_card(ports, issuance.account_id, issued, batch, keys) for batch in issued.batches)
         return tuple(card for card in found if card is not None)
     except (VerificationError, MalformedError) as exc:
-        reason = "untrusted" if isinstance(exc, UntrustedError) else "bad_credential"
+        reason = Reason.UNTRUSTED if isinstance(exc, UntrustedError) else Reason.BAD_CREDENTIAL
         failed = fail(ports, issuance, issued.offer, Failed(reason, exc.detail))
         await notify(ports, issuance.account_id, issued, NotificationEvent.CREDENTIAL_FAILURE)
         return failed
@@ -397,7 +396,7 @@ def signing(pending: ProofsToSign, signers: NewSigners) -> Signing:
 
 def fail(ports: IssuancePorts, issuance: Issuance, offer: ResolvedOffer, state: Failed) -> Issuance:
     """Store that it cannot go on, and why, in the history too."""
-    kind = RecordKind.BLOCKED if state.reason in {"untrusted", "bad_credential"} else RecordKind.FAILED
+    kind = RecordKind.BLOCKED if state.reason in {Reason.UNTRUSTED, Reason.BAD_CREDENTIAL} else RecordKind.FAILED
     body = {**describe_receipt(offer, (), ports.catalogue), "reason": state.reason}
     with ports.unit:
         failed = ports.issuances.advance(issuance, state)

@@ -35,6 +35,7 @@ from holder_app.issuance.states import (
     IssuanceState,
     Kept,
     Preview,
+    Reason,
     Redeeming,
     Reviewed,
     Signing,
@@ -116,17 +117,17 @@ async def fetch_offer(ports: IssuancePorts, account_id: AccountId, issuance_id: 
     except (MalformedError, PeerRefusal, VerificationError) as exc:
         # Where an offer by reference is gone, it was used or is too old (OpenID4VCI 4.1.3).
         gone = isinstance(exc, PeerRefusal) and exc.status in {404, 410}
-        next_state = Failed("code_gone" if gone else "bad_offer", exc.detail)
+        next_state = Failed(Reason.CODE_GONE if gone else Reason.BAD_OFFER, exc.detail)
     return advance(ports, issuance, next_state)
 
 
 def _reviewed(ports: IssuancePorts, offer: ResolvedOffer) -> IssuanceState:
     """Return the offer for the person to decide, if the wallet could keep any of it."""
     if not any(map(keeps(ports), offer.configurations)):
-        return Failed("unsupported")
+        return Failed(Reason.UNSUPPORTED)
     # Before the code is spent: what comes could not be verified, and the code is good only once.
     purpose = missing_anchor(ports, offer)
-    return Reviewed(offer) if purpose is None else Failed("no_anchor", f"no anchor for {purpose}")
+    return Reviewed(offer) if purpose is None else Failed(Reason.NO_ANCHOR, f"no anchor for {purpose}")
 
 
 class UnfitCode(MalformedError):

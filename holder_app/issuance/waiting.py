@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from holder_app.accounts.ports import AccountId
-from holder_app.credentials.ports import Card, RecordKind
+from holder_app.credentials.ports import Card, HistoryRecord, RecordKind
+from holder_app.credentials.refreshing import GRANT_OVER
 from holder_app.credentials.use_cases import new_record
 from holder_app.issuance.describe import describe_receipt
 from holder_app.issuance.receiving import (
@@ -22,7 +23,8 @@ from holder_app.issuance.receiving import (
     verified_cards,
     wait,
 )
-from holder_app.issuance.states import Failed, Issuance, Kept, Waiting
+from holder_app.issuance.states import Failed, Issuance, Kept, Reason, Waiting
+from holder_app.ports import UNDER_WAY
 from wallet_core.errors import FetchError, MalformedError, NotFound, PeerRefusal, StateConflict, VerificationError
 from wallet_core.protocols.oauth2.token import TokenResponse
 from wallet_core.protocols.openid4vci import wallet
@@ -30,10 +32,6 @@ from wallet_core.protocols.openid4vci.messages import NotificationEvent
 from wallet_core.protocols.openid4vci.pending import IssuedCredentials
 from wallet_core.protocols.openid4vci.signed_metadata import metadata_trust
 from wallet_core.types import JsonObject
-
-ASKING: Final = timedelta(minutes=2)
-"""How long asking may take, as long as a refresh (``refreshing.BUSY``): the metadata, a renewed token and every card,
-each with the client's time limit. Whoever asked earlier would get what another could not store any more."""
 
 _MARGIN: Final = timedelta(seconds=1)
 """By how much the clocks of database and process may differ."""
@@ -68,19 +66,19 @@ async def ask_again(
         if reminded:  # the clocks of database and process differ
             _come_again(ports, issuance, state.next_at, now)
         return issuance
-    if state.asking_since is not None and now < state.asking_since + ASKING:
+    if state.asking_since is not None and now < state.asking_since + UNDER_WAY:
         if reminded:
-            _come_again(ports, issuance, state.asking_since + ASKING, now)
+            _come_again(ports, issuance, state.asking_since + UNDER_WAY, now)
         raise StateConflict("the issuer is being asked at the moment")
     with ports.unit:
         if is_free := _claim_token(ports, account_id, state, now):
             # Of two that ask, one gets through: an answer with credentials comes only once.
             issuance = ports.issuances.advance(issuance, replace(state, asking_since=now))
             # Should this process end in the middle, another asks.
-            ports.reminders.ask_later(issuance, ASKING)
+            ports.reminders.ask_later(issuance, UNDER_WAY)
     if not is_free:
         if reminded:
-            _come_again(ports, issuance, now + ASKING, now)
+            _come_again(ports, issuance, now + UNDER_WAY, now)
         raise StateConflict("new copies of a card that came before are being fetched at the moment")
     try:
         return await _ask(ports, issuance, state, now)
@@ -101,7 +99,7 @@ def _claim_token(ports: IssuancePorts, account_id: AccountId, state: Waiting, no
     """Keep others from refreshing the cards that came before, which have the same refresh token; false if one is."""
     for card_id in state.card_ids:
         if ports.cards.get(account_id, card_id) is not None:
-            return ports.cards.claim_refresh(account_id, card_id, now, now + ASKING)
+            return ports.cards.claim_refresh(account_id, card_id, now, now + UNDER_WAY)
     return True
 
 
@@ -132,7 +130,9 @@ async def _ask(ports: IssuancePorts, issuance: Issuance, state: Waiting, now: da
             random=ports.random,
         )
         answer = await ports.fetch.arun(flow)
-    except (FetchError, PeerRefusal, MalformedError, VerificationError):
+    except (FetchError, PeerRefusal, MalformedError, VerificationError) as exc:
+        if isinstance(exc, PeerRefusal) and exc.error in GRANT_OVER:
+            return _give_up(ports, issuance, state, exc)
         pause = max(RETRY_TROUBLE, interval_of(state.issued))
         next_at = ports.clock.now() + pause
         return wait(ports, issuance, replace(state, next_at=next_at, asking_since=None, trouble=True))
@@ -167,9 +167,23 @@ def _take(
             body = describe_receipt(answer.offer, cards, ports.catalogue)
             ports.history.add(new_record(ports.random, account_id, RecordKind.RECEIVED, now, body))
         if answer.failures.keys() - before.issued.failures.keys():
-            told: JsonObject = {**describe_receipt(answer.offer, (), ports.catalogue), "reason": _reason(answer)}
-            ports.history.add(new_record(ports.random, account_id, RecordKind.FAILED, now, told))
+            ports.history.add(_told(ports, account_id, answer, _reason(answer)))
     return moved
+
+
+def _give_up(ports: IssuancePorts, issuance: Issuance, state: Waiting, refusal: PeerRefusal) -> Issuance:
+    """End the waiting: the token is over and nobody gives another one, so that no answer can be asked for any more."""
+    if not state.card_ids:
+        return fail(ports, issuance, state.issued.offer, Failed(Reason.REFUSED, refusal.detail))
+    with ports.unit:
+        ports.history.add(_told(ports, issuance.account_id, state.issued, Reason.REFUSED))
+        return ports.issuances.advance(issuance, Kept(state.card_ids))
+
+
+def _told(ports: IssuancePorts, account_id: AccountId, issued: IssuedCredentials, reason: Reason) -> HistoryRecord:
+    """Return the line of the history that not all came, beside that of what came."""
+    body: JsonObject = {**describe_receipt(issued.offer, (), ports.catalogue), "reason": reason}
+    return new_record(ports.random, account_id, RecordKind.FAILED, ports.clock.now(), body)
 
 
 def _with_latest_token(ports: IssuancePorts, account_id: AccountId, state: Waiting) -> Waiting:
@@ -197,9 +211,10 @@ def _keep_token(ports: IssuancePorts, issuance: Issuance, before: Waiting, renew
     return advance(ports, issuance, renewed)
 
 
-def _reason(answer: IssuedCredentials) -> str:
+def _reason(answer: IssuedCredentials) -> Reason:
     """Tell a decision from a transaction that is over: its answer may have been lost on the way (OpenID4VCI 9.3)."""
-    return "denied" if any("credential_request_denied" in why for why in answer.failures.values()) else "refused"
+    is_decided = any("credential_request_denied" in why for why in answer.failures.values())
+    return Reason.DENIED if is_decided else Reason.REFUSED
 
 
 def _why(answer: IssuedCredentials) -> str:
