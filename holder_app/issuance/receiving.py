@@ -47,6 +47,7 @@ from wallet_core.keys.algorithms import PublicKey, SignatureAlgorithm
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.ports import Clock, UnitOfWork
 from wallet_core.protocols.oauth2.client import ClientInstance
+from wallet_core.protocols.oauth2.token import TokenResponse
 from wallet_core.protocols.openid4vci import wallet
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
 from wallet_core.protocols.openid4vci.metadata import CredentialConfiguration
@@ -58,7 +59,8 @@ from wallet_core.types import ClientId, CredentialConfigurationId, CredentialIss
 
 ID_BYTES = 16
 PREVIEWED = timedelta(hours=24)
-"""How long received cards wait to be looked at."""
+"""How long received cards wait to be looked at, or for those that come with them."""
+
 WAITED = timedelta(days=90)
 """How long an agency is waited for."""
 MAX_WRONG_CODES = 5
@@ -184,23 +186,34 @@ async def receive(ports: IssuancePorts, issuance: Issuance) -> Issuance:
         KeyUnavailable: a key of the wallet provider cannot be used now.
     """
     while isinstance(state := issuance.state, Signing):
-        try:
-            pending = attest_keys(state.pending, ports.provider, now=ports.clock.now())
-            flow = wallet.receive_credentials(
-                pending,
-                sign_proofs(pending, by_thumbprint(state.signers)),
-                now=ports.clock.now(),
-                client=client_of(ports, issuance.account_id, pending.offer),
-                random=ports.random,
-            )
-            answer = await ports.fetch.arun(flow)
-        except (PeerRefusal, MalformedError, VerificationError) as exc:
-            return fail(ports, issuance, state.pending.offer, Failed(Reason.REFUSED, exc.detail))
-        if isinstance(answer, ProofsToSign):
-            issuance = advance(ports, issuance, Signing(answer, state.signers))
-        else:
-            issuance = await _verify(ports, issuance, answer, state.signers)
+        issuance = await _ask(ports, issuance, state)
     return issuance
+
+
+async def _ask(ports: IssuancePorts, issuance: Issuance, state: Signing) -> Issuance:
+    """Sign and ask once; ``Signing`` again where a nonce was too old, or the issuer gone after something had come."""
+
+    def keep(token: TokenResponse) -> None:
+        nonlocal issuance
+        issuance = advance(ports, issuance, Signing(replace(state.pending, token=token), state.signers))
+
+    try:
+        pending = attest_keys(state.pending, ports.provider, now=ports.clock.now())
+        flow = wallet.receive_credentials(
+            pending,
+            sign_proofs(pending, by_thumbprint(state.signers)),
+            keep=keep,
+            now=ports.clock.now(),
+            client=client_of(ports, issuance.account_id, pending.offer),
+            random=ports.random,
+        )
+        answer = await ports.fetch.arun(flow)
+    except (PeerRefusal, MalformedError, VerificationError) as exc:
+        return fail(ports, issuance, state.pending.offer, Failed(Reason.REFUSED, exc.detail))
+    if isinstance(answer, ProofsToSign):
+        until = ports.clock.now() + PREVIEWED if answer.issued else None
+        return advance(ports, issuance, Signing(answer, state.signers), until=until)
+    return await _verify(ports, issuance, answer, state.signers)
 
 
 async def _verify(
