@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from holder_app.accounts.ports import AccountId
-from holder_app.credentials.ports import Card, CardCopy, Cards, Grant, History, RecordKind
+from holder_app.credentials.ports import Card, CardCopy, Cards, Grant, History, HistoryRecord, RecordKind
 from holder_app.credentials.refreshing import copies_wanted, next_refresh
 from holder_app.credentials.use_cases import new_record
 from holder_app.issuance.describe import configuration_display, describe_receipt
@@ -55,7 +55,7 @@ from wallet_core.protocols.openid4vci.pending import IssuedBatch, IssuedCredenti
 from wallet_core.protocols.openid4vci.proof_way import choose_proof_way
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
 from wallet_core.trust.policy import IssuerPolicy
-from wallet_core.types import ClientId, CredentialConfigurationId, CredentialIssuerId, RandomBytes
+from wallet_core.types import ClientId, CredentialConfigurationId, CredentialIssuerId, JsonObject, RandomBytes
 
 ID_BYTES = 16
 PREVIEWED = timedelta(hours=24)
@@ -219,36 +219,76 @@ async def _ask(ports: IssuancePorts, issuance: Issuance, state: Signing) -> Issu
 async def _verify(
     ports: IssuancePorts, issuance: Issuance, issued: IssuedCredentials, signers: tuple[SoftwareSigner, ...]
 ) -> Issuance:
-    cards = await verified_cards(ports, issuance, issued, signers)
-    if isinstance(cards, Issuance):
-        return cards
-    now = ports.clock.now()
-    if not cards and issued.deferred:
-        return wait(ports, issuance, Waiting(issued, signers, now, now + interval_of(issued)))
-    if not cards:
-        return fail(ports, issuance, issued.offer, Failed(Reason.REFUSED, "the issuer sent no credential"))
-    return advance(ports, issuance, Preview(issued, cards, signers), until=now + PREVIEWED)
+    came = await verify_batches(ports, issuance, issued, signers)
+    if isinstance(came, Issuance):
+        return came
+    now, good = ports.clock.now(), came.good
+    if came.cards:
+        moved = advance(ports, issuance, Preview(good, came.cards, signers), until=now + PREVIEWED)
+    elif good.deferred:
+        told = not_received(ports, issuance.account_id, good.offer, came.lack.reason) if good.failures else None
+        moved = wait(ports, issuance, Waiting(good, signers, now, now + interval_of(good)), told=told)
+    else:
+        moved = fail(ports, issuance, good.offer, came.lack)
+    await notify(ports, issuance.account_id, came.bad, NotificationEvent.CREDENTIAL_FAILURE)
+    return moved
 
 
-async def verified_cards(
+@dataclass(frozen=True, slots=True)
+class JudgedBatches:
+    """What came, each batch judged alone.
+
+    Attributes:
+        good: without the batches that do not verify, which stand in its ``failures``.
+        cards: of the batches in ``good``.
+        bad: the other batches alone.
+    """
+
+    good: IssuedCredentials
+    cards: tuple[Card, ...]
+    bad: IssuedCredentials
+
+    @property
+    def lack(self) -> Failed:
+        """Why something did not come, where something did not.
+
+        A decision is told from a transaction that is over: its answer may have been lost on the way (OpenID4VCI 9.3).
+        """
+        whys = self.good.failures.values()
+        reason = Reason.DENIED if any("credential_request_denied" in why for why in whys) else Reason.REFUSED
+        detail = "; ".join(whys) or "the issuer sent no credential"
+        return Failed(Reason.BAD_CREDENTIAL if self.bad.batches else reason, detail)
+
+
+async def verify_batches(
     ports: IssuancePorts, issuance: Issuance, issued: IssuedCredentials, signers: Sequence[SoftwareSigner]
-) -> tuple[Card, ...] | Issuance:
-    """Return the cards of what came; or the issuance, failed, if something is not to be trusted."""
-    keys = by_thumbprint(signers)
-    try:
-        found = (_card(ports, issuance.account_id, issued, batch, keys) for batch in issued.batches)
-        return tuple(card for card in found if card is not None)
-    except (VerificationError, MalformedError) as exc:
-        reason = Reason.UNTRUSTED if isinstance(exc, UntrustedError) else Reason.BAD_CREDENTIAL
-        failed = fail(ports, issuance, issued.offer, Failed(reason, exc.detail))
-        await notify(ports, issuance.account_id, issued, NotificationEvent.CREDENTIAL_FAILURE)
-        return failed
+) -> JudgedBatches | Issuance:
+    """Return what came, judged; or the issuance, failed, if the issuer of one is not trusted: it is that of all."""
+    keys, cards, bad = by_thumbprint(signers), list[Card](), dict[IssuedBatch, str]()
+    for batch in issued.batches:
+        try:
+            card = _card(ports, issuance.account_id, issued, batch, keys)
+        except UntrustedError as exc:
+            failed = fail(ports, issuance, issued.offer, Failed(Reason.UNTRUSTED, exc.detail))
+            await notify(ports, issuance.account_id, issued, NotificationEvent.CREDENTIAL_FAILURE)
+            return failed
+        except (VerificationError, MalformedError) as exc:
+            bad[batch] = exc.detail
+        else:
+            cards.extend([card] if card is not None else [])
+    good = tuple(batch for batch in issued.batches if batch not in bad)
+    failures = {**issued.failures, **{batch.configuration_id: why for batch, why in bad.items()}}
+    return JudgedBatches(
+        replace(issued, batches=good, failures=failures), tuple(cards), replace(issued, batches=tuple(bad))
+    )
 
 
-def wait(ports: IssuancePorts, issuance: Issuance, state: Waiting) -> Issuance:
-    """Store that the agency decides later, and that it is to be asked again."""
+def wait(ports: IssuancePorts, issuance: Issuance, state: Waiting, *, told: HistoryRecord | None = None) -> Issuance:
+    """Store that the agency decides later, that it is to be asked again, and what the history tells of it."""
     now = ports.clock.now()
     with ports.unit:
+        if told is not None:
+            ports.history.add(told)
         waiting = ports.issuances.advance(issuance, state, until=state.since + WAITED)
         ports.reminders.ask_later(waiting, state.next_at - now)
     return waiting
@@ -369,6 +409,8 @@ async def notify(
     ports: IssuancePorts, account_id: AccountId, issued: IssuedCredentials, event: NotificationEvent
 ) -> None:
     """Tell the issuer what became of its credentials. What it answers changes nothing for the person."""
+    if not issued.batches:
+        return
     with suppress(WalletError):
         client = client_of(ports, account_id, issued.offer)
         flow = wallet.notify(issued, event, now=ports.clock.now(), client=client, random=ports.random)
@@ -410,8 +452,19 @@ def signing(pending: ProofsToSign, signers: NewSigners) -> Signing:
 def fail(ports: IssuancePorts, issuance: Issuance, offer: ResolvedOffer, state: Failed) -> Issuance:
     """Store that it cannot go on, and why, in the history too."""
     kind = RecordKind.BLOCKED if state.reason in {Reason.UNTRUSTED, Reason.BAD_CREDENTIAL} else RecordKind.FAILED
-    body = {**describe_receipt(offer, (), ports.catalogue), "reason": state.reason}
     with ports.unit:
         failed = ports.issuances.advance(issuance, state)
-        ports.history.add(new_record(ports.random, issuance.account_id, kind, ports.clock.now(), body))
+        ports.history.add(not_received(ports, issuance.account_id, offer, state.reason, kind))
     return failed
+
+
+def not_received(
+    ports: IssuancePorts,
+    account_id: AccountId,
+    offer: ResolvedOffer,
+    reason: Reason,
+    kind: RecordKind = RecordKind.FAILED,
+) -> HistoryRecord:
+    """Return the line of the history that something was not received, and why."""
+    body: JsonObject = {**describe_receipt(offer, (), ports.catalogue), "reason": reason}
+    return new_record(ports.random, account_id, kind, ports.clock.now(), body)

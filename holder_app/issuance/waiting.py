@@ -3,24 +3,25 @@
 The person agreed before the waiting began, so what comes goes into the wallet, with a line in the history.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from holder_app.accounts.ports import AccountId
-from holder_app.credentials.ports import Card, HistoryRecord, RecordKind
+from holder_app.credentials.ports import RecordKind
 from holder_app.credentials.refreshing import GRANT_OVER
 from holder_app.credentials.use_cases import new_record
 from holder_app.issuance.describe import describe_receipt
 from holder_app.issuance.receiving import (
     IssuancePorts,
+    JudgedBatches,
     advance,
     client_of,
     fail,
     interval_of,
+    not_received,
     notify,
-    verified_cards,
+    verify_batches,
     wait,
 )
 from holder_app.issuance.states import Failed, Issuance, Kept, Reason, Waiting
@@ -29,9 +30,7 @@ from wallet_core.errors import FetchError, MalformedError, NotFound, PeerRefusal
 from wallet_core.protocols.oauth2.token import TokenResponse
 from wallet_core.protocols.openid4vci import wallet
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
-from wallet_core.protocols.openid4vci.pending import IssuedCredentials
 from wallet_core.protocols.openid4vci.signed_metadata import metadata_trust
-from wallet_core.types import JsonObject
 
 _MARGIN: Final = timedelta(seconds=1)
 """By how much the clocks of database and process may differ."""
@@ -136,22 +135,21 @@ async def _ask(ports: IssuancePorts, issuance: Issuance, state: Waiting, now: da
         pause = max(RETRY_TROUBLE, interval_of(state.issued))
         next_at = ports.clock.now() + pause
         return wait(ports, issuance, replace(state, next_at=next_at, asking_since=None, trouble=True))
-    cards = await verified_cards(ports, issuance, answer, state.signers)
-    if isinstance(cards, Issuance):
-        return cards
-    if not state.card_ids and not cards and not answer.deferred:
-        return fail(ports, issuance, answer.offer, Failed(_reason(answer), _why(answer)))
-    moved = _take(ports, issuance, state, answer, cards)
-    if cards:
-        await notify(ports, issuance.account_id, answer, NotificationEvent.CREDENTIAL_ACCEPTED)
+    came = await verify_batches(ports, issuance, answer, state.signers)
+    if isinstance(came, Issuance):
+        return came
+    if state.card_ids or came.cards or came.good.deferred:
+        moved = _take(ports, issuance, state, came)
+    else:
+        moved = fail(ports, issuance, answer.offer, came.lack)
+    await notify(ports, issuance.account_id, came.good, NotificationEvent.CREDENTIAL_ACCEPTED)
+    await notify(ports, issuance.account_id, came.bad, NotificationEvent.CREDENTIAL_FAILURE)
     return moved
 
 
-def _take(
-    ports: IssuancePorts, issuance: Issuance, before: Waiting, answer: IssuedCredentials, cards: Sequence[Card]
-) -> Issuance:
-    """Put what came into the wallet, tell what was refused, and go on waiting for what is still put off."""
-    now, account_id = ports.clock.now(), issuance.account_id
+def _take(ports: IssuancePorts, issuance: Issuance, before: Waiting, came: JudgedBatches) -> Issuance:
+    """Put what came into the wallet, tell what did not, and go on waiting for what is still put off."""
+    now, account_id, answer, cards = ports.clock.now(), issuance.account_id, came.good, came.cards
     card_ids = before.card_ids + tuple(card.id for card in cards)
     following: Waiting | Kept = Kept(card_ids)
     if answer.deferred:
@@ -167,7 +165,7 @@ def _take(
             body = describe_receipt(answer.offer, cards, ports.catalogue)
             ports.history.add(new_record(ports.random, account_id, RecordKind.RECEIVED, now, body))
         if answer.failures.keys() - before.issued.failures.keys():
-            ports.history.add(_told(ports, account_id, answer, _reason(answer)))
+            ports.history.add(not_received(ports, account_id, answer.offer, came.lack.reason))
     return moved
 
 
@@ -176,14 +174,8 @@ def _give_up(ports: IssuancePorts, issuance: Issuance, state: Waiting, refusal: 
     if not state.card_ids:
         return fail(ports, issuance, state.issued.offer, Failed(Reason.REFUSED, refusal.detail))
     with ports.unit:
-        ports.history.add(_told(ports, issuance.account_id, state.issued, Reason.REFUSED))
+        ports.history.add(not_received(ports, issuance.account_id, state.issued.offer, Reason.REFUSED))
         return ports.issuances.advance(issuance, Kept(state.card_ids))
-
-
-def _told(ports: IssuancePorts, account_id: AccountId, issued: IssuedCredentials, reason: Reason) -> HistoryRecord:
-    """Return the line of the history that not all came, beside that of what came."""
-    body: JsonObject = {**describe_receipt(issued.offer, (), ports.catalogue), "reason": reason}
-    return new_record(ports.random, account_id, RecordKind.FAILED, ports.clock.now(), body)
 
 
 def _with_latest_token(ports: IssuancePorts, account_id: AccountId, state: Waiting) -> Waiting:
@@ -209,13 +201,3 @@ def _keep_token(ports: IssuancePorts, issuance: Issuance, before: Waiting, renew
         with ports.unit:
             ports.cards.rotate_token(issuance.account_id, issuer, old, new)
     return advance(ports, issuance, renewed)
-
-
-def _reason(answer: IssuedCredentials) -> Reason:
-    """Tell a decision from a transaction that is over: its answer may have been lost on the way (OpenID4VCI 9.3)."""
-    is_decided = any("credential_request_denied" in why for why in answer.failures.values())
-    return Reason.DENIED if is_decided else Reason.REFUSED
-
-
-def _why(answer: IssuedCredentials) -> str:
-    return "; ".join(answer.failures.values()) or "the issuer sent no credential"

@@ -1,11 +1,13 @@
-"""Receiving that breaks in the middle: what came stays, and the rest is fetched when one goes on."""
+"""Receiving of which a part fails: what came stays, and the rest is fetched when one goes on."""
 
+import json
+import re
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from holder_app.issuance.states import Issuance, Preview, Signing
+from holder_app.issuance.states import Failed, Issuance, Kept, Preview, Reason, Signing, Waiting
 from holder_app.issuance.use_cases import show_issuance
 from tests.simulators.issuer import ISSUER
 from tests.support.browsing import Person, browser
@@ -38,11 +40,11 @@ def gone_after_the_first(issuer: LoginIssuer) -> list[HttpResponse]:
     return came
 
 
-def begin(issuer: LoginIssuer, person: Person) -> str:
-    """Log in for two cards, and return the path of what came of it."""
+def begin(issuer: LoginIssuer, person: Person, wanted: list[str] = WHAT) -> str:
+    """Log in for cards, and return the path of what came of it."""
     person.get("/add")
     person.get(f"/add/issuer?id={ISSUER}")
-    person.post("/add", {"issuer": ISSUER, "configuration": WHAT})  # type: ignore[dict-item]
+    person.post("/add", {"issuer": ISSUER, "configuration": wanted})  # type: ignore[dict-item]
     path = person.path
     person.get(f"/callback?{issuer.approve(go_to_login(person, path))}")
     return path
@@ -92,3 +94,74 @@ def test_a_token_that_is_over_when_one_goes_on_is_renewed_and_kept(town: Town) -
     state = issuance_of(town, path).state
     assert isinstance(state, Preview)
     assert [card.grant and card.grant.refresh_token for card in state.cards] == ["refresh+"] * 2
+
+
+def events(issuer: LoginIssuer) -> list[str]:
+    """What the wallet said of the cards, in its order."""
+    return [json.loads(each.body)["event"] for each in issuer.seen if each.url.endswith("/notification")]
+
+
+def newest_receipt(person: Person) -> str:
+    person.get("/history")
+    person.get(re.findall(r'href="(/history/[^"]+)"', person.page.text)[0])
+    return str(person.text)
+
+
+BAD_MDOC = {"doc_type": "org.iso.7367.1.mVRC"}
+OTHER_TYPE = {"vct": "urn:jigap:vct:resident-card:1"}
+
+
+def test_a_bad_card_does_not_cost_the_good_one(town: Town) -> None:
+    issuer, person = with_login(town, mdocs=town.issuer.mdocs, mdoc_changes=BAD_MDOC), browser(town)
+    path = begin(issuer, person)
+    person.get(path)
+    assert "1가지는 받지 못했어요" in person.text
+    assert events(issuer) == ["credential_failure"]
+    person.post(f"{path}/keep")
+    state = issuance_of(town, path).state
+    assert isinstance(state, Kept)
+    assert len(state.card_ids) == 1
+    # Nobody is told that the bad one was taken.
+    assert events(issuer) == ["credential_failure", "credential_accepted"]
+
+
+def test_a_bad_card_does_not_end_the_waiting_for_another(town: Town) -> None:
+    issuer = with_login(town, mdocs=town.issuer.mdocs, mdoc_changes=BAD_MDOC, deferrals=1)
+    person = browser(town)
+    path = begin(issuer, person)
+    assert isinstance(issuance_of(town, path).state, Waiting)
+    assert events(issuer) == ["credential_failure"]
+    assert "서명이나 내용이 맞지 않아요" in newest_receipt(person)
+    town.clock.pass_by(timedelta(seconds=61))
+    person.get(path)
+    person.post(f"{path}/ask")
+    state = issuance_of(town, path).state
+    assert isinstance(state, Kept)
+    assert len(state.card_ids) == 1
+    assert events(issuer) == ["credential_failure", "credential_accepted"]
+
+
+@pytest.mark.parametrize("wanted", [1, 2])
+def test_a_bad_card_that_comes_late_is_told(town: Town, wanted: int) -> None:
+    issuer, person = with_login(town, mdocs=town.issuer.mdocs, deferrals=1), browser(town)
+    path = begin(issuer, person, WHAT[:wanted])
+    if wanted == 2:
+        person.get(path)
+        person.post(f"{path}/keep")
+    issuer.changes = OTHER_TYPE
+    town.clock.pass_by(timedelta(seconds=61))
+    person.get(path)
+    person.post(f"{path}/ask")
+    state = issuance_of(town, path).state
+    assert isinstance(state, Failed if wanted == 1 else Kept)
+    assert events(issuer)[-1] == "credential_failure"
+    assert "서명이나 내용이 맞지 않아요" in newest_receipt(person)
+
+
+def test_an_issuer_that_is_not_trusted_for_one_card_gives_none(town: Town) -> None:
+    issuer, person = with_login(town, mdocs=town.issuer.mdocs), browser(town)
+    issuer.changes = {"issuer": "https://issuer.example/agencies/tax"}
+    state = issuance_of(town, begin(issuer, person)).state
+    assert isinstance(state, Failed)
+    assert state.reason is Reason.UNTRUSTED
+    assert events(issuer) == ["credential_failure"] * 2
