@@ -406,14 +406,22 @@ def advance(
 
 
 async def notify(
-    ports: IssuancePorts, account_id: AccountId, issued: IssuedCredentials, event: NotificationEvent
+    ports: IssuancePorts,
+    account_id: AccountId,
+    issued: IssuedCredentials,
+    event: NotificationEvent,
+    *,
+    keep: Callable[[TokenResponse], None] | None = None,
 ) -> None:
-    """Tell the issuer what became of its credentials. What it answers changes nothing for the person."""
+    """Tell the issuer what became of its credentials. What it answers changes nothing for the person.
+
+    ``keep`` stores a renewed token; without it a token that is over is not renewed.
+    """
     if not issued.batches:
         return
     with suppress(WalletError):
         client = client_of(ports, account_id, issued.offer)
-        flow = wallet.notify(issued, event, now=ports.clock.now(), client=client, random=ports.random)
+        flow = wallet.notify(issued, event, keep=keep, now=ports.clock.now(), client=client, random=ports.random)
         await ports.fetch.arun(flow)
 
 

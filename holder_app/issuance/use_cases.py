@@ -21,7 +21,6 @@ from holder_app.issuance.receiving import (
     interval_of,
     keeps,
     missing_anchor,
-    notify,
     receive,
     redeem,
 )
@@ -41,12 +40,13 @@ from holder_app.issuance.states import (
     Signing,
     Waiting,
 )
+from holder_app.issuance.tokens import notify_late
 from holder_app.links import LinkKind, host_of, parse_link
 from wallet_core.errors import MalformedError, NotFound, PeerRefusal, StateConflict, VerificationError
 from wallet_core.protocols.openid4vci import wallet
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
 from wallet_core.protocols.openid4vci.offer import OfferReference, TxCodeInput, parse_offer_link
-from wallet_core.protocols.openid4vci.pending import ResolvedOffer
+from wallet_core.protocols.openid4vci.pending import IssuedCredentials, ResolvedOffer
 from wallet_core.protocols.openid4vci.signed_metadata import metadata_trust
 
 UNDECIDED = timedelta(hours=1)
@@ -204,7 +204,7 @@ async def keep_cards(ports: IssuancePorts, account_id: AccountId, issuance_id: s
             ports.cards.add(card)
         body = describe_receipt(state.issued.offer, state.cards, ports.catalogue)
         ports.history.add(new_record(ports.random, account_id, RecordKind.RECEIVED, now, body))
-    await notify(ports, account_id, state.issued, NotificationEvent.CREDENTIAL_ACCEPTED)
+    await notify_late(ports, account_id, state.issued, NotificationEvent.CREDENTIAL_ACCEPTED, card_ids)
     return kept
 
 
@@ -227,10 +227,18 @@ async def decline_offer(ports: IssuancePorts, account_id: AccountId, issuance_id
             body = describe_receipt(_offer_of(state), (), ports.catalogue)
             now = ports.clock.now()
             ports.history.add(new_record(ports.random, account_id, RecordKind.OFFER_DECLINED, now, body))
-    if isinstance(state, Preview):
+    if isinstance(state, Preview | Signing):
         # OpenID4VCI 11.1: the failure was caused by the person.
-        await notify(ports, account_id, state.issued, NotificationEvent.CREDENTIAL_DELETED)
+        await notify_late(ports, account_id, _sent(state), NotificationEvent.CREDENTIAL_DELETED)
     return declined
+
+
+def _sent(state: Preview | Signing) -> IssuedCredentials:
+    """Return what the issuer sent before the person said no; before all came that may be nothing."""
+    if isinstance(state, Preview):
+        return state.issued
+    pending = state.pending
+    return IssuedCredentials(pending.offer, pending.token, pending.issued, memory=pending.memory)
 
 
 def _offer_of(

@@ -25,6 +25,7 @@ from holder_app.issuance.receiving import (
     wait,
 )
 from holder_app.issuance.states import Failed, Issuance, Kept, Reason, Waiting
+from holder_app.issuance.tokens import claim_token, release_token, rotate_token
 from holder_app.ports import UNDER_WAY
 from wallet_core.errors import FetchError, MalformedError, NotFound, PeerRefusal, StateConflict, VerificationError
 from wallet_core.protocols.oauth2.token import TokenResponse
@@ -70,7 +71,7 @@ async def ask_again(
             _come_again(ports, issuance, state.asking_since + UNDER_WAY, now)
         raise StateConflict("the issuer is being asked at the moment")
     with ports.unit:
-        if is_free := _claim_token(ports, account_id, state, now):
+        if is_free := claim_token(ports, account_id, state.card_ids, now):
             # Of two that ask, one gets through: an answer with credentials comes only once.
             issuance = ports.issuances.advance(issuance, replace(state, asking_since=now))
             # Should this process end in the middle, another asks.
@@ -82,7 +83,7 @@ async def ask_again(
     try:
         return await _ask(ports, issuance, state, now)
     finally:
-        _release_token(ports, account_id, state)
+        release_token(ports, account_id, state.card_ids)
 
 
 def _come_again(ports: IssuancePorts, issuance: Issuance, at: datetime, now: datetime) -> None:
@@ -92,22 +93,6 @@ def _come_again(ports: IssuancePorts, issuance: Issuance, at: datetime, now: dat
     """
     with ports.unit:
         ports.reminders.ask_later(issuance, at - now + _MARGIN, turn=at.isoformat())
-
-
-def _claim_token(ports: IssuancePorts, account_id: AccountId, state: Waiting, now: datetime) -> bool:
-    """Keep others from refreshing the cards that came before, which have the same refresh token; false if one is."""
-    for card_id in state.card_ids:
-        if ports.cards.get(account_id, card_id) is not None:
-            return ports.cards.claim_refresh(account_id, card_id, now, now + UNDER_WAY)
-    return True
-
-
-def _release_token(ports: IssuancePorts, account_id: AccountId, state: Waiting) -> None:
-    with ports.unit:
-        for card_id in state.card_ids:
-            if (card := ports.cards.get(account_id, card_id)) is not None:
-                ports.cards.plan_refresh(account_id, card_id, card.refresh_at)
-                return
 
 
 async def _ask(ports: IssuancePorts, issuance: Issuance, state: Waiting, now: datetime) -> Issuance:
@@ -195,9 +180,5 @@ def _keep_token(ports: IssuancePorts, issuance: Issuance, before: Waiting, renew
     Raises:
         StateConflict: the person does not wait any more.
     """
-    issuer, old = before.issued.offer.offer.credential_issuer, before.issued.token.refresh_token
-    new = renewed.issued.token.refresh_token
-    if old is not None and new is not None and new != old:
-        with ports.unit:
-            ports.cards.rotate_token(issuance.account_id, issuer, old, new)
+    rotate_token(ports, issuance.account_id, before.issued, renewed.issued.token)
     return advance(ports, issuance, renewed)

@@ -1,4 +1,4 @@
-"""Receiving of which a part fails: what came stays, and the rest is fetched when one goes on."""
+"""Receiving of which a part fails or comes late: what came stays, and the rest is fetched when one goes on."""
 
 import json
 import re
@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from holder_app.issuance.states import Failed, Issuance, Kept, Preview, Reason, Signing, Waiting
+from holder_app.credentials.ports import Card
+from holder_app.credentials.refreshing import Refreshed, refresh_card
+from holder_app.issuance.states import Declined, Failed, Issuance, Kept, Preview, Reason, Signing, Waiting
 from holder_app.issuance.use_cases import show_issuance
+from holder_app.ports import UNDER_WAY
 from tests.simulators.issuer import ISSUER
 from tests.support.browsing import Person, browser
 from tests.support.logins import LoginIssuer, go_to_login, with_login
 from tests.support.presentations import World
-from tests.support.wallets import LICENCE, Town, new_town
+from tests.support.wallets import LICENCE, Town, new_town, wait
 from wallet_core.errors import FetchError
 from wallet_core.http import HttpRequest, HttpResponse
 
@@ -93,7 +96,23 @@ def test_a_token_that_is_over_when_one_goes_on_is_renewed_and_kept(town: Town) -
     person.post(f"{path}/accept")
     state = issuance_of(town, path).state
     assert isinstance(state, Preview)
-    assert [card.grant and card.grant.refresh_token for card in state.cards] == ["refresh+"] * 2
+    assert [grant_of(card) for card in state.cards] == ["refresh+"] * 2
+
+
+def cards(town: Town) -> list[Card]:
+    ports = town.wallet.card_ports(read_only=True)
+    with ports.unit:
+        return list(ports.cards.of_account(town.owner.id))
+
+
+def grant_of(card: Card) -> str:
+    assert card.grant is not None
+    return card.grant.refresh_token
+
+
+def refresh(town: Town, card: Card) -> Refreshed:
+    wallet = town.wallet
+    return wait(refresh_card(wallet.card_ports, wallet.reissuer(), town.owner.id, card.id, asked=True))
 
 
 def events(issuer: LoginIssuer) -> list[str]:
@@ -165,3 +184,58 @@ def test_an_issuer_that_is_not_trusted_for_one_card_gives_none(town: Town) -> No
     assert isinstance(state, Failed)
     assert state.reason is Reason.UNTRUSTED
     assert events(issuer) == ["credential_failure"] * 2
+
+
+def test_who_says_no_before_all_came_is_reported(town: Town) -> None:
+    issuer, person = with_login(town, mdocs=town.issuer.mdocs), browser(town)
+    gone_after_the_first(issuer)
+    path = begin(issuer, person)
+    person.get(path)
+    person.post(f"{path}/decline")
+    assert isinstance(issuance_of(town, path).state, Declined)
+    assert events(issuer) == ["credential_deleted"]
+
+
+def over_by_now(town: Town, issuer: LoginIssuer) -> None:
+    """The first access token is over, for notifications too."""
+    issuer.expired.add("token")
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        if request.url.endswith("/notification") and (refusal := issuer._at_resource(request)) is not None:
+            return refusal
+        return issuer(request)
+
+    town.network.hosts["issuer.example"] = answer
+
+
+@pytest.mark.parametrize(("button", "event"), [("keep", "credential_accepted"), ("decline", "credential_deleted")])
+def test_who_decides_late_is_reported_all_the_same(town: Town, button: str, event: str) -> None:
+    issuer, person = with_login(town, mdocs=town.issuer.mdocs, rotates=True), browser(town)
+    path = begin(issuer, person)
+    over_by_now(town, issuer)
+    town.clock.pass_by(timedelta(hours=2))
+    person.get(path)
+    person.post(f"{path}/{button}")
+    assert events(issuer) == [event] * 2
+    assert {grant_of(card) for card in cards(town)} == ({"refresh+"} if button == "keep" else set())
+    assert issuer.refresh_token == "refresh+"
+    # And nobody is in the way of who looks for changes next.
+    assert {refresh(town, card) for card in cards(town)} <= {Refreshed.NEW}
+
+
+def test_a_report_takes_nobody_the_refresh_token(town: Town) -> None:
+    issuer, person = with_login(town, mdocs=town.issuer.mdocs, rotates=True), browser(town)
+    first = begin(issuer, person, WHAT[:1])
+    person.get(first)
+    person.post(f"{first}/keep")
+    path = begin(issuer, person, WHAT[1:])
+    over_by_now(town, issuer)
+    ports, now, (busy,) = town.wallet.card_ports(), town.clock.now(), cards(town)
+    with ports.unit:
+        assert ports.cards.claim_refresh(town.owner.id, busy.id, now, now + UNDER_WAY)
+    person.get(path)
+    person.post(f"{path}/keep")
+    assert len(cards(town)) == 2
+    assert issuer.refresh_token == "refresh"
+    with ports.unit:
+        assert not ports.cards.claim_refresh(town.owner.id, busy.id, now, now + UNDER_WAY)
