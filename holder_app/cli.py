@@ -22,7 +22,7 @@ from holder_app.issuance.authorizing import LOGIN_TIME, exchange, start_login, t
 from holder_app.issuance.choosing import browse, choose
 from holder_app.issuance.describe import describe_offer
 from holder_app.issuance.receiving import IssuancePorts, keeps
-from holder_app.issuance.states import Authorizing, Failed, Issuance, Kept, Preview, Reviewed, Signing, Waiting
+from holder_app.issuance.states import Authorizing, Failed, Issuance, Kept, Preview, Reason, Reviewed, Signing, Waiting
 from holder_app.issuance.use_cases import (
     UnfitCode,
     accept_offer,
@@ -279,21 +279,31 @@ def check(
 ) -> None:
     """Ask the agencies that decide later whether they have decided, and finish receiving what was cut short."""
     desk = _desk(home, trust, lang, loopback=loopback)
-    ports = desk.wallet.issuance_ports()
-    unfinished = list_unfinished(ports, desk.owner.id)
-    waiting = [each for each in unfinished if isinstance(each.state, Waiting)]
-    answers = [_run(desk, ask_again(ports, desk.owner.id, each.id)) for each in waiting]
-    stopped = [each for each in unfinished if isinstance(each.state, Signing | Preview)]
-    answers += [_keep(desk, _redeem(desk, each, None, ask=not yes), ask=not yes) for each in stopped]
-    card_ids = [id_ for each in answers if isinstance(each.state, Kept) for id_ in each.state.card_ids]
-    cards = [show_card(desk.wallet.card_ports(), desk.owner.id, card_id) for card_id in card_ids]
+    answers, failures = list[Issuance](), list[WalletError]()
+    unfinished = list_unfinished(desk.wallet.issuance_ports(), desk.owner.id)
+    # What needs no answer of the person first: Ctrl-C at a question ends the command.
+    for each in sorted(unfinished, key=lambda each: not isinstance(each.state, Waiting)):
+        try:
+            answers.append(_go_on(desk, each, ask=not yes))
+        except WalletError as exc:  # the next one is asked for all the same
+            failures.append(exc)
+    kept = {id_ for each in answers if isinstance(each.state, Kept) for id_ in each.state.card_ids}
+    cards = [card for card in list_cards(desk.wallet.card_ports(), desk.owner.id) if card.id in kept]
     left = sum(isinstance(each.state, Waiting) for each in answers)
     ended = [f"{state.reason}: {state.detail}" for each in answers if isinstance(state := each.state, Failed)]
-    lines = [*map(desk.words.card_line, cards), *(f"! {why}" for why in ended)]
+    failed = [f"{exc.code}: {exc.detail}" for exc in failures]
+    lines = [*map(desk.words.card_line, cards), *(f"! {why}" for why in ended + failed)]
     text = "\n".join([*lines, desk.words.say("still_waiting", n=left)])
-    out(as_json, {"cards": [card_json(card) for card in cards], "waiting": left, "ended": [*ended]}, text)
-    if ended:
+    told = {"cards": [card_json(card) for card in cards], "waiting": left, "ended": ended, "failed": failed}
+    out(as_json, told, text)
+    if ended or failed:
         raise typer.Exit(1)
+
+
+def _go_on(desk: _Desk, issuance: Issuance, *, ask: bool) -> Issuance:
+    if isinstance(issuance.state, Waiting):
+        return _run(desk, ask_again(desk.wallet.issuance_ports(), desk.owner.id, issuance.id))
+    return _keep(desk, _redeem(desk, issuance, None, ask=ask), ask=ask)
 
 
 def _known(ports: IssuancePorts, issuer: str) -> IssuancePorts:
@@ -363,9 +373,9 @@ def _agree(desk: _Desk, issuance: Issuance, question: str, *, ask: bool) -> None
 def _checked(desk: _Desk, issuance: Issuance) -> Issuance:
     state = issuance.state
     if isinstance(state, Failed):
-        if state.reason == "no_anchor":
+        if state.reason is Reason.NO_ANCHOR:
             raise _with_option(desk, NoAnchor(state.detail))
-        if state.reason == "untrusted":
+        if state.reason is Reason.UNTRUSTED:
             raise UntrustedError("the issuer is not trusted by this wallet", detail=state.detail)
         raise IssuanceFailed(f"{state.reason}: {state.detail}")
     return issuance

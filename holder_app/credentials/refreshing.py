@@ -16,6 +16,7 @@ from holder_app.accounts.ports import AccountId
 from holder_app.credentials.describe import Text, claim_at, credential_type, describe_claims, name_of
 from holder_app.credentials.ports import Card, CardStatus, Grant, NewCopies, RecordKind, Reissuer
 from holder_app.credentials.use_cases import CardPorts, claims_of, new_record, readable_claims
+from holder_app.ports import UNDER_WAY
 from wallet_core.catalogue import Catalogue, CredentialType
 from wallet_core.encoding.claims_path import ConcretePath
 from wallet_core.errors import NotFound, NotSupported, PeerRefusal, StateConflict, WalletError
@@ -34,14 +35,14 @@ RENEW_WITHIN: Final = timedelta(days=14)
 RETRY: Final = timedelta(minutes=30)
 """How soon an issuer that could not be reached, or sent something bad, is asked again."""
 
-BUSY: Final = timedelta(minutes=2)
-"""For how long a card counts as being refreshed; longer than all requests of one refresh may take."""
-
 HIDE_USE: Final = timedelta(minutes=10)
 """Within this time after a use, at random, copies are refilled: a request at once would tell the issuer of the use."""
 
-GRANT_OVER: Final = frozenset({"invalid_grant", "invalid_client", "unauthorized_client"})
+GRANT_OVER: Final = frozenset({"invalid_grant", "unauthorized_client"})
 """Errors after which the grant is never good again (RFC 6749 5.2)."""
+
+CLIENT_UNKNOWN: Final = "invalid_client"
+"""Error about the wallet, which somebody may mend, and not about the grant (RFC 6749 5.2)."""
 
 _LEVEL = 1 << 16
 
@@ -173,7 +174,7 @@ def _claim(ports: CardPorts, account_id: AccountId, card_id: str) -> Card | None
             if card.refresh_at is not None:  # the grant cannot be opened now: no reason to try all the time
                 ports.cards.plan_refresh(account_id, card_id, now + LOOK_AGAIN)
             return card
-        if ports.cards.claim_refresh(account_id, card_id, now, now + BUSY):
+        if ports.cards.claim_refresh(account_id, card_id, now, now + UNDER_WAY):
             return card
         # Perhaps another card of the issuer is at it: this one comes next, as whoever asked is told.
         ports.cards.refresh_soon(account_id, card_id, now)
@@ -246,7 +247,7 @@ def _refused(ports: CardPorts, card: Card, refusal: PeerRefusal) -> Refreshed:
             # A revoked card is asked about once: whoever revoked it for good says no each time.
             _plan(ports, card, None)
         else:
-            _plan(ports, card, LOOK_AGAIN if denied else RETRY)
+            _plan(ports, card, LOOK_AGAIN if denied or refusal.error == CLIENT_UNKNOWN else RETRY)
     return Refreshed.OVER if denied else Refreshed.LATER
 
 

@@ -6,12 +6,12 @@ and works once. As elsewhere each step commits before it talks to another server
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from holder_app.accounts.ports import AccountId
 from holder_app.issuance.receiving import (
-    RETRY_AFTER,
     IssuancePorts,
     advance,
     client_of,
@@ -21,8 +21,9 @@ from holder_app.issuance.receiving import (
     receive,
     signing,
 )
-from holder_app.issuance.states import Authorizing, Exchanging, Failed, Issuance, Reviewed, Signing
-from wallet_core.errors import AccessDenied, MalformedError, PeerRefusal, StateConflict, UntrustedError
+from holder_app.issuance.states import Authorizing, Exchanging, Failed, Issuance, Reason, Reviewed, Signing
+from holder_app.ports import UNDER_WAY
+from wallet_core.errors import AccessDenied, FetchError, MalformedError, PeerRefusal, StateConflict, UntrustedError
 from wallet_core.protocols.openid4vci import wallet
 
 LOGIN_TIME: Final = timedelta(hours=1)
@@ -59,7 +60,7 @@ async def start_login(ports: IssuancePorts, issuance: Issuance, session: str) ->
         )
         started = await ports.fetch.arun(flow)
     except (PeerRefusal, MalformedError) as exc:
-        return fail(ports, issuance, offer, Failed("login_refused", exc.detail))
+        return fail(ports, issuance, offer, Failed(Reason.LOGIN_REFUSED, exc.detail))
     with ports.unit:
         ports.logins.add(
             _digest(started.state),
@@ -117,12 +118,16 @@ async def exchange(ports: IssuancePorts, issuance: Issuance) -> Issuance:
             random=ports.random,
         )
         pending = await ports.fetch.arun(flow)
+    except FetchError:
+        # Nobody is at it any more: the person may try again at once.
+        advance(ports, issuance, replace(state, since=state.since - UNDER_WAY))
+        raise
     except UntrustedError as exc:
-        return fail(ports, issuance, offer, Failed("mixed_up", exc.detail))
+        return fail(ports, issuance, offer, Failed(Reason.MIXED_UP, exc.detail))
     except PeerRefusal as exc:
         return _after_refusal(ports, issuance, state, exc)
     except MalformedError as exc:
-        return fail(ports, issuance, offer, Failed("bad_answer", exc.detail))
+        return fail(ports, issuance, offer, Failed(Reason.BAD_ANSWER, exc.detail))
     issuance = advance(ports, issuance, signing(pending, signers))
     return await receive(ports, issuance) if isinstance(issuance.state, Signing) else issuance
 
@@ -132,7 +137,7 @@ def claim_exchange(ports: IssuancePorts, issuance: Issuance) -> Issuance:
     state, now = issuance.state, ports.clock.now()
     if not isinstance(state, Exchanging):
         raise StateConflict("there is no code to redeem")
-    if now < state.since + RETRY_AFTER:
+    if now < state.since + UNDER_WAY:
         raise StateConflict("this login is being finished at the moment")
     return advance(ports, issuance, Exchanging(state.started, state.callback, now))
 
@@ -146,7 +151,7 @@ def _after_refusal(ports: IssuancePorts, issuance: Issuance, state: Exchanging, 
         return advance(ports, issuance, Reviewed(offer, notice="unavailable"))
     if refusal.error == "invalid_grant":
         return advance(ports, issuance, Reviewed(offer, notice="late"))
-    return fail(ports, issuance, offer, Failed("login_refused", refusal.description))
+    return fail(ports, issuance, offer, Failed(Reason.LOGIN_REFUSED, refusal.description))
 
 
 def _digest(secret: str) -> bytes:

@@ -1,6 +1,7 @@
 """Receiving cards: from an offer, or asked for at an agency."""
 
 from contextlib import suppress
+from datetime import datetime
 from urllib.parse import urlencode
 
 from fastapi import Form, Request, Response
@@ -21,6 +22,7 @@ from holder_app.issuance.states import (
     Issuance,
     Kept,
     Preview,
+    Reason,
     Redeeming,
     Reviewed,
     Signing,
@@ -39,6 +41,7 @@ from holder_app.issuance.use_cases import (
 from holder_app.issuance.verification import NoAnchor
 from holder_app.issuance.waiting import ask_again
 from holder_app.links import host_of, origin_of
+from holder_app.ports import UNDER_WAY
 from wallet_core.adapters.web import html, is_opened, page_router, see_other, session
 from wallet_core.errors import FetchError, MalformedError, PeerRefusal, StateConflict, VerificationError
 from wallet_core.protocols.oauth2.authorization_response import parse_callback
@@ -76,7 +79,7 @@ async def choose_form(request: Request, account: CurrentAccount, wallet: Current
             return html(request, "issuer.html", status=400, view=view, chosen=False)
         issuance = await choose(ports, account.id, issuer, names)
     except NoAnchor as error:
-        return html(request, "offer_ended.html", status=400, reason="no_anchor", detail=error.detail)
+        return html(request, "offer_ended.html", status=400, reason=Reason.NO_ANCHOR, detail=error.detail)
     except (FetchError, PeerRefusal, MalformedError, VerificationError) as error:
         return _silent(request, issuer, error.detail)
     return see_other(f"/offers/{issuance.id}")
@@ -164,6 +167,11 @@ async def accept_form(
         return _page(request, wallet, issuance, typed=tx_code)
     except FetchError:
         return see_other(f"/offers/{issuance_id}?unreachable")
+    except StateConflict:
+        issuance = show_issuance(wallet.issuance_ports(), account.id, issuance_id)
+        if _busy_until(wallet, issuance) is None:
+            raise
+        return see_other(f"/offers/{issuance_id}?busy")
     return see_other(f"/offers/{issuance_id}")
 
 
@@ -217,7 +225,15 @@ def _page(  # noqa: PLR0911 - one case for each state
         case Exchanging() | Redeeming() | Signing() as state:
             asked = _offer_view(wallet, state.offer) if isinstance(state, Redeeming) else None
             return html(
-                request, "offer_waiting.html", status=status, at=here, offer=asked, failed=unreachable, typed=typed
+                request,
+                "offer_waiting.html",
+                status=status,
+                at=here,
+                offer=asked,
+                failed=unreachable,
+                typed=typed,
+                busy_until=_busy_until(wallet, issuance),
+                again="busy" in request.query_params,
             )
         case Preview(issued, cards):
             views = [view_card(wallet.card_ports(read_only=True), card) for card in cards]
@@ -233,6 +249,15 @@ def _page(  # noqa: PLR0911 - one case for each state
             return html(request, "offer_ended.html", reason="declined", detail="")
         case Failed(reason, detail):
             return html(request, "offer_ended.html", reason=reason, detail=detail)
+
+
+def _busy_until(wallet: Wallet, issuance: Issuance) -> datetime | None:
+    """Return until when another window counts as being at it, though it may have crashed; None if none is."""
+    state = issuance.state
+    if not isinstance(state, Redeeming | Exchanging):
+        return None
+    until = state.since + UNDER_WAY
+    return until if wallet.issuance_ports().clock.now() < until else None
 
 
 def _login_origins(offer: ResolvedOffer) -> list[str]:

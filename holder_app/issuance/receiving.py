@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from holder_app.accounts.ports import AccountId
-from holder_app.credentials.ports import Card, CardCopy, Cards, Grant, History, RecordKind
+from holder_app.credentials.ports import Card, CardCopy, Cards, Grant, History, HistoryRecord, RecordKind
 from holder_app.credentials.refreshing import copies_wanted, next_refresh
 from holder_app.credentials.use_cases import new_record
 from holder_app.issuance.describe import configuration_display, describe_receipt
@@ -23,13 +23,14 @@ from holder_app.issuance.states import (
     Issuance,
     IssuanceState,
     Preview,
+    Reason,
     Redeeming,
     Reviewed,
     Signing,
     Waiting,
 )
 from holder_app.issuance.verification import VerifiedCredential, anchor_purpose, verify_copies
-from holder_app.ports import Fetch
+from holder_app.ports import UNDER_WAY, Fetch
 from holder_app.provider.ports import WalletProvider
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue import Catalogue
@@ -46,6 +47,7 @@ from wallet_core.keys.algorithms import PublicKey, SignatureAlgorithm
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.ports import Clock, UnitOfWork
 from wallet_core.protocols.oauth2.client import ClientInstance
+from wallet_core.protocols.oauth2.token import TokenResponse
 from wallet_core.protocols.openid4vci import wallet
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
 from wallet_core.protocols.openid4vci.metadata import CredentialConfiguration
@@ -53,15 +55,14 @@ from wallet_core.protocols.openid4vci.pending import IssuedBatch, IssuedCredenti
 from wallet_core.protocols.openid4vci.proof_way import choose_proof_way
 from wallet_core.trust.anchors import AnchorPurpose, TrustAnchors
 from wallet_core.trust.policy import IssuerPolicy
-from wallet_core.types import ClientId, CredentialConfigurationId, CredentialIssuerId, RandomBytes
+from wallet_core.types import ClientId, CredentialConfigurationId, CredentialIssuerId, JsonObject, RandomBytes
 
 ID_BYTES = 16
 PREVIEWED = timedelta(hours=24)
-"""How long received cards wait to be looked at."""
+"""How long received cards wait to be looked at, or for those that come with them."""
+
 WAITED = timedelta(days=90)
 """How long an agency is waited for."""
-RETRY_AFTER = timedelta(seconds=30)
-"""After this a code that seems to be on its way is sent again: three times the client's time limit."""
 MAX_WRONG_CODES = 5
 """Transaction codes after which the wallet stops asking, where the issuer does not say how many tries are left."""
 _TRIES_LEFT = re.compile(r"\b(\d{1,2}) (?:tries|try|attempts?) (?:are |is )?(?:left|remain)")
@@ -121,7 +122,7 @@ def client_of(ports: IssuancePorts, account_id: AccountId, offer: ResolvedOffer)
 def claim(ports: IssuancePorts, issuance: Issuance) -> Issuance:
     """Mark that the code is on its way: of two windows, one gets through."""
     state, now = issuance.state, ports.clock.now()
-    if isinstance(state, Redeeming) and now < state.since + RETRY_AFTER:
+    if isinstance(state, Redeeming) and now < state.since + UNDER_WAY:
         raise StateConflict("this offer is being accepted at the moment")
     if not isinstance(state, Reviewed | Redeeming):
         raise StateConflict("the offer is not open")
@@ -154,14 +155,14 @@ async def redeem(ports: IssuancePorts, issuance: Issuance, tx_code: str | None) 
     except PeerRefusal as exc:
         return advance(ports, issuance, _after_refusal(state, exc))
     except MalformedError as exc:
-        return fail(ports, issuance, state.offer, Failed("bad_answer", exc.detail))
+        return fail(ports, issuance, state.offer, Failed(Reason.BAD_ANSWER, exc.detail))
     return advance(ports, issuance, signing(pending, signers))
 
 
 def _after_refusal(state: Redeeming, refusal: PeerRefusal) -> IssuanceState:
     """Tell a wrong transaction code, after which there may be another try, from a code that is gone."""
     if refusal.error != "invalid_grant":
-        return Failed("refused", refusal.description)
+        return Failed(Reason.REFUSED, refusal.description)
     # OpenID4VCI 6.3: one error for a wrong transaction code and for a code that is gone, and words are optional. In
     # doubt the person may have mistyped: another try costs nothing, for the issuer counts them too.
     # vci-6.3-try-again
@@ -170,7 +171,7 @@ def _after_refusal(state: Redeeming, refusal: PeerRefusal) -> IssuanceState:
     tries_left = int(tries[1]) if tries else None
     gone = tries is None and (_OFFER_GONE.search(words) is not None or wrong_codes >= MAX_WRONG_CODES)
     if not state.offer.needs_tx_code or gone or tries_left == 0:
-        return Failed("code_gone", refusal.description)
+        return Failed(Reason.CODE_GONE, refusal.description)
     return Reviewed(state.offer, wrong_codes, tries_left)
 
 
@@ -185,58 +186,109 @@ async def receive(ports: IssuancePorts, issuance: Issuance) -> Issuance:
         KeyUnavailable: a key of the wallet provider cannot be used now.
     """
     while isinstance(state := issuance.state, Signing):
-        try:
-            pending = attest_keys(state.pending, ports.provider, now=ports.clock.now())
-            flow = wallet.receive_credentials(
-                pending,
-                sign_proofs(pending, by_thumbprint(state.signers)),
-                now=ports.clock.now(),
-                client=client_of(ports, issuance.account_id, pending.offer),
-                random=ports.random,
-            )
-            answer = await ports.fetch.arun(flow)
-        except (PeerRefusal, MalformedError, VerificationError) as exc:
-            return fail(ports, issuance, state.pending.offer, Failed("refused", exc.detail))
-        if isinstance(answer, ProofsToSign):
-            issuance = advance(ports, issuance, Signing(answer, state.signers))
-        else:
-            issuance = await _verify(ports, issuance, answer, state.signers)
+        issuance = await _ask(ports, issuance, state)
     return issuance
+
+
+async def _ask(ports: IssuancePorts, issuance: Issuance, state: Signing) -> Issuance:
+    """Sign and ask once; ``Signing`` again where a nonce was too old, or the issuer gone after something had come."""
+
+    def keep(token: TokenResponse) -> None:
+        nonlocal issuance
+        issuance = advance(ports, issuance, Signing(replace(state.pending, token=token), state.signers))
+
+    try:
+        pending = attest_keys(state.pending, ports.provider, now=ports.clock.now())
+        flow = wallet.receive_credentials(
+            pending,
+            sign_proofs(pending, by_thumbprint(state.signers)),
+            keep=keep,
+            now=ports.clock.now(),
+            client=client_of(ports, issuance.account_id, pending.offer),
+            random=ports.random,
+        )
+        answer = await ports.fetch.arun(flow)
+    except (PeerRefusal, MalformedError, VerificationError) as exc:
+        return fail(ports, issuance, state.pending.offer, Failed(Reason.REFUSED, exc.detail))
+    if isinstance(answer, ProofsToSign):
+        until = ports.clock.now() + PREVIEWED if answer.issued else None
+        return advance(ports, issuance, Signing(answer, state.signers), until=until)
+    return await _verify(ports, issuance, answer, state.signers)
 
 
 async def _verify(
     ports: IssuancePorts, issuance: Issuance, issued: IssuedCredentials, signers: tuple[SoftwareSigner, ...]
 ) -> Issuance:
-    cards = await verified_cards(ports, issuance, issued, signers)
-    if isinstance(cards, Issuance):
-        return cards
-    now = ports.clock.now()
-    if not cards and issued.deferred:
-        return wait(ports, issuance, Waiting(issued, signers, now, now + interval_of(issued)))
-    if not cards:
-        return fail(ports, issuance, issued.offer, Failed("refused", "the issuer sent no credential"))
-    return advance(ports, issuance, Preview(issued, cards, signers), until=now + PREVIEWED)
+    came = await verify_batches(ports, issuance, issued, signers)
+    if isinstance(came, Issuance):
+        return came
+    now, good = ports.clock.now(), came.good
+    if came.cards:
+        moved = advance(ports, issuance, Preview(good, came.cards, signers), until=now + PREVIEWED)
+    elif good.deferred:
+        told = not_received(ports, issuance.account_id, good.offer, came.lack.reason) if good.failures else None
+        moved = wait(ports, issuance, Waiting(good, signers, now, now + interval_of(good)), told=told)
+    else:
+        moved = fail(ports, issuance, good.offer, came.lack)
+    await notify(ports, issuance.account_id, came.bad, NotificationEvent.CREDENTIAL_FAILURE)
+    return moved
 
 
-async def verified_cards(
+@dataclass(frozen=True, slots=True)
+class JudgedBatches:
+    """What came, each batch judged alone.
+
+    Attributes:
+        good: without the batches that do not verify, which stand in its ``failures``.
+        cards: of the batches in ``good``.
+        bad: the other batches alone.
+    """
+
+    good: IssuedCredentials
+    cards: tuple[Card, ...]
+    bad: IssuedCredentials
+
+    @property
+    def lack(self) -> Failed:
+        """Why something did not come, where something did not.
+
+        A decision is told from a transaction that is over: its answer may have been lost on the way (OpenID4VCI 9.3).
+        """
+        whys = self.good.failures.values()
+        reason = Reason.DENIED if any("credential_request_denied" in why for why in whys) else Reason.REFUSED
+        detail = "; ".join(whys) or "the issuer sent no credential"
+        return Failed(Reason.BAD_CREDENTIAL if self.bad.batches else reason, detail)
+
+
+async def verify_batches(
     ports: IssuancePorts, issuance: Issuance, issued: IssuedCredentials, signers: Sequence[SoftwareSigner]
-) -> tuple[Card, ...] | Issuance:
-    """Return the cards of what came; or the issuance, failed, if something is not to be trusted."""
-    keys = by_thumbprint(signers)
-    try:
-        found = (_card(ports, issuance.account_id, issued, batch, keys) for batch in issued.batches)
-        return tuple(card for card in found if card is not None)
-    except (VerificationError, MalformedError) as exc:
-        reason = "untrusted" if isinstance(exc, UntrustedError) else "bad_credential"
-        failed = fail(ports, issuance, issued.offer, Failed(reason, exc.detail))
-        await notify(ports, issuance.account_id, issued, NotificationEvent.CREDENTIAL_FAILURE)
-        return failed
+) -> JudgedBatches | Issuance:
+    """Return what came, judged; or the issuance, failed, if the issuer of one is not trusted: it is that of all."""
+    keys, cards, bad = by_thumbprint(signers), list[Card](), dict[IssuedBatch, str]()
+    for batch in issued.batches:
+        try:
+            card = _card(ports, issuance.account_id, issued, batch, keys)
+        except UntrustedError as exc:
+            failed = fail(ports, issuance, issued.offer, Failed(Reason.UNTRUSTED, exc.detail))
+            await notify(ports, issuance.account_id, issued, NotificationEvent.CREDENTIAL_FAILURE)
+            return failed
+        except (VerificationError, MalformedError) as exc:
+            bad[batch] = exc.detail
+        else:
+            cards.extend([card] if card is not None else [])
+    good = tuple(batch for batch in issued.batches if batch not in bad)
+    failures = {**issued.failures, **{batch.configuration_id: why for batch, why in bad.items()}}
+    return JudgedBatches(
+        replace(issued, batches=good, failures=failures), tuple(cards), replace(issued, batches=tuple(bad))
+    )
 
 
-def wait(ports: IssuancePorts, issuance: Issuance, state: Waiting) -> Issuance:
-    """Store that the agency decides later, and that it is to be asked again."""
+def wait(ports: IssuancePorts, issuance: Issuance, state: Waiting, *, told: HistoryRecord | None = None) -> Issuance:
+    """Store that the agency decides later, that it is to be asked again, and what the history tells of it."""
     now = ports.clock.now()
     with ports.unit:
+        if told is not None:
+            ports.history.add(told)
         waiting = ports.issuances.advance(issuance, state, until=state.since + WAITED)
         ports.reminders.ask_later(waiting, state.next_at - now)
     return waiting
@@ -354,12 +406,22 @@ def advance(
 
 
 async def notify(
-    ports: IssuancePorts, account_id: AccountId, issued: IssuedCredentials, event: NotificationEvent
+    ports: IssuancePorts,
+    account_id: AccountId,
+    issued: IssuedCredentials,
+    event: NotificationEvent,
+    *,
+    keep: Callable[[TokenResponse], None] | None = None,
 ) -> None:
-    """Tell the issuer what became of its credentials. What it answers changes nothing for the person."""
+    """Tell the issuer what became of its credentials. What it answers changes nothing for the person.
+
+    ``keep`` stores a renewed token; without it a token that is over is not renewed.
+    """
+    if not issued.batches:
+        return
     with suppress(WalletError):
         client = client_of(ports, account_id, issued.offer)
-        flow = wallet.notify(issued, event, now=ports.clock.now(), client=client, random=ports.random)
+        flow = wallet.notify(issued, event, keep=keep, now=ports.clock.now(), client=client, random=ports.random)
         await ports.fetch.arun(flow)
 
 
@@ -397,9 +459,20 @@ def signing(pending: ProofsToSign, signers: NewSigners) -> Signing:
 
 def fail(ports: IssuancePorts, issuance: Issuance, offer: ResolvedOffer, state: Failed) -> Issuance:
     """Store that it cannot go on, and why, in the history too."""
-    kind = RecordKind.BLOCKED if state.reason in {"untrusted", "bad_credential"} else RecordKind.FAILED
-    body = {**describe_receipt(offer, (), ports.catalogue), "reason": state.reason}
+    kind = RecordKind.BLOCKED if state.reason in {Reason.UNTRUSTED, Reason.BAD_CREDENTIAL} else RecordKind.FAILED
     with ports.unit:
         failed = ports.issuances.advance(issuance, state)
-        ports.history.add(new_record(ports.random, issuance.account_id, kind, ports.clock.now(), body))
+        ports.history.add(not_received(ports, issuance.account_id, offer, state.reason, kind))
     return failed
+
+
+def not_received(
+    ports: IssuancePorts,
+    account_id: AccountId,
+    offer: ResolvedOffer,
+    reason: Reason,
+    kind: RecordKind = RecordKind.FAILED,
+) -> HistoryRecord:
+    """Return the line of the history that something was not received, and why."""
+    body: JsonObject = {**describe_receipt(offer, (), ports.catalogue), "reason": reason}
+    return new_record(ports.random, account_id, kind, ports.clock.now(), body)

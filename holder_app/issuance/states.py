@@ -15,6 +15,7 @@ Every state is stored sealed: it holds codes, tokens, keys or credentials.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Final, TypeAlias
 
 from holder_app.accounts.ports import AccountId
@@ -127,11 +128,27 @@ class Declined:
     """The person said no."""
 
 
+class Reason(StrEnum):
+    """Why an issuance cannot go on. The pages and the history have words for each of them."""
+
+    BAD_OFFER = "bad_offer"
+    NO_ANCHOR = "no_anchor"
+    UNSUPPORTED = "unsupported"
+    CODE_GONE = "code_gone"
+    LOGIN_REFUSED = "login_refused"
+    MIXED_UP = "mixed_up"
+    BAD_ANSWER = "bad_answer"
+    REFUSED = "refused"
+    DENIED = "denied"
+    UNTRUSTED = "untrusted"
+    BAD_CREDENTIAL = "bad_credential"
+
+
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """It cannot go on. ``reason`` is a name the pages have words for, ``detail`` the rule that was broken."""
+    """It cannot go on. ``detail`` is the rule that was broken."""
 
-    reason: str
+    reason: Reason
     detail: str = ""
 
 
@@ -283,7 +300,7 @@ _READERS: Mapping[str, Callable[[JsonObject], IssuanceState]] = {
     "waiting": _read_waiting,
     "kept": lambda value: Kept(tuple(str(card_id) for card_id in _list(value["card_ids"]))),
     "declined": lambda _value: Declined(),
-    "failed": lambda value: Failed(str(value["reason"]), str(value["detail"])),
+    "failed": lambda value: Failed(Reason(str(value["reason"])), str(value["detail"])),
 }
 
 

@@ -21,7 +21,6 @@ from holder_app.issuance.receiving import (
     interval_of,
     keeps,
     missing_anchor,
-    notify,
     receive,
     redeem,
 )
@@ -35,17 +34,19 @@ from holder_app.issuance.states import (
     IssuanceState,
     Kept,
     Preview,
+    Reason,
     Redeeming,
     Reviewed,
     Signing,
     Waiting,
 )
+from holder_app.issuance.tokens import notify_late
 from holder_app.links import LinkKind, host_of, parse_link
 from wallet_core.errors import MalformedError, NotFound, PeerRefusal, StateConflict, VerificationError
 from wallet_core.protocols.openid4vci import wallet
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
 from wallet_core.protocols.openid4vci.offer import OfferReference, TxCodeInput, parse_offer_link
-from wallet_core.protocols.openid4vci.pending import ResolvedOffer
+from wallet_core.protocols.openid4vci.pending import IssuedCredentials, ResolvedOffer
 from wallet_core.protocols.openid4vci.signed_metadata import metadata_trust
 
 UNDECIDED = timedelta(hours=1)
@@ -116,17 +117,17 @@ async def fetch_offer(ports: IssuancePorts, account_id: AccountId, issuance_id: 
     except (MalformedError, PeerRefusal, VerificationError) as exc:
         # Where an offer by reference is gone, it was used or is too old (OpenID4VCI 4.1.3).
         gone = isinstance(exc, PeerRefusal) and exc.status in {404, 410}
-        next_state = Failed("code_gone" if gone else "bad_offer", exc.detail)
+        next_state = Failed(Reason.CODE_GONE if gone else Reason.BAD_OFFER, exc.detail)
     return advance(ports, issuance, next_state)
 
 
 def _reviewed(ports: IssuancePorts, offer: ResolvedOffer) -> IssuanceState:
     """Return the offer for the person to decide, if the wallet could keep any of it."""
     if not any(map(keeps(ports), offer.configurations)):
-        return Failed("unsupported")
+        return Failed(Reason.UNSUPPORTED)
     # Before the code is spent: what comes could not be verified, and the code is good only once.
     purpose = missing_anchor(ports, offer)
-    return Reviewed(offer) if purpose is None else Failed("no_anchor", f"no anchor for {purpose}")
+    return Reviewed(offer) if purpose is None else Failed(Reason.NO_ANCHOR, f"no anchor for {purpose}")
 
 
 class UnfitCode(MalformedError):
@@ -203,7 +204,7 @@ async def keep_cards(ports: IssuancePorts, account_id: AccountId, issuance_id: s
             ports.cards.add(card)
         body = describe_receipt(state.issued.offer, state.cards, ports.catalogue)
         ports.history.add(new_record(ports.random, account_id, RecordKind.RECEIVED, now, body))
-    await notify(ports, account_id, state.issued, NotificationEvent.CREDENTIAL_ACCEPTED)
+    await notify_late(ports, account_id, state.issued, NotificationEvent.CREDENTIAL_ACCEPTED, card_ids)
     return kept
 
 
@@ -226,10 +227,18 @@ async def decline_offer(ports: IssuancePorts, account_id: AccountId, issuance_id
             body = describe_receipt(_offer_of(state), (), ports.catalogue)
             now = ports.clock.now()
             ports.history.add(new_record(ports.random, account_id, RecordKind.OFFER_DECLINED, now, body))
-    if isinstance(state, Preview):
+    if isinstance(state, Preview | Signing):
         # OpenID4VCI 11.1: the failure was caused by the person.
-        await notify(ports, account_id, state.issued, NotificationEvent.CREDENTIAL_DELETED)
+        await notify_late(ports, account_id, _sent(state), NotificationEvent.CREDENTIAL_DELETED)
     return declined
+
+
+def _sent(state: Preview | Signing) -> IssuedCredentials:
+    """Return what the issuer sent before the person said no; before all came that may be nothing."""
+    if isinstance(state, Preview):
+        return state.issued
+    pending = state.pending
+    return IssuedCredentials(pending.offer, pending.token, pending.issued, memory=pending.memory)
 
 
 def _offer_of(

@@ -3,37 +3,35 @@
 The person agreed before the waiting began, so what comes goes into the wallet, with a line in the history.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from holder_app.accounts.ports import AccountId
-from holder_app.credentials.ports import Card, RecordKind
+from holder_app.credentials.ports import RecordKind
+from holder_app.credentials.refreshing import GRANT_OVER
 from holder_app.credentials.use_cases import new_record
 from holder_app.issuance.describe import describe_receipt
 from holder_app.issuance.receiving import (
     IssuancePorts,
+    JudgedBatches,
     advance,
     client_of,
     fail,
     interval_of,
+    not_received,
     notify,
-    verified_cards,
+    verify_batches,
     wait,
 )
-from holder_app.issuance.states import Failed, Issuance, Kept, Waiting
+from holder_app.issuance.states import Failed, Issuance, Kept, Reason, Waiting
+from holder_app.issuance.tokens import claim_token, release_token, rotate_token
+from holder_app.ports import UNDER_WAY
 from wallet_core.errors import FetchError, MalformedError, NotFound, PeerRefusal, StateConflict, VerificationError
 from wallet_core.protocols.oauth2.token import TokenResponse
 from wallet_core.protocols.openid4vci import wallet
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
-from wallet_core.protocols.openid4vci.pending import IssuedCredentials
 from wallet_core.protocols.openid4vci.signed_metadata import metadata_trust
-from wallet_core.types import JsonObject
-
-ASKING: Final = timedelta(minutes=2)
-"""How long asking may take, as long as a refresh (``refreshing.BUSY``): the metadata, a renewed token and every card,
-each with the client's time limit. Whoever asked earlier would get what another could not store any more."""
 
 _MARGIN: Final = timedelta(seconds=1)
 """By how much the clocks of database and process may differ."""
@@ -68,24 +66,24 @@ async def ask_again(
         if reminded:  # the clocks of database and process differ
             _come_again(ports, issuance, state.next_at, now)
         return issuance
-    if state.asking_since is not None and now < state.asking_since + ASKING:
+    if state.asking_since is not None and now < state.asking_since + UNDER_WAY:
         if reminded:
-            _come_again(ports, issuance, state.asking_since + ASKING, now)
+            _come_again(ports, issuance, state.asking_since + UNDER_WAY, now)
         raise StateConflict("the issuer is being asked at the moment")
     with ports.unit:
-        if is_free := _claim_token(ports, account_id, state, now):
+        if is_free := claim_token(ports, account_id, state.card_ids, now):
             # Of two that ask, one gets through: an answer with credentials comes only once.
             issuance = ports.issuances.advance(issuance, replace(state, asking_since=now))
             # Should this process end in the middle, another asks.
-            ports.reminders.ask_later(issuance, ASKING)
+            ports.reminders.ask_later(issuance, UNDER_WAY)
     if not is_free:
         if reminded:
-            _come_again(ports, issuance, now + ASKING, now)
+            _come_again(ports, issuance, now + UNDER_WAY, now)
         raise StateConflict("new copies of a card that came before are being fetched at the moment")
     try:
         return await _ask(ports, issuance, state, now)
     finally:
-        _release_token(ports, account_id, state)
+        release_token(ports, account_id, state.card_ids)
 
 
 def _come_again(ports: IssuancePorts, issuance: Issuance, at: datetime, now: datetime) -> None:
@@ -95,22 +93,6 @@ def _come_again(ports: IssuancePorts, issuance: Issuance, at: datetime, now: dat
     """
     with ports.unit:
         ports.reminders.ask_later(issuance, at - now + _MARGIN, turn=at.isoformat())
-
-
-def _claim_token(ports: IssuancePorts, account_id: AccountId, state: Waiting, now: datetime) -> bool:
-    """Keep others from refreshing the cards that came before, which have the same refresh token; false if one is."""
-    for card_id in state.card_ids:
-        if ports.cards.get(account_id, card_id) is not None:
-            return ports.cards.claim_refresh(account_id, card_id, now, now + ASKING)
-    return True
-
-
-def _release_token(ports: IssuancePorts, account_id: AccountId, state: Waiting) -> None:
-    with ports.unit:
-        for card_id in state.card_ids:
-            if (card := ports.cards.get(account_id, card_id)) is not None:
-                ports.cards.plan_refresh(account_id, card_id, card.refresh_at)
-                return
 
 
 async def _ask(ports: IssuancePorts, issuance: Issuance, state: Waiting, now: datetime) -> Issuance:
@@ -132,26 +114,27 @@ async def _ask(ports: IssuancePorts, issuance: Issuance, state: Waiting, now: da
             random=ports.random,
         )
         answer = await ports.fetch.arun(flow)
-    except (FetchError, PeerRefusal, MalformedError, VerificationError):
+    except (FetchError, PeerRefusal, MalformedError, VerificationError) as exc:
+        if isinstance(exc, PeerRefusal) and exc.error in GRANT_OVER:
+            return _give_up(ports, issuance, state, exc)
         pause = max(RETRY_TROUBLE, interval_of(state.issued))
         next_at = ports.clock.now() + pause
         return wait(ports, issuance, replace(state, next_at=next_at, asking_since=None, trouble=True))
-    cards = await verified_cards(ports, issuance, answer, state.signers)
-    if isinstance(cards, Issuance):
-        return cards
-    if not state.card_ids and not cards and not answer.deferred:
-        return fail(ports, issuance, answer.offer, Failed(_reason(answer), _why(answer)))
-    moved = _take(ports, issuance, state, answer, cards)
-    if cards:
-        await notify(ports, issuance.account_id, answer, NotificationEvent.CREDENTIAL_ACCEPTED)
+    came = await verify_batches(ports, issuance, answer, state.signers)
+    if isinstance(came, Issuance):
+        return came
+    if state.card_ids or came.cards or came.good.deferred:
+        moved = _take(ports, issuance, state, came)
+    else:
+        moved = fail(ports, issuance, answer.offer, came.lack)
+    await notify(ports, issuance.account_id, came.good, NotificationEvent.CREDENTIAL_ACCEPTED)
+    await notify(ports, issuance.account_id, came.bad, NotificationEvent.CREDENTIAL_FAILURE)
     return moved
 
 
-def _take(
-    ports: IssuancePorts, issuance: Issuance, before: Waiting, answer: IssuedCredentials, cards: Sequence[Card]
-) -> Issuance:
-    """Put what came into the wallet, tell what was refused, and go on waiting for what is still put off."""
-    now, account_id = ports.clock.now(), issuance.account_id
+def _take(ports: IssuancePorts, issuance: Issuance, before: Waiting, came: JudgedBatches) -> Issuance:
+    """Put what came into the wallet, tell what did not, and go on waiting for what is still put off."""
+    now, account_id, answer, cards = ports.clock.now(), issuance.account_id, came.good, came.cards
     card_ids = before.card_ids + tuple(card.id for card in cards)
     following: Waiting | Kept = Kept(card_ids)
     if answer.deferred:
@@ -167,9 +150,17 @@ def _take(
             body = describe_receipt(answer.offer, cards, ports.catalogue)
             ports.history.add(new_record(ports.random, account_id, RecordKind.RECEIVED, now, body))
         if answer.failures.keys() - before.issued.failures.keys():
-            told: JsonObject = {**describe_receipt(answer.offer, (), ports.catalogue), "reason": _reason(answer)}
-            ports.history.add(new_record(ports.random, account_id, RecordKind.FAILED, now, told))
+            ports.history.add(not_received(ports, account_id, answer.offer, came.lack.reason))
     return moved
+
+
+def _give_up(ports: IssuancePorts, issuance: Issuance, state: Waiting, refusal: PeerRefusal) -> Issuance:
+    """End the waiting: the token is over and nobody gives another one, so that no answer can be asked for any more."""
+    if not state.card_ids:
+        return fail(ports, issuance, state.issued.offer, Failed(Reason.REFUSED, refusal.detail))
+    with ports.unit:
+        ports.history.add(not_received(ports, issuance.account_id, state.issued.offer, Reason.REFUSED))
+        return ports.issuances.advance(issuance, Kept(state.card_ids))
 
 
 def _with_latest_token(ports: IssuancePorts, account_id: AccountId, state: Waiting) -> Waiting:
@@ -189,18 +180,5 @@ def _keep_token(ports: IssuancePorts, issuance: Issuance, before: Waiting, renew
     Raises:
         StateConflict: the person does not wait any more.
     """
-    issuer, old = before.issued.offer.offer.credential_issuer, before.issued.token.refresh_token
-    new = renewed.issued.token.refresh_token
-    if old is not None and new is not None and new != old:
-        with ports.unit:
-            ports.cards.rotate_token(issuance.account_id, issuer, old, new)
+    rotate_token(ports, issuance.account_id, before.issued, renewed.issued.token)
     return advance(ports, issuance, renewed)
-
-
-def _reason(answer: IssuedCredentials) -> str:
-    """Tell a decision from a transaction that is over: its answer may have been lost on the way (OpenID4VCI 9.3)."""
-    return "denied" if any("credential_request_denied" in why for why in answer.failures.values()) else "refused"
-
-
-def _why(answer: IssuedCredentials) -> str:
-    return "; ".join(answer.failures.values()) or "the issuer sent no credential"

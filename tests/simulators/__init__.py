@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from wallet_core.errors import FetchError
 from wallet_core.http import Flow, HttpRequest, HttpResponse
 
 T = TypeVar("T")
@@ -13,6 +14,11 @@ def run_flow(flow: Flow[T], answer: Callable[[HttpRequest], HttpResponse]) -> T:
     try:
         request = next(flow)
         while True:
-            request = flow.send(answer(request))
+            try:
+                response = answer(request)
+            except FetchError as exc:
+                request = flow.throw(exc)
+            else:
+                request = flow.send(response)
     except StopIteration as stop:
         return stop.value

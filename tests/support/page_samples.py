@@ -32,7 +32,8 @@ PARTY = {
 
 
 OFFER_STATES = (
-    "offered", "authorized", "deferred", "sent", "unheard", "accepted", "declined", "failed", "refused", "expired"
+    "offered", "authorized", "deferred", "sent", "unheard", "accepted", "partly", "declined", "failed",
+    "refused", "expired"
 )  # fmt: skip
 
 

@@ -295,7 +295,11 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
     "login-waiting": ("login_waiting.html", {"offer": LOGIN_OFFER, "at": AT, "failed": False}),
     "login-unreachable": ("login_waiting.html", {"offer": LOGIN_OFFER, "at": AT, "failed": True}),
     "login-lost": ("login_lost.html", {}),
-    "receiving": ("offer_waiting.html", {"at": AT, "offer": None, "failed": True}),
+    "receiving": ("offer_waiting.html", {"at": AT, "offer": None, "failed": True, "busy_until": None}),
+    "receiving-busy": (
+        "offer_waiting.html",
+        {"at": AT, "offer": None, "failed": False, "busy_until": NOW, "again": True},
+    ),
     "deferred": ("offer_deferred.html", waiting()),
     "deferred-asked": ("offer_deferred.html", waiting(card_ids=("c-1",)) | {"asked": "asked"}),
     "deferred-early": ("offer_deferred.html", waiting() | {"asked": "early"}),

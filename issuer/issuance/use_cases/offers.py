@@ -331,11 +331,12 @@ def _status(offer: Offer, deferred: Sequence[DeferredStatus], now: datetime) -> 
     issuances = state.issuances if isinstance(state, Issued) else ()
     # What waits is offered, by whichever grant.
     kind = "offered" if isinstance(state, Invited) else state_kind(state)
-    overall = overall_state(kind, [each.state for each in deferred])
+    decided = [each.state for each in deferred]
+    overall = overall_state(kind, decided)
     return OfferStatus(
         offer.id,
         overall,
-        outcome_of(overall, state, now=now),
+        outcome_of(overall, state, decided, now=now),
         state.configuration_ids,
         state.tries_left if isinstance(state, Offered) else None,
         tuple(

@@ -1,6 +1,6 @@
 """What became of an offer in the words of its wallets: only they know whether anybody took the credentials."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -22,20 +22,23 @@ _OF_ALL: Final = ("sent", "failed", "declined", "accepted")
 """What counts of several cards: as long as one is open or was not taken, nobody is told that all were."""
 
 
-def outcome_of(overall: str, state: IssuanceState, *, now: datetime) -> str:
+def outcome_of(overall: str, state: IssuanceState, deferred: Sequence[str], *, now: datetime) -> str:
     """Return the state of an offer, and for an issued one what its wallets say of what they were sent.
 
     ``sent`` while a wallet may still say something (OpenID4VCI 11), ``unheard`` if none did in time, then ``accepted``,
-    ``declined`` or ``failed``.
+    ``declined`` or ``failed``; ``partly`` where all that was sent was accepted and something else was denied.
 
     Args:
         overall: the state with the deferred requests.
         state: of the offer itself.
+        deferred: the states of its deferred requests.
         now: the time.
     """
     if overall != "issued" or not isinstance(state, Issued):
         return overall
     said = _heard(state.issuances)
+    if said == "accepted" and "denied" in deferred:
+        return "partly"
     return "unheard" if said == "sent" and now >= state.token_expires_at else said
 
 

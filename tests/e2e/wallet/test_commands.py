@@ -4,6 +4,7 @@ import json
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -78,7 +79,7 @@ def test_a_card_that_was_not_put_into_the_wallet_waits_for_check(terminal: Termi
     assert terminal.json("list") == {"cards": []}
     assert NAME in terminal.run("check", typed="y\n").output
     assert len(terminal.json("list")["cards"]) == 1
-    assert terminal.json("check") == {"cards": [], "waiting": 0, "ended": []}
+    assert terminal.json("check") == {"cards": [], "waiting": 0, "ended": [], "failed": []}
 
 
 def test_receiving_that_was_cut_short_goes_on_by_check(terminal: Terminal) -> None:
@@ -87,6 +88,24 @@ def test_receiving_that_was_cut_short_goes_on_by_check(terminal: Terminal) -> No
     terminal.town.issuer.down = ""
     result = terminal.json("check", "--yes")
     assert (len(result["cards"]), result["waiting"]) == (1, 0)
+
+
+def test_check_prints_what_came_beside_what_cannot_be_reached(terminal: Terminal) -> None:
+    town = terminal.town
+    town.issuer.down = "/credential"
+    terminal.error("accept", town.issuer.link, "--tx-code", "123456", "--yes")
+    town.issuer.down, town.issuer.used = "", False
+    town.clock.pass_by(timedelta(minutes=1))
+    terminal.run("accept", town.issuer.link, "--tx-code", "123456", typed="y\n")
+    town.issuer.down = "/credential"
+    result = terminal.run("check", "--json", "--yes")
+    assert result.exit_code == 1
+    told = json.loads(result.stdout)
+    assert (len(told["cards"]), told["waiting"], told["ended"]) == (1, 0, [])
+    (why,) = told["failed"]
+    assert "could not be reached" in why
+    town.issuer.down = ""
+    assert len(terminal.json("check", "--yes")["cards"]) == 1
 
 
 def test_receive_list_show_present_delete(terminal: Terminal) -> None:

@@ -239,7 +239,6 @@ def test_a_server_that_was_not_reached_gets_the_code_again(town: Town) -> None:
     assert person.path == path
     assert "서버" in person.text or "닿지" in person.text
     issuer.down = ""
-    town.clock.pass_by(timedelta(seconds=31))
     person.post(f"{path}/accept")
     assert "이 카드를 지갑에 넣을까요" in person.text
 

@@ -128,7 +128,7 @@ def test_an_agency_that_decides_later(desk: Desk) -> None:
     desk.issuer.deferrals = 1
     result = desk.run("add", ISSUER, *WHAT, "--yes", "--json")
     assert json.loads(result.stdout) == {"cards": [], "deferred": True}
-    assert json.loads(desk.run("check", "--json").stdout) == {"cards": [], "waiting": 1, "ended": []}
+    assert json.loads(desk.run("check", "--json").stdout) == {"cards": [], "waiting": 1, "ended": [], "failed": []}
     desk.town.clock.pass_by(RETRY_TROUBLE)
     answer = json.loads(desk.run("check", "--json").stdout)
     assert (len(answer["cards"]), answer["waiting"]) == (1, 0)

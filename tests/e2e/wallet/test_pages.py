@@ -16,6 +16,7 @@ from PIL import Image
 from holder_app.accounts.use_cases import create_person, create_sign_in_code
 from holder_app.issuance.receiving import claim
 from holder_app.issuance.use_cases import fetch_offer, take_offer_link
+from holder_app.ports import UNDER_WAY
 from tests.support.browsing import Person, browser, visitor
 from tests.support.presentations import NOW
 from tests.support.transactions import transaction
@@ -425,7 +426,13 @@ def test_two_windows_on_one_offer(town: Town) -> None:
     claim(ports, wait(fetch_offer(ports, town.owner.id, given.id)))
     person.get(f"/offers/{given.id}")
     person.post(f"/offers/{given.id}/accept", {"tx_code": "123456"})
-    assert person.page.status_code == 409
+    assert "부터 이어서 할 수 있어요" in person.text
+    assert town.issuer.called("/token") == 0
+    town.clock.pass_by(UNDER_WAY)
+    person.get(f"/offers/{given.id}")
+    assert "부터 이어서 할 수 있어요" not in person.text
+    person.post(f"/offers/{given.id}/accept", {"tx_code": "123456"})
+    assert town.issuer.called("/token") == 1
 
 
 def test_a_form_without_its_token_is_refused(town: Town) -> None:

@@ -12,8 +12,8 @@ from sqlalchemy import func, insert, select
 from holder_app.accounts.ports import SignInRefused
 from holder_app.accounts.use_cases import CODE_TRIES, create_sign_in_code, resolve_session, sign_in
 from holder_app.credentials.describe import CardState
-from holder_app.credentials.refreshing import BUSY
 from holder_app.credentials.use_cases import delete_card, list_cards, list_history
+from holder_app.ports import UNDER_WAY
 from holder_app.tables import MOST_EXPIRED, WalletBase
 from holder_app.tasks import FORGET_EXPIRED, create_worker, forget_expired
 from tests.support.browsing import browser
@@ -133,7 +133,7 @@ def test_of_simultaneous_refreshes_of_one_issuers_cards_exactly_one_begins(store
     def begin() -> bool:
         card, ports = next(turns), stored.wallet.card_ports()
         with ports.unit:
-            return ports.cards.claim_refresh(stored.owner.id, card.id, now, now + BUSY)
+            return ports.cards.claim_refresh(stored.owner.id, card.id, now, now + UNDER_WAY)
 
     assert sorted(at_once(4, begin)) == [False, False, False, True]
 

@@ -9,10 +9,11 @@ import pytest
 from sqlalchemy import delete, select
 
 from holder_app.credentials.ports import Card
-from holder_app.credentials.refreshing import BUSY, Refreshed, refresh_card
+from holder_app.credentials.refreshing import Refreshed, refresh_card
 from holder_app.issuance.repository import ASK_AGAIN
 from holder_app.issuance.states import Failed, Issuance, Kept, Waiting
 from holder_app.issuance.use_cases import show_issuance
+from holder_app.ports import UNDER_WAY
 from holder_app.tables import APP_TABLES
 from holder_app.tasks import create_worker
 from tests.simulators.issuer import ISSUER
@@ -67,7 +68,7 @@ def claim(town: Town, card: Card) -> None:
     """Somebody else fetches new copies of the card."""
     ports, now = town.wallet.card_ports(), town.clock.now()
     with ports.unit:
-        assert ports.cards.claim_refresh(town.owner.id, card.id, now, now + BUSY)
+        assert ports.cards.claim_refresh(town.owner.id, card.id, now, now + UNDER_WAY)
 
 
 def test_what_came_stays_although_the_next_cannot_be_reached(town: Town) -> None:
@@ -146,7 +147,7 @@ def test_nobody_asks_while_a_card_that_came_before_is_refreshed(town: Town) -> N
     claim(town, *cards(town))
     person.post(f"{path}/ask")
     assert issuer.called("/deferred") == 0
-    town.clock.pass_by(BUSY)
+    town.clock.pass_by(UNDER_WAY)
     person.get(path)
     person.post(f"{path}/ask")
     assert isinstance(issuance_of(town, path).state, Kept)
@@ -197,6 +198,23 @@ def test_what_an_agency_decides_against_is_told(town: Town, wanted: int) -> None
     person.post(f"{path}/ask")
     assert receipt(person) == 200
     assert "주지 않기로 했어요" in person.text
+
+
+@pytest.mark.parametrize("error", ["invalid_grant", "invalid_client"])
+@pytest.mark.parametrize("wanted", [1, 2])
+def test_without_a_good_refresh_token_the_waiting_ends(town: Town, wanted: int, error: str) -> None:
+    issuer, person = with_login(town, mdocs=town.issuer.mdocs), browser(town)
+    path = begin(town, issuer, person, WHAT[:wanted], 1)
+    issuer.expired.add("token")
+    issuer.refuse["/agencies/police/oauth/token"] = issuer.reply({"error": error}, 400)
+    person.post(f"{path}/ask")
+    state = issuance_of(town, path).state
+    if error == "invalid_client":  # which somebody may mend
+        assert isinstance(state, Waiting)
+        return
+    assert isinstance(state, Failed if wanted == 1 else Kept)
+    assert receipt(person) == 200
+    assert "기관이 주지 않았어요" in person.text
 
 
 @pytest.mark.parametrize("answer", [{"code": None, "error": "unauthorized_client"}, {"iss": "https://other.example"}])

@@ -12,7 +12,7 @@ from tests.simulators import run_flow
 from tests.simulators.authorizing import CODE, AuthorizingIssuer, claims_of, plain_server
 from tests.simulators.issuer import GRANT, ISSUER, NOW
 from wallet_core.encoding import base64url
-from wallet_core.errors import MalformedError, PeerRefusal, UntrustedError
+from wallet_core.errors import FetchError, MalformedError, PeerRefusal, UntrustedError
 from wallet_core.http import HttpResponse
 from wallet_core.keys.jwk import thumbprint
 from wallet_core.keys.signer import SoftwareSigner
@@ -65,10 +65,10 @@ def finish(issuer, started, query=None, keys=None, client=CLIENT) -> ProofsToSig
     return stored(run_flow(flow, issuer))
 
 
-def receive(issuer, pending, client=CLIENT):
+def receive(issuer, pending, client=CLIENT, keep=None):
     signers = {thumbprint(signer.public_key): signer for signer in KEYS}
     signatures = [signers[thumbprint(proof.key)].sign(proof.signing_input) for proof in pending.proofs]
-    flow = receive_credentials(pending, signatures, now=NOW, client=client, random=Counter())
+    flow = receive_credentials(pending, signatures, keep=keep, now=NOW, client=client, random=Counter())
     return stored(run_flow(flow, issuer))
 
 
@@ -550,6 +550,43 @@ def test_a_renewed_token_is_kept_before_anything_else_is_sent():
         poll(issuer, waiting, lambda token: kept.append((token.refresh_token, issuer.seen[-1].url)))
     assert kept == [("refresh+", f"{ISSUER}/oauth/token")]
     assert len(issuer.headers_of("/deferred")) == 2
+
+
+def test_a_token_that_is_over_is_renewed_while_receiving():
+    issuer = AuthorizingIssuer(rotates=True, expired={"token"})
+    pending = finish(issuer, start(issuer))
+    kept = []
+    issued = receive(issuer, pending, keep=lambda token: kept.append((token.refresh_token, issuer.seen[-1].url)))
+    assert kept == [("refresh+", f"{ISSUER}/oauth/token")]
+    assert (issued.token.access_token, issued.token.refresh_token) == ("fresh", "refresh+")
+
+
+def test_a_token_that_nobody_could_keep_is_not_renewed():
+    issuer = AuthorizingIssuer(rotates=True, expired={"token"})
+    with pytest.raises(PeerRefusal, match="401"):
+        receive(issuer, finish(issuer, start(issuer)))
+    assert issuer.refresh_token == "refresh"
+
+
+def test_keys_are_attested_anew_for_what_is_left():
+    issuer = AuthorizingIssuer()
+    demand_attestation(issuer)
+    names = ("record", "licence")
+    pending = finish(issuer, start(issuer, names=names), keys={"record": KEYS[2:3], "licence": KEYS[:2]})
+    honest, issued = issuer._credential, []
+
+    def one_only(request):
+        if issued:
+            raise FetchError("the other server could not be reached")
+        issued.append(honest(request))
+        return issued[0]
+
+    issuer._credential = one_only
+    left = receive(issuer, attach_key_attestations(pending, {"licence": "first"}, now=NOW))
+    assert (left.pending, left.proofs) == (("licence",), ())
+    assert [keys.configuration_id for keys in left.unattested] == ["licence"]
+    issuer._credential = honest
+    assert len(receive(issuer, attach_key_attestations(left, {"licence": "second"}, now=NOW)).batches) == 2
 
 
 @pytest.mark.clause("vci-9.3-final")

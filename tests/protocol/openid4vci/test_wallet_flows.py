@@ -4,8 +4,8 @@ import pytest
 
 from tests.simulators import run_flow
 from tests.simulators.issuer import GRANT, ISSUER, NOW, SimulatedIssuer, configuration, metadata
-from wallet_core.errors import MalformedError, PeerRefusal
-from wallet_core.http import HttpResponse
+from wallet_core.errors import FetchError, MalformedError, PeerRefusal
+from wallet_core.http import HttpRequest, HttpResponse
 from wallet_core.keys.jwk import thumbprint
 from wallet_core.keys.signer import SoftwareSigner
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
@@ -93,6 +93,59 @@ def test_other_locations_are_tried_after_404_only():
         resolve(broken)
     assert caught.value.status == 500
     assert len(broken.seen) == 2
+
+
+def gone_for(issuer: SimulatedIssuer, name: str) -> list[str]:
+    """Let the issuer be gone whenever a configuration is asked for that stands in the list."""
+    gone, answer = [name], issuer._credential
+
+    def credential(request: HttpRequest) -> HttpResponse:
+        if json.loads(request.body)["credential_configuration_id"] in gone:
+            raise FetchError("the other server could not be reached")
+        return answer(request)
+
+    issuer._credential = credential
+    return gone
+
+
+def test_what_came_before_the_issuer_was_gone_is_handed_back():
+    issuer = SimulatedIssuer()
+    gone = gone_for(issuer, "record")
+    left = receive(start(issuer), issuer)
+    assert isinstance(left, ProofsToSign)
+    left = stored(left)
+    assert (left.pending, [batch.configuration_id for batch in left.issued]) == (("record",), ["licence"])
+    assert [proof.configuration_id for proof in left.proofs] == ["record"]
+    # Still gone: nothing new came, so there is nothing to hand back.
+    with pytest.raises(FetchError):
+        receive(left, issuer)
+    gone.clear()
+    issued = receive(left, issuer)
+    assert isinstance(issued, IssuedCredentials)
+    assert [batch.configuration_id for batch in issued.batches] == ["licence", "record"]
+
+
+def test_what_is_left_may_ask_for_a_fresh_nonce_of_its_own():
+    issuer = SimulatedIssuer(good_nonces={"nonce-2", "nonce-3"})
+    gone = gone_for(issuer, "record")
+    left = receive(receive(start(issuer), issuer), issuer)
+    assert [batch.configuration_id for batch in left.issued] == ["licence"]
+    gone.clear()
+    issuer.good_nonces = {"nonce-3"}
+    again = receive(left, issuer)
+    assert again.renewed
+    assert len(receive(again, issuer).batches) == 2
+
+
+def test_what_was_refused_is_asked_for_once_more_with_what_is_left():
+    issuer = SimulatedIssuer(good_nonces={"nonce-2"})
+    pending = start(issuer)
+    answers = [{"error": "credential_request_denied"}, {"error": "invalid_nonce"}]
+    honest, issuer._credential = issuer._credential, lambda _: issuer.reply(answers.pop(0), 400)
+    again = receive(pending, issuer)
+    assert again.pending == ("licence", "record")
+    issuer._credential = honest
+    assert len(receive(stored(again), issuer).batches) == 2
 
 
 @pytest.mark.clause("vci-8.3.1.2-fresh-nonce")

@@ -10,7 +10,19 @@ import pytest
 from holder_app.credentials.ports import RecordKind
 from holder_app.credentials.use_cases import list_cards, list_history
 from holder_app.issuance import receiving, use_cases
-from holder_app.issuance.states import Declined, Failed, Given, Issuance, Kept, Preview, Redeeming, Reviewed, Signing
+from holder_app.issuance.states import (
+    Declined,
+    Failed,
+    Given,
+    Issuance,
+    Kept,
+    Preview,
+    Reason,
+    Redeeming,
+    Reviewed,
+    Signing,
+)
+from holder_app.ports import UNDER_WAY
 from tests.support.presentations import Agency, new_ca
 from tests.support.wallets import LICENCE, NAME, IssuingIssuer, Town, licence_offer, wait
 from wallet_core.errors import FetchError, MalformedError, NotFound, StateConflict
@@ -151,7 +163,7 @@ def test_two_windows_on_one_offer(town: Town) -> None:
         accepted(town, issuance)
     with pytest.raises(StateConflict):
         receiving.claim(ports, issuance)
-    town.clock.pass_by(receiving.RETRY_AFTER)
+    town.clock.pass_by(UNDER_WAY)
     assert isinstance(accepted(town, issuance).state, Preview)
     assert town.issuer.called("/token") == 1
 
@@ -374,7 +386,7 @@ def test_a_wallet_that_trusts_nobody_does_not_spend_the_code(town: Town) -> None
     ready, trusting = reviewed(town), town.wallet
     town.wallet = replace(trusting, issuers=IssuerPolicy(TrustAnchors()))
     for state in (reviewed(town).state, accepted(town, ready).state):
-        assert state == Failed("no_anchor", "no anchor for credential_issuer")
+        assert state == Failed(Reason.NO_ANCHOR, "no anchor for credential_issuer")
     assert town.issuer.called("/token") == 0
     town.wallet = trusting
     assert isinstance(accepted(town, reviewed(town)).state, Preview)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from holder_app.issuance import authorizing, receiving, use_cases, waiting
 from holder_app.issuance.authorizing import NoSuchLogin
-from holder_app.issuance.receiving import RETRY_AFTER, ClientIdentity, IssuancePorts
+from holder_app.issuance.receiving import ClientIdentity, IssuancePorts
 from holder_app.issuance.states import (
     Authorizing,
     Declined,
@@ -30,6 +30,7 @@ from holder_app.issuance.states import (
     IssuanceState,
     Kept,
     Preview,
+    Reason,
     Redeeming,
     Reviewed,
     Signing,
@@ -38,11 +39,13 @@ from holder_app.issuance.states import (
     state_from_json,
     state_to_json,
 )
+from holder_app.ports import UNDER_WAY
 from tests.simulators import run_flow
 from tests.simulators.authorizing import AuthorizingIssuer
 from tests.simulators.issuer import NOW, SimulatedIssuer
 from tests.support.presentations import new_ca
 from wallet_core.adapters.config import load_catalogue
+from wallet_core.adapters.ui.messages import load_messages
 from wallet_core.encoding import strict_json
 from wallet_core.errors import FetchError, MalformedError, StateConflict, WalletError
 from wallet_core.keys.signer import SoftwareSigner
@@ -115,7 +118,7 @@ states = st.one_of(
     ),
     st.builds(Kept, st.just(("c",)) | st.just(())),
     st.just(Declined()),
-    st.builds(Failed, texts, texts),
+    st.builds(Failed, st.sampled_from(Reason), texts),
 )
 
 
@@ -262,6 +265,13 @@ def test_states_survive_storage(state: IssuanceState) -> None:
     assert state_to_json(state_from_json(kind_of(state), stored)) == stored
 
 
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_every_reason_has_its_words(language: str) -> None:
+    texts = load_messages(["wallet"]).texts[language]
+    wanted = {key for each in Reason for key in (f"ended.{each}_title", f"ended.{each}_text", f"reason.{each}")}
+    assert {f"wallet.{key}" for key in wanted} <= set(texts)
+
+
 def test_a_stored_state_of_no_kind_is_refused() -> None:
     with pytest.raises(MalformedError):
         state_from_json("issued", {})
@@ -278,8 +288,7 @@ def test_what_is_under_way_is_begun_again_after_a_while(seconds: int, kind: str)
         "waiting": (Waiting(DEFERRED, (KEY,), NOW, NOW, (), since), "ask"),
     }[kind]
     _, error, _ = after(name, state)
-    lease = waiting.ASKING if kind == "waiting" else RETRY_AFTER
-    assert (error is StateConflict) == (since + lease > NOW)
+    assert (error is StateConflict) == (since + UNDER_WAY > NOW)
 
 
 @pytest.mark.clause("vci-9.2-interval")
@@ -287,7 +296,7 @@ def test_who_asks_in_vain_is_reminded() -> None:
     _, _, memory = after("ask", Waiting(DEFERRED, (KEY,), NOW, NOW))
     assert isinstance(memory.kept.state, Waiting)
     assert memory.kept.state.trouble
-    assert memory.reminders == [waiting.ASKING, waiting.RETRY_TROUBLE]
+    assert memory.reminders == [UNDER_WAY, waiting.RETRY_TROUBLE]
 
 
 @pytest.mark.clause("vci-9.2-interval")
@@ -299,7 +308,7 @@ def test_of_two_intervals_the_longer_one_is_waited_for(order: int) -> None:
     assert memory.kept.state.next_at == NOW + timedelta(seconds=3600)
     assert memory.reminders == [timedelta(seconds=3600)]
     _, _, memory = after("ask", Waiting(deferred, (KEY,), NOW, NOW))
-    assert memory.reminders == [waiting.ASKING, timedelta(seconds=3600)]
+    assert memory.reminders == [UNDER_WAY, timedelta(seconds=3600)]
 
 
 @pytest.mark.clause("haip-4.4.1-per-issuer")

@@ -10,7 +10,6 @@ import pytest
 from holder_app.credentials.keys import card_from_json, card_to_json
 from holder_app.credentials.ports import Card, CardStatus, RecordKind
 from holder_app.credentials.refreshing import (
-    BUSY,
     HIDE_USE,
     LOOK_AGAIN,
     RENEW_WITHIN,
@@ -23,6 +22,7 @@ from holder_app.credentials.refreshing import (
     runs_low,
 )
 from holder_app.credentials.use_cases import claims_of, delete_card, list_history
+from holder_app.ports import UNDER_WAY
 from holder_app.tasks import create_worker
 from tests.support.damaging import WAYS, damage
 from tests.support.refreshing import RefreshingIssuer, refresh, refreshing, the_card, use
@@ -191,7 +191,7 @@ def refusal(error: str) -> HttpResponse:
     return HttpResponse(400, {"content-type": "application/json"}, f'{{"error":"{error}"}}'.encode())
 
 
-@pytest.mark.parametrize("error", ["invalid_grant", "invalid_client"])
+@pytest.mark.parametrize("error", ["invalid_grant", "unauthorized_client"])
 def test_a_grant_that_is_over_is_forgotten(town: Town, issuer: RefreshingIssuer, error: str) -> None:
     issuer.over = error
     assert refresh(town) is Refreshed.OVER
@@ -199,6 +199,16 @@ def test_a_grant_that_is_over_is_forgotten(town: Town, issuer: RefreshingIssuer,
     assert (card.grant, card.refresh_at) == (None, None)
     assert len(card.copies) == 10
     assert refresh(town) is Refreshed.NO_GRANT
+
+
+def test_a_wallet_that_the_issuer_does_not_know_for_a_while_keeps_its_grants(
+    town: Town, issuer: RefreshingIssuer
+) -> None:
+    issuer.over = "invalid_client"
+    assert refresh(town) is Refreshed.LATER
+    assert the_card(town).refresh_at == town.clock.now() + LOOK_AGAIN
+    issuer.over = ""
+    assert refresh(town) is Refreshed.SAME
 
 
 def test_an_issuer_that_is_away_is_asked_again(town: Town, issuer: RefreshingIssuer) -> None:
@@ -320,7 +330,7 @@ def test_two_cards_of_one_issuer_are_not_refreshed_at_once(town: Town) -> None:
     issuer, (one, other) = two_cards(town)
     ports, now = town.wallet.card_ports(), town.clock.now()
     with ports.unit:
-        assert ports.cards.claim_refresh(town.owner.id, one.id, now, now + BUSY)
+        assert ports.cards.claim_refresh(town.owner.id, one.id, now, now + UNDER_WAY)
     asked = len(issuer.seen)
     assert refresh_one(town, other) is Refreshed.LATER
     assert len(issuer.seen) == asked
@@ -380,12 +390,12 @@ def test_of_two_that_refresh_one_does_it(town: Town, issuer: RefreshingIssuer) -
     ports, card = town.wallet.card_ports(), the_card(town)
     now = town.clock.now()
     with ports.unit:
-        assert ports.cards.claim_refresh(town.owner.id, card.id, now, now + BUSY)
+        assert ports.cards.claim_refresh(town.owner.id, card.id, now, now + UNDER_WAY)
     asked = len(issuer.seen)
     assert refresh(town, asked=True) is Refreshed.LATER
     assert len(issuer.seen) == asked
     # Who died while at it holds nobody up for long.
-    town.clock.pass_by(BUSY)
+    town.clock.pass_by(UNDER_WAY)
     assert refresh(town) is Refreshed.SAME
 
 

@@ -45,15 +45,32 @@ def issued(*answers: tuple[str, NotificationEvent | None]) -> Issued:
 def test_what_wallets_say_of_an_issued_offer(
     answers: list[tuple[str, NotificationEvent | None]], expected: str
 ) -> None:
-    assert outcome_of("issued", issued(*answers), now=NOW) == expected
+    assert outcome_of("issued", issued(*answers), [], now=NOW) == expected
 
 
 def test_a_wallet_that_can_say_no_more_stays_unheard() -> None:
     state = issued(("a", None))
-    assert outcome_of("issued", state, now=state.token_expires_at) == "unheard"
-    assert outcome_of("issued", issued(("a", YES)), now=NOW + timedelta(days=9)) == "accepted"
+    assert outcome_of("issued", state, [], now=state.token_expires_at) == "unheard"
+    assert outcome_of("issued", issued(("a", YES)), [], now=NOW + timedelta(days=9)) == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("answer", "deferred", "expected"),
+    [
+        (YES, ["denied"], "partly"),
+        (YES, ["delivered", "denied"], "partly"),
+        (YES, ["delivered"], "accepted"),
+        (NO, ["denied"], "declined"),
+        (BROKEN, ["denied"], "failed"),
+        (None, ["denied"], "sent"),
+    ],
+)
+def test_nobody_is_told_that_all_was_received_where_something_was_denied(
+    answer: NotificationEvent | None, deferred: list[str], expected: str
+) -> None:
+    assert outcome_of("issued", issued(("a", answer)), deferred, now=NOW) == expected
 
 
 @pytest.mark.parametrize("overall", ["offered", "authorized", "deferred", "refused", "expired"])
 def test_every_other_state_is_its_own_outcome(overall: str) -> None:
-    assert outcome_of(overall, issued(("a", YES)), now=NOW) == overall
+    assert outcome_of(overall, issued(("a", YES)), ["denied"], now=NOW) == overall

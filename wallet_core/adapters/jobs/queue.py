@@ -297,7 +297,11 @@ def fail(connection: Connection, tables: AppTables, job: Job, error: str) -> Non
 
 
 def _give_up(connection: Connection, tables: AppTables, job: Job, error: str | None) -> None:
-    """Move a job to the failed ones and say so, if it is still ours: nothing and nobody tries it again by itself."""
+    """Move a job to the failed ones and say so, if it is still ours: nothing and nobody tries it again by itself.
+
+    It is said before the commit: should that fail, the job is given up and told of once more, while a crash right
+    after it would swallow what nobody hears of otherwise.
+    """
     table, failed = tables.job, tables.job_failed
     mine = (table.c.id == job.id, table.c.token == job.token)
     kept = [column.name for column in failed.c if column.name in table.c and column.name != "error"]

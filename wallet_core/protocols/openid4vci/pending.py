@@ -287,7 +287,7 @@ class ProofsToSign:
     """Every proof the holder's keys must sign before the credentials can be asked for.
 
     ``pending`` are the configurations still to be asked for, ``issued`` and ``deferred`` what already came or was put
-    off. ``renewed`` tells that the issuer has asked for a fresh nonce once. ``attested`` are the keys that go with a
+    off. ``renewed`` tells that the issuer has just asked for a fresh nonce. ``attested`` are the keys that go with a
     key attestation; while one lacks it (``unattested``), :func:`receiving.attach_key_attestations` comes first.
     """
 

@@ -3,8 +3,8 @@
 OpenID4VCI 7, 8, 9 and 11, the wallet's side, as flows that end wherever the holder's keys must sign.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -39,6 +39,10 @@ FINAL_ERRORS: Final = frozenset({"credential_request_denied", "invalid_transacti
 """OpenID4VCI 9.3: after these a deferred credential is not asked for again."""
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
+
+Keep = Callable[[TokenResponse], None]
+"""Stores a renewed token. It is called before anything else is sent: whatever comes next may fail, and the refresh
+token before it may be dead by then."""
 
 Trouble = FetchError | PeerRefusal | MalformedError | VerificationError
 """What one answer may come to without costing the others."""
@@ -124,21 +128,27 @@ def receive_credentials(
     pending: ProofsToSign,
     signatures: Sequence[bytes],
     *,
+    keep: Keep | None = None,
     now: datetime,
     client: ClientInstance | None = None,
     random: RandomBytes | None = None,
 ) -> Flow[IssuedCredentials | ProofsToSign]:
-    """Send the signed proofs and return the credentials, or once the same question with a fresh nonce.
+    """Send the signed proofs and return the credentials, or what is still to be signed and asked for.
+
+    That is once the same question with a fresh nonce; and what is left, if the issuer cannot be reached any more after
+    something came, which must not get lost.
 
     Args:
         pending: what was to be signed.
         signatures: of ``pending.proofs``, in their order.
+        keep: as its type says; without it a token that is over is not renewed.
         now: the time, for proofs that must be signed again.
         client: whose key the access token is bound to, if to any.
         random: needed with a client, for its proofs.
 
     Raises:
         ValueError: not one signature for each proof, or keys lack their attestation.
+        FetchError: the issuer was not reached and nothing new came; it can be tried again.
         PeerRefusal: the issuer refused and nothing came; ``invalid_nonce`` only the second time, or from an issuer
             that has no fresh nonce to give.
         MalformedError: an answer breaks a rule and nothing came.
@@ -146,34 +156,61 @@ def receive_credentials(
     if len(signatures) != len(pending.proofs) or pending.unattested:
         raise ValueError("one signature for each proof is needed, and every key attestation")
     talk = open_session(pending.offer, client, now=now, random=random, memory=pending.memory)
+    access = _Access(talk, pending.token, keep)
     proofs = _proofs_of(pending, signatures)
     issued, deferred = list(pending.issued), list(pending.deferred)
     failures = dict[CredentialConfigurationId, Trouble]()
     for position, name in enumerate(pending.pending):
         encryption = _encryption(pending.offer)
         request = _credential_request(pending, name, proofs.get(name, ()), encryption)
-        response = yield from talk.send(request, pending.token)
-        # OpenID4VCI 8.3.1.2: on invalid_nonce fetch a new nonce and sign again; once, so that it ends.
-        # vci-8.3.1.2-fresh-nonce
-        if messages.is_invalid_nonce(response) and _can_renew_nonce(pending):
-            left = replace(pending, pending=pending.pending[position:], issued=tuple(issued), deferred=tuple(deferred))
-            return (yield from _renew_nonce(left, talk))
+        not_yet = (*failures, *pending.pending[position:])
         try:
+            response = yield from access.send(request)
+            # OpenID4VCI 8.3.1.2: on invalid_nonce fetch a new nonce and sign again; once, so that it ends.
+            # vci-8.3.1.2-fresh-nonce
+            if messages.is_invalid_nonce(response) and _can_renew_nonce(pending):
+                return (yield from _renew_nonce(_left(pending, not_yet, issued, deferred, access), talk))
             answer = messages.parse_credential_response(response, encryption)
             _file(pending.offer, name, answer, issued, deferred, keys=pending.key_count(name))
+        except FetchError:
+            if len(issued) + len(deferred) == len(pending.issued) + len(pending.deferred):
+                raise
+            return _left(pending, not_yet, issued, deferred, access)
         except (PeerRefusal, MalformedError, VerificationError) as exc:
             failures[name] = exc
     # What came is kept even if something else did not come.
     if not issued and not deferred:
         raise next(iter(failures.values()))
     errors = {name: exc.description for name, exc in failures.items()}
-    return IssuedCredentials(pending.offer, pending.token, tuple(issued), errors, tuple(deferred), talk.memory)
+    return IssuedCredentials(pending.offer, access.token, tuple(issued), errors, tuple(deferred), talk.memory)
+
+
+def _left(
+    pending: ProofsToSign,
+    names: Collection[CredentialConfigurationId],
+    issued: Sequence[IssuedBatch],
+    deferred: Sequence[DeferredCredential],
+    access: "_Access",
+) -> ProofsToSign:
+    """Return what is still to be signed and asked for; keys are attested anew, for a statement does not last."""
+    attested = tuple(replace(keys, attestation=None) for keys in pending.attested if keys.configuration_id in names)
+    signed_here = set(names) - {keys.configuration_id for keys in attested}
+    return ProofsToSign(
+        pending.offer,
+        access.token,
+        tuple(names),
+        tuple(proof for proof in pending.proofs if proof.configuration_id in signed_here),
+        tuple(issued),
+        attested=attested,
+        deferred=tuple(deferred),
+        memory=access.talk.memory,
+    )
 
 
 def poll_deferred(
     waiting: IssuedCredentials,
     *,
-    keep: Callable[[TokenResponse], None],
+    keep: Keep,
     now: datetime,
     client: ClientInstance | None = None,
     random: RandomBytes | None = None,
@@ -185,8 +222,7 @@ def poll_deferred(
 
     Args:
         waiting: what was put off.
-        keep: stores a renewed token. It is called before anything else is sent: whatever comes next may fail, and the
-            refresh token before it may be dead by then.
+        keep: as its type says.
         now: the time, for the proofs of the client.
         client: whose key the access token is bound to, if to any.
         random: needed with a client, for its proofs.
@@ -197,19 +233,15 @@ def poll_deferred(
         MalformedError: an answer breaks a rule, and nothing came.
     """
     talk = open_session(waiting.offer, client, now=now, random=random, memory=waiting.memory)
-    token, batches, left = waiting.token, list(waiting.batches), list[DeferredCredential]()
+    access = _Access(talk, waiting.token, keep)
+    batches, left = list(waiting.batches), list[DeferredCredential]()
     failures, troubles = dict(waiting.failures), list[Trouble]()
     for each in waiting.deferred:
         encryption = _encryption(waiting.offer)
-        request = _deferred_request(waiting.offer, token, each, encryption)
+        request = _deferred_request(waiting.offer, access.token, each, encryption)
         # An answer with credentials comes only once: whatever befalls the others, what came is returned.
         try:
-            response = yield from talk.send(request, token)
-            if response.status == 401 and token.refresh_token is not None:
-                token = yield from refresh(talk, token)
-                # RFC 6749 6: the server may have revoked the refresh token before it.
-                keep(token)
-                response = yield from talk.send(request, token)
+            response = yield from access.send(request)
             answer = messages.parse_deferred_response(response, encryption, transaction_id=each.transaction_id)
             _file(waiting.offer, each.configuration_id, answer, batches, left, keys=each.keys)
         except (FetchError, PeerRefusal, MalformedError, VerificationError) as exc:
@@ -222,18 +254,27 @@ def poll_deferred(
                 troubles.append(exc)
     if troubles and len(left) == len(waiting.deferred):
         raise troubles[0]
-    return IssuedCredentials(waiting.offer, token, tuple(batches), failures, tuple(left), talk.memory)
+    return IssuedCredentials(waiting.offer, access.token, tuple(batches), failures, tuple(left), talk.memory)
 
 
 def notify(
     issued: IssuedCredentials,
     event: NotificationEvent,
     *,
+    keep: Keep | None = None,
     now: datetime | None = None,
     client: ClientInstance | None = None,
     random: RandomBytes | None = None,
 ) -> Flow[None]:
     """Tell the issuer what became of the credentials, where it wants to know (OpenID4VCI 11).
+
+    Args:
+        issued: what came.
+        event: what became of it.
+        keep: as its type says; without it a token that is over is not renewed.
+        now: the time, for the proofs of the client.
+        client: whose key the access token is bound to, if to any.
+        random: needed with a client, for its proofs.
 
     Raises:
         ValueError: a client without time and randomness.
@@ -243,12 +284,13 @@ def notify(
     if endpoint is None:
         return
     talk = open_session(issued.offer, client, now=now, random=random, memory=issued.memory)
+    access = _Access(talk, issued.token, keep)
     for batch in issued.batches:
         if batch.notification_id is not None:
             request = messages.create_notification_request(
-                endpoint, issued.token.access_token, notification_id=batch.notification_id, event=event
+                endpoint, access.token.access_token, notification_id=batch.notification_id, event=event
             )
-            response = yield from talk.send(request, issued.token)
+            response = yield from access.send(request)
             # OpenID4VCI 11.2: any 2xx is success, with or without a body.
             if not response.ok:
                 raise peer_refusal(response, who="the notification endpoint")
@@ -291,6 +333,25 @@ def refresh(talk: ClientSession, token: TokenResponse) -> Flow[TokenResponse]:
         refresh_token=fresh.refresh_token or token.refresh_token,
         credential_identifiers=fresh.credential_identifiers or token.credential_identifiers,
     )
+
+
+@dataclass(slots=True)
+class _Access:
+    """An access token in use: renewed where the issuer takes it no more. ``keep`` as its type says, or None."""
+
+    talk: ClientSession
+    token: TokenResponse
+    keep: Keep | None
+
+    def send(self, request: HttpRequest) -> Flow[HttpResponse]:
+        """Send a request, and once more with a renewed token. Raises as :func:`refresh` does."""
+        response = yield from self.talk.send(request, self.token)
+        if response.status == 401 and self.token.refresh_token is not None and self.keep is not None:
+            self.token = yield from refresh(self.talk, self.token)
+            # RFC 6749 6: the server may have revoked the refresh token before it.
+            self.keep(self.token)
+            response = yield from self.talk.send(request, self.token)
+        return response
 
 
 def validate_keys(offer: ResolvedOffer, keys: Keys) -> None:
@@ -371,13 +432,10 @@ def _renew_nonce(pending: ProofsToSign, talk: ClientSession) -> Flow[ProofsToSig
     nonce = yield from request_nonce(pending.offer, talk)
     keys: dict[CredentialConfigurationId, list[PublicKey]] = {name: [] for name in pending.pending}
     for attested in pending.attested:
-        keys.setdefault(attested.configuration_id, []).extend(attested.keys)
-    with_statement = {attested.configuration_id for attested in pending.attested}
+        keys[attested.configuration_id].extend(attested.keys)
     for proof in pending.proofs:
-        if proof.configuration_id not in with_statement:
-            keys.setdefault(proof.configuration_id, []).append(proof.key)
-    wanted = {name: keys[name] for name in pending.pending}
-    proofs, unattested = _prepare(pending.offer, wanted, nonce, talk.now)
+        keys[proof.configuration_id].append(proof.key)
+    proofs, unattested = _prepare(pending.offer, keys, nonce, talk.now)
     return replace(pending, proofs=proofs, attested=unattested, renewed=True, memory=talk.memory)
 
 

@@ -67,6 +67,8 @@ def test_nobody_is_told_that_a_card_was_taken_before_the_wallet_says_so() -> Non
         assert "지갑에 들어갔어요" not in html
         assert "카드를 받았어요" not in html
     assert "지갑에 들어갔어요" in page("offer-accepted")
+    assert "카드를 받았어요" not in page("offer-partly")
+    assert "심사에서 거절해서" in page("offer-partly")
     assert "보고 있어요" not in page("offer-unheard")
 
 
