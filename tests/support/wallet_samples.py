@@ -1,8 +1,12 @@
 """What the wallet's pages of receiving, renewing and consenting are shown with when no wallet runs. Invented data."""
 
+import base64
+import io
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+
+from PIL import Image
 
 from holder_app.accounts.ports import Account, AccountId
 from holder_app.credentials.describe import CardState, CardView, Field, texts
@@ -26,6 +30,16 @@ from wallet_core.protocols.openid4vp.pending import VerifierIdentity
 from wallet_core.protocols.openid4vp.verifier_info import Standing
 from wallet_core.types import ClientId, CredentialConfigurationId, CredentialIssuerId, JsonObject
 
+
+
+def picture() -> str:
+    """Return a grey rectangle in the place of a face."""
+    file = io.BytesIO()
+    Image.new("RGB", (70, 90), "#cdd9e6").save(file, "JPEG")
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+FACE = picture()
 AT = "/offers/o-8k2d"
 ISSUER = CredentialIssuerId("https://issuer.example/agencies/police")
 KNOWN = KnownIssuer(ISSUER, POLICE, "issuer.example")
@@ -40,6 +54,9 @@ CARD = CardView(
     state=CardState.USABLE, days_left=30, front=NAMED[:2], fields=NAMED, copies=10, status_checked_at=NOW,
     copies_left=7, can_refresh=True,
 )  # fmt: skip
+SHORT = replace(NAMED[0], value="한지우")
+PORTRAIT = Field(("portrait",), {"ko": "사진", "en": "Portrait"}, FACE, is_image=True)
+WITH_PORTRAIT = replace(CARD, front=(SHORT, NAMED[1]), fields=(*NAMED, PORTRAIT))
 USED_UP = replace(CARD, copies_left=0)
 UNREADABLE = replace(CARD, state=CardState.UNREADABLE, front=(), fields=(), copies=0, copies_left=0)
 OFFERED = OfferedCard(LICENCE, "jjok", tuple(field.label for field in NAMED * 3), 30)
@@ -308,6 +325,9 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
         for reason in ("declined", "mixed_up")
     },
     "card": card(CARD, changes=[CHANGED, RENEWED]),
+    "card-portrait": card(WITH_PORTRAIT),
+    "card-ends-soon": card(replace(WITH_PORTRAIT, state=CardState.ENDS_SOON, days_left=3)),
+    **{f"card-{state}": card(replace(CARD, state=state)) for state in ("expired", "suspended", "revoked")},
     "card-used-up": card(USED_UP),
     "card-unreadable": card(UNREADABLE),
     "card-used-up-for-good": card(replace(USED_UP, can_refresh=False)),
