@@ -62,7 +62,7 @@ def check(state: str, **changes: Any) -> dict[str, Any]:
         "expires_at": NOW + timedelta(minutes=5), "uri": REQUEST,
         "wallet_uri": "http://localhost:8300/authorize", "match_number": "82", "browser": CALL,
         "kept_until": date(2027, 2, 20), "declined": False, "elsewhere": False,
-        "passed": state == "verified", "credentials": [], "checks": [],
+        "passed": state == "verified", "credentials": [], "checks": [], "portrait_matches": None,
     } | changes  # fmt: skip
 
 
@@ -497,6 +497,19 @@ VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
         )
         for kind in ("none", "valid", "unknown")
     },
+    "result-same-face": (
+        "result.html",
+        {"check": check("verified", credentials=[CREDENTIAL], checks=PASSED, portrait_matches=True)},
+    ),
+    "result-other-face": (
+        "result.html",
+        {"check": check("verified", credentials=[CREDENTIAL], checks=PASSED, portrait_matches=False)},
+    ),
+    "result-other-face-gone": ("result.html", {"check": check("verified", checks=PASSED, portrait_matches=False)}),
+    "result-without-portrait": (
+        "result.html",
+        {"check": check("verified", credentials=[{**CREDENTIAL, "claims": CLAIMS[:2]}], checks=PASSED)},
+    ),
     "result-gone": ("result.html", {"check": check("verified")}),
     "result-refused": ("result.html", {"check": check("refused", checks=BROKEN, kept_until=None)}),
     "result-declined": ("result.html", {"check": check("refused", declined=True, kept_until=None)}),
@@ -523,6 +536,7 @@ VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
         {
             "checks": [
                 {"href": "/console/checks/c-1", "alone": False, "name": POLICY.name, "state": "verified", "at": NOW},
+                {"href": "/console/checks/c-2", "alone": False, "name": POLICY.name, "state": "different", "at": NOW},
                 {"href": "/console/asked/p-1", "alone": True, "name": POLICY.name, "state": "expired", "at": NOW},
             ],
             **FILTER,

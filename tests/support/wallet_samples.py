@@ -31,7 +31,6 @@ from wallet_core.protocols.openid4vp.verifier_info import Standing
 from wallet_core.types import ClientId, CredentialConfigurationId, CredentialIssuerId, JsonObject
 
 
-
 def picture() -> str:
     """Return a grey rectangle in the place of a face."""
     file = io.BytesIO()
