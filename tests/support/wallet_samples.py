@@ -10,6 +10,7 @@ from PIL import Image
 
 from holder_app.accounts.ports import Account, AccountId
 from holder_app.credentials.describe import CardState, CardView, Field, texts
+from holder_app.credentials.pages import FILTERS
 from holder_app.credentials.ports import HistoryRecord, RecordKind
 from holder_app.issuance.choosing import Choice, IssuerView, KnownIssuer
 from holder_app.issuance.describe import OfferedCard, OfferView
@@ -248,6 +249,7 @@ def card(shown: CardView, refreshed: str = "", **changes: Any) -> tuple[str, dic
     return "card.html", {"card": shown, "records": [SENT], "changes": [], "refreshed": refreshed} | changes
 
 
+MONTHS = [{"today": False, "year": 2026, "month": 3, "records": [SENT, SENT]}]
 REASONS = (
     "untrusted", "bad_credential", "refused", "bad_answer", "code_gone", "unsupported", "bad_offer", "login_refused",
     "denied", "no_anchor",
@@ -347,10 +349,25 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
         "history.html",
         {
             "months": [{"today": True, "records": [CHANGED, RENEWED, SENT, record(RecordKind.RECEIVED)]}],
-            "filters": ("sent", "received"),
+            "filters": FILTERS,
             "kind": "",
+            "before": "",
+            "older": "17",
         },
     ),
+    **{
+        f"history-{name}": (
+            "history.html",
+            {"months": months, "filters": FILTERS, "kind": kind, "before": before, "older": older},
+        )
+        for name, kind, before, older, months in (
+            ("middle", "sent", "17", "18", MONTHS),
+            ("end", "", "17", None, MONTHS),
+            ("past-the-end", "", "17", None, []),
+            ("none-such", "deleted", "", None, []),
+            ("empty", "", "", None, []),
+        )
+    },
     "record-updated": ("record.html", {"record": CHANGED, "uses": [], "back_to": ""}),
     "record-unreadable": (
         "record.html",
