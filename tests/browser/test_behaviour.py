@@ -56,6 +56,7 @@ def test_the_ring_and_its_words_run_down_by_the_server_s_clock(screen: Page, gal
     assert 10 < float(offset) < 12
     screen.clock.run_for(600_000)
     expect(left).to_have_text("시간이 지났어요. 새 코드를 만들어 주세요.")
+    expect(screen.get_by_role("button", name="새 코드 만들기")).to_be_visible()
 
 
 def test_a_page_moves_on_when_its_state_does(screen: Page, gallery: str, server: Gallery) -> None:

@@ -32,7 +32,8 @@ PARTY = {
 
 
 OFFER_STATES = (
-    "offered", "authorized", "deferred", "sent", "unheard", "accepted", "declined", "failed", "refused", "expired"
+    "offered", "authorized", "deferred", "sent", "unheard", "accepted", "declined", "failed", "refused",
+    "withdrawn", "expired",
 )  # fmt: skip
 
 
@@ -41,7 +42,7 @@ def offer(state: str, **changes: Any) -> dict[str, Any]:
     return {
         "id": "o-8k2d", "subject": "한지우", "types": [LICENCE], "state": state, "created_at": NOW,
         "expires_at": NOW + timedelta(minutes=10), "tx_code": "493536", "uri": OFFER_URI,
-        "wallet_uri": "http://localhost:8300/credential-offer", "reason": "",
+        "wallet_uri": "http://localhost:8300/credential-offer", "reason": "", "renewable": state == "offered",
     } | changes  # fmt: skip
 
 
@@ -348,7 +349,12 @@ ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
         "offer_confirm.html",
         {"type": TYPE, "subject": {"id": "p1", "name": "한*우"}, "claims": CLAIMS, "forms": [], "ended": True},
     ),
-    **{f"offer-{state}": ("offer.html", {"offer": offer(state)}) for state in OFFER_STATES},
+    **{f"offer-{state}": ("offer.html", {"offer": offer(state), "renewed": ""}) for state in OFFER_STATES},
+    "offer-renewable": ("offer.html", {"offer": offer("expired", renewable=True), "renewed": ""}),
+    "offer-renewed": ("offer.html", {"offer": offer("offered"), "renewed": "new"}),
+    "offer-taken": ("offer.html", {"offer": offer("authorized"), "renewed": "over"}),
+    "offer-over": ("offer.html", {"offer": offer("expired"), "renewed": "over"}),
+    "offer-no-data": ("offer.html", {"offer": offer("offered"), "renewed": "data"}),
 }
 WALLET_CLIENT = RegisteredClient(
     "https://wallet.example/client", "남의 지갑 (시험용)", LONG_NAME, ("https://wallet.example/callback",)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from wallet_core.protocols.openid4vci.issuance import Issuance, IssuanceState, Issued
+from wallet_core.protocols.openid4vci.issuance import Issuance, IssuanceState, Issued, RefusalReason, Refused
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
 from wallet_core.types import CredentialConfigurationId
 
@@ -26,13 +26,15 @@ def outcome_of(overall: str, state: IssuanceState, *, now: datetime) -> str:
     """Return the state of an offer, and for an issued one what its wallets say of what they were sent.
 
     ``sent`` while a wallet may still say something (OpenID4VCI 11), ``unheard`` if none did in time, then ``accepted``,
-    ``declined`` or ``failed``.
+    ``declined`` or ``failed``. A refused one that the agency itself ended is ``withdrawn``.
 
     Args:
         overall: the state with the deferred requests.
         state: of the offer itself.
         now: the time.
     """
+    if overall == "refused" and isinstance(state, Refused) and state.reason is RefusalReason.WITHDRAWN:
+        return "withdrawn"
     if overall != "issued" or not isinstance(state, Issued):
         return overall
     said = _heard(state.issuances)

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from issuer.issuance.use_cases.outcome import outcome_of
-from wallet_core.protocols.openid4vci.issuance import Issuance, Issued
+from wallet_core.protocols.openid4vci.issuance import Issuance, Issued, RefusalReason, Refused
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
 from wallet_core.types import CredentialConfigurationId
 
@@ -52,6 +52,13 @@ def test_a_wallet_that_can_say_no_more_stays_unheard() -> None:
     state = issued(("a", None))
     assert outcome_of("issued", state, now=state.token_expires_at) == "unheard"
     assert outcome_of("issued", issued(("a", YES)), now=NOW + timedelta(days=9)) == "accepted"
+
+
+def test_what_the_agency_ended_was_not_refused() -> None:
+    ids = (CredentialConfigurationId("a"),)
+    assert outcome_of("refused", Refused(ids, RefusalReason.WITHDRAWN), now=NOW) == "withdrawn"
+    for reason in (RefusalReason.TOO_MANY_TRIES, RefusalReason.CODE_REPLAYED):
+        assert outcome_of("refused", Refused(ids, reason), now=NOW) == "refused"
 
 
 @pytest.mark.parametrize("overall", ["offered", "authorized", "deferred", "refused", "expired"])
