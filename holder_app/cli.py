@@ -15,7 +15,15 @@ from holder_app.accounts.use_cases import create_person, create_sign_in_code, li
 from holder_app.cli_views import Words, card_json, record_json
 from holder_app.credentials.refreshing import Refreshed, refresh_card
 from holder_app.credentials.status import check_cards_soon
-from holder_app.credentials.use_cases import delete_card, list_cards, list_history, show_card, show_record, view_card
+from holder_app.credentials.use_cases import (
+    MOST,
+    delete_card,
+    list_cards,
+    page_history,
+    show_card,
+    show_record,
+    view_card,
+)
 from holder_app.dependencies import Wallet, create_wallet
 from holder_app.home import open_home
 from holder_app.issuance.authorizing import LOGIN_TIME, exchange, start_login, take_answer
@@ -532,12 +540,19 @@ def refresh(
 
 
 @app.command()
-def history(home: Home = DEFAULT_HOME, lang: Lang = "ko", as_json: JsonFlag = False) -> None:
-    """List everything that came and went."""
+def history(
+    home: Home = DEFAULT_HOME,
+    before: Annotated[str, typer.Option("--before", help="Only what is older than the line with this id.")] = "",
+    lang: Lang = "ko",
+    as_json: JsonFlag = False,
+) -> None:
+    """List what came and went, 500 lines from the newest; the last line says how to see older ones."""
     desk = _desk(home, None, lang, loopback=False)
-    records = list_history(desk.wallet.card_ports(), desk.owner.id)
-    text = "\n".join(map(desk.words.record, records)) or desk.words.say("empty_history")
-    out(as_json, {"records": [record_json(record) for record in records]}, text)
+    records, older = page_history(desk.wallet.card_ports(), desk.owner.id, before=before, size=MOST)
+    lines = [desk.words.record(record) for record in records]
+    lines += [desk.words.say("older_history", id=older)] if older else []
+    lines = lines or [desk.words.say("no_older_history" if before else "empty_history")]
+    out(as_json, {"records": [record_json(record) for record in records], "next": older}, "\n".join(lines))
 
 
 @people.command("add")

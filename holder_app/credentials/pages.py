@@ -3,14 +3,21 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request, Response
+from fastapi import Query, Request, Response
 
 from holder_app.credentials.ports import HistoryRecord, RecordKind
 from holder_app.credentials.refreshing import Refreshed, refresh_card
 from holder_app.credentials.status import check_cards_soon
-from holder_app.credentials.use_cases import delete_card, list_cards, list_history, show_card, show_record
+from holder_app.credentials.use_cases import (
+    delete_card,
+    list_cards,
+    list_history,
+    page_history,
+    show_card,
+    show_record,
+)
 from holder_app.dependencies import CurrentAccount, CurrentWallet
 from wallet_core.adapters.web import html, page_router, see_other
 from wallet_core.catalogue import SEOUL
@@ -34,7 +41,7 @@ FILTERS: Mapping[str, tuple[RecordKind, ...]] = {
 async def home(request: Request, account: CurrentAccount, wallet: CurrentWallet) -> Response:
     """Show the cards and what happened last."""
     ports = wallet.card_ports(read_only=True)
-    records = list_history(ports, account.id)[:RECENT]
+    records = list_history(ports, account.id, limit=RECENT)
     return html(
         request,
         "home.html",
@@ -79,10 +86,24 @@ async def delete_form(card_id: str, account: CurrentAccount, wallet: CurrentWall
 
 
 @router.get("/history")
-async def history_page(request: Request, account: CurrentAccount, wallet: CurrentWallet, kind: str = "") -> Response:
-    """Show everything that came and went, by month."""
-    records = list_history(wallet.card_ports(read_only=True), account.id, FILTERS.get(kind))
-    return html(request, "history.html", months=_months(records, wallet.clock.now()), filters=FILTERS, kind=kind)
+async def history_page(
+    request: Request,
+    account: CurrentAccount,
+    wallet: CurrentWallet,
+    kind: str = "",
+    before: Annotated[str, Query(max_length=64)] = "",
+) -> Response:
+    """Show a page of everything that came and went, by month."""
+    records, older = page_history(wallet.card_ports(read_only=True), account.id, FILTERS.get(kind), before=before)
+    return html(
+        request,
+        "history.html",
+        months=_months(records, wallet.clock.now()),
+        filters=FILTERS,
+        kind=kind if kind in FILTERS else "",
+        before=before,
+        older=older,
+    )
 
 
 @router.get("/history/{record_id}")

@@ -261,8 +261,13 @@ class History(Protocol):
         """Replace kind and body of the record of that id."""
         ...
 
-    def of_account(self, account_id: AccountId, limit: int = 500) -> Sequence[HistoryRecord]:
-        """Return the account's newest records, newest first."""
+    def of_account(
+        self, account_id: AccountId, *, kinds: Sequence[RecordKind] | None = None, before: str = "", limit: int = 500
+    ) -> Sequence[HistoryRecord]:
+        """Return the account's newest records, newest first; only of ``kinds`` if given.
+
+        ``before`` is the id of one of them: then those that stand after it, none if the account has no such record.
+        """
         ...
 
     def get(self, account_id: AccountId, record_id: str) -> HistoryRecord | None:

@@ -230,11 +230,20 @@ class SqlHistory:
         statement = update(_HISTORY).where(_HISTORY.c.account_id == record.account_id, _HISTORY.c.id == record.id)
         self._unit.connection.execute(statement.values(kind=record.kind, sealed_body=self._seal(record)))
 
-    def of_account(self, account_id: AccountId, limit: int = 500) -> Sequence[HistoryRecord]:
-        """Return the account's newest records, newest first."""
-        statement = select(_HISTORY).where(_HISTORY.c.account_id == account_id)
-        rows = self._unit.connection.execute(statement.order_by(_HISTORY.c.at.desc(), _HISTORY.c.id).limit(limit))
-        return [self._record(row) for row in rows]
+    def of_account(
+        self, account_id: AccountId, *, kinds: Sequence[RecordKind] | None = None, before: str = "", limit: int = 500
+    ) -> Sequence[HistoryRecord]:
+        """Return the account's newest records, newest first, of ``kinds`` and from the one after ``before``."""
+        conditions = [_HISTORY.c.account_id == account_id]
+        if kinds is not None:
+            conditions.append(_HISTORY.c.kind.in_(kinds))
+        if before:
+            last = select(_HISTORY.c.at).where(_HISTORY.c.account_id == account_id, _HISTORY.c.id == before)
+            at = last.scalar_subquery()
+            # Of those of one moment the id decides, here and in the order: no line is shown twice or left out.
+            conditions.append((_HISTORY.c.at < at) | ((_HISTORY.c.at == at) & (_HISTORY.c.id > before)))
+        statement = select(_HISTORY).where(*conditions).order_by(_HISTORY.c.at.desc(), _HISTORY.c.id).limit(limit)
+        return [self._record(row) for row in self._unit.connection.execute(statement)]
 
     def get(self, account_id: AccountId, record_id: str) -> HistoryRecord | None:
         """Return the record if it is the account's."""

@@ -22,6 +22,12 @@ from wallet_core.types import JsonObject, RandomBytes
 ID_BYTES = 9
 """Random bytes of our own row ids: 72 bits, so that nobody guesses one, although each look-up names the account too."""
 
+PAGE = 50
+"""Lines of one page of the history; each is opened."""
+
+MOST = 500
+"""Lines of the history that are opened where a page needs a few of them: some 20 ms."""
+
 UNREADABLE: Final = (MalformedError, VerificationError, KeyUnavailable)
 """Why a card of our own cannot be read: its rows are damaged, or its key is lost. It must be in no other's way."""
 
@@ -76,12 +82,36 @@ def delete_card(ports: CardPorts, account_id: AccountId, card_id: str) -> Histor
 
 
 def list_history(
-    ports: CardPorts, account_id: AccountId, kinds: Sequence[RecordKind] | None = None
+    ports: CardPorts, account_id: AccountId, kinds: Sequence[RecordKind] | None = None, *, limit: int = MOST
 ) -> tuple[HistoryRecord, ...]:
-    """Return the account's history, newest first; only of ``kinds`` if given."""
+    """Return the account's newest lines, newest first; only of ``kinds`` if given."""
     with ports.unit:
-        records = ports.history.of_account(account_id)
-    return tuple(record for record in records if kinds is None or record.kind in kinds)
+        return tuple(ports.history.of_account(account_id, kinds=kinds, limit=limit))
+
+
+def page_history(
+    ports: CardPorts,
+    account_id: AccountId,
+    kinds: Sequence[RecordKind] | None = None,
+    *,
+    before: str = "",
+    size: int = PAGE,
+) -> tuple[tuple[HistoryRecord, ...], str | None]:
+    """Return a page of the account's history, newest first, and the cursor of the next page (None at the end).
+
+    Args:
+        ports: what is needed.
+        account_id: whose history.
+        kinds: only lines of these; None for all.
+        before: the cursor that the page before gave; empty for the newest lines.
+        size: lines of a page.
+    """
+    # What is no id of ours is not worth asking the database, which refuses some texts with an error.
+    if before and not (before.isascii() and before.isalnum()):
+        return (), None
+    with ports.unit:
+        found = ports.history.of_account(account_id, kinds=kinds, before=before, limit=size + 1)
+    return tuple(found[:size]), found[size - 1].id if len(found) > size else None
 
 
 def show_record(ports: CardPorts, account_id: AccountId, record_id: str) -> HistoryRecord:

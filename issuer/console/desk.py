@@ -115,6 +115,7 @@ class Desk:
             "types": self.type_names(status.configuration_ids),
             "state": status.outcome,
             "created_at": status.created_at,
+            "renewable": status.renewable,
         }
 
 

@@ -18,7 +18,14 @@ from wallet_core.adapters.ui.claims import claim_lines
 from wallet_core.adapters.ui.masking import mask
 from wallet_core.adapters.web import html, page_router, protocol_json, renew_session, see_other, session
 from wallet_core.catalogue import seoul_day
-from wallet_core.errors import InvalidRequest, NotFound, RemoteProtocolError
+from wallet_core.errors import (
+    Expired,
+    InvalidRequest,
+    NotFound,
+    RemoteProtocolError,
+    StateConflict,
+    UnknownCredentialConfiguration,
+)
 
 router = page_router()
 
@@ -194,8 +201,10 @@ async def create_offer(
 
 
 @router.get("/console/offers/{offer_id}")
-async def offer_page(request: Request, desk: Staff, offer_id: str) -> Response:
-    """Show the code while the offer waits, and what became of it afterwards."""
+async def offer_page(
+    request: Request, desk: Staff, offer_id: str, renewed: Annotated[str, Query(max_length=10)] = ""
+) -> Response:
+    """Show the code while the offer waits, and what became of it afterwards; ``renewed``: of asking for a new code."""
     status = offers.offer_status(desk.issuer.issuance, desk.agency, offer_id)
     shown = {**desk.offer_row(status), "reason": "", "expires_at": None}
     if status.state == "offered":
@@ -206,7 +215,21 @@ async def offer_page(request: Request, desk: Staff, offer_id: str) -> Response:
             "tx_code": made.tx_code,
             "expires_at": made.expires_at,
         }
-    return html(request, "console/offer.html", agency=desk.agency, offer=shown)
+    return html(request, "console/offer.html", agency=desk.agency, offer=shown, renewed=renewed)
+
+
+@router.post("/console/offers/{offer_id}/renew")
+async def renew_offer(desk: Staff, offer_id: str) -> Response:
+    """Make a new code for the same person and cards and end the one before; the page then says what became of it."""
+    issuance = desk.issuer.issuance
+    offers.offer_status(issuance, desk.agency, offer_id)  # another agency's, or none: not found
+    try:
+        made = offers.renew_offer(issuance, issuance.storage(), desk.agency, offer_id)
+    except StateConflict:
+        return see_other(f"/console/offers/{offer_id}?renewed=over")
+    except (NotFound, Expired, InvalidRequest, UnknownCredentialConfiguration):
+        return see_other(f"/console/offers/{offer_id}?renewed=data")
+    return see_other(f"/console/offers/{made.id}?renewed=new")
 
 
 @router.get("/console/offers/{offer_id}/state")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from issuer.agencies.ports import Agency, SigningKeys
@@ -147,6 +147,10 @@ class Deferrals(Protocol):
         ...
 
 
+RENEWAL_TIME = timedelta(minutes=30)
+"""How long an offer that ran out is kept whole, so that whoever stands at the counter gets a new code."""
+
+
 class Offers(Protocol):
     """Offers, found by id or by the digest of a secret, never by the secret."""
 
@@ -183,7 +187,10 @@ class Offers(Protocol):
         ...
 
     def ended(self, *, now: datetime, limit: int) -> Sequence[Offer]:
-        """Return offers that ended before ``now`` and still hold something about a person."""
+        """Return offers that ended before ``now`` and still hold something about a person.
+
+        Those whose code ran out only after `RENEWAL_TIME`.
+        """
         ...
 
     def of_subject(self, agency_id: AgencyId, subject_id: str) -> Sequence[Offer]:

@@ -56,6 +56,7 @@ def test_the_ring_and_its_words_run_down_by_the_server_s_clock(screen: Page, gal
     assert 10 < float(offset) < 12
     screen.clock.run_for(600_000)
     expect(left).to_have_text("시간이 지났어요. 새 코드를 만들어 주세요.")
+    expect(screen.get_by_role("button", name="새 코드 만들기")).to_be_visible()
 
 
 def test_a_page_moves_on_when_its_state_does(screen: Page, gallery: str, server: Gallery) -> None:
@@ -148,12 +149,56 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(screen: Page, gal
     assert all(visible for text, visible in seen if text), seen
 
 
+def test_the_seal_goes_on_by_the_server_s_clock(screen: Page, gallery: str) -> None:
+    screen.clock.install(time=NOW + timedelta(days=900))
+    open_sample(screen, gallery, "wallet/card-portrait")
+    seal = screen.get_by_role("group", name="이 화면이 살아 있다는 표시")
+    expect(seal).to_contain_text("오전 11:30:0")
+    expect(seal).to_contain_text("화면 살아 있음")
+    screen.clock.run_for(65_000)
+    expect(seal).to_contain_text("오전 11:31:0")
+    screen.clock.run_for(1_800_000)
+    expect(seal).to_contain_text("오후 12:01:0")
+    assert seal.locator("svg").evaluate("e => getComputedStyle(e).animationName") == "turn"
+    # It is not read out each second.
+    assert screen.locator(".seal [aria-live]").get_attribute("aria-live") == "off"
+    open_sample(screen, gallery, "wallet/card-portrait?lang=en")
+    expect(screen.get_by_role("group", name="Sign that this screen is live")).to_contain_text("11:30:0")
+    expect(screen.locator(".seal__time")).to_contain_text(" am")
+
+
+@pytest.mark.parametrize("screen", [{"reduced_motion": "reduce"}], indirect=True)
+def test_where_motion_is_reduced_only_the_time_of_the_seal_changes(screen: Page, gallery: str) -> None:
+    screen.clock.install(time=NOW)
+    open_sample(screen, gallery, "wallet/card-portrait")
+    seal = screen.locator(".seal")
+    assert seal.locator("svg").evaluate("e => getComputedStyle(e).animationName") == "none"
+    screen.clock.run_for(65_000)
+    expect(seal).to_contain_text("오전 11:31:0")
+
+
+def test_a_card_that_ends_is_asked_for_anew(screen: Page, gallery: str) -> None:
+    screen.clock.install(time=NOW)
+    open_sample(screen, gallery, "wallet/card-portrait")
+    screen.evaluate("window.before = true")
+    with screen.expect_navigation():
+        screen.clock.fast_forward(timedelta(days=31).total_seconds() * 1000)
+    ready(screen)
+    assert not screen.evaluate("window.before")
+
+
 @pytest.fixture
 def plain(chromium: Browser) -> Iterator[Page]:
     """A window without script."""
     context = chromium.new_context(java_script_enabled=False, locale="ko-KR")
     yield context.new_page()
     context.close()
+
+
+def test_without_script_the_seal_says_when_the_page_was_opened(plain: Page, gallery: str) -> None:
+    plain.goto(f"{gallery}/wallet/card-portrait")
+    expect(plain.locator(".seal")).to_contain_text("오전 11:30:00")
+    expect(plain.locator(".seal")).to_contain_text("이때 연 화면")
 
 
 def test_without_script_everything_is_there(plain: Page, gallery: str) -> None:

@@ -366,11 +366,21 @@ def test_one_licence_in_two_formats(system: System, staff: Page, chromium: Brows
     page.get_by_role("button", name="보내기", exact=True).click()
     expect(page.locator("h1")).to_contain_text("보냈어요")
     look(page, "wallet-22-receipt-mdoc")
-    expect(desk.locator("h1")).to_have_text("확인했어요")
+    expect(desk.locator("h1")).to_have_text("카드를 확인했어요")
     expect(desk.get_by_text("모두 통과")).to_be_visible()
     expect(desk.locator(".portrait img")).to_be_visible()
     assert desk.locator(".portrait img").evaluate("(image) => image.naturalWidth") > 0
     look(desk, "verifier-12-result-mdoc")
+    desk.get_by_role("button", name="달라요").focus()
+    desk.keyboard.press("Enter")
+    expect(desk.get_by_role("alert")).to_contain_text("이 확인은 통과한 것이 아니에요")
+    look(desk, "verifier-13-other-face")
+    desk.locator("summary", has_text="다시 봤어요").focus()
+    desk.keyboard.press("Enter")
+    for _ in range(2):
+        desk.keyboard.press("Tab")
+    desk.keyboard.press("Space")
+    expect(desk.locator("h1")).to_have_text("확인했어요")
     holder.close()
     firm.close()
 

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from issuer.agencies.use_cases import register_agency
 from issuer.app import create_worker
+from issuer.issuance.ports import RENEWAL_TIME
 from issuer.issuance.use_cases.expiry import BATCH, expire_offers
 from issuer.tables import IssuerBase
 from tests.support.issuing import HOST, NOW, IssuerUnderTest, add_signing_key
@@ -36,9 +37,14 @@ def test_the_data_of_ended_offers_are_deleted(issuer: IssuerUnderTest) -> None:
     create_worker(issuer.issuer).run_due()
     assert all(sealed for _, sealed, _ in stored(issuer).values())
     issuer.clock.advance(1801)
+    with issuer.issuer.database.unit() as unit:
+        # For whom the unused one was is kept until nobody asks for a new code any more.
+        assert expire_offers(issuer.issuer.storage(unit), now=issuer.clock.now()) == 2
+    assert stored(issuer)[unused["id"]] == ("offered", True, False)
+    issuer.clock.advance(RENEWAL_TIME.total_seconds())
     kept = issuer.offer()
     with issuer.issuer.database.unit() as unit:
-        assert expire_offers(issuer.issuer.storage(unit), now=issuer.clock.now()) == 3
+        assert expire_offers(issuer.issuer.storage(unit), now=issuer.clock.now()) == 1
         assert expire_offers(issuer.issuer.storage(unit), now=issuer.clock.now()) == 0
     assert stored(issuer) == {
         unused["id"]: ("expired", False, False),

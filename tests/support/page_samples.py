@@ -32,8 +32,8 @@ PARTY = {
 
 
 OFFER_STATES = (
-    "offered", "authorized", "deferred", "sent", "unheard", "accepted", "partly", "declined", "failed",
-    "refused", "expired"
+    "offered", "authorized", "deferred", "sent", "unheard", "accepted", "partly", "declined", "failed", "refused",
+    "withdrawn", "expired",
 )  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def offer(state: str, **changes: Any) -> dict[str, Any]:
     return {
         "id": "o-8k2d", "subject": "한지우", "types": [LICENCE], "state": state, "created_at": NOW,
         "expires_at": NOW + timedelta(minutes=10), "tx_code": "493536", "uri": OFFER_URI,
-        "wallet_uri": "http://localhost:8300/credential-offer", "reason": "",
+        "wallet_uri": "http://localhost:8300/credential-offer", "reason": "", "renewable": state == "offered",
     } | changes  # fmt: skip
 
 
@@ -63,7 +63,7 @@ def check(state: str, **changes: Any) -> dict[str, Any]:
         "expires_at": NOW + timedelta(minutes=5), "uri": REQUEST,
         "wallet_uri": "http://localhost:8300/authorize", "match_number": "82", "browser": CALL,
         "kept_until": date(2027, 2, 20), "declined": False, "elsewhere": False,
-        "passed": state == "verified", "credentials": [], "checks": [],
+        "passed": state == "verified", "credentials": [], "checks": [], "portrait_matches": None,
     } | changes  # fmt: skip
 
 
@@ -349,7 +349,12 @@ ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
         "offer_confirm.html",
         {"type": TYPE, "subject": {"id": "p1", "name": "한*우"}, "claims": CLAIMS, "forms": [], "ended": True},
     ),
-    **{f"offer-{state}": ("offer.html", {"offer": offer(state)}) for state in OFFER_STATES},
+    **{f"offer-{state}": ("offer.html", {"offer": offer(state), "renewed": ""}) for state in OFFER_STATES},
+    "offer-renewable": ("offer.html", {"offer": offer("expired", renewable=True), "renewed": ""}),
+    "offer-renewed": ("offer.html", {"offer": offer("offered"), "renewed": "new"}),
+    "offer-taken": ("offer.html", {"offer": offer("authorized"), "renewed": "over"}),
+    "offer-over": ("offer.html", {"offer": offer("expired"), "renewed": "over"}),
+    "offer-no-data": ("offer.html", {"offer": offer("offered"), "renewed": "data"}),
 }
 WALLET_CLIENT = RegisteredClient(
     "https://wallet.example/client", "남의 지갑 (시험용)", LONG_NAME, ("https://wallet.example/callback",)
@@ -498,6 +503,19 @@ VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
         )
         for kind in ("none", "valid", "unknown")
     },
+    "result-same-face": (
+        "result.html",
+        {"check": check("verified", credentials=[CREDENTIAL], checks=PASSED, portrait_matches=True)},
+    ),
+    "result-other-face": (
+        "result.html",
+        {"check": check("verified", credentials=[CREDENTIAL], checks=PASSED, portrait_matches=False)},
+    ),
+    "result-other-face-gone": ("result.html", {"check": check("verified", checks=PASSED, portrait_matches=False)}),
+    "result-without-portrait": (
+        "result.html",
+        {"check": check("verified", credentials=[{**CREDENTIAL, "claims": CLAIMS[:2]}], checks=PASSED)},
+    ),
     "result-gone": ("result.html", {"check": check("verified")}),
     "result-refused": ("result.html", {"check": check("refused", checks=BROKEN, kept_until=None)}),
     "result-declined": ("result.html", {"check": check("refused", declined=True, kept_until=None)}),
@@ -524,6 +542,7 @@ VERIFIER: dict[str, tuple[str, dict[str, Any]]] = {
         {
             "checks": [
                 {"href": "/console/checks/c-1", "alone": False, "name": POLICY.name, "state": "verified", "at": NOW},
+                {"href": "/console/checks/c-2", "alone": False, "name": POLICY.name, "state": "different", "at": NOW},
                 {"href": "/console/asked/p-1", "alone": True, "name": POLICY.name, "state": "expired", "at": NOW},
             ],
             **FILTER,

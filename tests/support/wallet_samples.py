@@ -1,11 +1,16 @@
 """What the wallet's pages of receiving, renewing and consenting are shown with when no wallet runs. Invented data."""
 
+import base64
+import io
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from PIL import Image
+
 from holder_app.accounts.ports import Account, AccountId
 from holder_app.credentials.describe import CardState, CardView, Field, texts
+from holder_app.credentials.pages import FILTERS
 from holder_app.credentials.ports import HistoryRecord, RecordKind
 from holder_app.issuance.choosing import Choice, IssuerView, KnownIssuer
 from holder_app.issuance.describe import OfferedCard, OfferView
@@ -26,6 +31,15 @@ from wallet_core.protocols.openid4vp.pending import VerifierIdentity
 from wallet_core.protocols.openid4vp.verifier_info import Standing
 from wallet_core.types import ClientId, CredentialConfigurationId, CredentialIssuerId, JsonObject
 
+
+def picture() -> str:
+    """Return a grey rectangle in the place of a face."""
+    file = io.BytesIO()
+    Image.new("RGB", (70, 90), "#cdd9e6").save(file, "JPEG")
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+FACE = picture()
 AT = "/offers/o-8k2d"
 ISSUER = CredentialIssuerId("https://issuer.example/agencies/police")
 KNOWN = KnownIssuer(ISSUER, POLICE, "issuer.example")
@@ -40,6 +54,9 @@ CARD = CardView(
     state=CardState.USABLE, days_left=30, front=NAMED[:2], fields=NAMED, copies=10, status_checked_at=NOW,
     copies_left=7, can_refresh=True,
 )  # fmt: skip
+SHORT = replace(NAMED[0], value="한지우")
+PORTRAIT = Field(("portrait",), {"ko": "사진", "en": "Portrait"}, FACE, is_image=True)
+WITH_PORTRAIT = replace(CARD, front=(SHORT, NAMED[1]), fields=(*NAMED, PORTRAIT))
 USED_UP = replace(CARD, copies_left=0)
 UNREADABLE = replace(CARD, state=CardState.UNREADABLE, front=(), fields=(), copies=0, copies_left=0)
 OFFERED = OfferedCard(LICENCE, "jjok", tuple(field.label for field in NAMED * 3), 30)
@@ -232,6 +249,7 @@ def card(shown: CardView, refreshed: str = "", **changes: Any) -> tuple[str, dic
     return "card.html", {"card": shown, "records": [SENT], "changes": [], "refreshed": refreshed} | changes
 
 
+MONTHS = [{"today": False, "year": 2026, "month": 3, "records": [SENT, SENT]}]
 REASONS = (
     "untrusted", "bad_credential", "refused", "bad_answer", "code_gone", "unsupported", "bad_offer", "login_refused",
     "denied", "no_anchor",
@@ -312,6 +330,9 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
         for reason in ("declined", "mixed_up")
     },
     "card": card(CARD, changes=[CHANGED, RENEWED]),
+    "card-portrait": card(WITH_PORTRAIT),
+    "card-ends-soon": card(replace(WITH_PORTRAIT, state=CardState.ENDS_SOON, days_left=3)),
+    **{f"card-{state}": card(replace(CARD, state=state)) for state in ("expired", "suspended", "revoked")},
     "card-used-up": card(USED_UP),
     "card-unreadable": card(UNREADABLE),
     "card-used-up-for-good": card(replace(USED_UP, can_refresh=False)),
@@ -332,10 +353,25 @@ WALLET: dict[str, tuple[str, dict[str, Any]]] = {
         "history.html",
         {
             "months": [{"today": True, "records": [CHANGED, RENEWED, SENT, record(RecordKind.RECEIVED)]}],
-            "filters": ("sent", "received"),
+            "filters": FILTERS,
             "kind": "",
+            "before": "",
+            "older": "17",
         },
     ),
+    **{
+        f"history-{name}": (
+            "history.html",
+            {"months": months, "filters": FILTERS, "kind": kind, "before": before, "older": older},
+        )
+        for name, kind, before, older, months in (
+            ("middle", "sent", "17", "18", MONTHS),
+            ("end", "", "17", None, MONTHS),
+            ("past-the-end", "", "17", None, []),
+            ("none-such", "deleted", "", None, []),
+            ("empty", "", "", None, []),
+        )
+    },
     "record-updated": ("record.html", {"record": CHANGED, "uses": [], "back_to": ""}),
     "record-unreadable": (
         "record.html",

@@ -163,6 +163,7 @@ class Desk:
             "at": result.ended_at or result.created_at,
             "kept_until": result.claims_until,
             "transactions": [self._transaction(entry, agreed) for entry, agreed in result.transactions],
+            "portrait_matches": result.portrait_matches,
         }
 
     def row(self, result: Result) -> Mapping[str, Any]:
@@ -171,7 +172,7 @@ class Desk:
             "href": page_of(result),
             "alone": result.check_id is None,
             "name": self._name(result),
-            "state": "stopped" if result.stopped else result.state,
+            "state": _listed_state(result),
             "at": result.ended_at or result.created_at,
         }
 
@@ -249,6 +250,18 @@ class Desk:
             return catalogue.by_vct(Vct(credential.type))
         except NotFound:
             return None
+
+
+def _listed_state(result: Result) -> str:
+    """Return the state as lists show it: what machines verified is not passed where staff saw another face."""
+    if result.stopped:
+        return "stopped"
+    return "different" if result.portrait_matches is False else result.state
+
+
+def has_portrait(check: Mapping[str, Any]) -> bool:
+    """Return whether a check as :meth:`Desk.shown` returns it holds a picture of a person's face."""
+    return any(line.is_image for credential in check["credentials"] for line in credential["claims"])
 
 
 def page_of(result: Result) -> str:

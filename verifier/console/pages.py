@@ -1,6 +1,7 @@
 """Pages for a relying party's staff: sign in, ask, code, result, list; and where a wallet sends the browser back."""
 
-from typing import Annotated, Any
+from contextlib import suppress
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Form, Query
 from starlette.requests import Request
@@ -15,6 +16,7 @@ from verifier.console.desk import (
     Desk,
     asked_by_companies,
     check_open,
+    has_portrait,
     session_digest,
     staff,
 )
@@ -26,7 +28,7 @@ from verifier.presentations.use_cases.dc_api_answers import DcApiAnswer, judge_w
 from verifier.presentations.use_cases.protocol import ELSEWHERE_PATH, record_verdict
 from verifier.presentations.use_cases.records import show_record
 from verifier.presentations.use_cases.requests import start_check
-from verifier.presentations.use_cases.results import redeem_in_browser, show_check
+from verifier.presentations.use_cases.results import note_portrait, redeem_in_browser, show_check
 from verifier.presentations.use_cases.stopping import stop_check
 from verifier.relying_parties.use_cases import sign_in
 from wallet_core.adapters import log
@@ -46,6 +48,7 @@ from wallet_core.errors import (
 router = page_router()
 
 Staff = Annotated[Desk, Depends(staff)]
+Comparison = Annotated[Literal["same", "different"], Form()]
 OWN = "own"
 """In a list's address: only what follows no policy."""
 
@@ -199,6 +202,18 @@ async def check_page(request: Request, desk: Staff, check_id: str) -> Response:
         "expires_at": links.expires_at,
     }
     return html(request, "console/check.html", party=desk.party, check=shown)
+
+
+@router.post("/console/checks/{check_id}/portrait")
+async def compare_portrait(desk: Staff, check_id: str, says: Comparison) -> Response:
+    """Note what staff say who compared the portrait with the person; where there is none, the page says so."""
+    verifier = desk.verifier
+    result = show_check(verifier.presentations, desk.party, check_id).result
+    if has_portrait(desk.shown(check_id, result)):
+        storage, now = verifier.storage(verifier.database.unit()), verifier.clock.now()
+        with suppress(StateConflict):  # its time has come meanwhile
+            note_portrait(storage, desk.party, result.id, matches=says == "same", now=now)
+    return see_other(f"/console/checks/{check_id}")
 
 
 @router.get("/console/checks/{check_id}/record")

@@ -61,6 +61,7 @@ def result_json(result: Result) -> JsonObject:
         "ended_at": _time(result.ended_at),
         "claims_until": _time(result.claims_until),
         "record_until": result.record_until.isoformat(),
+        "portrait_matches": result.portrait_matches,
     }
 
 

@@ -32,6 +32,7 @@ class StoredPresentation:
         session_digest: SHA-256 of the browser session that began it; None where the caller keeps its own.
         delete_at: when the row goes.
         webhook: where the party is told of its moves; where it is added, None means the party's default.
+        portrait_matches: whether the portrait is of the person at the desk, as staff said; None where nobody said.
     """
 
     id: str
@@ -45,6 +46,7 @@ class StoredPresentation:
     session_digest: bytes | None
     delete_at: datetime
     webhook: str | None = None
+    portrait_matches: bool | None = None
 
     def moved(self, state: Presentation) -> "StoredPresentation":
         """Return the same presentation in another state, not yet stored."""
@@ -157,6 +159,10 @@ class Presentations(Protocol):
 
     def forget_claims(self, presentation_id: str) -> None:
         """Delete what is personal of a presentation whose time is over and that cannot be read; the row stays."""
+        ...
+
+    def note_portrait(self, presentation_id: str, *, matches: bool) -> None:
+        """Keep what staff said of the portrait and the person, in the place of what they said before."""
         ...
 
     def delete_old(self, *, now: datetime, limit: int) -> int:

@@ -108,6 +108,7 @@ _FORGET_CLAIMS = (
     .where(_TABLE.c.id == bindparam("row_id"))
     .values(sealed_claims=None, record_secrets=None, sealed_key=None, code_digest=None, changes_at=None)
 )
+_NOTE_PORTRAIT = update(_TABLE).where(_TABLE.c.id == bindparam("row_id")).values(portrait_matches=bindparam("matches"))
 _OPEN = (Requested.kind, Retrieved.kind, Answered.kind)
 _USED = (Answered.kind, Verified.kind, Refused.kind)
 
@@ -134,6 +135,7 @@ class SqlPresentations:
             "body": state_to_json(presentation.state),
             "session_digest": presentation.session_digest,
             "created_at": presentation.state.terms.created_at,
+            "portrait_matches": presentation.portrait_matches,
             "told_at": presentation.webhook,
             "told_party": presentation.party_id if presentation.check_id is None else "",
             **self._columns(presentation, presentation.state),
@@ -227,6 +229,10 @@ class SqlPresentations:
         """Delete what is personal of a presentation that cannot be read, and look at it no more."""
         self._unit.connection.execute(_FORGET_CLAIMS, {"row_id": presentation_id})
 
+    def note_portrait(self, presentation_id: str, *, matches: bool) -> None:
+        """Keep what staff said of the portrait and the person; it is beside the state, which does not move."""
+        self._unit.connection.execute(_NOTE_PORTRAIT, {"row_id": presentation_id, "matches": matches})
+
     def delete_old(self, *, now: datetime, limit: int) -> int:
         """Delete presentations whose record may no longer be kept."""
         old = select(_TABLE.c.id).where(_TABLE.c.delete_at <= now).limit(limit)
@@ -319,6 +325,7 @@ def _presentation(row: Row[Any], claims: JsonObject | None) -> StoredPresentatio
         session_digest=row.session_digest,
         delete_at=row.delete_at,
         webhook=row.webhook,
+        portrait_matches=row.portrait_matches,
     )
 
 

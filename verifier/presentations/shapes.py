@@ -88,6 +88,10 @@ class Presentation(Shape):
         description="Until when the claims can be read; where they were deleted early, when that was."
     )
     record_until: datetime = Field(description="Until when the fact of the check can be read.")
+    portrait_matches: bool | None = Field(
+        description="What your staff said at the desk who compared the portrait with the person: false means that the "
+        "check is not passed, although it is `verified`; null where nobody was asked or nobody said."
+    )
 
 
 class ListedPresentation(Presentation):
@@ -147,6 +151,7 @@ EXAMPLES: Final[Mapping[str, JsonObject]] = {
         "ended_at": "2026-11-22T02:31:00+00:00",
         "claims_until": "2026-11-22T02:36:00+00:00",
         "record_until": "2027-02-20T02:36:00+00:00",
+        "portrait_matches": None,
     },
 }
 """An example of an answer by the name of its shape. FastAPI would drop every null of them."""

@@ -21,6 +21,8 @@ class PresentationRow(VerifierBase, table=True):
 
     ``record_notes`` is what was caught of the answer until ``record``, the sealed verification record, is made of it;
     ``record_secrets`` is the sealed secret that opens its digests, and goes with the claims.
+
+    ``portrait_matches`` is what staff said who compared portrait and person; None where nobody did.
     """
 
     __tablename__ = "verifier_presentation"
@@ -54,3 +56,4 @@ class PresentationRow(VerifierBase, table=True):
     record_secrets: bytes | None = None
     record: str | None = Field(default=None, sa_type=Text)
     webhook: str | None = Field(default=None, max_length=2000)
+    portrait_matches: bool | None = None

@@ -6,13 +6,20 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, insert, select, update
 
-from issuer.issuance.ports import Offer
+from issuer.issuance.ports import RENEWAL_TIME, Offer
 from issuer.issuance.repository.spent import spend_proof
 from issuer.issuance.tables import OfferRow
 from issuer.tables import table_of
 from wallet_core.adapters import sql
 from wallet_core.adapters.sql import UnitOfWork
-from wallet_core.protocols.openid4vci.issuance import Authorized, IssuanceState, Issued, ends_at
+from wallet_core.protocols.openid4vci.issuance import (
+    Authorized,
+    Invited,
+    IssuanceState,
+    Issued,
+    Offered,
+    ends_at,
+)
 from wallet_core.protocols.openid4vci.issuance_stored import state_from_json, state_kind, state_to_json
 from wallet_core.types import AgencyId
 
@@ -49,7 +56,7 @@ class SqlOffers:
             "subject_id": offer.subject_id,
             "sealed": offer.sealed,
             "created_at": offer.created_at,
-            "ends_at": ends_at(offer.state),
+            "ends_at": _forget_at(offer.state),
         }
         self._unit.connection.execute(_ADD, values)
 
@@ -71,7 +78,7 @@ class SqlOffers:
 
     def advance(self, offer: Offer, state: IssuanceState, *, subject_id: str | None = None) -> None:
         """Store the next state, and whose it has become. Raises ``StateConflict`` if the offer moved meanwhile."""
-        columns = {"ends_at": ends_at(state), "token_digest": _token_digest(state)}
+        columns = {"ends_at": _forget_at(state), "token_digest": _token_digest(state)}
         refresh = _refresh_digest(state)
         # Named only where there is something to store: most offers never have a refresh token or change hands.
         optional = {"refresh_digest": refresh, "subject_id": subject_id}
@@ -87,7 +94,7 @@ class SqlOffers:
         self._advance(offer, state, ends_at=None, token_digest=None, refresh_digest=None, sealed=None, subject_id=None)
 
     def ended(self, *, now: datetime, limit: int) -> Sequence[Offer]:
-        """Return offers that ended before ``now`` and still hold something about a person."""
+        """Return offers that ended before ``now``, or longer ago, and still hold something about a person."""
         return [_offer(row) for row in self._unit.connection.execute(_ENDED.limit(limit), {"now": now})]
 
     def of_subject(self, agency_id: AgencyId, subject_id: str) -> Sequence[Offer]:
@@ -125,6 +132,12 @@ class SqlOffers:
             body=state_to_json(state),
             **columns,
         )
+
+
+def _forget_at(state: IssuanceState) -> datetime | None:
+    """Return when nothing may be kept of a person any more: later than its end for an offer that can be renewed."""
+    end = ends_at(state)
+    return end + RENEWAL_TIME if end is not None and isinstance(state, Offered | Invited) else end
 
 
 def _token_digest(state: IssuanceState) -> bytes | None:

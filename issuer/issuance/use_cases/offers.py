@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import cast
 
 from issuer.agencies.ports import Agency
 from issuer.issuance.ports import IssuancePorts, IssuedCredential, Offer, Storage
@@ -21,7 +22,7 @@ from issuer.issuance.use_cases.races import look, read
 from wallet_core import spec_versions as spec
 from wallet_core.catalogue.credential_type import seoul_day
 from wallet_core.catalogue.records import is_subject_id
-from wallet_core.errors import InvalidRequest, MalformedError, NotFound
+from wallet_core.errors import InvalidRequest, MalformedError, NotFound, StateConflict
 from wallet_core.protocols.oauth2.identifiers import parse_wallet_endpoint
 from wallet_core.protocols.openid4vci.issuance import (
     TX_CODE_DIGITS,
@@ -35,6 +36,7 @@ from wallet_core.protocols.openid4vci.issuance import (
     create_tx_code,
     digest,
     digest_tx_code,
+    end_access,
     expire,
 )
 from wallet_core.protocols.openid4vci.issuance_stored import state_kind
@@ -104,6 +106,7 @@ class OfferStatus:
     Attributes:
         state: offered, authorized, deferred, issued, refused or expired.
         outcome: the same, and instead of issued what the wallet says of it: see :func:`outcome_of`.
+        renewable: whether :func:`renew_offer` can make a new one of it.
     """
 
     id: str
@@ -115,6 +118,7 @@ class OfferStatus:
     created_at: datetime
     subject_id: str | None
     deferred: tuple[DeferredStatus, ...] = ()
+    renewable: bool = False
 
 
 def create_offer(ports: IssuancePorts, storage: Storage, agency: Agency, order: OfferOrder) -> CreatedOffer:
@@ -138,6 +142,41 @@ def create_offer(ports: IssuancePorts, storage: Storage, agency: Agency, order: 
         _check_data(ports, storage, agency, order, now)
         storage.offers.add(offer)
     return _created(agency, offer, state, code, tx_code, order)
+
+
+def renew_offer(ports: IssuancePorts, storage: Storage, agency: Agency, offer_id: str) -> CreatedOffer:
+    """End an offer that nobody redeemed and return a new one for the same person and cards, or neither.
+
+    Raises:
+        NotFound: the agency has no such offer, or no record of the person any more.
+        StateConflict: it was redeemed, or ended so long ago that nobody knows any more whose it was.
+        InvalidRequest, UnknownCredentialConfiguration, Expired: as :func:`create_offer`.
+    """
+    offer, now = _find(ports, agency, offer_id), ports.clock.now()
+    order = _same_again(ports, offer)
+    with storage.unit:
+        # A wallet that redeems it at this moment comes first, or finds it ended: never are two codes good.
+        storage.offers.forget(offer, end_access(expire(offer.state, now=now), now=now))
+        return create_offer(ports, storage, agency, order)
+
+
+def _is_renewable(offer: Offer) -> bool:
+    return isinstance(offer.state, Offered | Invited) and offer.sealed is not None
+
+
+def _same_again(ports: IssuancePorts, offer: Offer) -> OfferOrder:
+    state, kept = offer.state, open_dataset(ports, offer)
+    if not isinstance(state, Offered | Invited) or not kept:
+        raise StateConflict("the offer was used, or what it was for is no longer known")
+    claims = kept.get("claims")
+    return OfferOrder(
+        state.configuration_ids,
+        tx_code=state.tx_code_digest is not None if isinstance(state, Offered) else None,
+        claims=cast("Mapping[str, JsonObject]", claims) if isinstance(claims, dict) else {},
+        subject_id=offer.subject_id,
+        authorization_code=isinstance(state, Invited),
+        deferred=kept.get("deferred") is True,
+    )
 
 
 def _first_state(
@@ -352,4 +391,5 @@ def _status(offer: Offer, deferred: Sequence[DeferredStatus], now: datetime) -> 
         offer.created_at,
         offer.subject_id,
         tuple(deferred),
+        _is_renewable(offer),
     )

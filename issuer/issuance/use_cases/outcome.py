@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
-from wallet_core.protocols.openid4vci.issuance import Issuance, IssuanceState, Issued
+from wallet_core.protocols.openid4vci.issuance import Issuance, IssuanceState, Issued, RefusalReason, Refused
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
 from wallet_core.types import CredentialConfigurationId
 
@@ -26,7 +26,8 @@ def outcome_of(overall: str, state: IssuanceState, deferred: Sequence[str], *, n
     """Return the state of an offer, and for an issued one what its wallets say of what they were sent.
 
     ``sent`` while a wallet may still say something (OpenID4VCI 11), ``unheard`` if none did in time, then ``accepted``,
-    ``declined`` or ``failed``; ``partly`` where all that was sent was accepted and something else was denied.
+    ``declined`` or ``failed``; ``partly`` where all that was sent was accepted and something else was denied. A refused
+    one that the agency itself ended is ``withdrawn``.
 
     Args:
         overall: the state with the deferred requests.
@@ -34,6 +35,8 @@ def outcome_of(overall: str, state: IssuanceState, deferred: Sequence[str], *, n
         deferred: the states of its deferred requests.
         now: the time.
     """
+    if overall == "refused" and isinstance(state, Refused) and state.reason is RefusalReason.WITHDRAWN:
+        return "withdrawn"
     if overall != "issued" or not isinstance(state, Issued):
         return overall
     said = _heard(state.issuances)

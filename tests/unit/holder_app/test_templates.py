@@ -51,6 +51,16 @@ def test_waiting_is_given_up_only_after_a_warning() -> None:
     assert html.index("신청이 사라져요") < html.index("/decline")
 
 
+def test_only_a_card_that_can_be_used_has_the_live_seal() -> None:
+    for name in ("card", "card-portrait", "card-ends-soon", "card-used-up"):
+        assert page(name).count('class="seal"') == 1
+    for name, state in (("expired", "기한이 지났어요"), ("suspended", "정지됐어요"), ("revoked", "폐기됐어요")):
+        html = page(f"card-{name}")
+        assert 'class="seal"' not in html
+        assert f'<span class="vc__state">{state}</span>' in html
+    assert 'class="seal"' not in page("card-unreadable")
+
+
 def test_new_copies_are_offered_where_the_warning_is() -> None:
     assert page("card-used-up").count("/cards/c-1/refresh") == 1
     assert "/cards/c-1/refresh" not in page("card-used-up-for-good")

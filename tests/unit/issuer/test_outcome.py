@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from issuer.issuance.use_cases.outcome import outcome_of
-from wallet_core.protocols.openid4vci.issuance import Issuance, Issued
+from wallet_core.protocols.openid4vci.issuance import Issuance, Issued, RefusalReason, Refused
 from wallet_core.protocols.openid4vci.messages import NotificationEvent
 from wallet_core.types import CredentialConfigurationId
 
@@ -69,6 +69,13 @@ def test_nobody_is_told_that_all_was_received_where_something_was_denied(
     answer: NotificationEvent | None, deferred: list[str], expected: str
 ) -> None:
     assert outcome_of("issued", issued(("a", answer)), deferred, now=NOW) == expected
+
+
+def test_what_the_agency_ended_was_not_refused() -> None:
+    ids = (CredentialConfigurationId("a"),)
+    assert outcome_of("refused", Refused(ids, RefusalReason.WITHDRAWN), now=NOW) == "withdrawn"
+    for reason in (RefusalReason.TOO_MANY_TRIES, RefusalReason.CODE_REPLAYED):
+        assert outcome_of("refused", Refused(ids, reason), now=NOW) == "refused"
 
 
 @pytest.mark.parametrize("overall", ["offered", "authorized", "deferred", "refused", "expired"])

@@ -50,6 +50,7 @@ class Result:
         record_until: until when the presentation is kept, with its record.
         transactions: what was to be agreed to, with the query whose answer agreed to it; None before ``verified``.
         stopped: whether it is ``expired`` because whoever asked gave up.
+        portrait_matches: whether the portrait is of the person at the desk, as staff said; None where nobody said.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Result:
     record_until: datetime
     transactions: tuple[tuple[TransactionData, QueryId | None], ...] = ()
     stopped: bool = False
+    portrait_matches: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,27 @@ def forget_claims(storage: Storage, party: RelyingParty, presentation_id: str, *
         )
 
 
+def note_portrait(storage: Storage, party: RelyingParty, presentation_id: str, *, matches: bool, now: datetime) -> None:
+    """Note whether a portrait that was shared is of the person at the desk, as staff say; their last word counts.
+
+    Nothing that was shared is kept longer for it, and the verification record, which is of what machines found, does
+    not change.
+
+    Not done here: whether what was shared holds a portrait.
+
+    Raises:
+        NotFound: the party has no such presentation.
+        StateConflict: it was not verified, or what was shared is gone: then nobody can have looked.
+    """
+    with storage.unit:
+        stored = storage.presentations.by_id(party.id, presentation_id)
+        if stored is None:
+            raise NotFound("there is no such presentation")
+        if credentials_of(states.observe(stored.state, now=now)) is None:
+            raise StateConflict("there is no portrait to compare")
+        storage.presentations.note_portrait(presentation_id, matches=matches)
+
+
 def _advance_if_moved(storage: Storage, stored: StoredPresentation, state: Presentation) -> None:
     if state != stored.state:
         storage.presentations.advance(stored, state)
@@ -264,6 +287,7 @@ def _result(stored: StoredPresentation, now: datetime) -> Result:
         record_until=stored.delete_at,
         transactions=_transactions(state),
         stopped=isinstance(state, states.Expired) and state.stopped,
+        portrait_matches=stored.portrait_matches,
     )
 
 
