@@ -1,6 +1,7 @@
 """The demo's story holds; and it stops holding as soon as any one check is taken out of a server."""
 
 import json
+import re
 import stat
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from demo.seed import seed
 from demo.servers import DemoError, Server, check_ports, running
 from demo.story import STEPS, Step, Story, StoryFailed, tell
 from holder_app.credentials.repository import SqlCards
+from tests.support.commands import printed_by
 from tests.support.demo_program import Sabotage, Saboteur, copy_tree
 from tests.support.network import free_base_port
 from wallet_core.adapters.config import child_environment
@@ -358,4 +360,8 @@ def test_the_command_tells_the_story_once_and_leaves_nothing(tmp_path: Path) -> 
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "모두 맞았어요" in done.stdout
+    # Times differ, and steps that had to be tried again say so behind them.
+    told = {re.sub(r"  \d+ ms.*", "", line) for line in done.stdout.splitlines()}
+    shown = {re.sub(r"  \d+ ms$", "", line) for line in printed_by("make demo")}
+    assert shown - told == set(), "the README shows lines that the story does not print"
     assert list(tmp_path.iterdir()) == []

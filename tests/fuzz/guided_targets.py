@@ -18,6 +18,7 @@ import qrcode
 
 from holder_app.links import parse_link
 from tests.fuzz import test_answers as answers
+from tests.fuzz import test_flows as flows
 from tests.fuzz import test_iso18013 as iso
 from tests.fuzz import test_parsers as parsers
 from tests.fuzz import test_returned as returned
@@ -371,7 +372,7 @@ FILES = {
 TARGETS: Mapping[str, GuidedTarget] = {
     **{
         name: as_guided(target)
-        for neighbour in (parsers, answers, returned)
+        for neighbour in (parsers, answers, returned, flows)
         for name, target in neighbour.TARGETS.items()
     },
     **SESSIONS,

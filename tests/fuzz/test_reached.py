@@ -14,7 +14,7 @@ import pytest
 import wallet_core
 from tests.fuzz.guided_targets import TARGETS
 
-READING = re.compile(r"(parse|read|verify|open|decrypt|loads?|decode|decompress|recognise)(_|$)")
+READING = re.compile(r"(parse|read|verify|open|decrypt|loads?|decode|decompress|recognise|resolve)(_|$)")
 """How the names of functions begin that are given what somebody else wrote."""
 
 FILES_OF_THE_OPERATOR = (
@@ -35,7 +35,6 @@ NOT_FROM_OUTSIDE = {
     "adapters.ui.messages.load_messages": "opens our own translations",
     "encoding.strict_json.loads_own": "reads only what we wrote into the database",
     "protocols.oauth2.authorization_states.open_request": "a transition: of a state and a time, nothing is read",
-    "protocols.openid4vci.receiving.open_session": "begins a talk with a server whose metadata were read",
 }
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import jigap
+from tests.support.commands import jigap, printed_by
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "specs").glob("*.md")])
@@ -64,3 +64,12 @@ def _targets() -> list[str]:
 @pytest.mark.parametrize("target", _targets())
 def test_a_documented_make_target_exists(target: str) -> None:
     assert re.search(rf"(?m)^{target}:", (ROOT / "Makefile").read_text())
+
+
+def test_the_skips_that_the_readme_shows_are_skips_of_these_tests() -> None:
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("conftest.py"))
+    for line in printed_by("make test"):
+        found = re.fullmatch(r"SKIPPED \[\d+\] (tests/\S+\.py):\d+: (.+)", line)
+        assert found, line
+        assert (ROOT / found[1]).is_file(), line
+        assert f'"{found[2]}"' in sources, line

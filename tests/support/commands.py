@@ -8,6 +8,7 @@ are started as people start them (``issuer_program``, ``verifier_program``).
 import atexit
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,15 @@ def jigap(
         waiting.stdin.flush()
         status = int(waiting.stdout.readline())
         return subprocess.CompletedProcess(list(arguments), status, streams[1].read_text(), streams[2].read_text())
+
+
+def printed_by(command: str) -> set[str]:
+    """Return the lines that the README shows as printed by a command, in the first block of text after it."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = readme.partition(f"```sh\n{command}\n```\n")[2].partition("\n```sh\n")[0]
+    found = re.search(r"```text\n(.*?)```", shown, re.DOTALL)
+    assert found, f"the README shows nothing that {command} prints"
+    return {line for line in found[1].splitlines() if line}
 
 
 @cache
