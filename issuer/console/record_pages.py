@@ -1,5 +1,6 @@
 """Pages for importing records: upload, see every bad row, then store."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Depends, File, Form, Query, UploadFile
@@ -8,15 +9,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from issuer.console.desk import Desk, staff
-from issuer.records.use_cases import ImportResult, check_records, count_records, import_records, template
-from wallet_core.adapters.web import html, page_router
-from wallet_core.catalogue.records import MAX_BYTES
+from issuer.records.use_cases import (
+    ImportResult,
+    check_records,
+    count_records,
+    faults_file,
+    import_records,
+    template,
+)
+from wallet_core.adapters.web import context, display_of, html, page_router
+from wallet_core.catalogue.records import MAX_BYTES, RowProblem
 
 router = page_router()
 
 Staff = Annotated[Desk, Depends(staff)]
 MAX_SHOWN = 200
 """Bad rows a page shows; whoever has more has a wrong column, and sees it in the first ones."""
+
+MAX_SAVED = 50_000
+"""Faults in the file that a page offers: 8 MB at most, which come with the page, because the upload is not kept."""
 
 MAX_FORM_BYTES = MAX_BYTES + (1 << 20)
 """Bytes of a form that carries a file: what surrounds it, and the line ends that a browser makes longer."""
@@ -61,6 +72,17 @@ async def check_file(request: Request, desk: Staff, csv: Annotated[UploadFile, F
     return await _report(request, desk, data, dry_run=True)
 
 
+@router.post("/console/records/faults", max_body_size=MAX_FORM_BYTES, form_limits={"max_part_size": MAX_FORM_BYTES})
+async def save_faults(desk: Staff, faults: Annotated[str, Form()]) -> Response:
+    """Hand back as a file the faults that the page holds: nothing of the upload was kept to find them again."""
+    headers = {
+        "Content-Disposition": f'attachment; filename="{desk.agency.id}-faults.csv"',
+        "Cache-Control": "no-store",
+    }
+    # Without a byte order mark Excel takes it for CP949.
+    return Response(faults.encode("utf-8-sig"), media_type="text/csv; charset=utf-8", headers=headers)
+
+
 @router.post("/console/records", max_body_size=MAX_FORM_BYTES, form_limits={"max_part_size": MAX_FORM_BYTES})
 async def store_file(request: Request, desk: Staff, csv: Annotated[str, Form()]) -> Response:
     """Store the file that was checked, if it is still without fault."""
@@ -73,6 +95,7 @@ async def _report(request: Request, desk: Desk, data: bytes, *, dry_run: bool) -
     # In a thread, so that wallets are answered meanwhile.
     report = await run_in_threadpool(check_records, desk.types, data, now=now)
     result = import_records(unit, issuer.records(unit), desk.agency, report, dry_run=dry_run, now=now)
+    saved = result.report.problems[:MAX_SAVED]
     return html(
         request,
         "console/records_check.html",
@@ -80,8 +103,16 @@ async def _report(request: Request, desk: Desk, data: bytes, *, dry_run: bool) -
         report=_summary(result),
         problems=result.report.problems[:MAX_SHOWN],
         csv="" if result.report.problems else data.decode("utf-8-sig"),
+        faults=await run_in_threadpool(_faults_file, request, saved) if saved else "",
+        saved=len(saved),
         stored=result.imported > 0,
     )
+
+
+def _faults_file(request: Request, problems: Sequence[RowProblem]) -> str:
+    language, messages = display_of(request).language, context(request).pages.messages
+    heads = [str(messages.text(language, f"issuer.records.{each}")) for each in ("line", "column", "reason", "cure")]
+    return faults_file(problems, heads, language)
 
 
 def _summary(result: ImportResult) -> dict[str, int]:

@@ -1,5 +1,7 @@
 """What is done with records: import a file, all of it or nothing; delete a person's; count whom the agency knows."""
 
+import csv
+import io
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +10,15 @@ from datetime import date, datetime
 from issuer.agencies.ports import Agency
 from issuer.records.ports import Citizen, Records, SubjectRecord
 from wallet_core.catalogue.credential_type import CredentialType, seoul_day
-from wallet_core.catalogue.records import RecordsReport, format_template, is_subject_id, parse_records
+from wallet_core.catalogue.records import RecordsReport, RowProblem, format_template, is_subject_id, parse_records
 from wallet_core.errors import NotFound
 from wallet_core.ports import UnitOfWork
 from wallet_core.types import JsonObject
 
 NAME_CLAIMS = ("name", "taxpayer_name")
 """Claims that state the name of the person, the first that is there counts."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 BIRTH_CLAIM = "birth_date"
 """Claim that states the person's date of birth."""
@@ -60,6 +64,21 @@ class ImportResult:
 def check_records(types: Sequence[CredentialType], data: bytes, *, now: datetime) -> RecordsReport:
     """Return what a CSV file holds and everything that is wrong with it. Seconds for a large file: not on the loop."""
     return parse_records(data, types, today=seoul_day(now))
+
+
+def faults_file(problems: Sequence[RowProblem], heads: Sequence[str], language: str) -> str:
+    """Return faults as CSV for whoever mends the file in a spreadsheet: line, column, reason and cure of each.
+
+    ``heads`` are the names of these four in ``language``.
+    """
+    target = io.StringIO()
+    writer = csv.writer(target)
+    writer.writerow(heads)
+    for each in problems:
+        # The name of a column is the sender's: a spreadsheet must not compute it.
+        column = f"'{each.column}" if each.column.startswith(_FORMULA) else each.column
+        writer.writerow([each.line, column, each.reason.get(language), each.cure.get(language)])
+    return target.getvalue()
 
 
 def template(types: Sequence[CredentialType], type_id: str | None) -> bytes:

@@ -130,6 +130,12 @@ def test_records_are_checked_before_they_are_stored(system: System, staff: Page,
     for width in WIDTHS:
         staff.set_viewport_size({"width": width, "height": 900})
         assert_fit(staff, "issuer-10-records-checked")
+    # The file is saved as often as one likes; the page stays.
+    for _ in range(2):
+        with staff.expect_download() as saved:
+            staff.get_by_role("button", name="군데 내려받기").press("Enter")
+        assert saved.value.suggested_filename.endswith("-faults.csv")
+        assert saved.value.path().read_text("utf-8-sig").startswith("줄,칸,무엇이 틀렸나요,이렇게 고쳐요")
 
 
 def test_an_offer_from_the_console_to_the_wallet(system: System, staff: Page, citizen: Page) -> None:

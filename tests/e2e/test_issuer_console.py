@@ -1,15 +1,19 @@
 """The console over the whole app: what staff see and do, without a browser."""
 
+import csv
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from issuer.app import create_app
+from issuer.console import record_pages
 from issuer.issuance.use_cases import issued_cards
 from issuer.issuance.use_cases.decisions import list_waiting
 from issuer.issuance.use_cases.offers import show_offer_again
@@ -274,7 +278,7 @@ def test_files_that_are_no_records(staff: Staff, data: bytes) -> None:
     staff.sign_in()
     answer = staff.post("/console/records/check", "/console/records", files={"csv": ("p.csv", data, "text/csv")})
     assert answer.status_code in {200, 400}
-    assert "<textarea" not in answer.text
+    assert '<textarea name="csv"' not in answer.text
     assert_whole(answer.text)
 
 
@@ -478,3 +482,63 @@ def signed_proofs(pending: ProofsToSign, key: SoftwareSigner) -> list[str]:
         jws.attach_signature(proof.signing_input, signature)
         for proof, signature in zip(pending.proofs, sign_proofs(pending, [key]), strict=True)
     ]
+
+
+def faults_of(staff: Staff, data: bytes, **headers: str) -> tuple[str, Any]:
+    """The page of a checked file, and the file of its faults as the page's form asks for it."""
+    files = {"csv": ("people.csv", data, "text/csv")}
+    page = staff.post("/console/records/check", "/console/records", files=files).text
+    form = re.search(r'<textarea name="faults" hidden>(.*?)</textarea>', page, re.DOTALL)
+    assert form
+    kept = unescape(form[1])
+    return page, staff.post("/console/records/faults", "/console/records", faults=kept)
+
+
+def test_all_faults_are_saved_as_a_file(staff: Staff) -> None:
+    staff.sign_in()
+    head, row = records_csv(staff, birth_date="1993-02-30").decode().splitlines()
+    rows = [row.replace("p-1,", f"p-{number},", 1) for number in range(300)]
+    page, file = faults_of(staff, "\n".join([head, *rows]).encode())
+    assert "처음 200군데" in page
+    assert "모두 보려면 내려받아 주세요" in page
+    assert file.headers["content-type"] == "text/csv; charset=utf-8"
+    assert file.headers["content-disposition"] == 'attachment; filename="police-faults.csv"'
+    assert file.headers["cache-control"] == "no-store"
+    table = list(csv.reader(io.StringIO(file.content.decode("utf-8-sig"))))
+    assert table[0] == ["줄", "칸", "무엇이 틀렸나요", "이렇게 고쳐요"]
+    assert {int(line[0]) for line in table[1:]} == set(range(2, 302))
+    assert f"{len(table) - 1:,}군데 내려받기" in page
+    # What a row says is not in it.
+    assert "한지우" not in file.text
+    assert "1993-02-30" not in file.text
+
+
+def test_a_spreadsheet_computes_nothing_of_a_file_of_faults(staff: Staff) -> None:
+    staff.sign_in()
+    head, row = records_csv(staff).decode().splitlines()
+    _, file = faults_of(staff, f"{head},=cmd|A1,@x\n{row},1,2".encode())
+    table = list(csv.reader(io.StringIO(file.content.decode("utf-8-sig"))))
+    assert {"'=cmd|A1", "'@x"} <= {line[1] for line in table}
+    assert not [cell for line in table for cell in line if cell.startswith(("=", "+", "-", "@"))]
+
+
+def test_more_faults_than_a_page_can_bear(staff: Staff, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_pages, "MAX_SAVED", 250)
+    staff.sign_in()
+    head, row = records_csv(staff, birth_date="1993-02-30").decode().splitlines()
+    page, file = faults_of(staff, "\n".join([head, *[row] * 300]).encode())
+    assert "내려받는 파일에는 처음 250군데가 있어요" in page
+    assert len(list(csv.reader(io.StringIO(file.content.decode("utf-8-sig"))))) == 251
+
+
+def test_faults_are_saved_in_the_reader_s_language(staff: Staff) -> None:
+    staff.sign_in()
+    staff.get("/console?lang=en")
+    page, file = faults_of(staff, records_csv(staff, birth_date="1993-02-30"))
+    assert "Save 1 as CSV" in page
+    assert file.content.decode("utf-8-sig").startswith("Line,Column,What is wrong,How to mend it\r\n")
+
+
+def test_a_file_of_faults_is_handed_to_staff_only(staff: Staff) -> None:
+    answer = staff.client.post(HOST + "/console/records/faults", data={"faults": "x"}, headers={"Origin": HOST})
+    assert answer.status_code == 403

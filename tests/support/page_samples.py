@@ -113,6 +113,7 @@ PROBLEMS = [
     },
 ]
 REPORT = {"rows": 12_480, "good": 12_431, "bad": 49, "faults": 60, "new": 0, "replaced": 0}
+FAULTS = {"problems": PROBLEMS, "faults": "줄,칸\r\n412,birth_date\r\n", "saved": 60}
 GOOD_REPORT = {"rows": 50, "good": 50, "bad": 0, "faults": 0, "new": 12, "replaced": 38}
 ROW = {"id": "o-1", "subject": "한*우", "types": [LICENCE], "state": "accepted", "created_at": NOW}
 ISSUED = {
@@ -317,10 +318,24 @@ ISSUER: dict[str, tuple[str, dict[str, Any]]] = {
         {"types": [TYPE | {"count": 50, "columns": 43}, TYPE | {"count": 0, "columns": 9}], "empty": False},
     ),
     "records-empty": ("records.html", {"types": [TYPE | {"count": 0, "columns": 43}], "empty": True}),
-    "records-bad": ("records_check.html", {"report": REPORT, "problems": PROBLEMS, "csv": "", "stored": False}),
+    "records-bad": (
+        "records_check.html",
+        {"report": REPORT, "problems": PROBLEMS, **FAULTS, "csv": "", "stored": False},
+    ),
+    "records-very-bad": (
+        "records_check.html",
+        {
+            "report": REPORT | {"faults": 90_000},
+            "problems": PROBLEMS,
+            **FAULTS,
+            "saved": 50_000,
+            "csv": "",
+            "stored": False,
+        },
+    ),
     "records-file": (
         "records_check.html",
-        {"report": REPORT | {"bad": 0}, "problems": PROBLEMS, "csv": "", "stored": False},
+        {"report": REPORT | {"bad": 0}, **FAULTS, "csv": "", "stored": False},
     ),
     "records-good": ("records_check.html", {"report": GOOD_REPORT, "problems": [], "csv": "<b>,", "stored": False}),
     "records-stored": ("records_check.html", {"report": GOOD_REPORT, "problems": [], "csv": "", "stored": True}),

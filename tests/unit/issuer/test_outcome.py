@@ -73,9 +73,9 @@ def test_nobody_is_told_that_all_was_received_where_something_was_denied(
 
 def test_what_the_agency_ended_was_not_refused() -> None:
     ids = (CredentialConfigurationId("a"),)
-    assert outcome_of("refused", Refused(ids, RefusalReason.WITHDRAWN), now=NOW) == "withdrawn"
+    assert outcome_of("refused", Refused(ids, RefusalReason.WITHDRAWN), [], now=NOW) == "withdrawn"
     for reason in (RefusalReason.TOO_MANY_TRIES, RefusalReason.CODE_REPLAYED):
-        assert outcome_of("refused", Refused(ids, reason), now=NOW) == "refused"
+        assert outcome_of("refused", Refused(ids, reason), [], now=NOW) == "refused"
 
 
 @pytest.mark.parametrize("overall", ["offered", "authorized", "deferred", "refused", "expired"])

@@ -12,7 +12,7 @@
 * `connection`: answers leave in one packet
 """
 
-from wallet_core.adapters.web.answers import html, page_router, protocol_answer, protocol_json, see_other
+from wallet_core.adapters.web.answers import display_of, html, page_router, protocol_answer, protocol_json, see_other
 from wallet_core.adapters.web.app import create_app
 from wallet_core.adapters.web.callers import answer_idempotently, idempotent, require_api_key
 from wallet_core.adapters.web.cohort import next_step
@@ -28,6 +28,7 @@ __all__ = [
     "answer_idempotently",
     "context",
     "create_app",
+    "display_of",
     "html",
     "idempotent",
     "is_opened",

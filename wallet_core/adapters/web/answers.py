@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from wallet_core.adapters.ui.display import COOKIE_SECONDS, choices_to_remember, choose_display
+from wallet_core.adapters.ui.display import COOKIE_SECONDS, Display, choices_to_remember, choose_display
 from wallet_core.adapters.web.context import context
 from wallet_core.adapters.web.sessions import check_csrf, csrf_token
 from wallet_core.encoding import strict_json
@@ -37,7 +37,7 @@ def html(
         values: what the template shows; ``now``, ``status``, ``csrf_token`` and ``posted`` are added.
     """
     web = context(request)
-    display = choose_display(request.query_params, request.cookies, request.headers.get("accept-language", ""))
+    display = display_of(request)
     address = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     # What answers a form has no address of its own: a link to "this page" would lead elsewhere, and lose it.
     posted = request.method not in {"GET", "HEAD"}
@@ -49,6 +49,11 @@ def html(
             name, value, max_age=COOKIE_SECONDS, secure=web.settings.secure, httponly=True, samesite="lax"
         )
     return answer
+
+
+def display_of(request: Request) -> Display:
+    """Return how the reader wants pages shown: language, text size, theme."""
+    return choose_display(request.query_params, request.cookies, request.headers.get("accept-language", ""))
 
 
 class _CsrfToken:

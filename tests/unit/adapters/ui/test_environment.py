@@ -106,7 +106,7 @@ COMPONENTS = [
     "{{ ui.qrbox('https://a.example', 'QR', expires_at=now, created_at=now) }}",
     "{{ ui.copybox('https://a.example', '주소') }}",
     "{{ ui.steps(['하나', '둘', '셋'], 2, '단계') }}{{ ui.nums([('줄', 3, false), ('고칠 줄', 1, true)]) }}",
-    "{{ ui.table(['줄', '칸'], [['1', '이름']], '고칠 줄') }}{{ ui.toast('껐어요', '/undo') }}",
+    "{{ ui.table(['줄', '칸'], [['1', '이름']], '고칠 줄') }}",
     "{{ ui.poll('/s', 'offered') }}",
 ]
 
