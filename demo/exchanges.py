@@ -69,7 +69,7 @@ class RecordingClient:
 
     @contextlib.contextmanager
     def answering(self, instead: Callable[[HttpRequest], HttpResponse | None]) -> Iterator[None]:
-        """Meanwhile answer in the place of the servers: where ``instead`` returns an answer, nothing leaves."""
+        """Answer in the place of the servers: where ``instead`` returns an answer, nothing leaves, or is remembered."""
         before, self._instead = self._instead, instead
         try:
             yield
@@ -88,12 +88,11 @@ class RecordingClient:
         try:
             request = next(flow)
             while True:
-                start = time.perf_counter()
                 if (forged := self._instead(request)) is not None:
-                    self.exchanges.append(Exchange(request, forged, 0.0))
                     request = flow.send(forged)
                     continue
                 self._watch(request)
+                start = time.perf_counter()
                 try:
                     response = yield request
                 except FetchError as exc:

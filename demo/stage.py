@@ -102,6 +102,14 @@ class Story:
     """The running servers, for the step that stops one; without them nothing is stopped."""
     issuer_environment: Mapping[str, str] = field(default_factory=dict)
     """The issuer's settings: an agency can read what a wallet encrypted to it."""
+    wallet_environment: Mapping[str, str] = field(default_factory=dict)
+    """The web wallet's settings: its operator gives out one-time codes."""
+    web_account: str = "story"
+    """Whose account it is in the web wallet."""
+    web_code: str = ""
+    """The transaction code of what she receives there."""
+    web_requests: list[str] = field(default_factory=list)
+    """What the shop asked her there, also in a telling that was interrupted."""
 
     @classmethod
     def begin(
@@ -119,6 +127,7 @@ class Story:
         issuers, verifiers = (KeyStore(deployment.keys(app)) for app in ("issuer", "verifier"))
         story = cls(facts, wire, citizen, stranger, load_catalogue(), issuers, verifiers, servers=servers or {})
         story.issuer_environment = deployment.environment("issuer")
+        story.wallet_environment = deployment.environment("wallet")
         return story
 
     def agency(self, agency_id: str) -> Desk:

@@ -37,6 +37,7 @@ from demo.stage import (
     times,
 )
 from demo.stranger import change, change_element, select
+from demo.web_wallet import use_web_wallet
 from holder_app.credentials.ports import Card, RecordKind
 from holder_app.credentials.use_cases import open_copy
 from wallet_core.catalogue import Text
@@ -372,6 +373,11 @@ STEPS: Final = (
         "record",
         Text("감사인이 은행의 검증 기록을 확인해요", "An auditor looks at the bank's record of a check"),
         audit_record_of_a_check,
+    ),
+    Step(
+        "web_wallet",
+        Text("웹 지갑에서도 받고 보여줘요", "In the web wallet, over its pages: received, and shown to the shop"),
+        use_web_wallet,
     ),
     Step("payment", Text("자동차세를 내기로 해요", "A tax payment is agreed to"), pay_tax),
     Step("wrong_code", Text("틀린 코드는 안 돼요", "A wrong transaction code is refused"), refuse_wrong_code),
