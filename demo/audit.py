@@ -1,9 +1,9 @@
 """A step of the story: the bank keeps the record of a check, and an auditor looks at it without the bank."""
 
-from demo.stage import BANK, CHECKED, Line, Story, expect
+from demo.stage import BANK, CHECKED, Line, Story, StoryFailed, expect
 from demo.stranger import select
 from wallet_core.protocols.openid4vp.record import parse_record
-from wallet_core.protocols.openid4vp.record_audit import Audit, AuditStep, Brought, audit_record
+from wallet_core.protocols.openid4vp.record_audit import Audit, AuditStep, Brought, Finding, audit_record
 
 POLICY = "parcel-pickup"
 
@@ -16,6 +16,7 @@ def audit_record_of_a_check(story: Story) -> list[Line]:
     presentation, taken = story.stranger.present(resolved, "licence", select(credential, ["name"]), now=now)
     expect(taken.response.ok, f"the answer was refused with {taken.response.status} {taken.error}")
     record = story.company(BANK).download(f"/presentations/{request['id']}/record")
+    status = story.client.last.response.status
     found = _audit(story, record, presentation)
     refused = found.refused_at
     expect(refused is None, f"the record was refused at step {refused.step if refused else 0}")
@@ -24,14 +25,21 @@ def audit_record_of_a_check(story: Story) -> list[Line]:
     expect(claims == [{}] and not parse_record(record).disclosures, "the record shows more than the policy keeps")
     looked = sum(one.ok is True for one in found.findings)
     changed = _audit(story, _with_one_byte_changed(record), presentation).refused_at
-    expect(changed is not None and changed.step is AuditStep.SEAL, "a changed byte was not noticed")
+    if changed is None or changed.step is not AuditStep.SEAL:
+        raise StoryFailed("", "a changed byte was not noticed")
     return [
         Line(
             CHECKED,
-            f"검증 기록: 감사인이 {looked}가지를 확인 · the record stands, {looked} of {len(found.findings)} steps",
+            f"검증 기록: 감사인이 {looked}가지를 확인 · the record (HTTP {status}) stands, "
+            f"{looked} of {len(found.findings)} steps",
         ),
-        Line(CHECKED, f"한 글자 고치면 · one byte changed: refused at step {AuditStep.SEAL}"),
+        Line(CHECKED, f"한 글자 고치면 · one byte changed → {_refused(changed)}"),
     ]
+
+
+def _refused(finding: Finding) -> str:
+    """Return where an audit refused. It is a program at the auditor's, so there is no HTTP status."""
+    return f"audit step {finding.step} {finding.step.name.lower()}: {finding.detail}"
 
 
 def _audit(story: Story, record: str, presentation: str) -> Audit:

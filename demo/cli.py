@@ -1,6 +1,7 @@
 """``jigap demo``: everything on this machine."""
 
 import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -21,6 +22,7 @@ from demo.servers import check_ports, program, running
 from demo.story import STEPS, Story, tell
 from demo.telling import Telling
 from demo.tls import check_host, own_name
+from wallet_core.adapters import log
 
 app = typer.Typer(help="The whole system on this machine: three servers, fifty invented citizens, one story.")
 
@@ -51,6 +53,8 @@ def demo(
     with _folder(once=once, fresh=fresh) as folder:
         deployment = Deployment(folder, base_port, tls=tls, host=host.lower())
         check_ports(deployment)
+        # What the servers log goes to their files; between the lines of the story there is nothing but trouble.
+        log.configure(level=logging.WARNING)
         telling.say("기관과 회사, 시민 50명의 자료를 준비해요", "preparing agencies, companies, fifty citizens")
         facts = seed(deployment)
         telling.say("서버 셋을 켜요", "starting three servers")

@@ -16,6 +16,7 @@ _TEMPORARY: Final = 500
 _SEE_OTHER: Final = 303
 _PAGE: Final = "text/html"
 _COOKIE: Final = re.compile(r"(?:^|, )((?:__Host-)?jigap-[a-z-]+)=([^;,]*)")
+_HIDDEN: Final = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)">')
 _CSRF_TOKEN: Final = re.compile(rb'name="csrf_token" value="([A-Za-z0-9_-]+)"')
 
 
@@ -111,6 +112,11 @@ class Browser:
         if answer.status != _SEE_OTHER:
             raise ApiRefusal(self.client.last)
         return self._arrive(answer)
+
+    @property
+    def hidden(self) -> dict[str, str]:
+        """The fields of the open page that nobody sees, to be sent along with a form."""
+        return {name: unescape(value) for name, value in _HIDDEN.findall(self.page.body.decode())}
 
     def link(self, pattern: re.Pattern[str]) -> str:
         """Return the address in the open page that the pattern's group finds. Raises ``ApiRefusal`` without one."""

@@ -1,7 +1,8 @@
 """An HTTP client that remembers what went over the wire, for the story to tell, and for a replay to steal."""
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -43,6 +44,7 @@ class RecordingClient:
     def __init__(self, watch: Callable[[HttpRequest], None] | None = None, tls_roots: Path | None = None) -> None:
         self._client = HttpClient(allow_loopback=True, tls_roots=tls_roots)
         self._watch = watch or (lambda _request: None)
+        self._instead: Callable[[HttpRequest], HttpResponse | None] = lambda _request: None
         self.exchanges: list[Exchange] = []
         self.interrupted = False
         """Whether a server was not reached, or failed, since the last :meth:`forget`."""
@@ -65,6 +67,15 @@ class RecordingClient:
         """Run ``flow``. Raises what it raises."""
         return await self._client.arun(self._recorded(flow))
 
+    @contextlib.contextmanager
+    def answering(self, instead: Callable[[HttpRequest], HttpResponse | None]) -> Iterator[None]:
+        """Answer in the place of the servers: where ``instead`` returns an answer, nothing leaves, or is remembered."""
+        before, self._instead = self._instead, instead
+        try:
+            yield
+        finally:
+            self._instead = before
+
     def send(self, request: HttpRequest) -> HttpResponse:
         """Make one request. Raises ``FetchError``."""
 
@@ -77,6 +88,9 @@ class RecordingClient:
         try:
             request = next(flow)
             while True:
+                if (forged := self._instead(request)) is not None:
+                    request = flow.send(forged)
+                    continue
                 self._watch(request)
                 start = time.perf_counter()
                 try:

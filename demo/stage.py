@@ -5,7 +5,7 @@ server that died must come back, and nothing that was finished may be lost.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -43,6 +43,8 @@ LIST_OUT_OF_REACH: Final = "the status of the credential cannot be looked up now
 """How a verifier says at its check that no list could be had."""
 
 Path: TypeAlias = tuple[str, ...]
+_NAMED: Final = 6
+"""How many of the hidden things are named."""
 _NEVER_HIDDEN: Final = frozenset({("issuing_country",), ("issuing_authority",)})
 
 
@@ -93,12 +95,21 @@ class Story:
     stranger: Stranger
     catalogue: Catalogue
     issuer_keys: KeyStore
+    verifier_keys: KeyStore
     clock: SystemClock = field(default_factory=SystemClock)
     attempt: str = ""
     servers: Mapping[str, Server] = field(default_factory=dict)
     """The running servers, for the step that stops one; without them nothing is stopped."""
     issuer_environment: Mapping[str, str] = field(default_factory=dict)
     """The issuer's settings: an agency can read what a wallet encrypted to it."""
+    wallet_environment: Mapping[str, str] = field(default_factory=dict)
+    """The web wallet's settings: its operator gives out one-time codes."""
+    web_account: str = "story"
+    """Whose account it is in the web wallet."""
+    web_code: str = ""
+    """The transaction code of what she receives there."""
+    web_requests: list[str] = field(default_factory=list)
+    """What the shop asked her there, also in a telling that was interrupted."""
 
     @classmethod
     def begin(
@@ -112,9 +123,11 @@ class Story:
         wire = client or RecordingClient(tls_roots=deployment.tls_roots if deployment.tls else None)
         trust = deployment.trust_anchors
         citizen = Citizen.open(deployment.folder / "citizen", deployment, client=wire)
-        stranger, keys = Stranger(wire, load_trust_anchors(trust)), KeyStore(deployment.keys("issuer"))
-        story = cls(facts, wire, citizen, stranger, load_catalogue(), keys, servers=servers or {})
+        stranger = Stranger(wire, load_trust_anchors(trust))
+        issuers, verifiers = (KeyStore(deployment.keys(app)) for app in ("issuer", "verifier"))
+        story = cls(facts, wire, citizen, stranger, load_catalogue(), issuers, verifiers, servers=servers or {})
         story.issuer_environment = deployment.environment("issuer")
+        story.wallet_environment = deployment.environment("wallet")
         return story
 
     def agency(self, agency_id: str) -> Desk:
@@ -151,8 +164,12 @@ class Story:
         format_: str = FORMAT_SD_JWT_VC,
         *,
         deferred: bool = False,
+        name: str = "",
     ) -> dict[str, Any]:
-        """Return a new offer of an agency to one person; ``deferred``: somebody decides before anything is signed."""
+        """Return a new offer of an agency to one person; ``deferred``: somebody decides before anything is signed.
+
+        ``name`` tells the offers of one step apart.
+        """
         entry = next(each for each in self.catalogue.types[type_id].formats if each.format == format_)
         order = {
             "credential_configuration_ids": [entry.configuration_id],
@@ -160,7 +177,8 @@ class Story:
             "tx_code": True,
             "deferred": deferred,
         }
-        return self.agency(agency_id).post("/offers", order, key=f"{self.attempt}-{agency_id}-{subject_id}-{format_}")
+        key = f"{self.attempt}-{agency_id}-{subject_id}-{format_}-{name}"
+        return self.agency(agency_id).post("/offers", order, key=key)
 
     def issued(self, agency_id: str, subject_id: str) -> list[dict[str, Any]]:
         """Return what the agency issued to a person, in order of issue."""
@@ -280,8 +298,14 @@ def _disclosure(cards: Any) -> list[Line]:
         sent = [each["label"]["ko"] for each in (*card["sent"], *card["anyway"])]
         hidden = [each["label"]["ko"] for each in card["hidden"]]
         lines.append(Line(SENT, f"{name}: {', '.join(sent)}"))
-        lines.append(Line(HIDDEN, f"{name}: {', '.join(hidden[:6])} … ({len(hidden)})"))
+        lines.append(Line(HIDDEN, f"{name}: {_some(hidden)}"))
     return lines
+
+
+def _some(labels: Sequence[str]) -> str:
+    """Return the first of many labels, and how many more there are."""
+    first, more = ", ".join(labels[:_NAMED]), len(labels) - _NAMED
+    return first if more <= 0 else f"{first} 외 {more}개 · and {more} more"
 
 
 def failed_check(result: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -301,18 +325,23 @@ def _path(url: str) -> str:
     return "/" + "/".join(part if len(part) < 24 else "…" for part in parts[-2:])
 
 
-def refusal(exchange: Exchange, what: str, errors: set[str] | None) -> Line:
+def refusal(exchange: Exchange, what: str, errors: set[str]) -> Line:
     """Return the line of a refusal with status and error code. Raises ``StoryFailed`` if it is none of ``errors``."""
     status, error = exchange.response.status, exchange.error
     expect(400 <= status < 500, f"{what}: answered {status} instead of a refusal")
-    expect(error and (errors is None or error in errors), f"{what}: refused with {status} {error or 'without a code'}")
+    expect(error in errors, f"{what}: refused with {status} {error or 'without a code'}")
     return Line(REFUSED, f"{what} → HTTP {status} {error}")
 
 
 def nothing_learnt(story: Story, party_id: str, presentation_id: str, failing: str) -> Line:
     """The company learns that it was refused, at which check, and nothing else."""
+    return Line(CHECKED, f"state refused, {refused_at(story, party_id, presentation_id, failing)}")
+
+
+def refused_at(story: Story, party_id: str, presentation_id: str, failing: str) -> str:
+    """Return number and name of the check ``failing``, at which a company refused. Raises ``StoryFailed``."""
     result = story.result(party_id, presentation_id)
     expect(result["state"] == "refused" and not result.get("credentials"), f"the result is {result['state']}")
     failed = failed_check(result)
     expect(failed.get("name") == failing, f"refused at {failed.get('name')} instead of {failing}")
-    return Line(CHECKED, f"state {result['state']}, check {failed['step']} {failing}")
+    return f"check {failed['step']} {failing}"

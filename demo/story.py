@@ -10,6 +10,7 @@ from demo.audit import audit_record_of_a_check
 from demo.deployment import STATUS_TTL_SECONDS
 from demo.errands import ask_for_tax_certificate, change_address, use_up_copies, wait_for_clerk
 from demo.exchanges import Exchange
+from demo.forgeries import deceive_wallet, refuse_forged_answers, refuse_forged_proofs
 from demo.shops import catch_over_asking
 from demo.stage import (
     BANK,
@@ -36,6 +37,7 @@ from demo.stage import (
     times,
 )
 from demo.stranger import change, change_element, select
+from demo.web_wallet import use_web_wallet
 from holder_app.credentials.ports import Card, RecordKind
 from holder_app.credentials.use_cases import open_copy
 from wallet_core.catalogue import Text
@@ -158,7 +160,7 @@ def refuse_replay(story: Story) -> list[Line]:
     first = story.stranger.resolve(story.request(SHOP, "adult-check", "1")["authorization_request"], now=now)
     presentation, taken = story.stranger.present(first, "licence", shown, now=now)
     expect(taken.response.ok, f"the honest answer was refused with {taken.response.status} {taken.error}")
-    again = refusal(story.stranger.repeat(taken), "같은 답을 다시 · the same bytes again", None)
+    again = refusal(story.stranger.repeat(taken), "같은 답을 다시 · the same bytes again", {"invalid_request"})
     request = story.request(SHOP, "adult-check", "2")
     second = story.stranger.resolve(request["authorization_request"], now=now)
     elsewhere = story.stranger.send(second, "licence", presentation)
@@ -288,7 +290,9 @@ def verify_without_issuer(story: Story) -> list[Line]:
         forged = _verify(story, change(credential, "name", "한지우"), offline=True, state="refused")
         failed = failed_check(forged)
         expect(failed.get("name") == "content_unchanged", f"refused at {failed.get('name')}")
-        lines.append(Line(CHECKED, f"state refused, check {failed['step']} {failed['name']}"))
+        answer = story.client.last
+        words = f"이름을 고친 운전면허증 · a changed name → HTTP {answer.response.status}, error {forged['error']}"
+        lines.append(Line(CHECKED, f"{words}, state refused, check {failed['step']} {failed['name']}"))
     return lines
 
 
@@ -370,6 +374,11 @@ STEPS: Final = (
         Text("감사인이 은행의 검증 기록을 확인해요", "An auditor looks at the bank's record of a check"),
         audit_record_of_a_check,
     ),
+    Step(
+        "web_wallet",
+        Text("웹 지갑에서도 받고 보여줘요", "In the web wallet, over its pages: received, and shown to the shop"),
+        use_web_wallet,
+    ),
     Step("payment", Text("자동차세를 내기로 해요", "A tax payment is agreed to"), pay_tax),
     Step("wrong_code", Text("틀린 코드는 안 돼요", "A wrong transaction code is refused"), refuse_wrong_code),
     Step("replay", Text("한 번 보낸 답은 또 못 써요", "A replayed presentation is refused"), refuse_replay),
@@ -377,6 +386,21 @@ STEPS: Final = (
     Step("changed_mdoc", Text("고친 mdoc도 안 돼요", "Nor is a changed mdoc"), refuse_changed_mdoc),
     Step(
         "untrusted_issuer", Text("모르는 발급기관은 안 돼요", "An untrusted issuer is refused"), refuse_untrusted_issuer
+    ),
+    Step(
+        "forged_answers",
+        Text("꾸민 답은 하나하나 거절돼요", "Forged answers, one after the other"),
+        refuse_forged_answers,
+    ),
+    Step(
+        "forged_proofs",
+        Text("꾸민 증명으로는 발급받지 못해요", "Forged proofs get no card"),
+        refuse_forged_proofs,
+    ),
+    Step(
+        "deceived_wallet",
+        Text("지갑은 꾸민 요청도 카드도 믿지 않아요", "A wallet believes no forged request, and keeps no forged card"),
+        deceive_wallet,
     ),
     Step("lost_licence", Text("잃어버린 면허증은 안 돼요", "A licence reported lost is refused"), refuse_lost_licence),
     Step(

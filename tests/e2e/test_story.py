@@ -20,19 +20,20 @@ from demo.servers import DemoError, Server, check_ports, running
 from demo.story import STEPS, Step, Story, StoryFailed, tell
 from holder_app.credentials.repository import SqlCards
 from tests.support.commands import printed_by
-from tests.support.demo_program import Sabotage, Saboteur, copy_tree
+from tests.support.demo_program import Sabotage, Saboteur, break_in_process, copy_tree
 from tests.support.network import free_base_port
 from wallet_core.adapters.config import child_environment
 
 SABOTAGES = [
-    Sabotage("verifier", "replay", "rfc9901-7.3-nonce"),
-    Sabotage("verifier", "changed_claim", "rfc9901-7.1-unreferenced"),
+    Sabotage("verifier", "replay", "rfc9901-7.3-nonce", check="answer 6"),
+    Sabotage("verifier", "changed_claim", "rfc9901-7.1-unreferenced", check="answer 4"),
     Sabotage(
         "verifier",
         "untrusted_issuer",
         "x509-6.1-path",
         "wallet_core/trust/x509.py",
         ("path = verifier.verify(certificates[0], certificates[1:]).chain", "path = [*certificates, certificates[0]]"),
+        check="answer 2",
     ),
     Sabotage(
         "verifier",
@@ -40,6 +41,7 @@ SABOTAGES = [
         "vp-B.3.3.1-over-the-text",
         "wallet_core/protocols/openid4vp/transaction_data.py",
         ('hashlib.new(HASHES[algorithm], entry.text.encode("ascii"))', "hashlib.new(HASHES[algorithm], b'')"),
+        check="answer 11",
     ),
     Sabotage(
         "verifier",
@@ -52,7 +54,7 @@ SABOTAGES = [
         ),
     ),
     Sabotage("issuer", "wrong_code", "vci-6.3-tx-code-wrong"),
-    Sabotage("verifier", "other_type", "tl-4-type"),
+    Sabotage("verifier", "other_type", "tl-4-type", check="answer 10"),
     Sabotage("verifier", "issuer_stopped", "rfc9901-7.1-unreferenced"),
     Sabotage(
         "verifier",
@@ -60,6 +62,7 @@ SABOTAGES = [
         "tsl-8.3-status",
         "wallet_core/trust/status_list/judging.py",
         ("    status = status_list.status(reference)", "    status = status_list.status(reference) * 0"),
+        check="answer 7",
     ),
     Sabotage(
         "verifier",
@@ -181,7 +184,114 @@ SABOTAGES = [
         "wallet_core/trust/status_list/judging.py",
         ("    status = status_list.status(reference)", "    status = status_list.status(reference) * 0"),
     ),
+    # --- of forged answers, one after the other
+    Sabotage(
+        "verifier", "forged_answers", "vp-8.1-asked-and-single", check="answer 1", words="two answers to one question"
+    ),
+    Sabotage(
+        "verifier", "forged_answers", "jose-7515.5.2-signature", check="answer 3", words="a card signed by another key"
+    ),
+    Sabotage("verifier", "forged_answers", "rfc9901-7.1-exp", check="answer 5", words="an expired card"),
+    Sabotage(
+        "verifier",
+        "forged_answers",
+        "rfc9901-7.3-key-binding-signature",
+        "wallet_core/formats/sd_jwt/verifier.py",
+        (
+            "verified = jws.verify(key_binding_jwt, holder_key, typ=TYP_KEY_BINDING)",
+            "verified, _ = key_binding_jwt, holder_key",
+        ),
+        check="answer 6",
+        words="bound by another key",
+    ),
+    Sabotage("verifier", "forged_answers", "rfc9901-7.3-aud", check="answer 6", words="an answer for another company"),
+    Sabotage("verifier", "forged_answers", "rfc9901-7.3-sd-hash", check="answer 6", words="signed over something else"),
+    Sabotage(
+        "verifier",
+        "forged_answers",
+        "dcql-6.4-only-asked",
+        "wallet_core/protocols/openid4vp/validation_sd_jwt.py",
+        check="answer 8",
+        words="the name too, unasked",
+    ),
+    Sabotage("verifier", "forged_answers", "dcql-6.4.1-checked", check="answer 9", words="what was asked is left out"),
+    # --- of forged proofs
+    Sabotage("issuer", "forged_proofs", "jose-7515.5.2-signature", words="a proof signed by another key"),
+    Sabotage("issuer", "forged_proofs", "vci-F.1-aud", words="a proof for another agency"),
+    Sabotage("issuer", "forged_proofs", "vci-8.3.1.2-nonce-spent", words="the same proof again"),
+    # --- of the wallet: requests and cards
+    Sabotage("wallet", "deceived_wallet", "vp-5.4-typ", check="request 1", words="another kind of token"),
+    Sabotage("wallet", "deceived_wallet", "vp-5.10.1-client-id", check="request 2", words="another company's name"),
+    Sabotage(
+        "wallet",
+        "deceived_wallet",
+        "x509-6.1-path",
+        "wallet_core/trust/x509.py",
+        ("path = verifier.verify(certificates[0], certificates[1:]).chain", "path = [*certificates, certificates[0]]"),
+        check="request 3",
+        words="a company nobody knows",
+    ),
+    Sabotage("wallet", "deceived_wallet", "vp-5.10.1-signature", check="request 4", words="signed by another key"),
+    Sabotage("wallet", "deceived_wallet", "vp-5.10.1-wallet-nonce", check="request 5", words="another wallet's nonce"),
+    Sabotage("wallet", "deceived_wallet", "vp-5.10.1-expired", check="request 6", words="yesterday's request"),
+    Sabotage(
+        "wallet", "deceived_wallet", "vp-5.2-response-mode", check="request 7", words="to be answered another way"
+    ),
+    Sabotage("wallet", "deceived_wallet", "vp-8.4-transaction-data", check="request 8"),
+    Sabotage(
+        "wallet",
+        "deceived_wallet",
+        "rfc9901-7.2-no-kb-from-issuer",
+        check="card 1",
+        words="a card somebody presents",
+    ),
+    Sabotage(
+        "wallet",
+        "deceived_wallet",
+        "sdjwtvc-3.5-chain",
+        "holder_app/issuance/verification.py",
+        (
+            "x509.verify_chain(chain, anchors, purpose=AnchorPurpose.CREDENTIAL_ISSUER, at=now)",
+            "x509._trusted(leaf := x509.load_certificate(chain[0]), [leaf], AnchorPurpose.CREDENTIAL_ISSUER, chain)",
+        ),
+        check="card 2",
+        words="an issuer nobody trusts",
+    ),
+    Sabotage(
+        "wallet",
+        "deceived_wallet",
+        "sdjwtvc-3.5-issuer-name",
+        "wallet_core/trust/x509.py",
+        check="card 3",
+        words="the city signs as the police",
+    ),
+    Sabotage(
+        "wallet",
+        "deceived_wallet",
+        "the issuer's signature",
+        "wallet_core/formats/sd_jwt/verifier.py",
+        (
+            "verified = jws.verify(sd_jwt.issuer_jws, issuer_key, typ=None)",
+            "verified = sd_jwt.issuer_jws",
+        ),
+        check="card 4",
+        words="a card signed by another key",
+    ),
+    Sabotage("wallet", "deceived_wallet", "vci-A.3.4-type", check="card 5", words="another card than offered"),
+    Sabotage(
+        "wallet",
+        "deceived_wallet",
+        "vci-8.3-our-key",
+        "holder_app/issuance/verification.py",
+        (
+            "signers.get(thumbprint(content.holder_key)) if content.holder_key is not None else None",
+            "next(iter(signers.values()))",
+        ),
+        check="card 6",
+        words="a card for another key",
+    ),
 ]
+"""Each check of an answer, a request and a card stands here at least once: ``tests/unit/test_sabotages.py``."""
 
 
 @pytest.fixture(scope="module")
@@ -240,7 +350,7 @@ def test_the_story_holds_and_holds_again(
         assert [each.step.name for each in told] == [step.name for step in STEPS]
         assert all(each.attempts == 1 for each in told)
         refusals = [line.words for each in told for line in each.lines if line.label.en == "refused"]
-        assert len(refusals) >= 24
+        assert len(refusals) >= 35
         assert all("HTTP 4" in words for words in refusals)
 
 
@@ -257,11 +367,16 @@ def test_a_check_taken_out_is_noticed(
 ) -> None:
     # Where a check is missing the database may refuse, which looks like an interruption for ever.
     monkeypatch.setattr("demo.stage.RETRY_SECONDS", 3.0)
-    saboteur.sabotage(sabotage)
+    if sabotage.app == "wallet":  # the citizen's runs in this process
+        saboteur.mend()
+        break_in_process(sabotage, monkeypatch)
+    else:
+        saboteur.sabotage(sabotage)
     story = new_story(deployment, facts, tmp_path / "citizen")
     with pytest.raises(StoryFailed) as caught:
         list(tell(story, steps_up_to(sabotage.step)))
     assert caught.value.step == sabotage.step
+    assert sabotage.words in caught.value.detail
 
 
 def test_a_wallet_that_forgets_what_it_showed_is_noticed(

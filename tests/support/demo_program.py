@@ -1,8 +1,12 @@
 """A demo whose servers can be broken: honest parts run as they are, one part from a copy with one check taken out."""
 
+import importlib
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FunctionType, ModuleType
+
+import pytest
 
 from demo.deployment import Deployment
 from demo.servers import Server
@@ -16,8 +20,10 @@ _PARTS = ("wallet_core", "issuer", "verifier", "holder_app", "specs")
 class Sabotage:
     """One check of one server taken out, and the step of the story that must notice.
 
-    ``clause`` names the enforcing statement; where no rule of ``tools.mutations`` fits it, ``instead`` is a line of
-    ``file`` and what stands there then.
+    ``clause`` names the enforcing statement, in ``file`` where it stands in several; where no rule of
+    ``tools.mutations`` fits it, ``instead`` is a line of ``file`` and what stands there then. ``check`` is its number
+    among those of a company that gets an answer, or of the wallet that gets a request or a card.
+    ``words`` stand in what the story says when it fails: of several forgeries, the one that was taken.
     """
 
     app: str
@@ -25,15 +31,29 @@ class Sabotage:
     clause: str
     file: str = ""
     instead: tuple[str, str] = ("", "")
+    check: str = ""
+    words: str = ""
 
     def broken(self) -> tuple[Path, str]:
         """Return the file, below the root, and its text without the check."""
-        if self.file:
+        if self.instead[0]:
             honest = (ROOT / self.file).read_text()
             assert honest.count(self.instead[0]) == 1
             return Path(self.file), honest.replace(*self.instead)
-        (mark,) = (mark for mark in marks() if mark.id == self.clause)
+        found = [mark for mark in marks() if mark.id == self.clause]
+        (mark,) = (mark for mark in found if not self.file or mark.path == ROOT / self.file)
         return mark.path.relative_to(ROOT), mutations(mark.path.read_text(), mark.line)[0].source
+
+
+def break_in_process(sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take a check out of this process, in which the citizen's wallet runs, also for whoever imported the function."""
+    file, text = sabotage.broken()
+    name = ".".join(file.with_suffix("").parts)
+    broken = ModuleType(name)
+    exec(compile(text, file, "exec"), vars(broken))  # noqa: S102 - our own module, less one line
+    for each in vars(importlib.import_module(name)).values():
+        if isinstance(each, FunctionType) and each.__module__ == name:
+            monkeypatch.setattr(each, "__code__", vars(broken)[each.__name__].__code__)
 
 
 def copy_tree(target: Path) -> Path:
