@@ -231,7 +231,7 @@ def test_no_post_is_sent_again_when_all_are_used_up(tmp_path: Path) -> None:
         origin = f"http://127.0.0.1:{server.server_port}"
         posts = [Post(f"/{number}", "", "text/plain", "x") for number in range(101)]
         post.write_posts(posts, origin, tmp_path / "posts")
-        answers = post.send(origin, tmp_path / "posts", 1.0)
+        answers = post.send(origin, tmp_path / "posts", 2.0)
         server.shutdown()
     assert sorted(Counting.counted) == sorted(each.path for each in posts)
     assert (answers.answered, answers.refused, answers.posts, answers.used_up) == (101, 0, 101, True)
