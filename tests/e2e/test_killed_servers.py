@@ -184,6 +184,7 @@ def test_killed_before_every_step(
             tell_one(story, step)
             servers[app].wait()
             assert servers[app].restarts > before
+            let_the_address_rest(deployment)
             kills += 1
     record_property("kills", kills)
 

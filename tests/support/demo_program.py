@@ -95,7 +95,10 @@ class Saboteur:
             self._run(Server(self.deployment, app))
 
     def _run(self, server: Server) -> None:
-        self.servers[server.app].stop()
+        before = self.servers[server.app]
+        before.ask_to_stop()
+        before.kill()  # a second sooner than politely, each time
+        before.stop()
         self.servers[server.app] = server
         server.start()
         server.wait()
