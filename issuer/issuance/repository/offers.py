@@ -99,7 +99,7 @@ class SqlOffers:
 
     def of_subject(self, agency_id: AgencyId, subject_id: str) -> Sequence[Offer]:
         """Return the offers of a person under which something may still be asked for."""
-        # Who can no longer ask is forgotten: the row of an ended offer names nobody.
+        # Who can no longer ask is forgotten soon: the row of an ended offer names nobody.
         values = {"agency_id": agency_id, "subject_id": subject_id}
         return [_offer(row) for row in self._unit.connection.execute(_SUBJECT_OFFERS, values)]
 
