@@ -31,6 +31,7 @@ from wallet_core.adapters.sql import Database
 from wallet_core.http import HttpRequest
 
 LONG = os.environ.get("JIGAP_LONG") == "1"  # noqa: TID251 - how the long form is asked for everywhere
+ONE_DELAY = os.environ.get("JIGAP_ONE_DELAY") == "1"  # noqa: TID251 - of the long form, in a third of the time
 
 POINTS = {
     ("licence", "issuer"): 10,
@@ -191,12 +192,16 @@ def test_killed_before_every_step(
     record_property("kills", kills)
 
 
+def _delays(at: int) -> tuple[float, ...]:
+    return (DELAYS[at % len(DELAYS)],) if ONE_DELAY else DELAYS
+
+
 def moments() -> Iterator[tuple[Step, str, int, float]]:
     """Step, server, number of the request and delay of each kill."""
     for number, step in enumerate(STEPS):
         for (name, app), last in (POINTS if LONG else SHORT_POINTS).items():
             if name == step.name and LONG:
-                yield from ((step, app, at, delay) for at in range(1, last + 1) for delay in DELAYS)
+                yield from ((step, app, at, delay) for at in range(1, last + 1) for delay in _delays(at))
             elif name == step.name:
                 yield step, app, last, DELAYS[number % len(DELAYS)]
 
