@@ -23,7 +23,7 @@ READABLE_BYTES = 16
 
 settings.register_profile("default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 # CI takes the short form; `make fuzz` is the long one.
-settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True, max_examples=30)
+settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True, max_examples=20)
 settings.load_profile("ci" if os.environ.get("CI") else "default")  # noqa: TID251
 
 

@@ -56,7 +56,7 @@ def test_every_seed_runs(name: str) -> None:
 
 @pytest.mark.usefixtures("engine")
 def test_planted_bugs_are_found_and_kept(tmp_path: Path) -> None:
-    run = guided("--module", "tests.support.planted_bugs", "--short", "--seconds", "20", "--cases", str(tmp_path))
+    run = guided("--module", "tests.support.planted_bugs", "--short", "--seconds", "12", "--cases", str(tmp_path))
     assert run.returncode == FOUND, run.stdout + run.stderr
     assert sorted(path.parent.name for path in tmp_path.glob("*/*")) == ["slow", "wrong_error"]
     (case,) = (tmp_path / "wrong_error").iterdir()
@@ -71,8 +71,8 @@ def test_planted_bugs_are_found_and_kept(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("engine")
 def test_a_short_run_finds_nothing() -> None:
-    """Fifteen seconds over the targets of SHORT; what it finds is kept, and fails the tests until it is mended."""
-    run = guided("--short", "--seconds", "15")
+    """Eight seconds over the targets of SHORT; what it finds is kept, and fails the tests until it is mended."""
+    run = guided("--short", "--seconds", "8")
     print(run.stdout)
     assert run.returncode == 0, run.stdout + run.stderr
 
