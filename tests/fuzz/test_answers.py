@@ -8,15 +8,12 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.fuzz import test_parsers as parsers
 from tests.fuzz.test_parsers import Form, Target, Token, only_wallet_errors
 from tests.protocol.openid4vp import test_standalone as files
 from tests.support.cbor_mutation import CborBytes, mutate_cbor
 from tests.support.file_checks import CWT, JWT, URI, Lists
-from tests.support.fuzzing import DRAWN, repeatedly
 from tests.support.mdoc_presentations import CLASSES, NAME, mdoc_query
 from tests.support.mutation import encode, json_bytes, mutate_json
 from tests.support.presentations import NOW, query
@@ -250,11 +247,4 @@ def test_what_is_signed_again_can_be_good(name: str) -> None:
 @pytest.mark.fuzz
 @pytest.mark.parametrize("name", TARGETS)
 def test_only_wallet_errors_leave(name: str, fuzz_seconds: float) -> None:
-    target = TARGETS[name]
-
-    @DRAWN
-    @given(st.randoms(use_true_random=True))
-    def run(random: Random) -> None:
-        only_wallet_errors(target, random)
-
-    repeatedly(run, seconds=fuzz_seconds)
+    only_wallet_errors(TARGETS[name], fuzz_seconds)

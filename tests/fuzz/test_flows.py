@@ -9,8 +9,6 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.fuzz.test_parsers import DC_API_UNSIGNED, ORIGIN, Members, Target, only_wallet_errors
 from tests.simulators import run_flow
@@ -19,7 +17,6 @@ from tests.simulators.issuer import ISSUER, SimulatedIssuer
 from tests.simulators.openid_provider import ISSUER as PROVIDER_ID
 from tests.simulators.openid_provider import SimulatedProvider
 from tests.support import sd_jwt as samples
-from tests.support.fuzzing import DRAWN, repeatedly
 from tests.support.mutation import json_bytes, mutate_json, mutate_token
 from tests.support.presentations import NOW, REQUEST_URI, world
 from tests.support.transactions import transaction_types
@@ -187,11 +184,4 @@ def test_every_flow_that_is_disturbed_ends_well_when_it_is_not(name: str) -> Non
 @pytest.mark.fuzz
 @pytest.mark.parametrize("name", TARGETS)
 def test_only_wallet_errors_leave(name: str, fuzz_seconds: float) -> None:
-    target = TARGETS[name]
-
-    @DRAWN
-    @given(st.randoms(use_true_random=True))
-    def run(random: Random) -> None:
-        only_wallet_errors(target, random)
-
-    repeatedly(run, seconds=fuzz_seconds)
+    only_wallet_errors(TARGETS[name], fuzz_seconds)
