@@ -19,7 +19,7 @@ from holder_app.issuance.describe import issuer_display
 from holder_app.issuance.receiving import ClientIdentity, IssuancePorts
 from holder_app.issuance.reissuing import FlowReissuer
 from holder_app.issuance.repository import SqlIssuances, SqlLogins, SqlReminders
-from holder_app.issuance.states import UNFINISHED, kind_of, offer_of
+from holder_app.issuance.states import UnfinishedState, kind_of, offer_of
 from holder_app.issuance.use_cases import list_unfinished
 from holder_app.ports import Fetch
 from holder_app.presentation.ports import PresentationPorts
@@ -117,7 +117,7 @@ class Wallet:
                 "until": issuance.expires_at,
             }
             for issuance in list_unfinished(self.issuance_ports(), account_id)
-            if isinstance(issuance.state, UNFINISHED)
+            if isinstance(issuance.state, UnfinishedState)
         ]
 
     def presentation_ports(self) -> PresentationPorts:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import get_args
 
 from sqlalchemy import delete, insert
 
 from holder_app.accounts.ports import AccountId
 from holder_app.flow_tables import SealedFlows
-from holder_app.issuance.states import UNFINISHED, Issuance, IssuanceState, kind_of, state_from_json, state_to_json
+from holder_app.issuance.states import Issuance, IssuanceState, UnfinishedState, kind_of, state_from_json, state_to_json
 from holder_app.issuance.tables import IssuanceRow, LoginRow
 from holder_app.tables import APP_TABLES, MOST_EXPIRED, table_of
 from wallet_core.adapters import sql
@@ -44,8 +45,8 @@ class SqlIssuances:
         return Issuance(row.id, account_id, row.version, state_from_json(row.kind, body), row.expires_at)
 
     def unfinished(self, account_id: AccountId) -> Sequence[Issuance]:
-        """Return the account's issuances in a state of ``UNFINISHED``, those that end first before the others."""
-        found = self._flows.of_kinds(account_id, [each.__name__.lower() for each in UNFINISHED])
+        """Return the account's issuances in an ``UnfinishedState``, those that end first before the others."""
+        found = self._flows.of_kinds(account_id, [each.__name__.lower() for each in get_args(UnfinishedState)])
         return [
             Issuance(row.id, account_id, row.version, state_from_json(row.kind, body), row.expires_at)
             for row, body in found

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from holder_app.accounts.ports import AccountId
 from holder_app.credentials.keys import card_from_json, card_to_json, key_from_text, key_to_text
@@ -157,8 +157,6 @@ IssuanceState: TypeAlias = (
 )
 
 UnfinishedState: TypeAlias = Redeeming | Exchanging | Signing | Preview | Waiting
-
-UNFINISHED: Final = (Redeeming, Exchanging, Signing, Preview, Waiting)
 """States in which the offer is used up, or about to be: scanned again it leads nowhere."""
 
 

@@ -56,6 +56,8 @@ async def notify_late(
     with ports.unit:
         is_free = claim_token(ports, account_id, card_ids, ports.clock.now())
     keep = partial(rotate_token, ports, account_id, issued) if is_free else None
-    await notify(ports, account_id, issued, event, keep=keep)
-    if is_free:
-        release_token(ports, account_id, card_ids)
+    try:
+        await notify(ports, account_id, issued, event, keep=keep)
+    finally:
+        if is_free:
+            release_token(ports, account_id, card_ids)

@@ -181,7 +181,10 @@ def test_killed_before_every_step(
     for number, step in enumerate(STEPS):
         # The short form: of the servers that the step uses, the last one, so that each has its turn.
         used = [app for app in APPS if (step.name, app) in POINTS]
-        for app in APPS if LONG else used[-1:] if number % 2 else ():
+        if not LONG and number % 2 == 0:
+            tell_one(story, step)
+            continue
+        for app in APPS if LONG else used[-1:]:
             before = servers[app].restarts
             servers[app].kill()
             tell_one(story, step)
@@ -189,8 +192,6 @@ def test_killed_before_every_step(
             assert servers[app].restarts > before
             let_the_address_rest(deployment)
             kills += 1
-        if not LONG and number % 2 == 0:
-            tell_one(story, step)
     record_property("kills", kills)
 
 
