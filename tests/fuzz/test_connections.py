@@ -9,10 +9,10 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.serving import serving
 from wallet_core.adapters.web.connection import Connection
 
 HEAD = b"POST /%b HTTP/1.1\r\nHost: x\r\n"
@@ -52,15 +52,8 @@ async def _app(scope: Any, receive: Any, send: Any) -> None:
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     """The port of a server that sends back what it was sent, or nothing where it does not look."""
-    options: Any = {"http": Connection, "loop": "uvloop", "ws": "none", "lifespan": "off", "log_config": None}
-    server = uvicorn.Server(uvicorn.Config(_app, port=0, **options))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    thread.join()
+    with serving(_app, http=Connection, loop="uvloop") as found:
+        yield found
 
 
 def _on_the_wire(path: bytes, body: bytes, upgrade: bytes, chunk: int) -> bytes:

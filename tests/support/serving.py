@@ -10,9 +10,9 @@ import uvicorn
 
 
 @contextlib.contextmanager
-def serving(app: Any, port: int) -> Iterator[None]:
-    """Serve ``app`` at ``port`` until the block ends."""
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, lifespan="off", ws="none"))
+def serving(app: Any, port: int = 0, **options: Any) -> Iterator[int]:
+    """Serve ``app`` at ``port``, or at a free one, until the block ends, and give the port."""
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, lifespan="off", ws="none", **options))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
@@ -20,7 +20,7 @@ def serving(app: Any, port: int) -> Iterator[None]:
         while not server.started:
             assert time.monotonic() < deadline, "the server did not start"
             time.sleep(0.01)
-        yield
+        yield server.servers[0].sockets[0].getsockname()[1]
     finally:
         server.should_exit = True
         thread.join(30)

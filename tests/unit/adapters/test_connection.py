@@ -6,15 +6,14 @@ import gc
 import json
 import socket
 import struct
-import threading
 import time
 import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import uvicorn
 
+from tests.support.serving import serving
 from wallet_core.adapters.web import connection
 from wallet_core.adapters.web.connection import Connection, JoiningTransport
 
@@ -124,15 +123,8 @@ def _spoken(port: int, *requests: bytes) -> list[bytes]:
 @pytest.fixture
 def port() -> Iterator[int]:
     """The port of a server that says hello once it has the whole request."""
-    options: Any = {"http": Connection, "lifespan": "off", "log_config": None, "timeout_keep_alive": 1}
-    server = uvicorn.Server(uvicorn.Config(_app, port=0, **options))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    thread.join()
+    with serving(_app, http=Connection, timeout_keep_alive=1) as found:
+        yield found
 
 
 HOST = b" / HTTP/1.1\r\nHost: x\r\n"
